@@ -1,8 +1,7 @@
-"""Carries out a plan: archive, prove, ask again, put it on record, delete, confirm. It never
-decides anything on its own.
+"""Carry out a plan: archive, verify, ask again, journal, delete, confirm. Nothing is decided here.
 
-Read `parts` for what it needs, `archiving` and `deleting` for the order of effects, `workers` for
-how many at once.
+Read `ports` for what execution needs from other packages, `archive_step` and `delete_step` for the
+order of effects, and `executor` for the threads.
 """
 
 from sauce_janitor.execute.executor import carry_out

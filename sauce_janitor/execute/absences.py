@@ -1,5 +1,5 @@
-"""Jobs of which the details say that there are none, though a list showed them: gone only when a
-fresh listing agrees.
+"""Jobs whose details say that they do not exist, though a list showed them: gone only when a fresh
+listing agrees.
 """
 
 from __future__ import annotations
@@ -13,35 +13,36 @@ from sauce_janitor.model.retries import FailureKind
 
 
 def settle_absences(work: ExecutionContext) -> None:
-    """At the end of the run list their times again: a job that is not shown any more is gone, one
+    """List their times again at the end of the run: a job that is not listed any more is gone; one
     that is has failed.
     """
     absent = work.take_absent()
     by_owner: dict[Owner, list[JobTask]] = {}
-    for hand in absent:
-        by_owner.setdefault(hand.plan.owner, []).append(hand)
+    for task in absent:
+        by_owner.setdefault(task.plan.owner, []).append(task)
     try:
-        for owner, hands in by_owner.items():
+        for owner, tasks in by_owner.items():
             work.brake.look()
-            _settle(work, owner, hands)
-    finally:  # where the run ends first, they are left for the next one
-        work.tally.left(sum(bool(hand.to_do) for hand in absent))
+            _settle(work, owner, tasks)
+    finally:
+        # Where the run ends first, they are left for the next one.
+        work.tally.left(sum(bool(task.to_do) for task in absent))
 
 
-def _settle(work: ExecutionContext, owner: Owner, hands: Sequence[JobTask]) -> None:
+def _settle(work: ExecutionContext, owner: Owner, tasks: Sequence[JobTask]) -> None:
     try:
-        shown = work.parts.listings.contradicted(owner, [hand.plan.job_id for hand in hands])
+        shown = work.ports.listings.contradicted(owner, [task.plan.job_id for task in tasks])
     except (CredentialsError, BudgetSpentError):
         raise
     except SourceError as error:
-        shown = {hand.plan.job_id: f"the list cannot be asked again: {error}" for hand in hands}
-    for hand in hands:
-        why = shown.get(hand.plan.job_id)
+        shown = {task.plan.job_id: f"the list cannot be asked again: {error}" for task in tasks}
+    for task in tasks:
+        why = shown.get(task.plan.job_id)
         if why is None:
-            work.vanished(hand)
+            work.vanished(task)
         else:
             work.fail(
-                hand,
+                task,
                 f"Sauce Labs says twice that there is no such job, but {why}",
                 FailureKind.VANISHED,
             )

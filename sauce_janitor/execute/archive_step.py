@@ -1,5 +1,5 @@
-"""Steps 1 to 8 of the order of effects: look at the job, list its assets, have them stored and
-proven, journal the receipt.
+"""Steps 1 to 8 of the order of effects: look up the job, list its assets, have them stored and
+verified, journal the receipt.
 """
 
 from __future__ import annotations
@@ -21,66 +21,68 @@ from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, MissingFile
 
 YOUNG_DETAILS_S: Final = 60.0
-"""Details that came with those of other jobs are good enough to archive by for so long."""
+"""Details from a look-up of several jobs are fresh enough to archive by for this long."""
 
 
-def archive(work: ExecutionContext, hand: JobTask) -> None:
-    """Have everything that is wanted of the job stored; afterwards `hand.proof` holds the receipt.
+def archive(work: ExecutionContext, task: JobTask) -> None:
+    """Store everything that is wanted of the job; afterwards `task.proof` holds the receipt.
 
-    Does nothing more for a job that has vanished. SkipError, SourceError and ArchiveError are about
-    this job.
+    Return early for a job that has vanished. SkipError, SourceError and ArchiveError are about this
+    job.
     """
-    plan = hand.plan
-    work.permitted(hand)
-    details = hand.details
-    if details is None or work.parts.clock.monotonic() - details.at > YOUNG_DETAILS_S:
-        details = hand.details = work.asking.one(plan.owner, plan.job_id)
+    plan = task.plan
+    work.permitted(task)
+    details = task.details
+    if details is None or work.ports.clock.monotonic() - details.at > YOUNG_DETAILS_S:
+        details = task.details = work.lookups.one(plan.owner, plan.job_id)
     if details.document is None:
-        work.absent(hand)
+        work.absent(task)
         return
-    work.same(hand, details, details.document.job)
-    selection = hand.selection
+    work.same(task, details, details.document.job)
+    selection = task.selection
     if selection is None:
-        raise ArchiveError(f"job {plan.job_id}: the plan says archive, and nothing is wanted of it")
-    listed = listing_for(work, hand, details.document.job)
-    hand.listed, hand.listed_twice = listed, False
-    refuse_if_lost(hand, listed)
-    _store(work, hand, details.document, listed, selection)
+        raise ArchiveError(
+            f"job {plan.job_id}: the plan says archive, but no policy wants an asset"
+        )
+    listed = listing_for(work, task, details.document.job)
+    task.listed, task.listed_twice = listed, False
+    refuse_if_lost(task, listed)
+    _store(work, task, details.document, listed, selection)
 
 
-def listing_for(work: ExecutionContext, hand: JobTask, job: Job) -> AssetLookup:
-    """The asset list to archive by: read again where the first says that there is nothing on a job
-    that may be purged.
+def listing_for(work: ExecutionContext, task: JobTask, job: Job) -> AssetLookup:
+    """Return the asset list to archive by. An empty list of a job that may be purged is read a
+    second time.
     """
-    plan = hand.plan
-    listed = asset_list(work, hand, job)
-    check_missing(work, hand, job, listed)
+    plan = task.plan
+    listed = asset_list(work, task, job)
+    check_missing(work, task, job, listed)
     if listed.empty and is_purgeable(work, job):
-        listed = work.asking.assets(plan.owner, plan.job_id)
-        check_purged(work, hand, job, listed)
-    note_listed_again(work, hand, listed)
+        listed = work.lookups.assets(plan.owner, plan.job_id)
+        check_purged(work, task, job, listed)
+    note_listed_again(work, task, listed)
     return listed
 
 
-def check_missing(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetLookup) -> None:
-    """SourceError for a 404 that nothing explains: the job is young, and its assets were not
-    deleted by us.
+def check_missing(work: ExecutionContext, task: JobTask, job: Job, listed: AssetLookup) -> None:
+    """Raise SourceError for a 404 that nothing explains: the job is young, and this program did not
+    delete its assets.
     """
     if listed.names is not None or is_purgeable(work, job):
         return
-    if not work.parts.journal.assets_deleted(hand.plan.job_id):
-        bare = "; it ended before it started, and has no assets if that is said again a day later"
+    if not work.ports.journal.assets_deleted(task.plan.job_id):
+        bare = "; it ended before it started, so the same answer a day later means no assets"
         raise SourceError(
-            f"job {hand.plan.job_id}: its asset list is missing (404), and it is too young to be"
+            f"job {task.plan.job_id}: its asset list is missing (404), and it is too young to be"
             " purged" + (bare if never_started(job) else "")
         )
 
 
-def check_purged(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetLookup) -> None:
-    """SkipError when nothing was archived in time, the assets are gone, and the policy keeps the
-    job then.
+def check_purged(work: ExecutionContext, task: JobTask, job: Job, listed: AssetLookup) -> None:
+    """Raise SkipError when the assets are gone, nothing was archived in time, and the policy keeps
+    the job then.
     """
-    selection = hand.selection
+    selection = task.selection
     if (
         not listed.empty
         or selection is None
@@ -88,18 +90,18 @@ def check_purged(work: ExecutionContext, hand: JobTask, job: Job, listed: AssetL
         or not is_purgeable(work, job)
     ):
         return
-    if work.parts.journal.assets_deleted(hand.plan.job_id):
+    if work.ports.journal.assets_deleted(task.plan.job_id):
         return
-    had = hand.archived or work.parts.archive.archived(job)
+    had = task.archived or work.ports.archive.archived(job)
     if had is None or not had.stored or had.missing:
-        note_purged(work, hand, job, had)
+        note_purged(work, task, job, had)
         raise SkipError(Skip.PURGED, "Sauce Labs has purged its assets before they were archived")
 
 
 def uncovered(
     archived: Archived | None, listed: AssetLookup, selection: Selection
 ) -> tuple[str, ...]:
-    """The listed names that a delete may not destroy: neither stored and still there nor, by
+    """Return the listed names that a delete may not destroy: neither stored and still there nor, by
     receipt and policy, given up.
     """
     if archived is None:
@@ -117,11 +119,11 @@ def uncovered(
 
 
 def forgotten(archived: Archived, selection: Selection) -> tuple[str, ...]:
-    """The wanted names that were listed once and neither stored nor given up, whether they are
-    still listed or not.
+    """Return the wanted names that were listed once and neither stored nor given up, whether they
+    are still listed or not.
 
-    Where neither a purge nor a delete of ours explains it, a list without them proves nothing:
-    Sauce Labs may have them.
+    Where neither a purge nor a delete by this program explains it, a list without them proves
+    nothing: Sauce Labs may still have them.
     """
     return tuple(
         each.name
@@ -132,26 +134,26 @@ def forgotten(archived: Archived, selection: Selection) -> tuple[str, ...]:
 
 def _store(
     work: ExecutionContext,
-    hand: JobTask,
+    task: JobTask,
     document: JobDocument,
     listed: AssetLookup,
     selection: Selection,
 ) -> None:
-    plan, job = hand.plan, document.job
-    policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
+    plan, job = task.plan, document.job
+    policy = task.to_do.get(Action.ARCHIVE) or next(iter(task.to_do.values()))
 
     def fetch(name: str) -> AbstractContextManager[AssetStream]:
-        return work.asking.asset(plan.owner, plan.job_id, name)
+        return work.lookups.asset(plan.owner, plan.job_id, name)
 
     listing = AssetListing(listed.names or ())
     why = StoreReason(
         policy,
         purged=listed.empty and is_purgeable(work, job),
-        deletes=hand.delete is not None,
-        emptied=work.parts.journal.assets_deleted(job.id),
+        deletes=task.delete is not None,
+        emptied=work.ports.journal.assets_deleted(job.id),
     )
-    before = work.parts.archive.archived(job) if why.purged else None
-    archived = work.parts.archive.store(document, listing, selection, fetch, why=why)
+    before = work.ports.archive.archived(job) if why.purged else None
+    archived = work.ports.archive.store(document, listing, selection, fetch, why=why)
     there = archived.stored.keys() | {each.name for each in archived.missing}
     missing = tuple(name for name in listing.names if selection.wants(name) and name not in there)
     if missing:
@@ -159,7 +161,7 @@ def _store(
             f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first"
             f" {missing[0]!r}"
         )
-    work.parts.journal.archived(
+    work.ports.journal.archived(
         job.id,
         job.owner,
         receipt=archived.sha256,
@@ -168,12 +170,12 @@ def _store(
         missing=archived.missing,
     )
     if lacking := [each for each in archived.missing if each.name not in selection.gives_up]:
-        _tell_incomplete(work, hand, archived, lacking)
-    stored(work, hand, archived)
+        _tell_incomplete(work, task, archived, lacking)
+    stored(work, task, archived)
     if why.purged:
-        note_purged(work, hand, job, before)
-    if Action.ARCHIVE in hand.to_do:
-        hand.done(Action.ARCHIVE)
+        note_purged(work, task, job, before)
+    if Action.ARCHIVE in task.to_do:
+        task.done(Action.ARCHIVE)
         work.tally.tell(
             JobArchived(
                 plan.job_id,
@@ -189,13 +191,13 @@ def _store(
 
 
 def _tell_incomplete(
-    work: ExecutionContext, hand: JobTask, archived: Archived, lacking: Sequence[MissingFile]
+    work: ExecutionContext, task: JobTask, archived: Archived, lacking: Sequence[MissingFile]
 ) -> Never:
-    """Say what is stored and what is missing; IncompleteError ends whatever is still to be done of
-    the job.
+    """Report what is stored and what is missing, and raise IncompleteError, which ends everything
+    still to do of the job.
     """
-    plan = hand.plan
-    policy = hand.to_do.get(Action.ARCHIVE) or next(iter(hand.to_do.values()))
+    plan = task.plan
+    policy = task.to_do.get(Action.ARCHIVE) or next(iter(task.to_do.values()))
     work.tally.tell(
         JobIncomplete(
             plan.job_id,
@@ -210,9 +212,9 @@ def _tell_incomplete(
     )
     more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
     raise IncompleteError(
-        f"job {plan.job_id}: {len(lacking)} of its files could not be had:"
-        f" {lacking[0].name!r:.120}{more}: {lacking[0].why}. The rest is stored; what would destroy"
-        " them waits"
+        f"job {plan.job_id}: {len(lacking)} of its files could not be fetched:"
+        f" {lacking[0].name!r:.120}{more}: {lacking[0].why}. The rest is stored; deletes that would"
+        " destroy them wait"
     )
 
 

@@ -1,4 +1,4 @@
-"""What ends a run early: one brake for all workers, looked at before every request and once more
+"""Ends a run early. All workers share one brake and check it before every request and once more
 before every write.
 """
 
@@ -25,13 +25,13 @@ from sauce_janitor.execute.ports import AssetStream, ExecutionPorts
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 
 SILENCE = 5
-"""So many jobs in a row that Sauce did not answer about: it is not the jobs."""
+"""After this many jobs in a row without an answer, the cause is Sauce Labs and not the jobs."""
 _A_JOB = 4
-"""Requests that a worker makes before it asks again what is left: two for a delete, two for an
+"""Requests that a worker may make before it checks the budget again: two for a delete, two for an
 answer in doubt.
 """
 ASSET_GRACE_S = 8.0
-"""How long an asset in hand may go on after a stop was asked for."""
+"""How long a download may continue after a stop was requested."""
 
 ENDING: tuple[tuple[type[JanitorError], Halt], ...] = (
     (CredentialsError, Halt.CREDENTIALS),
@@ -40,17 +40,15 @@ ENDING: tuple[tuple[type[JanitorError], Halt], ...] = (
     (ArchiveUnusableError, Halt.ARCHIVE),
     (StateError, Halt.STATE),
     (StoppedError, Halt.STOPPED),
-    (
-        RefusedError,
-        Halt.PAUSED,
-    ),  # by the journal, in the transaction that would have written the intent
+    # Raised by the journal, in the transaction that would have written the intent.
+    (RefusedError, Halt.PAUSED),
 )
-"""The errors that are about the whole run, whichever job met them, and the halt each means."""
+"""The errors that concern the whole run, whichever job met them, and the halt each one means."""
 
 
 def halt_of(error: JanitorError) -> Halt:
-    """Return the halt that an error means where it ends a run, also one that is usually about a
-    single job.
+    """Return the halt for an error that ends a run, also for one that usually concerns a single
+    job.
     """
     if isinstance(error, UnsafeError):
         return Halt.REFUSED
@@ -62,17 +60,17 @@ def halt_of(error: JanitorError) -> Halt:
 
 
 class UnsafeError(RefusedError):
-    """What was planned is not safe any more: something is not as it was decided on, or cannot be
-    told in time.
+    """The planned action is no longer safe: something is not as it was decided on, or cannot be
+    checked in time.
     """
 
 
 class HaltError(Exception):
-    """Control flow: the run is over for this thread; what it has in hand is put down."""
+    """Control flow: the run is over for this thread, and its job is left."""
 
 
 class SkipError(Exception):
-    """Control flow: this job is left alone on purpose."""
+    """Control flow: this job is skipped on purpose."""
 
     def __init__(self, why: Skip, detail: str) -> None:
         super().__init__(detail)
@@ -81,25 +79,25 @@ class SkipError(Exception):
 
 
 class Brake:
-    """Pulled once, by whoever finds the first reason; every worker finds it pulled at its next
-    look.
+    """Ends the run for all workers. The first reason counts; every worker sees it at its next
+    check.
     """
 
     def __init__(
         self,
-        parts: ExecutionPorts,
+        ports: ExecutionPorts,
         tally: Tally,
         stop: threading.Event,
         *,
         deadline: float | None = None,
         workers: int = 1,
     ) -> None:
-        self._parts = parts
+        self._ports = ports
         self._tally = tally
         self._stop = stop
         self._deadline = deadline
         self._lock = threading.Lock()
-        left = parts.source.budget_left
+        left = ports.source.budget_left
         self._under_way = 0 if left is None else min(_A_JOB * (workers - 1), left // 4)
         self._silent = 0
         self._stopped_at: float | None = None
@@ -107,7 +105,7 @@ class Brake:
         self.error: JanitorError | None = None
 
     def pull(self, why: Halt, detail: str, error: JanitorError | None = None) -> None:
-        """End the run for this reason, unless it has ended for another already."""
+        """End the run for this reason, unless it has already ended for another."""
         with self._lock:
             if self.why is not None:
                 return
@@ -115,53 +113,51 @@ class Brake:
         self._tally.tell(Halted(why, detail))
 
     def give_up(self) -> None:
-        """A bug showed: end the run without telling anybody but who started it, by raising it
-        there.
-        """
+        """End the run because of a bug, without an event: `carry_out` raises the bug."""
         with self._lock:
             self.why = self.why or Halt.BUG
 
     def look(self) -> None:
-        """Before every request: HaltError when the run is over, stopped, paused or past its
-        deadline.
+        """Raise HaltError when the run is over, stopped, paused or past its deadline. Called before
+        every request.
         """
         if self._stop.is_set():
             self.pull(Halt.STOPPED, "asked to stop")
-        elif self._deadline is not None and self._parts.clock.monotonic() >= self._deadline:
+        elif self._deadline is not None and self._ports.clock.monotonic() >= self._deadline:
             self.pull(Halt.DEADLINE, "the run's time is over")
-        elif self._parts.switch.is_paused():
+        elif self._ports.switch.is_paused():
             self.pull(Halt.PAUSED, "paused")
         if self.why is not None:
             raise HaltError
 
     def look_before_write(self) -> None:
-        """Also the archive, the lease and both clocks; the last thing before a write is put on
-        record.
+        """Check the archive, both clocks and the lease, too. The last check before a write is
+        journaled.
         """
-        self._parts.archive.check()
-        skew = self._parts.source.clock_skew_s
+        self._ports.archive.check()
+        skew = self._ports.source.clock_skew_s
         if skew is None or abs(skew) > MAX_CLOCK_SKEW_S:
             apart = "cannot be compared" if skew is None else f"are {abs(skew):.0f} s apart"
             self.pull(Halt.CLOCK, f"our clock and Sauce's {apart}: nothing is deleted")
         self.look()
-        self._parts.lease.check()
+        self._ports.lease.check()
 
     def afford(self, requests: int) -> None:
-        """HaltError when the budget has no room for so many more requests, and what other workers
-        are about to make.
+        """Raise HaltError when the budget has no room for this many requests and those that other
+        workers are about to make.
         """
-        left = self._parts.source.budget_left
+        left = self._ports.source.budget_left
         if left is not None and left < requests + self._under_way:
-            self.pull(Halt.BUDGET, "the request budget is spent: the rest goes on in a later run")
+            self.pull(Halt.BUDGET, "the request budget is spent: a later run continues")
             raise HaltError
 
     def answered(self) -> None:
-        """Sauce answered about a job."""
+        """Reset the count of jobs without an answer: Sauce Labs answered about one."""
         with self._lock:
             self._silent = 0
 
     def unanswered(self, error: JanitorError) -> None:
-        """It did not, or not in a way that can be read."""
+        """Count a job without a readable answer; end the run after five in a row."""
         with self._lock:
             self._silent += 1
             silent = self._silent
@@ -171,10 +167,12 @@ class Brake:
             )
 
     def out_of_patience(self) -> bool:
-        """Whether a stop was asked for so long ago that even the asset in hand is abandoned."""
+        """Return whether a stop was requested so long ago that even the current download is
+        abandoned.
+        """
         if not self._stop.is_set():
             return False
-        now = self._parts.clock.monotonic()
+        now = self._ports.clock.monotonic()
         with self._lock:
             if self._stopped_at is None:
                 self._stopped_at = now
@@ -182,7 +180,9 @@ class Brake:
 
 
 class WatchedBody:
-    """A body that is abandoned when a stop was asked for and it does not end soon."""
+    """An asset body that is abandoned when a stop was requested and the download does not end
+    soon.
+    """
 
     def __init__(self, body: AssetStream, brake: Brake) -> None:
         self._body = body

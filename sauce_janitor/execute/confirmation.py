@@ -1,5 +1,5 @@
-"""Steps 13 and 14: whether what was deleted is gone, and the journal's line that says so. A stop
-cuts nothing of this short.
+"""Steps 13 and 14: confirm that what was deleted is gone, and journal it. A stop does not cut this
+short.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from sauce_janitor.model.permits import DeleteAddress
 from sauce_janitor.model.retries import FailureKind
 
 ACCEPTED = "accepted"
-"""How the detail of an `unknown` outcome begins where Sauce answered 2xx, so that nobody has to ask
-about it one by one.
+"""The detail of an `unknown` outcome begins with this where Sauce Labs answered 2xx, so that
+recovery can look up several such jobs at once.
 """
 BATCH = 100
 """Deletes of jobs that one look-up confirms."""
 SAMPLE = 20
-"""Of so many deletes of assets that Sauce accepted and named one is looked at."""
+"""One of this many accepted deletes of assets that named every file is checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A write that left: its line in the journal, what it was about, who wanted it, and of a job's
-    delete the address.
+    """A write that was sent: its line in the journal, the job, the policy that wants it, and the
+    address of a job's delete.
     """
 
     intent: int
@@ -41,12 +41,12 @@ class Sent:
 
 
 def is_job_gone(source: SourcePort, owner: Owner, job_id: JobId) -> bool:
-    """Whether Sauce Labs says 404 of the job, twice."""
+    """Return whether Sauce Labs answers 404 about the job, twice."""
     return source.job(owner, job_id) is None and source.job(owner, job_id) is None
 
 
 def are_assets_gone(source: SourcePort, owner: Owner, job_id: JobId) -> bool:
-    """Whether nothing is listed any more (404, or an empty list), twice."""
+    """Return whether nothing is listed any more (404 or an empty list), twice."""
     for _ in range(2):
         listing = source.assets(owner, job_id)
         if listing is not None and listing.names:
@@ -55,7 +55,7 @@ def are_assets_gone(source: SourcePort, owner: Owner, job_id: JobId) -> bool:
 
 
 def settle(
-    parts: ExecutionPorts,
+    ports: ExecutionPorts,
     tally: Tally,
     sent: Sent,
     outcome: Proven,
@@ -63,12 +63,12 @@ def settle(
     *,
     bytes_reclaimed: int | None = None,
 ) -> None:
-    """Put the outcome on record; for one that is no success, tell it too."""
-    parts.journal.outcome(sent.intent, outcome, detail=detail, bytes_reclaimed=bytes_reclaimed)
+    """Record the outcome. Report it, too, unless it is a success."""
+    ports.journal.outcome(sent.intent, outcome, detail=detail, bytes_reclaimed=bytes_reclaimed)
     if outcome == "already_gone":
         tally.tell(AlreadyGone(sent.job_id, sent.owner, sent.policy, sent.action, detail))
     elif outcome == "confirmed" and sent.address is not None:
-        parts.addresses.worked(sent.address)
+        ports.addresses.worked(sent.address)
     elif outcome in ("failed", "unknown"):
         tally.tell(
             ActionFailed(
@@ -78,12 +78,12 @@ def settle(
 
 
 class PendingConfirmations:
-    """Deletes of jobs that Sauce Labs accepted, looked up a hundred at a time. Threads share
+    """Deletes of jobs that Sauce Labs accepted; a hundred are looked up at a time. Threads share
     one.
     """
 
-    def __init__(self, parts: ExecutionPorts, tally: Tally) -> None:
-        self._parts = parts
+    def __init__(self, ports: ExecutionPorts, tally: Tally) -> None:
+        self._ports = ports
         self._tally = tally
         self._lock = threading.Lock()
         self._accepted: list[Sent] = []
@@ -92,35 +92,35 @@ class PendingConfirmations:
 
     @property
     def requests_due(self) -> int:
-        """Look-ups that what is accepted so far will need."""
+        """Look-ups that the deletes accepted so far will need."""
         return -(-len(self._accepted) // BATCH)
 
     def add(self, sent: Sent) -> None:
-        """One more; the hundredth looks all of them up."""
+        """Add one; the hundredth looks all of them up."""
         with self._lock:
             self._accepted.append(sent)
             batch = self._take() if len(self._accepted) >= BATCH else ()
         self._confirm(batch)
 
     def flush(self) -> None:
-        """Look up whatever is left."""
+        """Look up the rest."""
         with self._lock:
             batch = self._take()
         self._confirm(batch)
 
     def believes_assets_deleted(self) -> bool:
-        """Whether an answer that names every file as deleted is enough this time; if not, look, and
-        say `looked`.
+        """Return whether an answer that names every file is enough this time. If not, look and call
+        `looked`.
 
-        No look-up tells of many jobs' assets at once, so a sample has to do: none is believed
-        before one was seen to be true, and none any more after one was not.
+        No look-up covers the assets of several jobs, so a sample must do. No answer is believed
+        before one was seen to be true, and none after one was not.
         """
         with self._lock:
             self._believed -= 1
             return self._believed >= 0 and not self._lied_to
 
     def looked(self, *, true: bool) -> None:
-        """What a look showed."""
+        """Record the result of a look."""
         with self._lock:
             self._believed = SAMPLE - 1
             self._lied_to = self._lied_to or not true
@@ -133,7 +133,7 @@ class PendingConfirmations:
         if not batch:
             return
         try:
-            found = self._parts.source.jobs([sent.job_id for sent in batch])
+            found = self._ports.source.jobs([sent.job_id for sent in batch])
         except (SourceError, StoppedError) as error:
             self._leave(batch, f"{ACCEPTED}; not looked up: {error}")
             return
@@ -145,7 +145,7 @@ class PendingConfirmations:
                 self._look_closer(sent)
             else:
                 settle(
-                    self._parts,
+                    self._ports,
                     self._tally,
                     sent,
                     "confirmed",
@@ -154,12 +154,14 @@ class PendingConfirmations:
                 self._tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
 
     def _look_closer(self, sent: Sent) -> None:
-        """Still there, says the look-up: a second source before it is called a failure."""
+        """Ask about a job that the look-up still shows: a second source decides before the delete
+        counts as failed.
+        """
         try:
-            gone = is_job_gone(self._parts.source, sent.owner, sent.job_id)
+            gone = is_job_gone(self._ports.source, sent.owner, sent.job_id)
         except (SourceError, StoppedError) as error:
             settle(
-                self._parts,
+                self._ports,
                 self._tally,
                 sent,
                 "unknown",
@@ -167,11 +169,11 @@ class PendingConfirmations:
             )
             return
         if gone:
-            settle(self._parts, self._tally, sent, "confirmed", "accepted, and 404 twice")
+            settle(self._ports, self._tally, sent, "confirmed", "accepted, and 404 twice")
             self._tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
         else:
             settle(
-                self._parts,
+                self._ports,
                 self._tally,
                 sent,
                 "failed",
@@ -180,5 +182,5 @@ class PendingConfirmations:
 
     def _leave(self, batch: Sequence[Sent], detail: str) -> None:
         for sent in batch:
-            self._parts.journal.outcome(sent.intent, "unknown", detail=detail)
+            self._ports.journal.outcome(sent.intent, "unknown", detail=detail)
             self._tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy, confirmed=False))

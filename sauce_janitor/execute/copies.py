@@ -1,4 +1,4 @@
-"""The copies that deletes rest on: read from the disk before, restored from Sauce Labs where they
+"""The copies that deletes depend on: read from the disk first, restored from Sauce Labs where they
 are damaged.
 """
 
@@ -12,59 +12,58 @@ from sauce_janitor.execute.ports import Archived
 from sauce_janitor.model.permits import Receipt
 
 
-def is_whole(work: ExecutionContext, hand: JobTask) -> bool:
-    """Return whether the job's copy, as the disk holds it now, is what was stored; False sends it
-    back to archiving.
+def is_whole(work: ExecutionContext, task: JobTask) -> bool:
+    """Return whether the job's copy on the disk is what was stored; False sends the job back to
+    archiving.
 
-    Reads it once a run, and not at all where nothing is wanted of the job. ArchiveError when it
-    cannot be restored.
+    Reads the copy once a run, and not at all where nothing is wanted of the job. Raise ArchiveError
+    when it cannot be restored.
     """
-    if hand.selection is None or hand.read_back is not None:
+    if task.selection is None or task.read_back is not None:
         return True
-    plan = hand.plan
+    plan = task.plan
     work.brake.look()
-    found = work.parts.archive.read_back(plan.owner, plan.job_id)
+    found = work.ports.archive.read_back(plan.owner, plan.job_id)
     if not found.damaged:
-        hand.read_back = found.receipt
+        task.read_back = found.receipt
         return True
-    hand.is_damaged, hand.is_lost = True, found.receipt is None
-    # What was asked for before the read has grown old, and what the receipts said may be untrue.
-    hand.archived = hand.details = hand.listed = None
-    _tell_damaged(work, hand, found.damaged)
+    task.is_damaged, task.is_lost = True, found.receipt is None
+    # Answers from before the read are too old now, and what the receipts said may be wrong.
+    task.archived = task.details = task.listed = None
+    _tell_damaged(work, task, found.damaged)
     return False
 
 
-def refuse_if_lost(hand: JobTask, listed: AssetLookup) -> None:
-    """Raise ArchiveError where the whole copy is gone, and Sauce Labs lists nothing to restore it
+def refuse_if_lost(task: JobTask, listed: AssetLookup) -> None:
+    """Raise ArchiveError where the whole copy is gone and Sauce Labs lists nothing to restore it
     from.
     """
-    if hand.is_lost and listed.empty:
+    if task.is_lost and listed.empty:
         raise ArchiveError(
-            f"job {hand.plan.job_id}: its copy is gone from the archive, and Sauce Labs lists none"
+            f"job {task.plan.job_id}: its copy is gone from the archive, and Sauce Labs lists none"
             " of its assets any more: nothing is deleted of the job until its folder is restored"
             " from a backup of the archive"
         )
 
 
-def stored(work: ExecutionContext, hand: JobTask, archived: Archived) -> None:
-    """Take in what a pass of the archive returned: the proof, and whether it restored a damaged
+def stored(work: ExecutionContext, task: JobTask, archived: Archived) -> None:
+    """Take over the result of an archive pass: the proof, and whether it restored a damaged
     copy.
     """
-    hand.archived, hand.proof = archived, Receipt(archived.sha256)
-    hand.read_back = archived.sha256 if archived.read_back else None
-    if archived.restored and not hand.is_damaged:
-        _tell_damaged(work, hand, archived.restored)
-        hand.is_damaged = True
-    was_damaged, hand.is_damaged, hand.is_lost = hand.is_damaged, False, False
-    # Where Sauce Labs lists a file and does not hand it out, the new receipt says that it is
-    # missing.
+    task.archived, task.proof = archived, Receipt(archived.sha256)
+    task.read_back = archived.sha256 if archived.read_back else None
+    if archived.restored and not task.is_damaged:
+        _tell_damaged(work, task, archived.restored)
+        task.is_damaged = True
+    was_damaged, task.is_damaged, task.is_lost = task.is_damaged, False, False
+    # Where Sauce Labs lists a file but does not deliver it, the new receipt says that it is missing.
     if was_damaged and not archived.missing:
-        plan = hand.plan
+        plan = task.plan
         work.tally.tell(
             CopyRestored(
                 plan.job_id,
                 plan.owner,
-                _policy(hand),
+                _policy(task),
                 archived.fetched_assets,
                 archived.fetched_bytes,
                 archived.sha256,
@@ -72,11 +71,11 @@ def stored(work: ExecutionContext, hand: JobTask, archived: Archived) -> None:
         )
 
 
-def _tell_damaged(work: ExecutionContext, hand: JobTask, files: tuple[str, ...]) -> None:
-    work.tally.tell(CopyDamaged(hand.plan.job_id, hand.plan.owner, _policy(hand), files))
+def _tell_damaged(work: ExecutionContext, task: JobTask, files: tuple[str, ...]) -> None:
+    work.tally.tell(CopyDamaged(task.plan.job_id, task.plan.owner, _policy(task), files))
 
 
-def _policy(hand: JobTask) -> str:
-    """The policy that wants the delete, else the one that wants the copy."""
-    action = hand.delete or next(iter(hand.to_do))
-    return hand.to_do[action]
+def _policy(task: JobTask) -> str:
+    """Return the policy that wants the delete, else the one that wants the copy."""
+    action = task.delete or next(iter(task.to_do))
+    return task.to_do[action]

@@ -1,8 +1,8 @@
-"""The addresses by which Sauce Labs may delete a job: which one it serves here, and what to say
-where it serves none.
+"""The two addresses that may delete a job: which one Sauce Labs serves for this account, and the
+message where it serves none.
 
-Sauce Labs documents `DELETE /rest/v1.1/jobs/{id}`; its Java client and two changes of its
-documentation say that this one does not work, and use `DELETE /rest/v1/{user}/jobs/{id}`.
+Sauce Labs documents `DELETE /rest/v1.1/jobs/{id}`. Its Java client and two changes of its
+documentation say that this address does not work and use `DELETE /rest/v1/{user}/jobs/{id}`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.permits import DELETE_ADDRESSES, DeleteAddress
 
 UNSERVED: Final = frozenset({404, 405, 410})
-"""The answers of an address that is not there, where the job is."""
+"""The answers of an address that does not exist, though the job does."""
 WITNESSES: Final = 2
-"""So many jobs that no address deletes: one alone may be odd by itself, and must not end the run
-for all others.
+"""The run ends after this many jobs that no address deletes. One alone may be an exception and must
+not end the run for all others.
 """
 
 _LINES: Final[dict[DeleteAddress, str]] = {
@@ -29,10 +29,10 @@ _LINES: Final[dict[DeleteAddress, str]] = {
 
 
 class DeleteAddresses:
-    """Says by which address a job is deleted next. The threads of a run share one.
+    """Chooses the address that deletes the next job. The threads of a run share one.
 
-    `tries` are the addresses that may be used, the preferred one first. `keep` is told once which
-    one deleted a job for certain; it may raise StateError.
+    `tries` are the addresses that may be used, the preferred one first. `keep` is called once for
+    each address that has certainly deleted a job; it may raise StateError.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class DeleteAddresses:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Until an address is known to be served, one thread at a time is inside: each would try
-        both for itself.
+        """Until an address is known to work, let one thread at a time inside: otherwise each would
+        try both.
         """
         if self._served is not None:
             yield
@@ -69,12 +69,14 @@ class DeleteAddresses:
             return min(self._tries, key=lambda address: (address in own, refused.count(address)))
 
     def accepted(self, address: DeleteAddress) -> None:
-        """An answer of 2xx: the address is served, so all further deletes of the run go there."""
+        """Record an answer of 2xx: the address works, so all further deletes of the run go
+        there.
+        """
         with self._lock:
             self._served = self._served or address
 
     def worked(self, address: DeleteAddress) -> None:
-        """A job that was deleted there is gone for certain."""
+        """Record that a job deleted at this address is certainly gone."""
         with self._lock:
             if address in self._kept:
                 return
@@ -82,18 +84,21 @@ class DeleteAddresses:
         self._keep(address)
 
     def refused(self, job_id: JobId, address: DeleteAddress, status: int) -> bool:
-        """An answer of `UNSERVED`, and the job is still there; return whether another address is to
-        be tried for it.
+        """Record an answer in `UNSERVED` about a job that is still there. Return whether another
+        address should be tried for it.
         """
         with self._lock:
-            if self._served is not None:  # then it is the job's own trouble
+            # The address works for other jobs, so the problem is this job's.
+            if self._served is not None:
                 return False
             own = self._refusals.setdefault(job_id, {})
             own[address] = status
             return len(own) < len(self._tries)
 
     def tried(self, job_id: JobId) -> str:
-        """Return what each address answered about the job, in words; empty where one is served."""
+        """Return in words what each address answered about the job; empty where one address
+        works.
+        """
         with self._lock:
             own = self._refusals.get(job_id, {})
             if self._served is not None or len(own) < len(self._tries):
@@ -104,7 +109,7 @@ class DeleteAddresses:
 
     @property
     def failure(self) -> str | None:
-        """One sentence where Sauce Labs deletes no job by any of the addresses; None while that is
+        """One sentence where Sauce Labs deletes no job at any of the addresses; None while that is
         not known.
         """
         with self._lock:

@@ -1,5 +1,5 @@
 """Steps 9 to 14 of the order of effects: read the copy back, list again, ask again, journal,
-delete, see that it is gone.
+delete, confirm.
 """
 
 from __future__ import annotations
@@ -52,21 +52,22 @@ from sauce_janitor.model.permits import (
 )
 
 FRESH_S: Final = 9.0
-"""An answer may be 10 s old when the DELETE leaves; the journal's line before it gets the last
-second.
+"""An answer may be 10 s old when the DELETE is sent; the last second is for the journal's line
+before it.
 """
 YOUNG_LIST_S: Final = 60.0
+"""An asset list may be this old when the DELETE is sent."""
 LISTING_TURN_S: Final = 40.0
-"""A round lists jobs for so long at most, and deletes for 10 s: then its first list is still
-younger than 60 s.
+"""A round lists jobs for at most this long and deletes for 10 s, so its first list is still younger
+than 60 s.
 """
 READING_TURN_S: Final = 40.0
-"""Copies are read from the disk for so long, then those that were read are deleted."""
+"""Copies are read from the disk for this long; then the jobs whose copies were read are deleted."""
 MOST_LOOKUPS: Final = 6
 MOST_ROUNDS: Final = 3
 _DOUBTS: Final = 2
-"""Requests that a doubtful answer takes to be settled: it must not be left open because the budget
-is spent.
+"""Requests that settle a doubtful answer. They are kept free, so that a spent budget never leaves
+it open.
 """
 
 
@@ -78,210 +79,215 @@ class _Next(Enum):
 
 
 class DeleteStep:
-    """Deletes what is in hand, many by one look-up where nothing has to be fetched before."""
+    """Deletes jobs and assets, several with one look-up where nothing has to be fetched before."""
 
-    def __init__(self, work: ExecutionContext, confirming: PendingConfirmations) -> None:
+    def __init__(self, work: ExecutionContext, pending: PendingConfirmations) -> None:
         self._work = work
-        self._parts = work.parts
-        self._confirming = confirming
+        self._ports = work.ports
+        self._pending = pending
 
-    def delete(self, hands: Iterable[JobTask]) -> None:
-        """Delete each or say why not, 20 at most; ends with nothing to do for any, unless the whole
-        run ends.
+    def delete(self, tasks: Iterable[JobTask]) -> None:
+        """Delete each, or say why not; at most 20. Afterwards nothing is left to do for any, unless
+        the whole run ends.
         """
-        again = self._delete_by_rounds(deque(hands))
+        again = self._delete_by_rounds(deque(tasks))
         while again:
-            hand = again.popleft()
-            with self._work.about(hand):
-                hand.rounds += 1
-                if hand.rounds > MOST_ROUNDS:
+            task = again.popleft()
+            with self._work.about(task):
+                task.rounds += 1
+                if task.rounds > MOST_ROUNDS:
                     raise ArchiveError(
-                        f"job {hand.plan.job_id}: its assets keep changing while they are archived"
+                        f"job {task.plan.job_id}: its assets keep changing while they are archived"
                     )
-                if not self._work.is_in_vain(hand):
-                    archive(self._work, hand)
-            if hand.delete is not None:
-                again.extend(self._delete_by_rounds(deque((hand,))))
+                if not self._work.is_in_vain(task):
+                    archive(self._work, task)
+            if task.delete is not None:
+                again.extend(self._delete_by_rounds(deque((task,))))
 
     def _delete_by_rounds(self, waiting: deque[JobTask]) -> deque[JobTask]:
-        """The hands that have to be archived (again) first."""
+        """Delete in rounds; return the tasks that must be archived (again) first."""
         again: deque[JobTask] = deque()
         while waiting:
             ready = self._listed(self._read_back(waiting, again), waiting)
             while ready and not self._is_list_old(ready[0]):
-                self._work.brake.afford(2 + _DOUBTS + self._confirming.requests_due)
-                with self._parts.source.reserved(2):
+                self._work.brake.afford(2 + _DOUBTS + self._pending.requests_due)
+                with self._ports.source.reserved(2):
                     self._look_up(ready)
                     self._next(ready, again)
                 while ready and self._is_fresh(ready[0]) and not self._is_list_old(ready[0]):
-                    self._work.brake.afford(2 + _DOUBTS + self._confirming.requests_due)
-                    with self._parts.source.reserved(2 if ready[0].details is None else 1):
+                    self._work.brake.afford(2 + _DOUBTS + self._pending.requests_due)
+                    with self._ports.source.reserved(2 if ready[0].details is None else 1):
                         self._next(ready, again)
             waiting.extendleft(reversed(ready))
         return again
 
     def _read_back(self, waiting: deque[JobTask], again: deque[JobTask]) -> deque[JobTask]:
-        """Those next in line whose copies are whole; those whose are not go to `again`.
+        """Return the next tasks whose copies are whole; the others go to `again`.
 
-        It comes before everything that is asked of Sauce Labs: a copy may take minutes to read, and
-        an answer counts for seconds. A turn, too, is short, so that what was read first is deleted
+        This comes before every question to Sauce Labs: reading a copy may take minutes, and an
+        answer is valid for seconds. A turn is short, too, so that the copies read first are deleted
         soon.
         """
         whole: deque[JobTask] = deque()
-        began = self._parts.clock.monotonic()
-        while waiting and (not whole or self._parts.clock.monotonic() - began < READING_TURN_S):
-            hand = waiting.popleft()
-            if self._work.is_in_vain(hand):
+        began = self._ports.clock.monotonic()
+        while waiting and (not whole or self._ports.clock.monotonic() - began < READING_TURN_S):
+            task = waiting.popleft()
+            if self._work.is_in_vain(task):
                 continue
-            with self._work.about(hand):
-                self._work.permitted(hand, to_change=True)
-                (whole if is_whole(self._work, hand) else again).append(hand)
+            with self._work.about(task):
+                self._work.permitted(task, to_change=True)
+                (whole if is_whole(self._work, task) else again).append(task)
         return whole
 
     def _listed(self, whole: deque[JobTask], waiting: deque[JobTask]) -> deque[JobTask]:
-        """Those next in line, each with a young asset list where one is needed; the rest wait
-        on.
+        """Return the next tasks, each with a fresh asset list where one is needed; the rest keep
+        waiting.
         """
         ready: deque[JobTask] = deque()
-        began = self._parts.clock.monotonic()
-        while whole and (not ready or self._parts.clock.monotonic() - began < LISTING_TURN_S):
-            hand = whole.popleft()
-            with self._work.about(hand):
-                self._work.permitted(hand, to_change=True)
-                if self._is_list_old(hand):
-                    self._count_look(hand)
-                    hand.listed = asset_list(self._work, hand)
-                    hand.listed_twice = False
-            if hand.delete is not None:
-                ready.append(hand)
+        began = self._ports.clock.monotonic()
+        while whole and (not ready or self._ports.clock.monotonic() - began < LISTING_TURN_S):
+            task = whole.popleft()
+            with self._work.about(task):
+                self._work.permitted(task, to_change=True)
+                if self._is_list_old(task):
+                    self._count_look(task)
+                    task.listed = asset_list(self._work, task)
+                    task.listed_twice = False
+            if task.delete is not None:
+                ready.append(task)
         waiting.extendleft(reversed(whole))
         return ready
 
-    def _is_list_old(self, hand: JobTask) -> bool:
-        """Whether the list would be too old by the end of a round that begins now."""
-        return self._list_age(hand) > YOUNG_LIST_S - FRESH_S
+    def _is_list_old(self, task: JobTask) -> bool:
+        """Return whether the list would be too old at the end of a round that starts now."""
+        return self._list_age(task) > YOUNG_LIST_S - FRESH_S
 
-    def _list_age(self, hand: JobTask) -> float:
-        if hand.selection is None and not was_purged(self._work, hand):
-            return 0.0  # nothing wanted, no list needed
-        return inf if hand.listed is None else self._parts.clock.monotonic() - hand.listed.at
+    def _list_age(self, task: JobTask) -> float:
+        if task.selection is None and not was_purged(self._work, task):
+            # Nothing is wanted, so no list is needed.
+            return 0.0
+        return inf if task.listed is None else self._ports.clock.monotonic() - task.listed.at
 
     def _look_up(self, ready: deque[JobTask]) -> None:
-        answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ready])
-        for (
-            hand
-        ) in ready:  # whatever was answered before assets were fetched does not count any more
-            hand.details = answers.get(hand.plan.job_id)
+        answers = self._work.lookups.many([(task.plan.owner, task.plan.job_id) for task in ready])
+        # Answers from before the assets were fetched no longer count.
+        for task in ready:
+            task.details = answers.get(task.plan.job_id)
 
-    def _is_fresh(self, hand: JobTask) -> bool:
-        return hand.details is None or self._parts.clock.monotonic() - hand.details.at <= FRESH_S
+    def _is_fresh(self, task: JobTask) -> bool:
+        return task.details is None or self._ports.clock.monotonic() - task.details.at <= FRESH_S
 
     def _next(self, ready: deque[JobTask], again: deque[JobTask]) -> None:
-        hand = ready.popleft()
-        turn = self._parts.addresses.turn() if hand.delete is Action.DELETE_JOB else nullcontext()
-        with turn, self._work.about(hand):
-            if self._work.is_in_vain(hand):  # found out while this one waited for its turn
+        task = ready.popleft()
+        turn = self._ports.addresses.turn() if task.delete is Action.DELETE_JOB else nullcontext()
+        with turn, self._work.about(task):
+            # Another worker may have found that while this one waited for its turn.
+            if self._work.is_in_vain(task):
                 return
-            while (ended := self._delete_one(hand)) is _Next.OTHER_ADDRESS:
+            while (ended := self._delete_one(task)) is _Next.OTHER_ADDRESS:
                 pass
             match ended:
                 case _Next.LOOK_AGAIN:
-                    self._count_look(hand)
-                    ready.appendleft(hand)
+                    self._count_look(task)
+                    ready.appendleft(task)
                 case _Next.ARCHIVE_AGAIN:
-                    again.append(hand)
+                    again.append(task)
 
-    def _count_look(self, hand: JobTask) -> None:
-        """A Sauce Labs this slow must not keep a worker busy with one job for ever."""
-        hand.lookups += 1
-        if hand.lookups > MOST_LOOKUPS:
+    def _count_look(self, task: JobTask) -> None:
+        """Count a look-up; raise SourceError when there are too many. A slow Sauce Labs must not
+        keep a worker on one job for ever.
+        """
+        task.look_count += 1
+        if task.look_count > MOST_LOOKUPS:
             raise SourceError(
-                f"job {hand.plan.job_id}: its answers grow too old before the delete can leave"
+                f"job {task.plan.job_id}: Sauce Labs answers too slowly: its answers are too old"
+                " before the delete can be sent"
             )
 
-    def _delete_one(self, hand: JobTask) -> _Next:
-        plan = hand.plan
-        self._work.permitted(hand, to_change=True)
-        if hand.details is None:
-            hand.details = self._work.asking.one(plan.owner, plan.job_id)
-        if hand.details.document is None:
-            self._work.absent(hand)
+    def _delete_one(self, task: JobTask) -> _Next:
+        plan = task.plan
+        self._work.permitted(task, to_change=True)
+        if task.details is None:
+            task.details = self._work.lookups.one(plan.owner, plan.job_id)
+        if task.details.document is None:
+            self._work.absent(task)
             return _Next.ENDED
-        job = hand.details.document.job
-        self._work.same(hand, hand.details, job)
-        if not self._prove(hand, job):
+        job = task.details.document.job
+        self._work.same(task, task.details, job)
+        if not self._prove(task, job):
             return _Next.ARCHIVE_AGAIN
-        self._check_doubtful(hand, job)
-        if hand.delete is Action.DELETE_ASSETS and hand.listed is not None and hand.listed.empty:
+        self._check_doubtful(task, job)
+        if task.delete is Action.DELETE_ASSETS and task.listed is not None and task.listed.empty:
             self._work.gone(
-                hand, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice"
+                task, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice"
             )
             return _Next.ENDED
-        if self._parts.holds.protects(job):
+        if self._ports.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
         self._work.brake.look_before_write()
-        if not self._is_fresh(hand) or self._list_age(hand) > YOUNG_LIST_S:
+        if not self._is_fresh(task) or self._list_age(task) > YOUNG_LIST_S:
             return _Next.LOOK_AGAIN
-        return self._send(hand)
+        return self._send(task)
 
-    def _prove(self, hand: JobTask, job: Job) -> bool:
-        """Whether what a delete destroys is proven stored or, aloud, not wanted."""
-        selection = hand.selection
-        # Also for a job that is too young to be purged: what is on record counts, not why.
-        if was_purged(self._work, hand):
-            self._check_still_purged(hand)
+    def _prove(self, task: JobTask, job: Job) -> bool:
+        """Return whether everything that the delete destroys is proven stored or explicitly not
+        wanted.
+        """
+        selection = task.selection
+        # Also for a job that is too young to be purged: the record counts, whatever its reason.
+        if was_purged(self._work, task):
+            self._check_still_purged(task)
         if selection is None:
-            if hand.plan.nothing_wanted_by is None:
+            if task.plan.nothing_wanted_by is None:
                 raise ArchiveError(
-                    f"job {hand.plan.job_id}: nothing says what is to be archived of it, nor that"
-                    " nothing is"
+                    f"job {task.plan.job_id}: no policy says what to archive of it, or that nothing"
+                    " is wanted"
                 )
-            hand.proof = NothingWanted(hand.plan.nothing_wanted_by)
+            task.proof = NothingWanted(task.plan.nothing_wanted_by)
             return True
-        if hand.archived is None:
-            hand.archived = self._parts.archive.archived(job)
-        # What was read back, if anything was, has another receipt: archiving looks at every byte,
-        # too.
-        if hand.archived is None or hand.archived.sha256 != hand.read_back:
+        if task.archived is None:
+            task.archived = self._ports.archive.archived(job)
+        # The copy read back, if any, has another receipt. Archiving reads every byte, too.
+        if task.archived is None or task.archived.sha256 != task.read_back:
             return False
-        assert hand.listed is not None
-        self._list_twice(hand)
-        check_missing(self._work, hand, job, hand.listed)
-        if names := uncovered(hand.archived, hand.listed, selection):
+        assert task.listed is not None
+        self._list_twice(task)
+        check_missing(self._work, task, job, task.listed)
+        if names := uncovered(task.archived, task.listed, selection):
             for name in names:
                 if (
-                    name not in hand.archived.stored
+                    name not in task.archived.stored
                     and not selection.wants(name)
                     and not selection.may_lose(name)
                 ):
                     raise ArchiveError(
-                        f"job {hand.plan.job_id}: a delete would destroy {name!r:.120}, which"
-                        " nobody gave up"
+                        f"job {task.plan.job_id}: a delete would destroy {name!r:.120}, which no"
+                        " policy gives up"
                     )
             return False
-        if forgotten(hand.archived, selection) and not is_emptied(self._work, hand, job):
+        if forgotten(task.archived, selection) and not is_emptied(self._work, task, job):
             return False
-        check_purged(self._work, hand, job, hand.listed)
-        if hand.listed.empty and is_purgeable(self._work, job):
-            note_purged(self._work, hand, job, hand.archived)
-        hand.proof = Receipt(hand.archived.sha256)
+        check_purged(self._work, task, job, task.listed)
+        if task.listed.empty and is_purgeable(self._work, job):
+            note_purged(self._work, task, job, task.archived)
+        task.proof = Receipt(task.archived.sha256)
         return True
 
-    def _check_doubtful(self, hand: JobTask, job: Job) -> None:
-        """SkipError while the delete would rest on empty lists alone, all of them younger than a
-        day.
+    def _check_doubtful(self, task: JobTask, job: Job) -> None:
+        """Raise SkipError while the delete would rest only on empty lists that are all younger than
+        a day.
         """
-        listed, archived = hand.listed, hand.archived
+        listed, archived = task.listed, task.archived
         if (
-            hand.selection is None
+            task.selection is None
             or listed is None
             or archived is None
             or not listed.empty
-            or hand.is_believed
+            or task.is_believed
         ):
             return
-        is_explained = bool(archived.stored) or self._parts.journal.assets_deleted(job.id)
-        now = self._parts.clock.now()
+        is_explained = bool(archived.stored) or self._ports.journal.assets_deleted(job.id)
+        now = self._ports.clock.now()
         if (
             until := waits_until(job, archived.made_at, now=now, is_explained=is_explained)
         ) is not None:
@@ -292,35 +298,37 @@ class DeleteStep:
                 f" still so after {at}",
             )
 
-    def _list_twice(self, hand: JobTask) -> None:
-        """One empty answer may be a lie, and nothing in the receipts would contradict it."""
-        if hand.listed is not None and hand.listed.empty and not hand.listed_twice:
-            hand.listed = asset_list(self._work, hand)
-            hand.listed_twice = True
-
-    def _check_still_purged(self, hand: JobTask) -> None:
-        """SkipError where assets are listed that were purged: what protects them was left out of
-        the decision.
+    def _list_twice(self, task: JobTask) -> None:
+        """List again after an empty list: one empty answer may be wrong, and no receipt would
+        contradict it.
         """
-        self._list_twice(hand)
-        if hand.listed is not None and note_listed_again(self._work, hand, hand.listed):
+        if task.listed is not None and task.listed.empty and not task.listed_twice:
+            task.listed = asset_list(self._work, task)
+            task.listed_twice = True
+
+    def _check_still_purged(self, task: JobTask) -> None:
+        """Raise SkipError where purged assets are listed again: the decision ignored the rules that
+        protect them.
+        """
+        self._list_twice(task)
+        if task.listed is not None and note_listed_again(self._work, task, task.listed):
             raise SkipError(Skip.CHANGED, "Sauce Labs lists assets again that it had purged")
 
-    def _send(self, hand: JobTask) -> _Next:
-        plan, action = hand.plan, hand.delete
+    def _send(self, task: JobTask) -> _Next:
+        plan, action = task.plan, task.delete
         assert action is not None
-        permit = self._permit(hand)
+        permit = self._permit(task)
         address = permit.address if isinstance(permit, DeleteJobPermit) else None
-        policy = hand.to_do[action]
+        policy = task.to_do[action]
         sent = Sent(
-            self._parts.journal.intent(permit, policy=policy),
+            self._ports.journal.intent(permit, policy=policy),
             action,
             plan.job_id,
             plan.owner,
             policy,
             address,
         )
-        gate = self._parts.gate
+        gate = self._ports.gate
         try:
             answer = (
                 gate.delete_job(permit)
@@ -328,29 +336,29 @@ class DeleteStep:
                 else gate.delete_assets(permit)
             )
         except PermitError as refused:
-            self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
-            hand.details = None  # a permit is good for one try: the next one rests on a new answer
+            self._ports.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
+            # A permit is valid for one try: the next one needs a new answer.
+            task.details = None
             return _Next.LOOK_AGAIN
         except (BudgetSpentError, StoppedError) as error:
-            self._parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {error}")
+            self._ports.journal.outcome(sent.intent, "failed", detail=f"not sent: {error}")
             raise
-        except (
-            CredentialsError
-        ) as error:  # it was sent: whether a 401 did nothing is asked with credentials that work
-            self._parts.journal.outcome(sent.intent, "unknown", detail=str(error))
+        # It was sent. Whether it had an effect can only be asked with credentials that work.
+        except CredentialsError as error:
+            self._ports.journal.outcome(sent.intent, "unknown", detail=str(error))
             raise
-        still_there = conclude(self._work, self._confirming, sent, answer, hand.archived)
+        still_there = conclude(self._work, self._pending, sent, answer, task.archived)
         if still_there is not None:
-            # It counts from the older question, where that is young: a build that was asked for
-            # then still serves.
-            at = permit.asked_at if self._is_fresh(hand) else still_there.at
-            hand.details = DetailsLookup(still_there.document, at)
+            # Its age counts from the older question where that is fresh, so that the build asked
+            # for then is still valid.
+            at = permit.asked_at if self._is_fresh(task) else still_there.at
+            task.details = DetailsLookup(still_there.document, at)
             return _Next.OTHER_ADDRESS
-        hand.done(action)
+        task.done(action)
         return _Next.ENDED
 
-    def _permit(self, hand: JobTask) -> DeleteJobPermit | DeleteAssetsPermit:
-        plan, details, proof = hand.plan, hand.details, hand.proof
+    def _permit(self, task: JobTask) -> DeleteJobPermit | DeleteAssetsPermit:
+        plan, details, proof = task.plan, task.details, task.proof
         assert details is not None
         assert proof is not None
         of_job = (
@@ -359,9 +367,9 @@ class DeleteStep:
             proof,
             plan.fingerprint,
             details.at,
-            self._parts.lease.fence,
+            self._ports.lease.fence,
         )
-        listed_at = None if hand.listed is None else hand.listed.at
-        if hand.delete is Action.DELETE_JOB:
-            return DeleteJobPermit(*of_job, listed_at, self._parts.addresses.of(plan.job_id))
+        listed_at = None if task.listed is None else task.listed.at
+        if task.delete is Action.DELETE_JOB:
+            return DeleteJobPermit(*of_job, listed_at, self._ports.addresses.of(plan.job_id))
         return DeleteAssetsPermit(*of_job, listed_at)

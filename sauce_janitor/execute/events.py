@@ -1,7 +1,7 @@
-"""One frozen value a fact, told while a plan is carried out; how it is logged, counted or shown is
-decided elsewhere.
+"""The events of a run: one frozen value for each fact. Logs, metrics and reports are made from them
+elsewhere.
 
-Names and details come from Sauce Labs in part: whoever renders them escapes them.
+Names and details come partly from Sauce Labs. Whoever renders them escapes them.
 """
 
 from __future__ import annotations
@@ -15,43 +15,42 @@ from sauce_janitor.model.retries import FailureKind
 
 
 class Skip(StrEnum):
-    """Why an action of the plan was left out on purpose. The next run decides anew."""
+    """Why an action of the plan was skipped on purpose. The next run decides again."""
 
-    CHANGED = "changed"  # not the job that was decided on
-    HELD = "held"  # a hold of ours, set since
-    NOT_READY = "not_ready"  # Sauce says it has not finished running
+    CHANGED = "changed"  # not as it was when the plan was made
+    HELD = "held"  # a local hold was set after the plan was made
+    NOT_READY = "not_ready"  # Sauce Labs says that it has not finished running
     UNSETTLED = "unsettled"  # ended too recently
-    PURGED = "purged"  # assets gone before they were archived, and the policy says keep
-    NOTHING_LISTED = (
-        "nothing_listed"  # nothing to archive, by a list that may be failing: it waits for a day
-    )
+    PURGED = "purged"  # assets gone before they were archived; the policy keeps the job
+    # An empty asset list may be a fault of Sauce Labs: the job waits for a day.
+    NOTHING_LISTED = "nothing_listed"
 
 
 class Halt(StrEnum):
-    """Why a run ended before its plan did."""
+    """Why a run ended before its plan was finished."""
 
     STOPPED = "stopped"  # SIGINT, SIGTERM
     PAUSED = "paused"  # the kill switch
     DEADLINE = "deadline"
-    BUDGET = "budget"  # the request budget: the plan pauses, it does not fail
+    BUDGET = "budget"  # the request budget is spent: a pause, not a failure
     LEASE = "lease"
     CREDENTIALS = "credentials"
     SOURCE = "source"  # Sauce Labs does not answer
     ARCHIVE = "archive"
     STATE = "state"
     CLOCK = "clock"
-    ADDRESS = "address"  # Sauce Labs serves no address that deletes
-    REFUSED = "refused"  # what was to be done is not safe any more
+    ADDRESS = "address"  # no delete address works for this account
+    REFUSED = "refused"  # the planned action is no longer safe
     BUG = "bug"
 
 
 @dataclass(frozen=True, slots=True)
 class JobArchived:
-    """A job's copy is complete, verified and on record. `assets` and `size_bytes` are what this run
-    added to it.
+    """A job's copy is complete, verified and journaled.
 
-    `odd` are (name, why) of those that do not look like what their names promise, `given_up` those
-    that could not be had for so long that the policies wait for them no longer.
+    `assets` and `size_bytes` are what this run added to the copy. `odd` lists (name, reason) of
+    assets that do not look like what their names say. `given_up` lists (name, reason) of files that
+    were unavailable for so long that the policies no longer wait for them.
     """
 
     job_id: JobId
@@ -66,8 +65,8 @@ class JobArchived:
 
 @dataclass(frozen=True, slots=True)
 class JobIncomplete:
-    """What could be had of a job is stored and on record; `missing` (name, why) could not, and its
-    deletes wait for them.
+    """What was available of a job is stored and journaled. `missing` lists (name, reason) of the
+    files that were not, and the job's deletes wait for them.
 
     The other fields are those of `JobArchived`.
     """
@@ -84,10 +83,11 @@ class JobIncomplete:
 
 @dataclass(frozen=True, slots=True)
 class AssetsDeleted:
-    """Sauce Labs deleted a job's assets. `size_bytes` is by its own answer, None when it gave none.
+    """Sauce Labs deleted a job's assets. `size_bytes` comes from its answer; None when the answer
+    had none.
 
-    `unlisted` are names in the answer that no list had; `differing` are (name, archived bytes,
-    bytes by the answer).
+    `unlisted` are names in the answer that no list had. `differing` are (name, archived bytes,
+    bytes in the answer).
     """
 
     job_id: JobId
@@ -100,7 +100,9 @@ class AssetsDeleted:
 
 @dataclass(frozen=True, slots=True)
 class CopyDamaged:
-    """The stored copy of a job is not what its receipt says; `files` names each file, and how."""
+    """The stored copy of a job is not what its receipt says. `files` names each damaged file and
+    its damage.
+    """
 
     job_id: JobId
     owner: Owner
@@ -110,7 +112,7 @@ class CopyDamaged:
 
 @dataclass(frozen=True, slots=True)
 class CopyRestored:
-    """What was damaged of a copy was fetched again, and stands under a new receipt."""
+    """The damaged files of a copy were fetched again and have a new receipt."""
 
     job_id: JobId
     owner: Owner
@@ -122,8 +124,8 @@ class CopyRestored:
 
 @dataclass(frozen=True, slots=True)
 class JobDeleted:
-    """A job is gone. `confirmed` is False while only Sauce's answer says so and the next full
-    listing has to.
+    """A job is gone. `confirmed` is False while only Sauce Labs' answer says so; the next full
+    listing confirms it.
     """
 
     job_id: JobId
@@ -134,11 +136,10 @@ class JobDeleted:
 
 @dataclass(frozen=True, slots=True)
 class AssetsPurged:
-    """Sauce Labs has purged a job's assets, told once a job; `lost`: something wanted of them had
-    not been archived.
+    """Sauce Labs has purged a job's assets. Reported once for each job.
 
-    `missed`: it is lost, and an earlier run failed to archive it while its assets were surely
-    there.
+    `lost`: the policies wanted at least one of these assets, and it had not been archived.
+    `missed`: it is lost, and an earlier run failed to archive it while Sauce Labs still had it.
     """
 
     job_id: JobId
@@ -159,7 +160,7 @@ class JobStopped:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyGone:
-    """What an action was to delete or stop was not there any more."""
+    """The job or the assets that an action was for no longer exist."""
 
     job_id: JobId
     owner: Owner
@@ -170,7 +171,7 @@ class AlreadyGone:
 
 @dataclass(frozen=True, slots=True)
 class ActionSkipped:
-    """The plan said so, the last look said no: the job stays."""
+    """The plan wanted this action, but the last check before it did not allow it: the job stays."""
 
     job_id: JobId
     owner: Owner
@@ -182,9 +183,9 @@ class ActionSkipped:
 
 @dataclass(frozen=True, slots=True)
 class ActionFailed:
-    """An action did not reach its end; `detail` is one sentence.
+    """An action failed; `detail` is one sentence.
 
-    The job is tried again by its `kind`; None: nothing was tried, so that no pause begins.
+    `kind` says when the job is tried again. None: nothing was tried, so the job needs no pause.
     """
 
     job_id: JobId
@@ -197,7 +198,7 @@ class ActionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """No further job is begun."""
+    """The run starts no further job."""
 
     why: Halt
     detail: str

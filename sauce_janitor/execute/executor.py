@@ -1,4 +1,4 @@
-"""How many at once, in which order, and how it ends: the threads that carry a plan out."""
+"""The threads that carry out a plan: how many, in which order, and how the run ends."""
 
 from __future__ import annotations
 
@@ -24,51 +24,53 @@ from sauce_janitor.model.retries import FailureKind, Retry
 from sauce_janitor.retention.plan.planner import JobPlan
 
 _MOST_ASLEEP = 10_000
-"""So many jobs in their pause are kept in memory, in case that one of their kind succeeds."""
+"""At most this many jobs in their pause are kept in memory, in case another of their kind
+succeeds.
+"""
 GLANCE_S = 0.2
-"""How often the waiting main thread looks whether a stop was asked for."""
+"""How often the waiting main thread checks whether a stop was requested."""
 
 
 def carry_out(
     jobs: Iterable[JobPlan],
-    parts: ExecutionPorts,
+    ports: ExecutionPorts,
     *,
     workers: int,
     stop: threading.Event,
     options: ExecutionSettings | None = None,
 ) -> Execution:
-    """Do what the plan says, in its order as far as several workers keep one, and say what became
-    of every action.
+    """Carry out the plan, in its order as far as several workers keep one, and return the result of
+    every action.
 
-    `jobs` is read as it is needed, by one thread at a time. The run ends early, and says why, when
-    `stop` is set, on a pause, the deadline, a spent budget, a lost lease, wrong credentials, five
-    jobs in a row without an answer, an unusable archive or journal, or clocks that differ: nothing
-    is begun then, no write leaves any more. Raises only what is a bug, after the other workers have
-    put down what they had in hand.
+    `jobs` is read as needed, by one thread at a time. The run ends early, and reports why, when
+    `stop` is set, on a pause, at the deadline, on a spent budget, a lost lease, wrong credentials,
+    five jobs in a row without an answer, an unusable archive or journal, or clocks that differ.
+    From then on no job is started and no write is sent. Raises only for a bug, after the other
+    workers have stopped.
     """
     options = options or ExecutionSettings()
-    deadline = None if options.deadline_s is None else parts.clock.monotonic() + options.deadline_s
-    turns = TurnOrder(parts)
+    deadline = None if options.deadline_s is None else ports.clock.monotonic() + options.deadline_s
+    turns = TurnOrder(ports)
 
-    def told(event: Event) -> None:
-        turns.told(event)
-        parts.events(event)
+    def on_event(event: Event) -> None:
+        turns.record(event)
+        ports.events(event)
 
-    tally = Tally(told)
-    brake = Brake(parts, tally, stop, deadline=deadline, workers=workers)
-    crew = _Crew(ExecutionContext(parts, tally, brake, options, turns), jobs)
-    abandoned = crew.run(max(1, workers), stop)
-    for bug in crew.bugs:
+    tally = Tally(on_event)
+    brake = Brake(ports, tally, stop, deadline=deadline, workers=workers)
+    pool = _WorkerPool(ExecutionContext(ports, tally, brake, options, turns), jobs)
+    abandoned = pool.run(max(1, workers), stop)
+    for bug in pool.bugs:
         raise bug
     return tally.execution(error=brake.error, abandoned=abandoned)
 
 
 class _Queue:
-    """Hands out the plan: jobs to archive one by one, jobs only to delete by the batch that one
-    look-up serves.
+    """Hands out the plan: jobs to archive one by one, jobs to delete in batches that share one
+    look-up.
 
-    Jobs that failed before come one by one, too, as far as their kind has a share; the others wait
-    for a later run.
+    Jobs that failed before are handed out one by one, too, as long as their kind has requests left;
+    the others wait for a later run.
     """
 
     def __init__(self, work: ExecutionContext, jobs: Iterable[JobPlan]) -> None:
@@ -79,18 +81,19 @@ class _Queue:
         self._deletes: list[JobTask] = []
         self._later: deque[JobTask] = deque()
         self._asleep: deque[JobTask] = deque()
-        budget = work.parts.source.budget_left
+        budget = work.ports.source.budget_left
         self._floor = None if budget is None else int(budget * work.options.kept_for_deletes)
 
     def take(self) -> list[JobTask]:
-        """What to do next, all of it counted as begun; nothing when the plan is at its end."""
+        """Return the next tasks, counted as started; an empty list at the end of the plan."""
         with self._turn:
             while True:
                 self._work.brake.look()
                 load = self._next()
                 if load or not self._asleep:
                     break
-                self._turn.wait(GLANCE_S)  # a retry under way may end the pauses of its kind
+                # A retry under way may end the pauses of its kind.
+                self._turn.wait(GLANCE_S)
             if len(load) == 1:
                 self._ask_ahead(load[0])
         for _ in load:
@@ -106,42 +109,43 @@ class _Queue:
             if not self._single and not self._later:
                 return self._wake()
             in_front = bool(self._single)
-            hand = self._single.popleft() if in_front else self._later.popleft()
-            if hand.retry is None or self._work.turns.begins(hand.retry, in_front=in_front):
-                return [hand]
-            if in_front:  # it has another turn when all others are through
-                self._later.append(hand)
+            task = self._single.popleft() if in_front else self._later.popleft()
+            if task.retry is None or self._work.turns.begins(task.retry, in_front=in_front):
+                return [task]
+            # It gets a second turn after all other jobs.
+            if in_front:
+                self._later.append(task)
             else:
-                self._waits(hand.retry.kind)
+                self._waits(task.retry.kind)
 
     def _wake(self) -> list[JobTask]:
-        """A job whose pause is not over, where another of its kind succeeded meanwhile; the others
+        """Return a job whose pause is not over but of whose kind another has succeeded; the others
         wait for a later run.
         """
         while self._asleep and not self._work.turns.is_trying:
-            hand = self._asleep.popleft()
-            assert hand.retry is not None
-            kind = hand.retry.kind
+            task = self._asleep.popleft()
+            assert task.retry is not None
+            kind = task.retry.kind
             if self._work.turns.has_recovered(kind) and self._work.turns.begins(
-                hand.retry, in_front=False
+                task.retry, in_front=False
             ):
-                return [hand]
+                return [task]
             self._waits(kind)
         return []
 
     def ended(self) -> None:
-        """What was taken is carried out, or put down: who waits for that looks again."""
+        """Wake the workers that wait: a batch is finished."""
         with self._turn:
             self._turn.notify_all()
 
     def close(self) -> None:
-        """The run is over, perhaps before the plan: who is in its pause still waits for its next
-        try.
+        """Count the jobs still in their pause as waiting: the run is over, perhaps before the
+        plan.
         """
         with self._turn:
-            for hand in self._asleep:
-                assert hand.retry is not None
-                self._waits(hand.retry.kind)
+            for task in self._asleep:
+                assert task.retry is not None
+                self._waits(task.retry.kind)
             self._asleep.clear()
 
     def _fill(self) -> None:
@@ -149,69 +153,68 @@ class _Queue:
             plan = next(self._jobs, None)
             if plan is None:
                 return
-            hand = JobTask.of(plan, self._work.turns.of(plan.job_id))
-            if not hand.to_do or self._work.is_in_vain(hand):
-                self._work.parts.passed(1)
+            task = JobTask.of(plan, self._work.turns.of(plan.job_id))
+            if not task.to_do or self._work.is_in_vain(task):
+                self._work.ports.passed(1)
                 continue
-            if hand.retry is not None and not self._work.turns.is_due(hand.retry):
-                self._sleep(hand, hand.retry)
-            elif hand.retry is not None and not hand.retry.hurried:
-                self._later.append(hand)
+            if task.retry is not None and not self._work.turns.is_due(task.retry):
+                self._sleep(task, task.retry)
+            elif task.retry is not None and not task.retry.hurried:
+                self._later.append(task)
             elif (
-                hand.retry is not None or Action.ARCHIVE in hand.to_do or Action.STOP in hand.to_do
+                task.retry is not None or Action.ARCHIVE in task.to_do or Action.STOP in task.to_do
             ):
-                self._single.append(hand)
-            elif hand.delete is not None:
-                self._deletes.append(hand)
+                self._single.append(task)
+            elif task.delete is not None:
+                self._deletes.append(task)
 
-    def _sleep(self, hand: JobTask, retry: Retry) -> None:
+    def _sleep(self, task: JobTask, retry: Retry) -> None:
         if len(self._asleep) < _MOST_ASLEEP:
-            self._asleep.append(hand)
+            self._asleep.append(task)
         else:
             self._waits(retry.kind)
 
     def _waits(self, kind: FailureKind) -> None:
         self._work.tally.waits(kind)
-        self._work.parts.passed(1)
+        self._work.ports.passed(1)
 
     def _ask_ahead(self, first: JobTask) -> None:
-        """One look-up for the next jobs to archive; what it tells of each is used while it is
-        young.
+        """Look up the next jobs to archive with one request. The details of each are used while
+        they are fresh.
         """
         if Action.ARCHIVE not in first.to_do or first.details is not None:
             return
-        # jobs that failed before may not have a turn at all, so that none is asked about ahead of
-        # it
+        # A job that failed before may not get a turn at all, so it is not looked up ahead.
         after = self._single if first.retry is None else ()
         ahead = [
             first,
-            *(hand for hand in after if Action.ARCHIVE in hand.to_do and hand.retry is None),
+            *(task for task in after if Action.ARCHIVE in task.to_do and task.retry is None),
         ][:BATCH]
-        answers = self._work.asking.many([(hand.plan.owner, hand.plan.job_id) for hand in ahead])
-        for hand in ahead:
-            hand.details = answers.get(hand.plan.job_id)
+        answers = self._work.lookups.many([(task.plan.owner, task.plan.job_id) for task in ahead])
+        for task in ahead:
+            task.details = answers.get(task.plan.job_id)
 
-    def spares(self, hand: JobTask) -> bool:
-        """Whether the job has to leave the rest of the request budget to those with a delete."""
-        left = self._work.parts.source.budget_left
+    def spares(self, task: JobTask) -> bool:
+        """Return whether the job must leave the rest of the request budget to jobs with a
+        delete.
+        """
+        left = self._work.ports.source.budget_left
         return (
-            hand.delete is None
+            task.delete is None
             and self._floor is not None
             and left is not None
             and left <= self._floor
         )
 
 
-class _Crew:
-    """The workers of one run. What each ended with is asked for: a bug in any is raised by who
-    started them.
-    """
+class _WorkerPool:
+    """The workers of one run. A bug in any of them is raised in the thread that started them."""
 
     def __init__(self, work: ExecutionContext, jobs: Iterable[JobPlan]) -> None:
         self._work = work
         self._queue = _Queue(work, jobs)
-        self._confirming = PendingConfirmations(work.parts, work.tally)
-        self._deleting = DeleteStep(work, self._confirming)
+        self._pending = PendingConfirmations(work.ports, work.tally)
+        self._deleting = DeleteStep(work, self._pending)
         self._lock = threading.Lock()
         self._working = 0
         self._spared = 0
@@ -219,12 +222,11 @@ class _Crew:
         self.bugs: list[BaseException] = []
 
     def run(self, workers: int, stop: threading.Event) -> int:
-        """Work until the plan is at its end or the run is over; the number of threads left behind
-        by a stop.
+        """Work until the plan or the run ends. Return the number of threads still alive after a
+        stop.
         """
         self._working = workers
-        # daemons: a thread that waits for an answer must not keep a process alive that was told to
-        # end
+        # Daemon threads: one that waits for an answer must not keep a stopped process alive.
         threads = [
             threading.Thread(target=self._work_on, name=f"worker-{n + 1}", daemon=True)
             for n in range(workers)
@@ -256,8 +258,8 @@ class _Crew:
                     self._ended.set()
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Whatever a worker meets ends up where it is seen: in the halt's reason, or raised in the
-        end.
+        """Run the step; an error becomes the reason why the run ends, a bug is kept for `carry_out`
+        to raise.
         """
         brake = self._work.brake
         try:
@@ -267,18 +269,18 @@ class _Crew:
                 pass
             except JanitorError as error:
                 brake.pull(halt_of(error), str(error), error)
-        except BaseException as bug:  # noqa: BLE001 - a thread cannot raise to its starter; `carry_out` does, with this one
+        except BaseException as bug:  # noqa: BLE001 - `carry_out` raises it
             self.bugs.append(bug)
             brake.give_up()
 
     def _take_turns(self) -> None:
         while load := self._queue.take():
             try:
-                with self._work.turns.trying([hand.retry for hand in load]):
+                with self._work.turns.trying([task.retry for task in load]):
                     self._try(load)
             finally:
-                self._work.tally.left(sum(bool(hand.to_do) for hand in load))
-                self._work.parts.passed(len(load))
+                self._work.tally.left(sum(bool(task.to_do) for task in load))
+                self._work.ports.passed(len(load))
                 self._queue.ended()
 
     def _try(self, load: list[JobTask]) -> None:
@@ -292,27 +294,27 @@ class _Crew:
 
     def _carry(self, load: list[JobTask]) -> None:
         first = load[0]
-        # Another worker found that out since this one was taken: nothing more is archived for a
-        # delete that cannot be.
+        # Another worker may have found meanwhile that no delete address works: then nothing more is
+        # archived for a delete that cannot happen.
         if self._work.is_in_vain(first):
             return
         if Action.STOP in first.to_do:
             with self._work.about(first):
-                stop_job(self._work, self._confirming, first)
+                stop_job(self._work, self._pending, first)
         elif Action.ARCHIVE in first.to_do:
             if self._queue.spares(first):
                 with self._lock:
                     self._spared += 1
                 return
-            self._work.brake.afford(3 + self._confirming.requests_due)
+            self._work.brake.afford(3 + self._pending.requests_due)
             with self._work.about(first):
                 archive(self._work, first)
-        self._deleting.delete(hand for hand in load if hand.delete is not None)
+        self._deleting.delete(task for task in load if task.delete is not None)
 
     def _finish(self) -> None:
-        self._confirming.flush()
-        # What is due besides was done; the rest is left, and the run has not reached its end.
-        if (failure := self._work.parts.addresses.failure) is not None:
+        self._pending.flush()
+        # Everything else was done. The jobs to delete are left, so the run counts as cut short.
+        if (failure := self._work.ports.addresses.failure) is not None:
             self._work.brake.pull(Halt.ADDRESS, failure)
         if self._spared:
             left = (

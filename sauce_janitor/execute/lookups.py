@@ -1,5 +1,5 @@
-"""What Sauce Labs is asked about jobs in hand: details (many in one request where that is offered)
-and asset lists.
+"""Asks Sauce Labs about jobs: details (of several jobs in one request where that is offered) and
+asset lists.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from sauce_janitor.execute.ports import AssetStream, ExecutionPorts
 from sauce_janitor.model.jobs import JobDocument, JobId, Owner
 
 BATCH = 20
-"""The most jobs one look-up before a delete may be about: its answer must still be young when the
-last of them goes.
+"""The most jobs that one look-up before a delete may be about: its answer must still be fresh when
+the last of them is deleted.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class DetailsLookup:
-    """One answer about one job: its document, None when Sauce says twice that there is no such job.
+    """One answer about one job: its document, None when Sauce Labs says twice that there is no such
+    job.
 
-    `at` is when it was asked for, on the monotonic clock: what changed after that may be missing
-    in it, however slowly it came or was read.
+    `at` is the time of the question on the monotonic clock: the answer may lack what changed after
+    that, however slowly it came or was read.
     """
 
     document: JobDocument | None
@@ -33,28 +34,28 @@ class DetailsLookup:
 
 @dataclass(frozen=True, slots=True)
 class AssetLookup:
-    """One answer to List Job Assets; `names` is None for a 404. `at` as in Details."""
+    """One answer to List Job Assets; `names` is None for a 404. `at` as in DetailsLookup."""
 
     names: tuple[str, ...] | None
     at: float
 
     @property
     def empty(self) -> bool:
-        """Nothing is listed, in whichever way that was said."""
+        """Whether nothing is listed: a 404 or an empty list."""
         return not self.names
 
 
 class Lookups:
-    """Reads about jobs, each after a look at the brake. Threads share one."""
+    """Asks about jobs, and checks the brake before each request. Threads share one."""
 
-    def __init__(self, parts: ExecutionPorts, brake: Brake) -> None:
-        self._source = parts.source
-        self._clock = parts.clock
+    def __init__(self, ports: ExecutionPorts, brake: Brake) -> None:
+        self._source = ports.source
+        self._clock = ports.clock
         self._brake = brake
         self._batches = True
 
     def many(self, jobs: Sequence[tuple[Owner, JobId]]) -> dict[JobId, DetailsLookup]:
-        """What one request tells about up to 20 jobs; who is missing there has to be asked for
+        """Return what one request says about up to 20 jobs. A job missing in it must be asked about
         alone.
         """
         assert len(jobs) <= BATCH
@@ -67,7 +68,8 @@ class Lookups:
         except (CredentialsError, BudgetSpentError):
             raise
         except SourceError:
-            return {}  # one job among them may be the cause: alone, each shows what it is
+            # One job among them may be the cause. Asked about alone, each shows its own error.
+            return {}
         if found is None:
             self._batches = False
             return {}
@@ -78,8 +80,8 @@ class Lookups:
         }
 
     def one(self, owner: Owner, job_id: JobId) -> DetailsLookup:
-        """One job's details; a 404 counts when it is said twice. SourceError for an answer about
-        another job.
+        """Return one job's details; a 404 counts when it comes twice. Raise SourceError for an
+        answer about another job.
         """
         document = None
         for _ in range(2):
@@ -96,7 +98,7 @@ class Lookups:
         return DetailsLookup(document, at)
 
     def assets(self, owner: Owner, job_id: JobId) -> AssetLookup:
-        """The job's asset list."""
+        """Return the job's asset list."""
         self._brake.look()
         at = self._clock.monotonic()
         listing = self._source.assets(owner, job_id)
@@ -104,7 +106,7 @@ class Lookups:
 
     @contextmanager
     def asset(self, owner: Owner, job_id: JobId, name: str) -> Iterator[AssetStream]:
-        """One asset's body."""
+        """Open one asset's body."""
         self._brake.look()
         with self._source.open_asset(owner, job_id, name) as body:
             yield WatchedBody(body, self._brake)

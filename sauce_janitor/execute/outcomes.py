@@ -1,6 +1,4 @@
-"""What became of a plan: every event counted once, by policy, action and outcome, and what a script
-needs to go on.
-"""
+"""Counts the events of a run by policy, action and outcome, and sums them up as an `Execution`."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ from sauce_janitor.model.retries import FailureKind
 
 
 class Outcome(StrEnum):
-    """The closed set that metrics and reports count by."""
+    """How an action ended. Metrics and reports count by these."""
 
     DONE = "done"
     ALREADY_GONE = "already_gone"
@@ -44,24 +42,26 @@ class Outcome(StrEnum):
 
 _K = TypeVar("_K")
 Key = tuple[str, Action, Outcome]
-"""Policy, action, outcome."""
+"""(policy, action, outcome)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The end of a plan's carrying out.
+    """The result of carrying out a plan.
 
-    `counts` has one outcome per action ended. `failures` lists every failed action, in no order.
-    `unconfirmed` are deletes of jobs that Sauce accepted and the next full listing (or run) has to
-    confirm. `lost` jobs' assets were purged by Sauce before all that was wanted of them was
-    archived, `missed` of them although earlier runs tried; `incomplete` jobs are stored but for
-    files that could not be had. `damaged_copies` were found in the archive, `restored_copies` of
-    them fetched again from Sauce Labs. `differing` are (job, name, archived bytes, bytes by Sauce's
-    answer to the delete). `jobs` were begun, `left` of them not finished because the run was cut
-    short. `error` is what cut it short, where an error did. `abandoned` threads still waited for an
-    answer when a stop's grace was over; what they had in hand is recovered by the next run.
-    `waiting` are the jobs that failed in earlier runs and were not tried in this one, by the kind
-    of failure: their pause is not over, or their kind's share of the requests is spent.
+    `counts` has one outcome for each action that ended. `failures` lists every failed action, in no
+    order. `unconfirmed` counts deletes of jobs that Sauce Labs accepted and that the next full
+    listing (or run) confirms. `lost` counts jobs whose assets Sauce Labs purged before everything
+    wanted was archived; `missed` counts those of them that an earlier run failed to archive.
+    `incomplete` jobs are stored except for files that were unavailable. `damaged_copies` were found
+    in the archive; `restored_copies` of them were fetched again from Sauce Labs. `differing` are
+    (job, name, archived bytes, bytes in Sauce Labs' answer to the delete).
+
+    `jobs` were started; `left` of them were not finished because the run was cut short. `error` is
+    the error that cut it short, if one did. `abandoned` threads still waited for an answer when the
+    grace period of a stop ended; the next run recovers their jobs. `waiting` counts, by kind of
+    failure, the jobs that failed in earlier runs and were not tried in this one: their pause is not
+    over, or their kind has used its share of the requests.
     """
 
     counts: Mapping[Key, int] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Execution:
     waiting: Mapping[FailureKind, int] = field(default_factory=dict)
 
     def count(self, action: Action, outcome: Outcome) -> int:
-        """How many actions ended so, over all policies."""
+        """Return how many actions ended with this outcome, over all policies."""
         return sum(
             number
             for (_, of, ended), number in self.counts.items()
@@ -95,18 +95,17 @@ class Execution:
 
     @property
     def cut_short(self) -> bool:
-        """Whether part of the plan was not begun or not finished; a spent budget is a pause, not a
-        cut.
+        """Whether part of the plan was not started or not finished. A spent budget is a pause and
+        does not count.
         """
         return self.halted is not None and self.halted.why is not Halt.BUDGET
 
     @property
     def complete(self) -> bool:
-        """Whether all that was begun reached its wanted end (what drift took out of the plan counts
-        as such).
+        """Whether every job that was started reached its wanted state.
 
-        A job that failed and waits for its next try has not reached it, nor one that was purged
-        between tries.
+        A skipped action counts as complete. A job that failed and waits for its next try does not,
+        nor does a job that was purged between tries.
         """
         ends = not self.cut_short and not self.abandoned
         waits = any(kind.is_failure for kind in self.waiting)
@@ -114,8 +113,9 @@ class Execution:
 
 
 def together(executions: Sequence[Execution]) -> Execution:
-    """Several parts of one plan, carried out by themselves, as one; what ended a part early comes
-    before a spent budget.
+    """Return the results of several parts of one plan as one result.
+
+    The reason that ended a part early comes before a spent budget.
     """
     halts = [one.halted for one in executions if one.halted is not None]
     halts.sort(key=lambda halted: halted.why is Halt.BUDGET)
@@ -153,7 +153,7 @@ def _sum(counts: Iterable[Mapping[_K, int]]) -> Mapping[_K, int]:
 
 
 class Tally:
-    """Counts events as they are told and passes each on; any thread may tell."""
+    """Counts events and passes each one on. Threads share one."""
 
     def __init__(self, pass_on: Callable[[Event], None]) -> None:
         self._pass_on = pass_on
@@ -167,23 +167,23 @@ class Tally:
         self._halted: Halted | None = None
 
     def tell(self, event: Event) -> None:
-        """Count it and pass it on."""
+        """Count the event and pass it on."""
         with self._lock:
             self._count(event)
             self._pass_on(event)
 
     def begun(self) -> None:
-        """A job was taken in hand."""
+        """Count a job that was started."""
         with self._lock:
             self._sums["jobs"] += 1
 
     def waits(self, kind: FailureKind) -> None:
-        """A job that failed before is not tried in this run."""
+        """Count a job that failed before and is not tried in this run."""
         with self._lock:
             self._waiting[kind] += 1
 
     def left(self, jobs: int = 1) -> None:
-        """Jobs taken in hand were put down again."""
+        """Count jobs that were started and not finished."""
         with self._lock:
             self._sums["left"] += jobs
 
@@ -193,7 +193,8 @@ class Tally:
                 self._counts[event.policy, Action.ARCHIVE, Outcome.DONE] += 1
                 self._sums["archived_assets"] += event.assets
                 self._sums["archived_bytes"] += event.size_bytes
-            case JobIncomplete():  # its actions fail, each by itself
+            # Its actions are counted by their own ActionFailed events.
+            case JobIncomplete():
                 self._sums["incomplete"] += 1
                 self._sums["archived_assets"] += event.assets
                 self._sums["archived_bytes"] += event.size_bytes

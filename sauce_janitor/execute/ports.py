@@ -1,8 +1,8 @@
-"""What carrying out a plan needs of the other parts, as small protocols: whoever starts a run fits
-the real ones in.
+"""The protocols through which execution reaches the other packages. Whoever starts a run passes in
+the real ones.
 
-All of it is called by several threads at once. The account, the run and where things are stored are
-the parts' own business.
+Several threads call all of them at once. Which account, which run and where files are stored is
+known to the implementations only.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from sauce_janitor.model.retries import Failing, Retry
 
 
 class AssetStream(Protocol):
-    """One asset on its way: its bytes in chunks, whether its framing proves it complete, and the
-    answer's content type.
+    """One asset being downloaded: its bytes in chunks, whether its framing proves it complete, and
+    the answer's content type.
     """
 
     def __iter__(self) -> Iterator[bytes]: ...
@@ -47,36 +47,38 @@ class AssetStream(Protocol):
 
 
 class SourcePort(Protocol):
-    """The reading half of Sauce Labs. Every method may raise a SourceError; retries are behind it.
+    """Reads from Sauce Labs. Every method may raise a SourceError; retries happen inside.
 
-    NotReadyError is the 400 of an unfinished job, ForbiddenError a 403, BudgetSpentError an empty
-    request budget.
+    NotReadyError stands for the 400 of an unfinished job, ForbiddenError for a 403,
+    BudgetSpentError for an empty request budget.
     """
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
-        """The job's details; None is a 404."""
+        """Return the job's details, None for a 404."""
 
     def jobs(self, job_ids: Sequence[JobId], /) -> Mapping[JobId, JobDocument] | None:
-        """The details of those of these jobs that there are, in one request; None where that is not
-        offered.
+        """Return the details of those of these jobs that exist, from one request; None where Sauce
+        Labs does not offer that.
         """
 
     def assets(self, owner: Owner, job_id: JobId, /) -> AssetListing | None:
-        """The names of the job's assets; None is a 404."""
+        """Return the names of the job's assets, None for a 404."""
 
     def open_asset(
         self, owner: Owner, job_id: JobId, name: str, /
     ) -> AbstractContextManager[AssetStream]:
-        """One asset, streamed."""
+        """Open one asset as a stream."""
 
     def reserved(self, requests: int, /) -> AbstractContextManager[object]:
-        """Wait for the budget of so many requests; inside, this thread's next ones wait for
-        nothing.
+        """Wait until the budget has room for this many requests. Inside, this thread's next
+        requests do not wait.
         """
 
     @property
     def clock_skew_s(self) -> float | None:
-        """The Date of the newest answer minus our clock; None before the first answer."""
+        """The Date of the newest answer minus the local clock, in seconds; None before the first
+        answer.
+        """
 
     @property
     def budget_left(self) -> int | None:
@@ -84,12 +86,12 @@ class SourcePort(Protocol):
 
     @property
     def requests_here(self) -> int:
-        """Requests that the calling thread made so far, repeated ones too."""
+        """Requests that the calling thread has made so far, including retries."""
 
 
 class WriteResult(Protocol):
-    """What came of one write. `status` is None when no answer came; `doubtful`: it may or may not
-    have been done.
+    """The result of one write. `status` is None when no answer came. `doubtful`: the write may or
+    may not have been done.
     """
 
     @property
@@ -103,10 +105,11 @@ class WriteResult(Protocol):
 
 
 class GatePort(Protocol):
-    """The only way to change anything at Sauce Labs: one request a permit, never repeated.
+    """The only way to change anything at Sauce Labs. Each permit allows one request, which is never
+    repeated.
 
-    CredentialsError for a 401 to what was sent. PermitError, BudgetSpentError and StoppedError when
-    nothing was.
+    Raises CredentialsError for a 401 to a request that was sent. Raises PermitError,
+    BudgetSpentError or StoppedError when nothing was sent.
     """
 
     def delete_assets(self, permit: DeleteAssetsPermit, /) -> WriteResult: ...
@@ -117,13 +120,13 @@ class GatePort(Protocol):
 class Archived(Protocol):
     """What the verified receipts of one job hold together.
 
-    `sha256` is the newest receipt's, made at `made_at` (epoch seconds). `stored` has the bytes of
-    each stored asset by name, `pruned` those of them whose bytes left the archive since,
-    `discarded` the names that a receipt says are not stored on purpose, `missing` the files that
-    are wanted and could not be had. `fetched_assets` and `fetched_bytes` are what the newest pass
-    added, `odd` those of them that do not look like what their names promise, with the reason.
-    `read_back`: the pass that returned it read every byte from the disk; `restored` are the damaged
-    files that it fetched anew.
+    `sha256` is the newest receipt's, made at `made_at` (epoch seconds). `stored` has the size in
+    bytes of each stored asset by name. `pruned` are those of them whose bytes have since been
+    removed from the archive. `discarded` are the names that a receipt says are not stored on
+    purpose. `missing` are the files that are wanted and were unavailable. `fetched_assets` and
+    `fetched_bytes` are what the newest pass added; `odd` lists (name, reason) of those that do not
+    look like what their names say. `read_back`: the pass that returned this read every byte from
+    the disk. `restored` are the damaged files that it fetched again.
     """
 
     @property
@@ -152,10 +155,11 @@ class Archived(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """What reading a job's copy from the disk showed.
+    """The result of reading a job's copy from the disk.
 
-    `receipt` is the SHA-256 of its newest receipt, None when there is no copy; `damaged` names each
-    file that is missing or not as it was stored, and how. No copy and a damage: there was one.
+    `receipt` is the SHA-256 of its newest receipt, None when there is no copy. `damaged` names each
+    file that is missing or not as it was stored, and its damage. No receipt but damage: there was a
+    copy, and it is gone.
     """
 
     receipt: str | None
@@ -164,11 +168,11 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True)
 class StoreReason:
-    """What a receipt says of its making: the policy that wanted it, and whether Sauce had purged
-    the assets before.
+    """What a receipt says about why it was made: the policy that wanted it, and whether Sauce Labs
+    had purged the assets before.
 
-    `deletes`: a delete is to follow, so nothing that is listed may rest on a copy that was pruned.
-    `emptied`: a delete of ours took the assets.
+    `deletes`: a delete follows, so no listed asset may rest on a copy that was pruned. `emptied`: a
+    delete by this program took the assets.
     """
 
     policy: str
@@ -181,16 +185,16 @@ Fetch: TypeAlias = Callable[[str], AbstractContextManager[AssetStream]]
 
 
 class ArchivePort(Protocol):
-    """Where copies go. ArchiveError is about one job; ArchiveUnusableError ends the run."""
+    """Stores the copies. ArchiveError is about one job; ArchiveUnusableError ends the run."""
 
     def archived(self, job: Job, /) -> Archived | None:
-        """What is stored of the job, None for nothing; ArchiveError when a receipt cannot be
-        trusted.
+        """Return what is stored of the job, None for nothing. Raise ArchiveError when a receipt
+        cannot be trusted.
         """
 
     def read_back(self, owner: Owner, job_id: JobId, /) -> ReadBack:
-        """Read every stored byte of the job from the disk; ArchiveError when a receipt cannot be
-        trusted.
+        """Read every stored byte of the job from the disk. Raise ArchiveError when a receipt cannot
+        be trusted.
         """
 
     def store(
@@ -203,13 +207,13 @@ class ArchivePort(Protocol):
         *,
         why: StoreReason,
     ) -> Archived:
-        """Fetch what is wanted and not yet stored, prove it, and return when all of it is durable
+        """Fetch and verify what is wanted and not yet stored. Return when all of it is durable
         under its receipt.
         """
 
     def check(self) -> None:
-        """ArchiveUnusableError unless it is the archive it was, and there is room above the
-        floor.
+        """Raise ArchiveUnusableError unless this is the same archive as before and it has room
+        above the minimum.
         """
 
 
@@ -217,8 +221,8 @@ Proven: TypeAlias = Literal["confirmed", "already_gone", "failed", "unknown"]
 
 
 class Unresolved(Protocol):
-    """A journaled intent without a final outcome; `detail` is what its `unknown` outcome said, None
-    when there was none.
+    """A journaled intent without a final outcome. `detail` is the detail of its `unknown` outcome,
+    None when it has none.
     """
 
     @property
@@ -238,8 +242,8 @@ class Unresolved(Protocol):
 
 
 class JournalPort(Protocol):
-    """The line before and the line after every change. Durable when a method returns; StateError
-    when it cannot be.
+    """Writes a line before and a line after every change. A line is durable when the method
+    returns; StateError when it cannot be.
     """
 
     def archived(
@@ -253,113 +257,119 @@ class JournalPort(Protocol):
         policy: str,
         missing: Sequence[MissingFile] = (),
     ) -> None:
-        """The SHA-256 of a job's newest receipt, and the key of the selection that it satisfies but
-        for what is missing.
+        """Record the SHA-256 of a job's newest receipt, and the key of the selection that it
+        satisfies except for `missing`.
         """
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
-        """Before the write. The number of the line.
+        """Write the line before a change and return its number.
 
-        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused,
-        PermitError for an action that is on record as done or was begun and never settled.
+        Raise LeaseError when the permit's fence is not the current lease's, RefusedError while
+        paused, and PermitError for an action that the journal has as done or as started without an
+        outcome.
         """
 
     def outcome(
         self, intent: int, outcome: Proven, /, *, detail: str, bytes_reclaimed: int | None = None
     ) -> None:
-        """After it; `unknown` may be followed by one final outcome, a final one by nothing."""
+        """Write the line after a change. One final outcome may follow `unknown`; nothing may follow
+        a final outcome.
+        """
 
     def found_gone(
         self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str
     ) -> bool:
-        """Put on record that what was to be deleted is not there any more, though this run sent
-        nothing.
+        """Record that what an action was for is gone, though this run sent nothing.
 
-        Returns whether a delete of ours explains it: an intent that still waited for its outcome is
-        `confirmed` then.
+        Return whether an earlier delete by this program explains it. An intent that still waited
+        for its outcome becomes `confirmed` then.
         """
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
-        """Whether a confirmed or already gone delete of the job's assets is on record."""
+        """Return whether a delete of the job's assets is recorded as confirmed or already gone."""
 
     def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
-        """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before
-        all wanted was archived.
+        """Record that two reads showed that Sauce Labs purged the job's assets. Return whether that
+        is new.
+
+        `lost`: not everything wanted had been archived before.
         """
 
     def assets_purged(self, job_id: JobId, /) -> bool:
-        """Whether that is on record, and nothing since that contradicts it."""
+        """Return whether a purge of the job's assets is recorded and nothing later
+        contradicts it.
+        """
 
     def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
-        """Sauce lists assets of a job that it had purged."""
+        """Record that Sauce Labs lists assets of a job whose assets it had purged."""
 
     def unresolved(self) -> Sequence[Unresolved]:
-        """Every intent that recovery has to ask about, oldest first."""
+        """Return every intent that recovery has to ask about, oldest first."""
 
 
 class LeasePort(Protocol):
-    """The right to change things, one holder at a time."""
+    """The lease: only its holder may change anything."""
 
     @property
     def fence(self) -> int: ...
     def check(self) -> None:
-        """LeaseError unless this run still holds it."""
+        """Raise LeaseError unless this run still holds the lease."""
 
 
 class SwitchPort(Protocol):
-    """The kill switch."""
+    """The pause switch."""
 
     def is_paused(self) -> bool: ...
 
 
 class HoldsPort(Protocol):
-    """The holds kept on our side."""
+    """The local holds."""
 
     def protects(self, job: Job, /) -> bool: ...
 
 
 class RetryBook(Protocol):
-    """The jobs that failed in earlier runs, and what is on record of this one's. StateError when
-    that cannot be kept.
+    """Records which jobs failed in earlier runs and in this one. Raises StateError when it cannot
+    write.
     """
 
     def of(self, job_id: JobId, /) -> Retry | None:
-        """Return the retry of a job, None for one that did not fail: it goes first."""
+        """Return the retry of a job, None for a job that did not fail."""
 
     def failed(self, job_id: JobId, failing: Failing, /) -> None:
-        """Put a failed try on record. The job is tried again later, with growing pauses."""
+        """Record a failed try. The job is tried again later, with growing pauses."""
 
     def done(self, job_id: JobId, /) -> None:
-        """Forget that the job failed: it reached its wanted state."""
+        """Forget the job's failures: it reached its wanted state."""
 
     def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
-        """Since when the job's asset list is answered with just this (epoch seconds); `note` puts a
-        first one on record.
+        """Return since when Sauce Labs gives exactly this answer for the job's asset list (epoch
+        seconds).
 
-        None where it is not on record, or another answer is.
+        `note` records the first such answer. None where no answer or a different one is recorded.
         """
 
     def listed(self, job_id: JobId, /) -> None:
-        """Forget that: the job has an asset list."""
+        """Forget the recorded answer: the job has an asset list."""
 
 
 class Listings(Protocol):
-    """The job lists, asked again."""
+    """Asks for the job lists again."""
 
     def contradicted(self, owner: Owner, job_ids: Collection[JobId], /) -> Mapping[JobId, str]:
-        """Those of these jobs that a fresh listing does not prove to be gone, and why. SourceError
-        where it cannot be had.
+        """Return those of these jobs that a fresh listing does not prove to be gone, and the
+        reason. Raise SourceError where there is no listing.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionPorts:
-    """Everything at once.
+    """Everything that execution needs.
 
-    `fingerprint(job, asked_at)` is of a job as just answered, comparable with the plan's; it may
-    ask for the build (SourceError), and uses no answer about it that is older than `asked_at`.
-    `events` is called by one thread at a time. `passed` is told of every job whose turn is over,
-    whatever became of it; any thread may call it.
+    `fingerprint(job, asked_at)` is of a job as Sauce Labs just returned it, comparable with the
+    plan's. It may ask for the build (SourceError) and uses no answer about it that is older than
+    `asked_at`. `events` is called by one thread at a time. `passed` is called with the number of
+    jobs that the run is done with, whatever their result; any thread may call it.
     """
 
     source: SourcePort

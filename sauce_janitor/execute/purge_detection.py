@@ -1,9 +1,9 @@
-"""What Sauce Labs has purged: believed after two reads, on record once a job, and with it what was
-lost.
+"""Detects which assets Sauce Labs has purged: two reads prove it, and it is recorded once a job,
+with what was lost.
 
-Sauce keeps assets for 30 days, whatever we keep. Once they are gone nothing protects them any more:
-a job that stayed only for its assets' sake may go. So jobs of which that is all that keeps them are
-looked at, a few each day, oldest news first.
+Sauce Labs keeps assets for 30 days, whatever the policies say. Once they are gone there is nothing
+left to protect: a job that was kept only for its assets may be deleted. So the jobs that are kept
+for nothing else are looked at, a few each day, the oldest information first.
 """
 
 from __future__ import annotations
@@ -24,60 +24,60 @@ from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
 
 KEPT_REQUESTS: Final = 0.5
-"""This share of the request budget is not for looking."""
+"""This share of the request budget is not used for looking."""
 
 
 def is_purgeable(work: ExecutionContext, job: Job) -> bool:
-    """Whether the vendor may have purged the job's assets: it ended 30 days ago or more."""
-    return isinstance(job.ended_at, int) and work.parts.clock.now() - job.ended_at >= PURGED_AFTER_S
+    """Return whether Sauce Labs may have purged the job's assets: it ended 30 days ago or more."""
+    return isinstance(job.ended_at, int) and work.ports.clock.now() - job.ended_at >= PURGED_AFTER_S
 
 
-def was_purged(work: ExecutionContext, hand: JobTask) -> bool:
-    """Whether it was decided on as a job whose assets Sauce had purged."""
-    if hand.was_purged is None:
-        hand.was_purged = work.parts.journal.assets_purged(hand.plan.job_id)
-    return hand.was_purged
+def was_purged(work: ExecutionContext, task: JobTask) -> bool:
+    """Return whether the plan decided on the job as one whose assets Sauce Labs had purged."""
+    if task.was_purged is None:
+        task.was_purged = work.ports.journal.assets_purged(task.plan.job_id)
+    return task.was_purged
 
 
-def is_emptied(work: ExecutionContext, hand: JobTask, job: Job) -> bool:
-    """Whether it is known why nothing is listed: Sauce Labs purged the assets, or a delete of ours
-    took them.
+def is_emptied(work: ExecutionContext, task: JobTask, job: Job) -> bool:
+    """Return whether it is known why nothing is listed: Sauce Labs purged the assets, or this
+    program deleted them.
     """
-    if hand.listed is None or not hand.listed.empty:
+    if task.listed is None or not task.listed.empty:
         return False
-    purged = is_purgeable(work, job) or was_purged(work, hand)
-    return purged or work.parts.journal.assets_deleted(job.id)
+    purged = is_purgeable(work, job) or was_purged(work, task)
+    return purged or work.ports.journal.assets_deleted(job.id)
 
 
-def note_purged(work: ExecutionContext, hand: JobTask, job: Job, stored: Archived | None) -> None:
-    """Two reads have shown that the assets are gone; `stored` is what was archived of them before.
-    Told once a job.
+def note_purged(work: ExecutionContext, task: JobTask, job: Job, stored: Archived | None) -> None:
+    """Record, once a job, that two reads showed that the assets are gone. `stored` is what was
+    archived of them before.
     """
-    plan = hand.plan
-    if work.parts.journal.assets_deleted(plan.job_id):
+    plan = task.plan
+    if work.ports.journal.assets_deleted(plan.job_id):
         return
-    policy = next(iter(hand.to_do.values()), "")
-    lost = _is_lost(hand.selection, stored)
-    tried = _failed_in_time(hand.retry, job.ended_at) or (
+    policy = next(iter(task.to_do.values()), "")
+    lost = _is_lost(task.selection, stored)
+    tried = _failed_in_time(task.retry, job.ended_at) or (
         stored is not None and bool(stored.missing)
     )
-    if work.parts.journal.purged(plan.job_id, plan.owner, policy=policy, lost=lost):
+    if work.ports.journal.purged(plan.job_id, plan.owner, policy=policy, lost=lost):
         work.tally.tell(AssetsPurged(plan.job_id, plan.owner, policy, lost, missed=lost and tried))
 
 
-def note_listed_again(work: ExecutionContext, hand: JobTask, listed: AssetLookup) -> bool:
-    """Whether Sauce lists assets of a job that it had purged: then nothing that was decided of it
-    holds.
+def note_listed_again(work: ExecutionContext, task: JobTask, listed: AssetLookup) -> bool:
+    """Return whether Sauce Labs lists assets of a job that it had purged: then the decision on the
+    job is no longer valid.
     """
-    if listed.empty or not was_purged(work, hand):
+    if listed.empty or not was_purged(work, task):
         return False
-    work.parts.journal.listed_again(hand.plan.job_id, hand.plan.owner)
+    work.ports.journal.listed_again(task.plan.job_id, task.plan.owner)
     return True
 
 
 def _failed_in_time(retry: Retry | None, ended_at: object) -> bool:
-    """Whether an earlier run failed on the job while its assets were surely there: before they were
-    30 days old.
+    """Return whether an earlier run failed on the job while its assets surely existed: before they
+    were 30 days old.
     """
     if retry is None:
         return False
@@ -85,7 +85,7 @@ def _failed_in_time(retry: Retry | None, ended_at: object) -> bool:
 
 
 def _is_lost(selection: Selection | None, stored: Archived | None) -> bool:
-    """Whether something that is wanted was not stored in time."""
+    """Return whether something that is wanted was not stored in time."""
     if selection is None or not selection.assets:
         return False
     if stored is None:
@@ -97,38 +97,39 @@ def _is_lost(selection: Selection | None, stored: Archived | None) -> bool:
 
 def look_for_purged(
     suspects: Iterable[PurgeCandidate],
-    parts: ExecutionPorts,
+    ports: ExecutionPorts,
     *,
     stop: threading.Event,
     tell: Callable[[Event], None],
 ) -> int:
-    """Ask about the assets of each, twice where they seem to be gone; how many were found purged.
+    """Ask about the assets of each, twice where they seem to be gone. Return how many were found
+    purged.
 
-    Ends early when asked to stop, when half of the request budget is spent, or when Sauce does not
-    answer.
+    Ends early when a stop was requested, when half of the request budget is spent, or when Sauce
+    Labs does not answer.
     """
     found = 0
-    budget = parts.source.budget_left
+    budget = ports.source.budget_left
     floor = None if budget is None else int(budget * KEPT_REQUESTS)
     for suspect in suspects:
-        left = parts.source.budget_left
+        left = ports.source.budget_left
         if (
             stop.is_set()
-            or parts.switch.is_paused()
+            or ports.switch.is_paused()
             or (floor is not None and (left is None or left <= floor))
         ):
             break
         try:
-            if any(_names(parts.source.assets(suspect.owner, suspect.job_id)) for _ in range(2)):
+            if any(_names(ports.source.assets(suspect.owner, suspect.job_id)) for _ in range(2)):
                 continue
         except (SourceError, StoppedError):
             break
-        parts.lease.check()
-        if parts.journal.purged(
+        ports.lease.check()
+        if ports.journal.purged(
             suspect.job_id, suspect.owner, policy=suspect.policy, lost=suspect.lost
         ):
             missed = suspect.lost and _failed_in_time(
-                parts.retries.of(suspect.job_id), suspect.ended_at
+                ports.retries.of(suspect.job_id), suspect.ended_at
             )
             tell(
                 AssetsPurged(

@@ -1,5 +1,5 @@
-"""What an earlier run left open: every intent without a final outcome is asked about at Sauce Labs
-and put on record, once.
+"""Finishes what an earlier run left open: asks Sauce Labs about every intent without a final
+outcome and records the answer.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from sauce_janitor.execute.ports import JournalPort, Proven, SourcePort, Unresol
 from sauce_janitor.model.jobs import Action, JobId, JobState, Owner
 
 Absent = Callable[[Unresolved], bool | None]
-"""Whether a complete listing that began after the write lacks the job; None when there has been
-none yet.
+"""Returns whether a complete listing that began after the write lacks the job; None when there has
+been none yet.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How many intents ended how. `open` could not be told yet and are asked about again by the
-    next run.
-    """
+    """How many intents ended how. `open` intents have no answer yet; the next run asks again."""
 
     confirmed: int = 0
     failed: int = 0
@@ -42,10 +40,10 @@ def recover(
     `failed`.
 
     Deletes of jobs are looked up a hundred at a time where that is offered; else one by one, unless
-    Sauce accepted the delete and `absent` knows, or will know after the next full listing. A single
-    answer is not believed: gone is a 404 twice, or accepted and absent. One intent that cannot be
-    told stays open and does not stop the others. Raises CredentialsError, BudgetSpentError and
-    StateError.
+    Sauce Labs accepted the delete and `absent` knows the answer, or will after the next full
+    listing. A single answer is not believed: gone means 404 twice, or accepted and absent. An
+    intent without an answer stays open and does not stop the others. Raises CredentialsError,
+    BudgetSpentError and StateError.
     """
     numbers: dict[str, int] = {"confirmed": 0, "failed": 0, "open": 0}
     unresolved = [one for one in journal.unresolved() if of(one.owner)]
@@ -68,8 +66,8 @@ def recover(
 
 
 def _look_up(source: SourcePort, deletes: Sequence[Unresolved]) -> Mapping[JobId, bool]:
-    """For each job that could be looked up with others: whether it is there. Empty where that is
-    not offered.
+    """Return for each job that could be looked up with others whether it exists. Empty where that
+    is not offered.
     """
     there: dict[JobId, bool] = {}
     for start in range(0, len(deletes), BATCH):

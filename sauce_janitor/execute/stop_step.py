@@ -1,5 +1,5 @@
-"""Stops a runaway job: ask again, still running and as decided on, on record, PUT, see it stop, on
-record.
+"""Stops a job that runs too long: ask again, check that it is as decided on, journal, send, see it
+stop, journal.
 """
 
 from __future__ import annotations
@@ -14,39 +14,40 @@ from sauce_janitor.model.jobs import Action, JobState
 from sauce_janitor.model.permits import StopPermit
 
 
-def stop(work: ExecutionContext, confirming: PendingConfirmations, hand: JobTask) -> None:
-    """Stop the job or say why not. SkipError and SourceError are about this job."""
-    plan, parts = hand.plan, work.parts
-    work.permitted(hand, to_change=True)
-    work.brake.afford(3 + confirming.requests_due)
-    with parts.source.reserved(2):
-        details = work.asking.one(plan.owner, plan.job_id)
+def stop(work: ExecutionContext, pending: PendingConfirmations, task: JobTask) -> None:
+    """Stop the job, or say why not. SkipError and SourceError are about this job."""
+    plan, ports = task.plan, work.ports
+    work.permitted(task, to_change=True)
+    work.brake.afford(3 + pending.requests_due)
+    with ports.source.reserved(2):
+        details = work.lookups.one(plan.owner, plan.job_id)
         if details.document is None:
-            work.absent(hand)
+            work.absent(task)
             return
         job = details.document.job
-        work.same(hand, details, job, state=JobState.RUNNING)
-        if parts.holds.protects(job):
+        work.same(task, details, job, state=JobState.RUNNING)
+        if ports.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
         work.brake.look_before_write()
         permit = StopPermit(
-            plan.job_id, plan.owner, plan.fingerprint, details.at, parts.lease.fence
+            plan.job_id, plan.owner, plan.fingerprint, details.at, ports.lease.fence
         )
-        policy = hand.to_do[Action.STOP]
+        policy = task.to_do[Action.STOP]
         sent = Sent(
-            parts.journal.intent(permit, policy=policy),
+            ports.journal.intent(permit, policy=policy),
             Action.STOP,
             plan.job_id,
             plan.owner,
             policy,
         )
         try:
-            answer = parts.gate.stop(permit)
+            answer = ports.gate.stop(permit)
         except (PermitError, BudgetSpentError, StoppedError) as refused:
-            parts.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
+            ports.journal.outcome(sent.intent, "failed", detail=f"not sent: {refused}")
             raise
-        except CredentialsError as error:  # it was sent
-            parts.journal.outcome(sent.intent, "unknown", detail=str(error))
+        # It was sent, so the outcome is unknown.
+        except CredentialsError as error:
+            ports.journal.outcome(sent.intent, "unknown", detail=str(error))
             raise
-        conclude(work, confirming, sent, answer, None)
-        hand.done(Action.STOP)
+        conclude(work, pending, sent, answer, None)
+        task.done(Action.STOP)

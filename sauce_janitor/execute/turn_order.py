@@ -1,5 +1,5 @@
-"""Whose turn it is: what failed in earlier runs goes behind what was not tried, and each kind of
-failure within its share.
+"""The order of retries: jobs that failed in earlier runs come after the others, and each kind of
+failure has its share of the requests.
 """
 
 from __future__ import annotations
@@ -26,25 +26,27 @@ from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.retries import Failing, FailureKind, Retry
 
 SHARE: Final = 5
-"""No kind of failure takes more than this part of the requests that a run has at its start."""
+"""No kind of failure takes more than this fraction (one fifth) of the requests left when the run
+starts.
+"""
 SILENCE: Final = 5
-"""So many retries of one kind in a row without an answer: the others of the kind wait for a later
-run.
+"""After this many retries of one kind in a row without an answer, the others of the kind wait for a
+later run.
 """
 
 _SKIPPED: Final = {Skip.CHANGED: FailureKind.CHANGED, Skip.NOT_READY: FailureKind.NOT_READY}
-"""Skips that cost a run requests again and again, and so are tried again with pauses, too."""
+"""Skips that cost requests in every run, and are therefore retried with pauses, too."""
 
 
 class TurnOrder:
-    """Says which retries begin, counts what they spend, and puts on record how every try ends.
-    Threads share one.
+    """Decides which retries start, counts their requests, and records how every try ends. Threads
+    share one.
     """
 
-    def __init__(self, parts: ExecutionPorts) -> None:
-        self._parts = parts
+    def __init__(self, ports: ExecutionPorts) -> None:
+        self._ports = ports
         self._lock = threading.Lock()
-        self._budget = parts.source.budget_left
+        self._budget = ports.source.budget_left
         self._spent: Counter[FailureKind] = Counter()
         self._in_front: dict[JobId, int] = {}
         self._silent: Counter[FailureKind] = Counter()
@@ -56,31 +58,31 @@ class TurnOrder:
         self._trying = threading.local()
 
     def of(self, job_id: JobId) -> Retry | None:
-        """Return what is on record of a job's failures, None for a job that was not tried."""
-        return self._parts.retries.of(job_id)
+        """Return the recorded failures of a job, None for a job that did not fail."""
+        return self._ports.retries.of(job_id)
 
     def is_due(self, retry: Retry) -> bool:
-        """Return whether its pause is over."""
-        return retry.due_at <= self._parts.clock.now()
+        """Return whether the retry's pause is over."""
+        return retry.due_at <= self._ports.clock.now()
 
     @property
     def is_trying(self) -> bool:
-        """Whether a retry is under way, whose success would end the pauses of its kind."""
+        """Whether a retry is under way whose success would end the pauses of its kind."""
         return self._under_way > 0
 
     def has_recovered(self, kind: FailureKind) -> bool:
-        """Return whether a retry of this kind succeeded in this run: what made the others fail may
-        be over, too.
+        """Return whether a retry of this kind succeeded in this run: the cause of the other
+        failures may be gone, too.
         """
         return kind in self._recovered
 
     def begins(self, retry: Retry, *, in_front: bool) -> bool:
-        """Return whether the retry begins, and take what it spent last time out of its kind's
+        """Return whether the retry starts, and subtract what it spent last time from its kind's
         share. Success gives it back.
 
-        `in_front`: jobs that were not tried come after it. All retries in front of those share one
-        fifth. Behind them the first of each kind always begins: one that takes more than a fifth by
-        itself would never have a turn otherwise.
+        `in_front`: jobs that were not tried yet come after it. All retries in front of those share
+        one fifth of the requests. Behind them the first of each kind always starts: one that takes
+        more than a fifth by itself would otherwise never get a turn.
         """
         with self._lock:
             if self._silent[retry.kind] >= SILENCE:
@@ -102,22 +104,22 @@ class TurnOrder:
             return True
 
     def _take(self, retry: Retry, requests: int) -> None:
-        """What a retry takes out of its kind's share, in place of what it took before."""
+        """Charge a retry's requests to its kind's share, in place of what was charged before."""
         self._spent[retry.kind] += requests - self._took.get(retry.job_id, 0)
         self._took[retry.job_id] = requests
 
     @contextmanager
     def trying(self, retries: Sequence[Retry | None]) -> Iterator[None]:
-        """Inside, this thread tries these jobs; what a retry then spends replaces what was taken
-        for it.
+        """Inside, this thread tries these jobs. What a retry really spends replaces the
+        estimate.
         """
-        began = self._parts.source.requests_here
+        began = self._ports.source.requests_here
         self._trying.began, self._trying.jobs = began, len(retries)
         try:
             yield
         finally:
             self._trying.jobs = 0
-            spent = self._parts.source.requests_here - began
+            spent = self._ports.source.requests_here - began
             with self._lock:
                 for retry in retries:
                     if retry is None:
@@ -129,20 +131,20 @@ class TurnOrder:
                         self._in_front[retry.job_id] = max(1, spent)
 
     def unanswered(self, retry: Retry) -> None:
-        """A retry had no answer: that says nothing about other jobs, but ends the tries of its kind
-        after five in a row.
+        """Count a retry without an answer. It says nothing about other jobs, but five in a row end
+        the tries of its kind.
         """
         with self._lock:
             self._silent[retry.kind] += 1
 
     def answered(self, retry: Retry) -> None:
-        """It had one."""
+        """Reset that count: the retry had an answer."""
         with self._lock:
             self._silent[retry.kind] = 0
 
-    def told(self, event: Event) -> None:
-        """Put on record what an event means for the job's next try. A job fails once a run,
-        whatever fails of it.
+    def record(self, event: Event) -> None:
+        """Record what an event means for the job's next try. A job fails at most once a run,
+        however many of its actions fail.
         """
         match event:
             case ActionFailed() if event.kind is not None:
@@ -153,18 +155,16 @@ class TurnOrder:
                 self._put_off(event)
             case JobArchived() | AssetsDeleted() | JobDeleted() | JobStopped() | AlreadyGone():
                 if event.job_id not in self._noted:
-                    self._parts.retries.done(event.job_id)
+                    self._ports.retries.done(event.job_id)
                     self._succeeded(event.job_id)
 
     def _put_off(self, event: JobArchived) -> None:
-        """The job is archived without its files that were given up: they are asked for again, but
-        not in each run.
-        """
+        """Ask for the given-up files of an archived job again, but not in every run."""
         if event.job_id not in self._noted:
             self._succeeded(event.job_id)
             name, why = event.given_up[0]
             failing = Failing(FailureKind.GIVEN_UP, f"{name!r:.120}: {why}", self._spent_here())
-            self._parts.retries.failed(event.job_id, failing)
+            self._ports.retries.failed(event.job_id, failing)
 
     def _succeeded(self, job_id: JobId) -> None:
         with self._lock:
@@ -175,14 +175,14 @@ class TurnOrder:
                 self._in_front.pop(job_id, None)
 
     def failed(self, job_id: JobId, kind: FailureKind, reason: str) -> None:
-        """Put a failed try on record, once a run."""
+        """Record a failed try, once a run."""
         if job_id not in self._noted:
             self._noted.add(job_id)
-            self._parts.retries.failed(job_id, Failing(kind, reason, self._spent_here()))
+            self._ports.retries.failed(job_id, Failing(kind, reason, self._spent_here()))
 
     def put_down(self, job_id: JobId) -> None:
-        """The budget ended this try. A job that took more than half of a run's requests by itself
-        goes behind the others.
+        """Handle a try that the budget ended. A job that alone took more than half of a run's
+        requests goes behind the others.
         """
         spent = self._spent_here()
         if self._budget is not None and 2 * spent > self._budget:
@@ -193,13 +193,13 @@ class TurnOrder:
             )
 
     def _spent_here(self) -> int:
-        """Requests that this thread spent on each of the jobs that it tries."""
+        """Return the requests that this thread spent on each of the jobs that it tries."""
         jobs: int = getattr(self._trying, "jobs", 0)
-        return (self._parts.source.requests_here - self._trying.began) // jobs if jobs else 0
+        return (self._ports.source.requests_here - self._trying.began) // jobs if jobs else 0
 
 
 def _estimate(retry: Retry) -> int:
-    """What the next try takes: as much as the last one, and a look-up of its own, which the first
-    try shared with others.
+    """Return what the next try takes: as much as the last one, and a look-up of its own, which the
+    first try shared with others.
     """
     return retry.requests + 1

@@ -1,4 +1,4 @@
-"""What the answer to a write means, and what has to be asked before it may be believed."""
+"""What the answer to a write means, and what must be asked before it is believed."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ from sauce_janitor.model.jobs import Action, JobState
 
 def conclude(
     work: ExecutionContext,
-    confirming: PendingConfirmations,
+    pending: PendingConfirmations,
     sent: Sent,
     answer: WriteResult,
     archived: Archived | None,
 ) -> DetailsLookup | None:
-    """Put on record what became of the write; every intent ends here, or is left to be confirmed by
-    `confirming`.
+    """Record the result of the write. Every intent ends here, or `pending` confirms it later.
 
-    Returns the job as it was seen to be still there, where its delete is to be tried by another
-    address; else None.
+    Return the job as it was seen to be still there where its delete should use another address;
+    else None.
 
-    Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets 200 with
+    Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets answers 200 with
     `[[name, bytes], …]`, and 400 or 404 when there is nothing (left) to delete.
     """
     if answer.status == 403:
@@ -43,18 +42,18 @@ def conclude(
     if _accepted(answer):
         if sent.action is Action.DELETE_JOB:
             if sent.address is not None:
-                work.parts.addresses.accepted(sent.address)
-            confirming.add(sent)
+                work.ports.addresses.accepted(sent.address)
+            pending.add(sent)
             return None
         if sent.action is Action.STOP:
             _see_it_stop(work, sent)
             return None
-        if answer.deleted and _are_assets_deleted(work, confirming, sent, answer.deleted, archived):
+        if answer.deleted and _are_assets_deleted(work, pending, sent, answer.deleted, archived):
             _assets_deleted(work, sent, answer.deleted, archived)
             return None
     elif not _may_have_been_done(answer) and not _says_gone(sent, answer):
         settle(
-            work.parts,
+            work.ports,
             work.tally,
             sent,
             "failed",
@@ -65,9 +64,7 @@ def conclude(
 
 
 def _see_it_stop(work: ExecutionContext, sent: Sent) -> None:
-    """An accepted stop is done when the job does not run any more; until then it is the next run
-    that asks.
-    """
+    """Confirm an accepted stop when the job no longer runs; otherwise the next run asks again."""
     try:
         doubt = "it still ran when it was looked up" if not _not_running(work, sent) else None
     except (SourceError, StoppedError) as error:
@@ -75,30 +72,32 @@ def _see_it_stop(work: ExecutionContext, sent: Sent) -> None:
     if doubt is None:
         _done(work, sent, "stopped")
         return
-    work.parts.journal.outcome(sent.intent, "unknown", detail=f"{ACCEPTED}; {doubt}")
+    work.ports.journal.outcome(sent.intent, "unknown", detail=f"{ACCEPTED}; {doubt}")
     work.tally.tell(JobStopped(sent.job_id, sent.owner, sent.policy))
 
 
 def _are_assets_deleted(
     work: ExecutionContext,
-    confirming: PendingConfirmations,
+    pending: PendingConfirmations,
     sent: Sent,
     deleted: tuple[tuple[str, int], ...],
     archived: Archived | None,
 ) -> bool:
-    """Whether an accepted asset delete may be believed: it names every file we know of, and, where
-    it is this one's turn to be looked at, nothing is listed any more.
+    """Return whether an accepted delete of assets may be believed.
+
+    It must name every known file. Where this answer belongs to the sample, the asset list must be
+    empty, too.
     """
     if _listed_but_not_deleted(deleted, archived):
         return False
-    if confirming.believes_assets_deleted():
+    if pending.believes_assets_deleted():
         return True
     try:
-        listing = work.parts.source.assets(sent.owner, sent.job_id)
+        listing = work.ports.source.assets(sent.owner, sent.job_id)
     except (SourceError, StoppedError):
         return False
     gone = listing is None or not listing.names
-    confirming.looked(true=gone)
+    pending.looked(true=gone)
     return gone
 
 
@@ -116,8 +115,8 @@ def _says_gone(sent: Sent, answer: WriteResult) -> bool:
 
 
 def _is_refusal(sent: Sent, answer: WriteResult) -> bool:
-    """Whether the answer says clearly that the write was not done, and not because there is nothing
-    to do it to.
+    """Return whether the answer says clearly that nothing was done, and not because there was
+    nothing to do.
     """
     status = answer.status
     return (
@@ -131,8 +130,8 @@ def _is_refusal(sent: Sent, answer: WriteResult) -> bool:
 def _ask(
     work: ExecutionContext, sent: Sent, answer: WriteResult, archived: Archived | None
 ) -> DetailsLookup | None:
-    """See for ourselves: the answer alone is not to be believed. Returns as `conclude` does."""
-    said = (
+    """Ask Sauce Labs again, because the answer alone is not believed. Return as `conclude` does."""
+    answered = (
         f"answered {answer.status}" if answer.status is not None else f"no answer ({answer.detail})"
     )
     seen = None
@@ -144,74 +143,76 @@ def _ask(
             gone = _ASK[sent.action](work, sent)
     except (SourceError, StoppedError) as error:
         settle(
-            work.parts,
+            work.ports,
             work.tally,
             sent,
             "unknown",
-            f"{said}, and could not be asked again: {error}",
+            f"{answered}, and could not be asked again: {error}",
         )
         work.brake.unanswered(error)
         return None
     if not gone:
-        return _still_there(work, sent, answer, said, seen)
+        return _still_there(work, sent, answer, answered, seen)
     if _is_refusal(sent, answer):
-        # Who is refused may also be told that there is nothing: two looks at once are no proof. The
-        # next run looks again.
+        # An account without the right may also be shown nothing, so two look-ups in a row prove
+        # nothing. The next run looks again.
         settle(
-            work.parts,
+            work.ports,
             work.tally,
             sent,
             "unknown",
-            f"{said}, yet it seems done; the next run looks again",
+            f"{answered}, yet it seems done; the next run looks again",
         )
     elif not _accepted(answer) and not _may_have_been_done(answer):
-        settle(work.parts, work.tally, sent, "already_gone", f"{said}, and it is gone")
+        settle(work.ports, work.tally, sent, "already_gone", f"{answered}, and it is gone")
     elif sent.action is Action.DELETE_ASSETS and answer.deleted:
         _assets_deleted(work, sent, answer.deleted, archived)
     else:
-        _done(work, sent, f"{said}, and it is gone")
+        _done(work, sent, f"{answered}, and it is gone")
     return None
 
 
 def _still_there(
-    work: ExecutionContext, sent: Sent, answer: WriteResult, said: str, seen: DetailsLookup | None
+    work: ExecutionContext,
+    sent: Sent,
+    answer: WriteResult,
+    answered: str,
+    seen: DetailsLookup | None,
 ) -> DetailsLookup | None:
-    """Put on record that the write did nothing; the job as it was seen, where another address is
+    """Record that the write had no effect. Return the job as it was seen where another address is
     left to try.
     """
-    detail = f"{said}, and it is still there: {answer.detail}"
-    addresses = work.parts.addresses
+    detail = f"{answered}, and it is still there: {answer.detail}"
+    addresses = work.ports.addresses
     if sent.address is not None and answer.status in UNSERVED and _is_about(seen, sent):
         assert answer.status is not None
         if addresses.refused(sent.job_id, sent.address, answer.status):
-            # The outcome is final before the second DELETE may begin: never two in doubt for one
-            # job.
-            work.parts.journal.outcome(
+            # The outcome is final before the second DELETE starts: no job has two in doubt.
+            work.ports.journal.outcome(
                 sent.intent, "failed", detail=f"{detail}; the other address is tried"
             )
             return seen
         if tried := addresses.tried(sent.job_id):
             detail = f"{tried} (delete_job_path), and it is still there: {answer.detail}"
-    # a write that had no answer may still be at work over there: what became of it is for the next
-    # run to see
+    # A write without an answer may still be under way at Sauce Labs: the next run looks at it.
     outcome: Literal["failed", "unknown"] = "failed" if answer.status is not None else "unknown"
-    settle(work.parts, work.tally, sent, outcome, detail)
+    settle(work.ports, work.tally, sent, outcome, detail)
     return None
 
 
 def _job_seen(work: ExecutionContext, sent: Sent) -> DetailsLookup | None:
-    """What is answered about the job; None where Sauce Labs says 404 twice."""
+    """Return what Sauce Labs answers about the job; None where it says 404 twice."""
     for _ in range(2):
-        at = work.parts.clock.monotonic()
-        document = work.parts.source.job(sent.owner, sent.job_id)
+        at = work.ports.clock.monotonic()
+        document = work.ports.source.job(sent.owner, sent.job_id)
         if document is not None:
             return DetailsLookup(document, at)
     return None
 
 
 def _is_about(seen: DetailsLookup | None, sent: Sent) -> bool:
-    """Whether the answer is about this job, and no other: then the address is missing, not the
-    job.
+    """Return whether the answer is about this job and no other: then the address is missing, not
+    the job.
     """
     return (
         seen is not None
@@ -221,15 +222,15 @@ def _is_about(seen: DetailsLookup | None, sent: Sent) -> bool:
 
 
 def _job_gone(work: ExecutionContext, sent: Sent) -> bool:
-    return is_job_gone(work.parts.source, sent.owner, sent.job_id)
+    return is_job_gone(work.ports.source, sent.owner, sent.job_id)
 
 
 def _assets_gone(work: ExecutionContext, sent: Sent) -> bool:
-    return are_assets_gone(work.parts.source, sent.owner, sent.job_id)
+    return are_assets_gone(work.ports.source, sent.owner, sent.job_id)
 
 
 def _not_running(work: ExecutionContext, sent: Sent) -> bool:
-    document = work.parts.source.job(sent.owner, sent.job_id)
+    document = work.ports.source.job(sent.owner, sent.job_id)
     if document is None:
         return _job_gone(work, sent)
     return document.job.state is not JobState.RUNNING
@@ -242,7 +243,7 @@ _ASK: dict[Action, Callable[[ExecutionContext, Sent], bool]] = {
 
 
 def _done(work: ExecutionContext, sent: Sent, detail: str) -> None:
-    settle(work.parts, work.tally, sent, "confirmed", detail)
+    settle(work.ports, work.tally, sent, "confirmed", detail)
     if sent.action is Action.DELETE_JOB:
         work.tally.tell(JobDeleted(sent.job_id, sent.owner, sent.policy))
     elif sent.action is Action.DELETE_ASSETS:
@@ -254,7 +255,7 @@ def _done(work: ExecutionContext, sent: Sent, detail: str) -> None:
 def _listed_but_not_deleted(
     deleted: tuple[tuple[str, int], ...], archived: Archived | None
 ) -> bool:
-    """Whether the answer passes over files that the receipts know: then the list has to show that
+    """Return whether the answer omits files that the receipts know: then the list must show that
     they are gone.
     """
     return archived is not None and not set(archived.stored) <= {name for name, _ in deleted}
@@ -284,7 +285,7 @@ def _assets_deleted(
         detail += "; sizes differ: " + ", ".join(
             f"{name} archived {had}, deleted {size}" for name, had, size in differing
         )
-    settle(work.parts, work.tally, sent, "confirmed", detail, bytes_reclaimed=reclaimed)
+    settle(work.ports, work.tally, sent, "confirmed", detail, bytes_reclaimed=reclaimed)
     work.tally.tell(
         AssetsDeleted(sent.job_id, sent.owner, sent.policy, reclaimed, unlisted, differing)
     )

@@ -1,7 +1,7 @@
-"""What a person does to one job, and what it needs: ask, on record, write once, see for ourselves,
-on record.
+"""A manual action on one job and what it needs: ask, journal, write once, look at the result,
+journal.
 
-No policy has a say in it. `updating` has the change of a job's fields.
+Policies do not apply. `field_changes` changes a job's fields.
 """
 
 from __future__ import annotations
@@ -35,33 +35,34 @@ from sauce_janitor.model.job_changes import (
 from sauce_janitor.model.jobs import JobDocument, JobId, JobState, Owner
 
 LOOKS: Final = 4
-"""How often a write is looked for: what Sauce Labs answers may be a moment old."""
+"""How often to look for the effect of a write: an answer of Sauce Labs may be a moment old."""
 WAIT_S: Final = 1.0
+"""Seconds between two looks."""
 
 Outcome = Literal["done", "nothing", "failed", "unknown"]
 
 
 class ManualSourcePort(Protocol):
-    """The reading half, as far as one job needs it. May raise a SourceError."""
+    """Reads from Sauce Labs, as far as one job needs it. May raise a SourceError."""
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
-        """The job's details; None is a 404."""
+        """Return the job's details, None for a 404."""
 
     def reserved(self, requests: int, /) -> AbstractContextManager[object]:
-        """Wait for the budget of so many requests; inside, this thread's next ones, the gate's too,
-        wait for nothing.
+        """Wait until the budget has room for this many requests. Inside, this thread's next
+        requests, the gate's too, do not wait.
         """
 
 
 class ManualGatePort(Protocol):
-    """The writing half, as in `execute.parts.Gate`."""
+    """Writes to Sauce Labs, as `execute.ports.GatePort` does."""
 
     def update(self, permit: UpdatePermit, /) -> WriteResult: ...
     def stop(self, permit: ManualStopPermit, /) -> WriteResult: ...
 
 
 class ManualJournalPort(Protocol):
-    """The line before and the line after; see `state.handjournal`."""
+    """Writes a line before and a line after the action; see `state.journal.manual_journal`."""
 
     def begin(self, permit: HandPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int: ...
     def end(
@@ -70,7 +71,7 @@ class ManualJournalPort(Protocol):
 
 
 class OpenManualActionRow(Protocol):
-    """An act that an earlier command began and did not see the end of."""
+    """A manual action that an earlier command started and did not see the end of."""
 
     @property
     def intent(self) -> int: ...
@@ -86,8 +87,8 @@ class OpenManualActionRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ManualPorts:
-    """What an act by hand needs. `by` is who does it. `wait` waits so many seconds, and says
-    whether a stop was asked for.
+    """What a manual action needs. `by` is who does it. `wait` waits this many seconds and returns
+    whether a stop was requested.
     """
 
     source: ManualSourcePort
@@ -100,8 +101,8 @@ class ManualPorts:
 
 @dataclass(frozen=True, slots=True)
 class ManualResult:
-    """What came of it. `changes` are the fields that differ, each as it was and as it was then
-    read.
+    """The result of a manual action. `changes` are the fields that differ: what each was, and what
+    was read afterwards.
     """
 
     job_id: JobId
@@ -113,7 +114,9 @@ class ManualResult:
 
 
 def look(source: ManualSourcePort, owner: Owner, job_id: JobId) -> JobDocument:
-    """The job's details. AnswerError for a 404, said twice, with all that it may mean."""
+    """Return the job's details. Raise AnswerError for a 404 that comes twice; the message says what
+    it may mean.
+    """
     for _ in range(2):
         document = source.job(owner, job_id)
         if document is not None:
@@ -124,40 +127,44 @@ def look(source: ManualSourcePort, owner: Owner, job_id: JobId) -> JobDocument:
     )
 
 
-def stop(parts: ManualPorts, owner: Owner, job_id: JobId) -> ManualResult:
-    """Stop the job and see that it has; `nothing` for one that is over. Raises as `update` does."""
-    with parts.source.reserved(2):  # what was read must not grow old while the write waits
-        asked_at = parts.clock.monotonic()
-        now = look(parts.source, owner, job_id)
+def stop(ports: ManualPorts, owner: Owner, job_id: JobId) -> ManualResult:
+    """Stop the job and check that it has stopped; `nothing` for a job that is over. Raises as
+    `update` does.
+    """
+    # Both requests are reserved at once, so that the answer is still fresh when the write leaves.
+    with ports.source.reserved(2):
+        asked_at = ports.clock.monotonic()
+        now = look(ports.source, owner, job_id)
         if now.job.state is JobState.FINISHED:
             return ManualResult(job_id, owner, "nothing", f"it has already ended: {now.job.status}")
         permit = ManualStopPermit(job_id, owner, asked_at)
-        intent = parts.journal.begin(permit, by=parts.by, wanted={})
-        answer = send(parts, intent, lambda: parts.gate.stop(permit))
+        intent = ports.journal.begin(permit, by=ports.by, wanted={})
+        answer = send(ports, intent, lambda: ports.gate.stop(permit))
     try:
-        state = _see_it_stop(parts, owner, job_id, looks=1 if is_refused(answer) else LOOKS)
+        state = _see_it_stop(ports, owner, job_id, looks=1 if is_refused(answer) else LOOKS)
     except (SourceError, StoppedError) as error:
-        said = f"{said_by(answer)}, and could not be looked up: {error}"
-        parts.journal.end(intent, "unknown", detail=said)
-        return ManualResult(job_id, owner, "unknown", said)
+        detail = f"{answer_text(answer)}, and could not be looked up: {error}"
+        ports.journal.end(intent, "unknown", detail=detail)
+        return ManualResult(job_id, owner, "unknown", detail)
     if state in (None, JobState.FINISHED):
         how = "it has ended" if state else "it is gone"
-        parts.journal.end(intent, "done", detail=f"{said_by(answer)}, and {how}")
+        ports.journal.end(intent, "done", detail=f"{answer_text(answer)}, and {how}")
         return ManualResult(job_id, owner, "done", how)
-    said = f"Sauce Labs {said_by(answer)}, and it is still {state.value}"
+    detail = f"Sauce Labs {answer_text(answer)}, and it is still {state.value}"
     accepted = answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful
-    parts.journal.end(intent, "unknown" if accepted else "failed", detail=said)
-    return ManualResult(job_id, owner, "unknown" if accepted else "failed", said)
+    outcome: Literal["failed", "unknown"] = "unknown" if accepted else "failed"
+    ports.journal.end(intent, outcome, detail=detail)
+    return ManualResult(job_id, owner, outcome, detail)
 
 
-def _see_it_stop(parts: ManualPorts, owner: Owner, job_id: JobId, *, looks: int) -> JobState | None:
-    """The job's state once it is over, or after the last look; None when it is not there any
-    more.
+def _see_it_stop(ports: ManualPorts, owner: Owner, job_id: JobId, *, looks: int) -> JobState | None:
+    """Return the job's state once it is over, or after the last look; None when it no longer
+    exists.
     """
     for number in range(looks):
-        if number and parts.wait(WAIT_S):
+        if number and ports.wait(WAIT_S):
             break
-        document = parts.source.job(owner, job_id) or parts.source.job(owner, job_id)
+        document = ports.source.job(owner, job_id) or ports.source.job(owner, job_id)
         if document is None:
             return None
         state = document.job.state
@@ -167,15 +174,15 @@ def _see_it_stop(parts: ManualPorts, owner: Owner, job_id: JobId, *, looks: int)
 
 
 def settle(
-    source: ManualSourcePort, journal: ManualJournalPort, acts: Iterable[OpenManualActionRow]
+    source: ManualSourcePort, journal: ManualJournalPort, actions: Iterable[OpenManualActionRow]
 ) -> int:
-    """Put on record what became of acts that were cut short; how many cannot be told yet. Raises
+    """Record the outcome of actions that were cut short. Return how many have no answer yet. Raises
     what ends a run.
     """
     still_open = 0
-    for act in acts:
+    for one in actions:
         try:
-            document = source.job(act.owner, act.job_id) or source.job(act.owner, act.job_id)
+            document = source.job(one.owner, one.job_id) or source.job(one.owner, one.job_id)
         except (CredentialsError, BudgetSpentError):
             raise
         except SourceError:
@@ -183,11 +190,11 @@ def settle(
             continue
         done = (
             _is_stopped(document)
-            if act.action is not ManualAction.UPDATE
-            else _is_as_wanted(document, act.wanted)
+            if one.action is not ManualAction.UPDATE
+            else _is_as_wanted(document, one.wanted)
         )
         journal.end(
-            act.intent,
+            one.intent,
             "done" if done else "failed",
             detail="recovered: looked up" if document else "it is gone",
         )
@@ -203,31 +210,31 @@ def _is_as_wanted(document: JobDocument | None, wanted: Mapping[str, Any]) -> bo
         return False
     found = fields_of(document)
     there = found.get("custom-data")
-    found["custom-data"] = (
-        sorted(there) if isinstance(there, Mapping) else None
-    )  # all that a line has of them
+    # The journal's line has only the names of custom data.
+    found["custom-data"] = sorted(there) if isinstance(there, Mapping) else None
     return all(is_same(name, found.get(name), wanted[name]) for name in FIELDS if name in wanted)
 
 
-def send(parts: ManualPorts, intent: int, write: Callable[[], WriteResult]) -> WriteResult:
-    """The one write of an act; whatever keeps it from leaving is on record too."""
+def send(ports: ManualPorts, intent: int, write: Callable[[], WriteResult]) -> WriteResult:
+    """Send the one write of an action. An error that keeps it from being sent is journaled, too."""
     try:
         return write()
     except (PermitError, BudgetSpentError, StoppedError) as refused:
-        parts.journal.end(intent, "failed", detail=f"not sent: {refused}")
+        ports.journal.end(intent, "failed", detail=f"not sent: {refused}")
         raise
-    except CredentialsError as error:  # it was sent
-        parts.journal.end(intent, "unknown", detail=str(error))
+    # It was sent, so the outcome is unknown.
+    except CredentialsError as error:
+        ports.journal.end(intent, "unknown", detail=str(error))
         raise
 
 
 def is_refused(answer: WriteResult) -> bool:
-    """Whether Sauce Labs said clearly that it did nothing."""
+    """Return whether Sauce Labs said clearly that it did nothing."""
     return answer.status is not None and 400 <= answer.status < 500 and not answer.doubtful
 
 
-def said_by(answer: WriteResult) -> str:
-    """What Sauce Labs said to a write, to go on in a sentence."""
+def answer_text(answer: WriteResult) -> str:
+    """Return Sauce Labs' answer to a write in words, as part of a sentence."""
     if answer.status is None:
         return f"gave no answer ({answer.detail})"
     return f"answered {answer.status}" + (f" ({answer.detail})" if answer.detail else "")

@@ -1,5 +1,5 @@
-"""What must hold before all jobs of a user are deleted by one call, as far as the plan and the
-user's list tell it.
+"""The conditions for deleting all jobs of a user with one call, as far as the plan and the user's
+list show them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from sauce_janitor.model.jobs import Action, Job, JobId, JobState, Owner
 from sauce_janitor.retention.plan.planner import JobPlan
 
 IDLE_S: Final = 7 * 86_400
-"""So long the user must have had no job."""
+"""The user must have had no job for this long."""
 FRESH_S: Final = 9.0
-"""The listing's first answer may be 10 s old when the call leaves; the last look at the rest gets
-the last second.
+"""The listing's first answer may be 10 s old when the call is sent; the last second is for the
+final checks.
 """
 
 
 class UserListPage(Protocol):
-    """One list answer; see `inventory.parts.UserListPage`."""
+    """One list answer; see `inventory.ports`."""
 
     @property
     def jobs(self) -> tuple[Job, ...]: ...
@@ -30,8 +30,8 @@ class UserListPage(Protocol):
 
 
 def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
-    """Why one call would delete more than the plan does; None when it would not. To be asked before
-    anything is changed.
+    """Return why one call would delete more than the plan does; None when it would not. Call it
+    before anything is changed.
     """
     held = sum(plan.held for plan in plans.values())
     going = sum(
@@ -50,11 +50,11 @@ def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
 def why_not_now(
     listing: Iterable[UserListPage], owner: Owner, plans: Mapping[JobId, JobPlan], clock: Clock
 ) -> str | None:
-    """Why the call would not leave as far as the user's list, read here, tells; None when nothing
-    stands against it yet.
+    """Return why the call would not be sent, as far as the user's list shows; None when nothing
+    prevents it so far.
 
-    Asked before anything is archived or changed; the same is asked again right before the call.
-    SourceError where the list cannot be read whole.
+    Call it before anything is archived or changed; the same is checked again right before the call.
+    Raise SourceError where the list cannot be read whole.
     """
     began = clock.monotonic()
     jobs = list(each_once(listing, owner))
@@ -64,7 +64,7 @@ def why_not_now(
 
 
 def each_once(pages: Iterable[UserListPage], owner: Owner) -> Iterator[Job]:
-    """Every job of the user's list, each once. SourceError when part of it cannot be read."""
+    """Yield every job of the user's list once. Raise SourceError when part of it cannot be read."""
     seen: set[JobId] = set()
     for page in pages:
         if page.rejected:
@@ -78,8 +78,8 @@ def each_once(pages: Iterable[UserListPage], owner: Owner) -> Iterator[Job]:
 def unfit(
     jobs: Sequence[Job], owner: Owner, plans: Mapping[JobId, JobPlan], now: float
 ) -> str | None:
-    """Return what in the list stands against the call: other jobs than planned, one that runs, a
-    young one; else None.
+    """Return what in the list prevents the call: other jobs than planned, a running job, a young
+    job; else None.
     """
     if {job.id for job in jobs} != plans.keys():
         return f"the jobs of {owner} are not those of the plan any more: run it again"
@@ -97,8 +97,8 @@ def unfit(
 
 
 def too_slow(jobs: Sequence[Job], owner: Owner, took_s: float) -> str | None:
-    """Return why a list that took so many seconds to read is too old for the call; None where it is
-    not.
+    """Return why a list that took this many seconds to read is too old for the call; None where it
+    is not.
     """
     if took_s <= FRESH_S:
         return None

@@ -1,10 +1,10 @@
-"""Deletes all of a user's jobs in one call, where that is as safe as one by one: everything proven,
-listed again, on record.
+"""Deletes all jobs of a user with one call, where that is as safe as one by one: everything
+verified, listed again, journaled.
 
-The order of effects is that of one delete (docs/explanation/safety.md), for all jobs at once: each
-job's copy is proven and its assets are listed; then the whole list is read again, and its oldest
-answer is at most 10 s old when the call leaves; then there is an intent for every job in the
-journal; then the call; then each job is looked for.
+The order of effects is that of one delete (docs/explanation/safety.md), for all jobs at once. Each
+job's copy is verified and its assets are listed. The whole list is read again, and its oldest
+answer is at most 10 s old when the call is sent. The journal gets an intent for every job. Then
+comes the call, and then each job is looked up.
 """
 
 from __future__ import annotations
@@ -45,24 +45,25 @@ from sauce_janitor.retention.plan.planner import JobPlan
 
 
 class BulkGatePort(Protocol):
-    """The one thing that can send the call. Raises as `execute.parts.Gate` does."""
+    """The only thing that can send the call. Raises as `execute.ports.GatePort` does."""
 
     def delete_all(self, permit: DeleteAllPermit, /) -> WriteResult: ...
 
 
 class BulkJournal(Protocol):
-    """Puts the intents of many deletes on record, all or none."""
+    """Journals the intents of several deletes, all or none."""
 
     def intents(self, permits: Sequence[DeleteJobPermit], /, *, policy: str) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class BulkDelete:
-    """What is to be emptied, and what only that needs.
+    """The user whose jobs are deleted, and what only this call needs.
 
-    `listing` reads the user's whole list anew; its iterator raises SourceError where it does not
-    hold together. `proven` reads every stored byte of a job again and compares it with its
-    receipts: ArchiveError when one differs. `known` is how many jobs the inventory has of the user.
+    `listing` reads the user's whole list again; its iterator raises SourceError where the pages do
+    not fit together. `proven` reads every stored byte of a job again and compares it with its
+    receipts; it raises ArchiveError when one differs. `known` is how many jobs the inventory has of
+    the user.
     """
 
     owner: Owner
@@ -76,32 +77,32 @@ class BulkDelete:
     proven: Callable[[Job], Archived | None]
 
 
-def empty(parts: ExecutionPorts, tally: Tally, brake: Brake, what: BulkDelete) -> None:
-    """Delete them all, and put on record what became of each. UnsafeError, SourceError or
-    ArchiveError: nothing was sent.
+def empty(ports: ExecutionPorts, tally: Tally, brake: Brake, what: BulkDelete) -> None:
+    """Delete all of them, and journal the result of each. After UnsafeError, SourceError or
+    ArchiveError nothing was sent.
     """
-    _Emptying(parts, tally, brake, what).run()
+    _Emptying(ports, tally, brake, what).run()
 
 
 class _Emptying:
-    def __init__(self, parts: ExecutionPorts, tally: Tally, brake: Brake, what: BulkDelete) -> None:
-        self._parts, self._tally, self._brake, self._what = parts, tally, brake, what
+    def __init__(self, ports: ExecutionPorts, tally: Tally, brake: Brake, what: BulkDelete) -> None:
+        self._ports, self._tally, self._brake, self._what = ports, tally, brake, what
         self._proofs: dict[JobId, Receipt | NothingWanted] = {}
         self._bare = 0
 
     def run(self) -> None:
-        parts, what = self._parts, self._what
+        ports, what = self._ports, self._what
         for job in self._listed():
             self._brake.look()
             self._proofs[job.id] = self._prove(job)
-            parts.passed(1)
+            ports.passed(1)
         if self._bare:
             raise UnsafeError(
-                f"nothing is listed of {self._bare:,} jobs that are too young to be purged, as when"
-                " Sauce Labs' lists fail: delete one by one, without --bulk, or run the command"
-                " again in a day"
+                f"the asset lists of {self._bare:,} jobs are empty, and the jobs are too young to be"
+                " purged, as when Sauce Labs' lists fail: delete one by one, without --bulk, or run"
+                " the command again in a day"
             )
-        began = parts.clock.monotonic()
+        began = ports.clock.monotonic()
         jobs = list(self._listed())
         self._same(jobs, began)
         self._brake.look_before_write()
@@ -112,23 +113,24 @@ class _Emptying:
                 self._proofs[job.id],
                 what.plans[job.id].fingerprint,
                 began,
-                parts.lease.fence,
+                ports.lease.fence,
             )
             for job in jobs
         ]
         sent = self._begin(permits)
         permit = DeleteAllPermit(
-            what.owner, what.typed, frozenset(job.id for job in jobs), began, parts.lease.fence
+            what.owner, what.typed, frozenset(job.id for job in jobs), began, ports.lease.fence
         )
         try:
             answer = what.gate.delete_all(permit)
         except (PermitError, BudgetSpentError, StoppedError) as refused:
             for one in sent:
-                parts.journal.outcome(one.intent, "failed", detail=f"not sent: {refused}")
+                ports.journal.outcome(one.intent, "failed", detail=f"not sent: {refused}")
             raise
-        except CredentialsError as error:  # it was sent
+        # It was sent, so the outcomes are unknown.
+        except CredentialsError as error:
             for one in sent:
-                parts.journal.outcome(one.intent, "unknown", detail=str(error))
+                ports.journal.outcome(one.intent, "unknown", detail=str(error))
             raise
         self._conclude(sent, answer)
 
@@ -138,22 +140,24 @@ class _Emptying:
         return each_once(self._pages(), self._what.owner)
 
     def _pages(self) -> Iterator[UserListPage]:
-        """The user's list, asked for anew, with a look at the brake after each page."""
+        """Read the user's list again, with a check of the brake after each page."""
         for page in self._what.listing():
             yield page
             self._brake.look()
 
     def _prove(self, job: Job) -> Receipt | NothingWanted:
-        """That what the call destroys of this job is stored, byte for byte, or not wanted."""
+        """Return the proof that everything the call destroys of this job is stored, byte for byte,
+        or not wanted.
+        """
         plan = self._what.plans.get(job.id)
         if plan is None:
             raise UnsafeError(
-                f"job {job.id} of {job.owner} is not in the plan: somebody made it meanwhile"
+                f"job {job.id} of {job.owner} is not in the plan: it was started after the plan was made"
             )
         if plan.selection is None or not plan.selection.assets:
             if plan.nothing_wanted_by is None:
                 raise ArchiveError(
-                    f"job {job.id}: nothing says what is to be archived of it, nor that nothing is"
+                    f"job {job.id}: no policy says what to archive of it, or that nothing is wanted"
                 )
             return NothingWanted(plan.nothing_wanted_by)
         archived = self._what.proven(job)
@@ -163,45 +167,45 @@ class _Emptying:
         if names := uncovered(archived, listed, plan.selection):
             raise ArchiveError(f"job {job.id}: {names[0]!r:.120} is listed and not archived")
         explained = listed.empty and (
-            self._is_purgeable(job) or self._parts.journal.assets_deleted(job.id)
+            self._is_purgeable(job) or self._ports.journal.assets_deleted(job.id)
         )
         if not explained and (names := forgotten(archived, plan.selection)):
             raise ArchiveError(
                 f"job {job.id}: {names[0]!r:.120} was listed before and never archived"
             )
-        # The call spares no job: one that has to wait for a day holds up all of them.
+        # The call deletes every job, so one that must wait for a day holds up all of them.
         self._bare += listed.empty and self._waits(job, archived)
         return Receipt(archived.sha256)
 
     def _waits(self, job: Job, archived: Archived) -> bool:
-        """Whether an empty list alone, and none of a day ago, says that there is nothing of the job
-        to lose.
+        """Return whether only an empty list younger than a day says that the job has nothing to
+        lose.
         """
-        is_explained = bool(archived.stored) or self._parts.journal.assets_deleted(job.id)
-        now = self._parts.clock.now()
+        is_explained = bool(archived.stored) or self._ports.journal.assets_deleted(job.id)
+        now = self._ports.clock.now()
         return waits_until(job, archived.made_at, now=now, is_explained=is_explained) is not None
 
     def _is_purgeable(self, job: Job) -> bool:
         return (
             isinstance(job.ended_at, int)
-            and self._parts.clock.now() - job.ended_at >= PURGED_AFTER_S
+            and self._ports.clock.now() - job.ended_at >= PURGED_AFTER_S
         )
 
     def _assets(self, job: Job) -> AssetLookup:
-        """What is listed; a 404 or nothing only counts when it is said twice, a 404 only where it
-        can be.
+        """Return what is listed. An empty list or a 404 counts only when it comes twice, a 404 only
+        where something explains it.
         """
-        parts = self._parts
+        ports = self._ports
         for _ in range(2):
             self._brake.look()
-            at = parts.clock.monotonic()
-            listing = parts.source.assets(job.owner, job.id)
+            at = ports.clock.monotonic()
+            listing = ports.source.assets(job.owner, job.id)
             if listing is not None and listing.names:
                 break
         if (
             listing is None
             and not self._is_purgeable(job)
-            and not parts.journal.assets_deleted(job.id)
+            and not ports.journal.assets_deleted(job.id)
         ):
             raise SourceError(
                 f"job {job.id}: its asset list is missing (404), and it is too young to be purged"
@@ -209,23 +213,23 @@ class _Emptying:
         return AssetLookup(None if listing is None else listing.names, at)
 
     def _same(self, jobs: Sequence[Job], began: float) -> None:
-        """UnsafeError unless the list is what was planned and proven, none of it held, nothing
-        young, and read in time.
+        """Raise UnsafeError unless the list is what was planned and verified, no job is held, none
+        is young, and it was read in time.
         """
-        parts, what = self._parts, self._what
-        if (reason := unfit(jobs, what.owner, what.plans, parts.clock.now())) is not None:
+        ports, what = self._ports, self._what
+        if (reason := unfit(jobs, what.owner, what.plans, ports.clock.now())) is not None:
             raise UnsafeError(reason)
         for job in jobs:
             if (
-                parts.fingerprint(job, began) != what.plans[job.id].fingerprint
+                ports.fingerprint(job, began) != what.plans[job.id].fingerprint
                 or job.id not in self._proofs
             ):
                 raise UnsafeError(
                     f"job {job.id} changed after it was decided on: run the command again"
                 )
-            if parts.holds.protects(job):
+            if ports.holds.protects(job):
                 raise UnsafeError(f"job {job.id} is held: delete one by one, without --bulk")
-        if (reason := too_slow(jobs, what.owner, parts.clock.monotonic() - began)) is not None:
+        if (reason := too_slow(jobs, what.owner, ports.clock.monotonic() - began)) is not None:
             raise UnsafeError(reason)
 
     def _begin(self, permits: Sequence[DeleteJobPermit]) -> list[Sent]:
@@ -239,61 +243,63 @@ class _Emptying:
     # --- after ------------------------------------------------------------------------------------
 
     def _conclude(self, sent: Sequence[Sent], answer: WriteResult) -> None:
-        """Look for each job; what is still there has failed."""
+        """Look up each job; one that is still there has failed."""
         if answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful:
-            confirming = PendingConfirmations(self._parts, self._tally)
+            pending = PendingConfirmations(self._ports, self._tally)
             for one in sent:
-                confirming.add(one)
-            confirming.flush()
+                pending.add(one)
+            pending.flush()
             return
-        said = (
+        answered = (
             f"answered {answer.status}: {answer.detail}"
             if answer.status is not None
             else f"no answer: {answer.detail}"
         )
         is_absent = answer.status in UNSERVED
         left = sum(
-            self._ask(sent[start : start + BATCH], said, is_absent=is_absent)
+            self._ask(sent[start : start + BATCH], answered, is_absent=is_absent)
             for start in range(0, len(sent), BATCH)
         )
         if is_absent and left:
             self._brake.pull(
                 Halt.ADDRESS,
                 "Sauce Labs does not offer the call that deletes all jobs of a user here (it"
-                f" answered {answer.status}, and {left:,} jobs are still there): say offboard again"
+                f" answered {answer.status}, and {left:,} jobs are still there): run offboard again"
                 " without --bulk, which deletes them one by one",
             )
 
-    def _ask(self, batch: Sequence[Sent], said: str, *, is_absent: bool) -> int:
-        """How many of them are still there. `is_absent`: the call is missing, so no job of them has
-        failed by itself.
+    def _ask(self, batch: Sequence[Sent], answered: str, *, is_absent: bool) -> int:
+        """Return how many of them are still there. `is_absent`: Sauce Labs does not offer the call,
+        so no job has failed by itself.
         """
         left = 0
-        source = self._parts.source
+        source = self._ports.source
         try:
             found = source.jobs([one.job_id for one in batch]) or {}
         except (SourceError, StoppedError):
-            found = {}  # then each is asked about alone
+            # Then each job is asked about alone.
+            found = {}
         for one in batch:
             try:
                 gone = one.job_id not in found and is_job_gone(source, one.owner, one.job_id)
             except (SourceError, StoppedError) as error:
                 settle(
-                    self._parts,
+                    self._ports,
                     self._tally,
                     one,
                     "unknown",
-                    f"{said}, and could not be asked again: {error}",
+                    f"{answered}, and could not be asked again: {error}",
                 )
                 continue
             if gone:
-                settle(self._parts, self._tally, one, "confirmed", f"{said}, and it is gone")
+                settle(self._ports, self._tally, one, "confirmed", f"{answered}, and it is gone")
                 self._tally.tell(JobDeleted(one.job_id, one.owner, one.policy))
                 continue
             left += 1
-            detail = f"{said}, and it is still there"
-            if is_absent:  # told once for all of them
-                self._parts.journal.outcome(one.intent, "failed", detail=detail)
+            detail = f"{answered}, and it is still there"
+            # Reported once for all of them, by the brake.
+            if is_absent:
+                self._ports.journal.outcome(one.intent, "failed", detail=detail)
             else:
-                settle(self._parts, self._tally, one, "failed", detail)
+                settle(self._ports, self._tally, one, "failed", detail)
         return left

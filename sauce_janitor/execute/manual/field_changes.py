@@ -1,8 +1,8 @@
-"""Changes a job's fields by hand: merge, on record, write once, read back, on record.
+"""Changes a job's fields by hand: merge, journal, write once, read back, journal.
 
-A change is merged into what Sauce Labs says right before the write, for the API replaces whole
-lists. What somebody else writes in the time of that one request cannot be noticed; anything else
-can: before it, by comparing with what the person was shown, after it by reading back.
+A change is merged into what Sauce Labs returns right before the write, because the API replaces
+whole lists. A change by somebody else during that one request cannot be noticed. Any other can:
+before the write by comparing with what the person was shown, after it by reading back.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sauce_janitor.execute.manual.action import (
     ManualPorts,
     ManualResult,
     Outcome,
+    answer_text,
     is_refused,
     look,
-    said_by,
     send,
 )
 from sauce_janitor.execute.ports import WriteResult
@@ -36,21 +36,22 @@ from sauce_janitor.model.job_changes import (
 from sauce_janitor.model.jobs import JobDocument
 
 MOST_TRIES: Final = 3
-"""Writes of one change, each after somebody else wrote over the one before."""
+"""Writes of one change, each after somebody else overwrote the one before."""
 
 
-def update(parts: ManualPorts, shown: JobDocument, change: JobChange) -> ManualResult:
-    """Make the job what `change` wants. `shown` is what the person knew of it when they wanted it.
+def update(ports: ManualPorts, shown: JobDocument, change: JobChange) -> ManualResult:
+    """Make the job what `change` wants. `shown` is what the person saw of the job when they asked
+    for it.
 
-    Nothing is sent when it is so already; `failed` when a field that is replaced changed since it
-    was shown. Raises SourceError before anything was sent, RefusedError while paused, and what the
-    gate raises.
+    Nothing is sent when the job is already so; `failed` when a field that is replaced changed since
+    it was shown. Raises SourceError before anything was sent, RefusedError while paused, and what
+    the gate raises.
     """
-    return _Update(parts, shown, change).run()
+    return _Update(ports, shown, change).run()
 
 
 def differences(before: JobDocument, after: JobDocument) -> dict[Field, tuple[object, object]]:
-    """The fields that differ, each before and after."""
+    """Return the fields that differ, each before and after."""
     old, new = fields_of(before), fields_of(after)
     return {
         name: (old.get(name), new[name])
@@ -61,7 +62,7 @@ def differences(before: JobDocument, after: JobDocument) -> dict[Field, tuple[ob
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A write that left: the fields sent, the job as it was before, the journal's line, the
+    """A write that was sent: the fields, the job as it was before, the journal's line, the
     answer.
     """
 
@@ -72,72 +73,71 @@ class _Written:
 
 
 class _Update:
-    def __init__(self, parts: ManualPorts, shown: JobDocument, change: JobChange) -> None:
-        self._parts, self._shown, self._change = parts, shown, change
+    def __init__(self, ports: ManualPorts, shown: JobDocument, change: JobChange) -> None:
+        self._ports, self._shown, self._change = ports, shown, change
         self._notes: list[str] = []
 
     def run(self) -> ManualResult:
         for tried in range(MOST_TRIES):
-            with self._parts.source.reserved(
-                2
-            ):  # what was read must not grow old while the write waits
+            # Reserved together, so that the answer is still fresh when the write leaves.
+            with self._ports.source.reserved(2):
                 written = self._merge_and_send(first=tried == 0)
-            act = written if isinstance(written, ManualResult) else self._judge(written)
-            if act is not None:
-                return act
-        return self._ended("failed", f"somebody else wrote over it {MOST_TRIES} times", None)
+            result = written if isinstance(written, ManualResult) else self._check(written)
+            if result is not None:
+                return result
+        return self._ended("failed", f"somebody else overwrote it {MOST_TRIES} times", None)
 
     def _merge_and_send(self, *, first: bool) -> _Written | ManualResult:
-        """Ask, merge, put on record, send; an Act where nothing is to be sent."""
-        parts, job = self._parts, self._shown.job
-        asked_at = parts.clock.monotonic()
-        now = look(parts.source, job.owner, job.id)
+        """Ask, merge, journal and send. Return a result where there is nothing to send."""
+        ports, job = self._ports, self._shown.job
+        asked_at = ports.clock.monotonic()
+        now = look(ports.source, job.owner, job.id)
         if first and (drifted := self._drift(now)) is not None:
             return self._ended("failed", drifted, now)
         try:
             fields = self._change.of(now)
-        except ValueError as wrong:
-            return self._ended("failed", str(wrong), now)
+        except ValueError as error:
+            return self._ended("failed", str(error), now)
         if not fields:
             return self._ended("nothing", "it is so already", now)
         permit = UpdatePermit(job.id, job.owner, json.dumps(fields), asked_at)
-        intent = parts.journal.begin(permit, by=parts.by, wanted=_on_record(fields))
-        return _Written(fields, now, intent, send(parts, intent, lambda: parts.gate.update(permit)))
+        intent = ports.journal.begin(permit, by=ports.by, wanted=_on_record(fields))
+        return _Written(fields, now, intent, send(ports, intent, lambda: ports.gate.update(permit)))
 
     def _drift(self, now: JobDocument) -> str | None:
-        """Why what the person wanted cannot be meant any more; a change that can be merged is noted
-        instead.
+        """Return why the person's change no longer applies, None where it does. A change that can
+        be merged becomes a note instead.
         """
         before, after = fields_of(self._shown), fields_of(now)
         for name in self._change.of(self._shown):
             if name not in before or is_same(name, before[name], after.get(name)):
                 continue
-            said = (
+            difference = (
                 f"{name} was {_text(before[name])} and is {_text(after.get(name))} now: somebody"
                 " else changed it"
             )
             if not self._merges(name):
-                return f"{said}. Nothing was sent; look again"
-            self._note(said)
+                return f"{difference}. Nothing was sent; look again"
+            self._note(difference)
         return None
 
     def _merges(self, name: Field) -> bool:
         return name == "custom-data" or (name == "tags" and self._change.tags is None)
 
-    def _judge(self, written: _Written) -> ManualResult | None:
-        """See what came of it; None when somebody else wrote over it, and it has to be merged
-        anew.
+    def _check(self, written: _Written) -> ManualResult | None:
+        """Return the result; None when somebody else overwrote the change and it must be merged
+        again.
         """
-        parts = self._parts
+        ports = self._ports
         fields, now, intent, answer = written.fields, written.before, written.intent, written.answer
         try:
             after, left = self._read_back(fields, now, looks=1 if is_refused(answer) else LOOKS)
         except (SourceError, StoppedError) as error:
-            said = f"Sauce Labs {said_by(answer)}, and it could not be read back: {error}"
-            parts.journal.end(intent, "unknown", detail=said)
-            return self._ended("unknown", said, None)
+            detail = f"Sauce Labs {answer_text(answer)}, and it could not be read back: {error}"
+            ports.journal.end(intent, "unknown", detail=detail)
+            return self._ended("unknown", detail, None)
         if not left:
-            parts.journal.end(intent, "done", detail=f"{said_by(answer)}, and read back")
+            ports.journal.end(intent, "done", detail=f"{answer_text(answer)}, and read back")
             found = fields_of(after)
             if "tags" in fields and not is_same("tags", found.get("tags"), fields["tags"]):
                 self._note(
@@ -145,27 +145,27 @@ class _Update:
                 )
             return self._ended("done", "read back", after)
         there = "; ".join(f"{name} is {_text(fields_of(after).get(name))}" for name in sorted(left))
-        parts.journal.end(intent, "failed", detail=f"{said_by(answer)}, and read back: {there}")
+        ports.journal.end(intent, "failed", detail=f"{answer_text(answer)}, and read back: {there}")
         if (
             is_refused(answer)
             or _is_untouched(left, now, after)
             or not all(map(self._merges, left))
         ):
-            return self._ended("failed", f"Sauce Labs {said_by(answer)}, and {there}", after)
+            return self._ended("failed", f"Sauce Labs {answer_text(answer)}, and {there}", after)
         self._note(f"somebody else wrote at the same time: {there}")
         return None
 
     def _read_back(
         self, fields: dict[Field, object], now: JobDocument, *, looks: int
     ) -> tuple[JobDocument, set[Field]]:
-        """The job as it is then, and which fields are not as wanted, after as many looks as that
-        may take.
+        """Return the job as read after the write, and the fields that are not as wanted after the
+        last look.
         """
-        parts = self._parts
+        ports = self._ports
         for number in range(looks):
-            if number and parts.wait(WAIT_S):
+            if number and ports.wait(WAIT_S):
                 break
-            after = look(parts.source, now.job.owner, now.job.id)
+            after = look(ports.source, now.job.owner, now.job.id)
             found = fields_of(after)
             wanted = {
                 name: value for name, value in self._change.of(after).items() if name in fields
@@ -193,8 +193,8 @@ def _is_untouched(names: set[Field], before: JobDocument, after: JobDocument) ->
 
 
 def _on_record(fields: Mapping[Field, object]) -> dict[str, Any]:
-    """What the journal keeps of the fields sent: of custom data only the names, for a value may be
-    a credential.
+    """Return what the journal keeps of the fields sent. Of custom data only the names: a value may
+    be a credential.
     """
     record: dict[str, Any] = {name: value for name, value in fields.items()}  # noqa: C416 - its keys become plain texts
     custom = fields.get("custom-data")

@@ -83,7 +83,7 @@ def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk)
     assert [each["name"] for each in told["missing_files"]] == ["ghost.log"]  # type: ignore[attr-defined]
     text = desk.say("explain", job).stdout
     assert "ghost.log" in text
-    assert "files could not be had" in text
+    assert "files could not be fetched" in text
     assert desk.state.retries.one("box", job).kind is FailureKind.MISSING_FILES  # type: ignore[union-attr, arg-type]
 
 
