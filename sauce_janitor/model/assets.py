@@ -4,60 +4,136 @@ covers what is wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Final, Literal
 
 from sauce_janitor.model.globs import compile_glob
 
+
+@dataclass(frozen=True, slots=True)
+class AssetClass:
+    """A class of files that `assets:` may name.
+
+    `patterns` are whole file names, or a beginning or an end with one `*`; letter case does not
+    matter. `example` is a file of this class. `is_log` puts it into the group `logs`.
+    `typical_files` are those that a job is taken to have before its asset list is known, and
+    `typical_bytes` what they weigh where no receipt says: None is nothing worth counting.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    example: str
+    is_log: bool = False
+    typical_files: tuple[str, ...] = ()
+    typical_bytes: float | None = None
+
+
+# Sources: List Job Assets, Delete Job Assets, and the names in answers that users recorded. The
+# typical sizes are a guess at a web test of two minutes.
+CLASSES: Final = (
+    AssetClass(
+        "command_log",
+        ("log.json",),
+        "log.json",
+        is_log=True,
+        typical_files=("log.json",),
+        typical_bytes=60e3,
+    ),
+    AssetClass(
+        "server_log",
+        ("selenium-server.log", "appium-server.log", "*.log"),
+        "selenium-server.log",
+        is_log=True,
+        typical_files=("selenium-server.log",),
+        typical_bytes=400e3,
+    ),
+    AssetClass(
+        "device_log",
+        ("automator.log", "logcat.log", "ios-syslog.log", "syslog.log"),
+        "logcat.log",
+        is_log=True,
+        typical_files=("automator.log",),
+    ),
+    AssetClass(
+        "video",
+        ("*.mp4", "*.webm", "*.flv"),
+        "video.mp4",
+        typical_files=("video.mp4",),
+        typical_bytes=6e6,
+    ),
+    AssetClass(
+        "screenshots",
+        ("screenshots.zip", "*.png", "*.jpg", "*.jpeg"),
+        "0000screenshot.png",
+        typical_files=tuple(f"{number:04}screenshot.png" for number in range(5)),
+        typical_bytes=800e3,
+    ),
+    AssetClass(
+        "har",
+        ("*.har", "*.har.gz"),
+        "network.har",
+        typical_files=("network.har",),
+        typical_bytes=500e3,
+    ),
+    AssetClass(
+        "performance",
+        ("performance.json", "_lhr_*", "_tracelog_*"),
+        "performance.json",
+        typical_files=("performance.json",),
+        typical_bytes=100e3,
+    ),
+    AssetClass(
+        "console",
+        ("console.log", "console.json"),
+        "console.json",
+        typical_files=("console.json",),
+        typical_bytes=20e3,
+    ),
+    # A log of unknown making may be an upload: it is a `server_log`, too. What no pattern knows is
+    # an upload as well, see `asset_classes`.
+    AssetClass("report", ("*.log",), "junit.xml"),
+)
+"""Every class: a new one is one row here. The first class of a file counts its bytes."""
+
+_REPORT: Final = "report"
+_LOGS: Final = frozenset(each.name for each in CLASSES if each.is_log)
+
 ASSET_CLASSES: Final = (
-    "all", "command_log", "server_log", "device_log", "logs", "video", "screenshots", "har", "performance", "console",
-    "report",
-)  # fmt: skip
+    "all",
+    *(each.name for each in CLASSES if each.is_log),
+    "logs",
+    *(each.name for each in CLASSES if not each.is_log),
+)
 """What `assets:` may name besides globs."""
 
-_LOGS: Final = frozenset({"command_log", "server_log", "device_log"})
 
-# Source: List Job Assets and Delete Job Assets, and the names that users' recorded answers show.
-_KNOWN: Final = {
-    "log.json": "command_log",
-    "selenium-server.log": "server_log",
-    "appium-server.log": "server_log",
-    "automator.log": "device_log",
-    "logcat.log": "device_log",
-    "ios-syslog.log": "device_log",
-    "syslog.log": "device_log",
-    "console.log": "console",
-    "console.json": "console",
-    "performance.json": "performance",
-    "screenshots.zip": "screenshots",
-}
-_BY_START: Final = (("_lhr_", "performance"), ("_tracelog_", "performance"))
-_BY_END: Final = (
-    (".mp4", "video"), (".webm", "video"), (".flv", "video"), (".png", "screenshots"), (".jpg", "screenshots"),
-    (".jpeg", "screenshots"), (".har", "har"), (".har.gz", "har"), (".log", "server_log"),
-)  # fmt: skip
+def _patterns() -> Iterator[tuple[str, str]]:
+    """Yield every pattern with the name of its class, in the order of the table."""
+    for each in CLASSES:
+        for pattern in each.patterns:
+            yield pattern, each.name
+
+
+_BY_NAME: Final = {pattern: name for pattern, name in _patterns() if "*" not in pattern}
+_BY_START: Final = tuple((text[:-1], name) for text, name in _patterns() if text.endswith("*"))
+_BY_END: Final = tuple((text[1:], name) for text, name in _patterns() if text.startswith("*"))
 
 
 @lru_cache(maxsize=4096)
 def asset_classes(name: str) -> frozenset[str]:
-    """The classes a file belongs to, always `all` and at least one more. Letter case does not
-    matter.
+    """Return the classes that a file belongs to: `all` and at least one more.
 
-    What no class knows is a `report` (an upload). A log of unknown making is a `server_log` and a
-    `report`: whoever asks for either gets it.
+    A whole name counts before a beginning, and a beginning before an end. A file that no pattern
+    knows is a `report`: an upload.
     """
     lower = name.lower()
-    found = _KNOWN.get(lower)
+    found = _BY_NAME.get(lower)
     if found is None:
-        found = next((name_of for start, name_of in _BY_START if lower.startswith(start)), None)
-    if found is not None:
-        classes = {found}
-    else:
-        classes = {name_of for end, name_of in _BY_END if lower.endswith(end)} or {"report"}
-        if "server_log" in classes:
-            classes.add("report")
+        found = next((each for start, each in _BY_START if lower.startswith(start)), None)
+    by_end = {each for end, each in _BY_END if lower.endswith(end)} or {_REPORT}
+    classes = by_end if found is None else {found}
     if classes & _LOGS:
         classes.add("logs")
     return frozenset(classes | {"all"})

@@ -6,16 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
-from sauce_janitor.model.assets import Selection, asset_classes
+from sauce_janitor.model.assets import CLASSES, Selection, asset_classes
 from sauce_janitor.model.jobs import DELETES, Action, Owner
 from sauce_janitor.retention.plan.plan import Plan
 
-TYPICAL_ASSETS = (
-    "video.mp4", "selenium-server.log", "log.json", "automator.log", "network.har", "performance.json", "console.json",
-    "0000screenshot.png", "0001screenshot.png", "0002screenshot.png", "0003screenshot.png", "0004screenshot.png",
-)  # fmt: skip
+TYPICAL_ASSETS: Final = tuple(chain.from_iterable(each.typical_files for each in CLASSES))
 """What a job is taken to have before its list was asked for: an estimate, never a reason."""
 _BATCH = 20
 _BUNDLED_FROM = 3  # as many screenshots are fetched as one `screenshots.zip`
@@ -80,29 +78,22 @@ def requests_needed(work: WorkCounts) -> int:
     return math.ceil(archived + deleted + work.stopped * 3 + work.jobs_gone / _CONFIRMED_AT_ONCE)
 
 
-_OF_CLASS: Final = {
-    "command_log": "log.json", "server_log": "selenium-server.log", "device_log": "logcat.log", "video": "video.mp4",
-    "screenshots": "0000screenshot.png", "har": "network.har", "performance": "performance.json", "console": "console.json",
-    "report": "junit.xml",
-}  # fmt: skip
 TYPICAL_BYTES: Final[Mapping[str, float]] = {
-    "command_log": 60e3, "server_log": 400e3, "video": 6e6, "screenshots": 800e3, "har": 500e3, "performance": 100e3,
-    "console": 20e3,
-}  # fmt: skip
-"""What the assets of a class are taken to weigh a job, where no receipt says: a guess at a web test
-of two minutes.
-"""
+    each.name: each.typical_bytes for each in CLASSES if each.typical_bytes is not None
+}
+"""Estimated bytes a job by asset class, where no receipt says."""
+_EXAMPLES: Final = {each.name: each.example for each in CLASSES}
 
 
 def class_of(name: str) -> str:
     """The one class that an asset's bytes are counted under."""
     classes = asset_classes(name)
-    return next(each for each in _OF_CLASS if each in classes)
+    return next(each for each in _EXAMPLES if each in classes)
 
 
 def wants_class(selection: Selection, name: str) -> bool:
     """Return whether the selection wants the assets of a class (see `class_of`)."""
-    return selection.wants(_OF_CLASS[name])
+    return selection.wants(_EXAMPLES[name])
 
 
 def bytes_wanted(selection: Selection, sizes: Mapping[str, float]) -> float:
