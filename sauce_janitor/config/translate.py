@@ -11,8 +11,6 @@ from zoneinfo import ZoneInfo
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.matches import Conditions, NamedList, PatternTerm
 from sauce_janitor.config.grammar.policies import (
-    CALENDAR_KINDS,
-    KEEP_KINDS,
     ArchiveTerm,
     DeleteTerm,
     HoldTerm,
@@ -23,6 +21,7 @@ from sauce_janitor.config.grammar.policies import (
     Unavailable,
 )
 from sauce_janitor.model import policies
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.globs import exactly, is_plain
 from sauce_janitor.model.jobs import DELETES, Action
 from sauce_janitor.model.policies import EVERYTHING, Atom, Duration, Glob, Match, Pattern, Rules
@@ -172,7 +171,7 @@ def _keep(term: KeepRuleTerm, name: str, lists: Lists) -> policies.KeepRule:
 
 
 def _kind(term: KeepRuleTerm) -> policies.KeepKind:
-    return next(kind for kind in KEEP_KINDS if getattr(term, kind) is not None)
+    return next(kind for kind in policies.KEEP_KINDS if getattr(term, kind) is not None)
 
 
 def keep_id(term: KeepRuleTerm) -> str:
@@ -183,7 +182,7 @@ def keep_id(term: KeepRuleTerm) -> str:
         value.text if isinstance(value, Duration) else str(value) if isinstance(value, int) else ""
     )
     restricted = "" if term.where is None else f" where {_said(term.where)}"
-    picked = f" {term.pick[0]}" if kind in CALENDAR_KINDS and term.pick else ""
+    picked = f" {term.pick[0]}" if isinstance(kind, CalendarPeriod) and term.pick else ""
     return f"{kind} {text}".strip() + picked + restricted
 
 

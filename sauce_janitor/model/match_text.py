@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, assert_never
 
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.policies import (
     AllOf,
     AnyOf,
@@ -71,8 +72,10 @@ def keep_phrase(rule: KeepRule) -> str:
             text = f"since_last {phrase(rule.since) if rule.since else ''}"
         case "within" | "within_of_newest":
             text = f"{rule.kind} {rule.duration.text if rule.duration else ''}"
-        case _:
+        case "last" | CalendarPeriod():
             text = f"{rule.kind} {rule.count}"
+        case _:
+            assert_never(rule.kind)
     text += f", pick {', '.join(rule.pick)}" if rule.pick != ("newest",) else ""
     text += ", nonempty" if rule.nonempty else ""
     return text + (f" where {phrase(rule.where)}" if rule.where is not None else "")

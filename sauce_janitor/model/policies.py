@@ -9,9 +9,10 @@ have no cycle.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.jobs import Action
 
 
@@ -105,10 +106,17 @@ BUILD_FIELDS = ("build", "build_status")
 
 # --- policies -------------------------------------------------------------------------------------
 
-Period: TypeAlias = Literal["daily", "weekly", "monthly", "yearly"]
-KeepKind: TypeAlias = Literal[
-    "last", "since_last", "daily", "weekly", "monthly", "yearly", "within", "within_of_newest"
-]
+KeepKind: TypeAlias = Literal["last", "since_last", "within", "within_of_newest"] | CalendarPeriod
+KEEP_KINDS: Final[tuple[KeepKind, ...]] = (
+    "last",
+    "since_last",
+    *CalendarPeriod,
+    "within",
+    "within_of_newest",
+)
+"""The keys of keep rules. A calendar kind is one row of `CalendarPeriod`; for another kind, mypy
+names each `match` that does not know it yet.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.model.calendar_periods import periods, surely_before
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.durations import AgeTest, at_most
 from sauce_janitor.model.jobs import UNKNOWN, Text
 from sauce_janitor.model.policies import Duration, KeepRule
@@ -138,11 +138,11 @@ class PeriodWindow:
     """
 
     def __init__(self, rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> None:
-        assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
-        self.period: Callable[[int], int] = periods(rule.kind, zone)
+        assert isinstance(rule.kind, CalendarPeriod)
+        self.period: Callable[[int], int] = rule.kind.numbering(zone)
         self._count, self._nonempty = rule.count, rule.nonempty
         self._first = self.period(as_of) - rule.count + 1
-        self._horizon = surely_before(rule.kind, rule.count, as_of)
+        self._horizon = rule.kind.surely_before(rule.count, as_of)
 
     def period_of(self, time: int) -> int | None:
         """The period of a time; None where it surely lies before the window."""
@@ -266,9 +266,11 @@ def compile_rule(rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> CompiledRule:
         case "within_of_newest":
             assert rule.duration is not None
             return CompiledRule(rule, WithinOfNewest(rule.duration, zone))
-        case "daily" | "weekly" | "monthly" | "yearly":
+        case CalendarPeriod():
             window = PeriodWindow(rule, as_of=as_of, zone=zone)
             if rule.pick[0] == "newest":
                 return CompiledRule(rule, NewestOfPeriod(window))
             picking = PickOfPeriod(window, rule.pick)
             return CompiledRule(rule, picking, late=picking)
+        case _:
+            assert_never(rule.kind)

@@ -13,6 +13,7 @@ from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import Action, Job, JobId, JobState, Owner, Record
 from sauce_janitor.model.policies import (
     EVERYTHING,
+    KEEP_KINDS,
     AllOf,
     ArchiveRule,
     Atom,
@@ -99,11 +100,15 @@ def where(**fields: str | bool | tuple[str, ...] | None) -> Match:
     return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
 
 
+KIND_OF = {str(kind): kind for kind in KEEP_KINDS}
+"""The kinds of keep rules by their key."""
+
+
 def keep(identity: str, kind: str, **fields: Any) -> KeepRule:
     """A keep rule; `duration` may be text."""
     if isinstance(fields.get("duration"), str):
         fields["duration"] = parse_duration(fields["duration"])
-    return KeepRule(identity, kind, **fields)  # type: ignore[arg-type]  # the kind is checked where the rule is compiled
+    return KeepRule(identity, KIND_OF[kind], **fields)
 
 
 def policy(

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.matches import CUSTOM_DATA, MatchTerm, glob
@@ -25,19 +33,9 @@ from sauce_janitor.config.grammar.scalars import (
 from sauce_janitor.config.grammar.synonyms import field_meant
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 from sauce_janitor.model.assets import ASSET_CLASSES
-from sauce_janitor.model.policies import FIELDS, Duration, KeepKind
+from sauce_janitor.model.calendar_periods import CalendarPeriod
+from sauce_janitor.model.policies import FIELDS, KEEP_KINDS, Duration
 
-KEEP_KINDS: Final[tuple[KeepKind, ...]] = (
-    "last",
-    "since_last",
-    "daily",
-    "weekly",
-    "monthly",
-    "yearly",
-    "within",
-    "within_of_newest",
-)
-CALENDAR_KINDS: Final = ("daily", "weekly", "monthly", "yearly")
 PICKS: Final = ("newest", "oldest", "passed", "failed", "error", "complete")
 Picks = Literal["newest", "oldest", "passed", "failed", "error", "complete"]
 AgeFrom = Literal["end_time", "modification_time", "start_time", "creation_time"]
@@ -112,10 +110,8 @@ def _one_or_by_class(value: Any) -> str:
     return "·mapping" if isinstance(value, dict) else "·duration"
 
 
-class KeepRuleTerm(Grammar):
-    """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their
-    age.
-    """
+class _KeepByRank(Grammar):
+    """The first keys of a keep rule, in the order of the reference."""
 
     id: Name | None = Field(
         None,
@@ -128,18 +124,30 @@ class KeepRuleTerm(Grammar):
         description="All that is newer than the last one that matches; all, when none does.",
         examples=[{"status": "passed"}],
     )
-    daily: Count | None = Field(
-        None, description="One job of each of the last N days.", examples=[14]
+
+
+def _calendar_key(period: CalendarPeriod) -> tuple[Any, Any]:
+    """Return the type and the field of a key that counts calendar periods."""
+    description = f"One job of each of the last N {period.facts.full_noun}s."
+    return Count | None, Field(None, description=description, examples=[period.facts.example])
+
+
+if TYPE_CHECKING:  # mypy knows no class that is made while the program runs
+    _KeepByPeriod = _KeepByRank
+else:
+    _KeepByPeriod = create_model(
+        "_KeepByPeriod",
+        __base__=_KeepByRank,
+        __module__=__name__,
+        **{period.value: _calendar_key(period) for period in CalendarPeriod},
     )
-    weekly: Count | None = Field(
-        None, description="One job of each of the last N ISO weeks.", examples=[8]
-    )
-    monthly: Count | None = Field(
-        None, description="One job of each of the last N months.", examples=[12]
-    )
-    yearly: Count | None = Field(
-        None, description="One job of each of the last N years.", examples=[2]
-    )
+
+
+class KeepRuleTerm(_KeepByPeriod):
+    """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their
+    age.
+    """
+
     within: PositiveDuration | None = Field(
         None, description="Everything at most this old.", examples=["7d"]
     )
@@ -165,9 +173,9 @@ class KeepRuleTerm(Grammar):
         if len(kinds) != 1:
             said = f", not {' and '.join(kinds)} together: write one rule each" if kinds else ""
             raise fault(f"gives exactly one of {listed(KEEP_KINDS)}{said}")
-        if kinds[0] not in CALENDAR_KINDS and (self.pick is not None or self.nonempty):
+        if not isinstance(kinds[0], CalendarPeriod) and (self.pick is not None or self.nonempty):
             raise fault(
-                f"`pick` and `nonempty` belong to {listed(CALENDAR_KINDS)}, not to `{kinds[0]}`"
+                f"`pick` and `nonempty` belong to {listed(CalendarPeriod)}, not to `{kinds[0]}`"
             )
         return self
 

@@ -14,6 +14,7 @@ from sauce_janitor.config.source.cron import Cron
 from sauce_janitor.config.source.problems import Path, shown
 from sauce_janitor.config.source.yaml import Document, Table, Value
 from sauce_janitor.errors import Problem
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.policies import Duration, Rules
 from sauce_janitor.retention.interactions import Postponement, foreseen
 
@@ -22,12 +23,6 @@ _PURGE_S = 30 * _DAY_S
 """Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
 _LATEST_ARCHIVE_S = 25 * _DAY_S
 _TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race"
-_PERIODS = {
-    "daily": (1, "days"),
-    "weekly": (7, "weeks"),
-    "monthly": (30, "months"),
-    "yearly": (365, "years"),
-}
 
 
 def lint(
@@ -251,7 +246,7 @@ def _keeps_more(wide: KeepRuleTerm, narrow: KeepRuleTerm) -> bool:
             )
     if wide.where != narrow.where or wide.pick != narrow.pick or wide.nonempty != narrow.nonempty:
         return False
-    for kind in ("last", "daily", "weekly", "monthly", "yearly"):
+    for kind in ("last", *CalendarPeriod):
         many, few = getattr(wide, kind), getattr(narrow, kind)
         if many is not None and few is not None:
             return bool(many >= few)
@@ -277,10 +272,10 @@ def _kept_for(rule: KeepRuleTerm) -> str | None:
     """
     if rule.within is not None and approximately(rule.within) > _PURGE_S:
         return rule.within.text
-    for kind, (days, unit) in _PERIODS.items():
-        count = getattr(rule, kind)
-        if count is not None and not rule.nonempty and count * days * _DAY_S > _PURGE_S:
-            return f"{count} {unit}"
+    for period in CalendarPeriod:
+        count = getattr(rule, period)
+        if count is not None and not rule.nonempty and count * period.facts.shortest_s > _PURGE_S:
+            return f"{count} {period.facts.noun}s"
     return None
 
 

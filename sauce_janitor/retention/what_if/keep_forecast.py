@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, assert_never
 
-from sauce_janitor.model.calendar_periods import periods
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.job_age import is_finished
 from sauce_janitor.model.jobs import Record
 from sauce_janitor.model.match_text import keep_phrase
 from sauce_janitor.model.policies import KeepRule, Rules
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.keep_groups import Keeper
@@ -21,8 +22,7 @@ from sauce_janitor.retention.keep_rules import Group
 
 RATE_OVER_S: Final = 30 * 86_400
 """The present rate is that of the last 30 days."""
-_DAY_S: Final = 86_400
-_SEARCHED_S: Final = 200 * 366 * _DAY_S
+_SEARCHED_S: Final = 200 * 366 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +142,24 @@ class KeepForecast:
                     if per_day
                     else None
                 ), False
-            case "daily" | "weekly" | "monthly" | "yearly":
+            case CalendarPeriod():
                 if rule.nonempty:
                     newer = rule.count - count.newer_periods
-                    pace = min(per_day, 1 / _days_of(rule.kind))
+                    pace = min(per_day, DAY_S / rule.kind.facts.longest_s)
                     return _after(newer, pace, as_of), False
-                return self._leaves_window(rule, per_day, as_of)
+                return self._leaves_window(rule, rule.kind, per_day, as_of)
+            case _:
+                assert_never(rule.kind)
 
-    def _leaves_window(self, rule: KeepRule, per_day: float, as_of: int) -> tuple[int, bool]:
+    def _leaves_window(
+        self, rule: KeepRule, kind: CalendarPeriod, per_day: float, as_of: int
+    ) -> tuple[int, bool]:
         """When the window has moved past the job's period; of today's period, when the next job
         takes the slot.
         """
-        assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
-        period_of = periods(rule.kind, self._zone)
+        period_of = kind.numbering(self._zone)
         own = period_of(self._time)
-        low, high = as_of, as_of + (rule.count + 1) * (_days_of(rule.kind) + 2) * _DAY_S
+        low, high = as_of, as_of + (rule.count + 1) * (kind.facts.longest_s + 2 * DAY_S)
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if period_of(middle) >= own + rule.count else (middle, high)
@@ -170,26 +173,22 @@ class KeepForecast:
 
     def _period(self, rule: KeepRule) -> Callable[[int], int] | None:
         """What numbers the periods that have jobs, where those are counted."""
-        if rule.nonempty and rule.kind in {"daily", "weekly", "monthly", "yearly"}:
-            return periods(rule.kind, self._zone)
+        if rule.nonempty and isinstance(rule.kind, CalendarPeriod):
+            return rule.kind.numbering(self._zone)
         return None
 
     def _rate(self, number: int, count: _Count, as_of: int) -> float:
         """So many a day, over 30 days, or over as long as the group has jobs."""
         known = as_of - count.oldest if count.oldest is not None else 0
-        return number / (max(min(known, RATE_OVER_S), _DAY_S) / _DAY_S)
+        return number / (max(min(known, RATE_OVER_S), DAY_S) / DAY_S)
 
 
 def _after(jobs: int, per_day: float, as_of: int) -> int | None:
     return (
-        as_of + int(jobs / per_day * _DAY_S)
-        if per_day and jobs / per_day * _DAY_S < _SEARCHED_S
+        as_of + int(jobs / per_day * DAY_S)
+        if per_day and jobs / per_day * DAY_S < _SEARCHED_S
         else None
     )
-
-
-def _days_of(kind: str) -> int:
-    return {"daily": 1, "weekly": 7, "monthly": 31, "yearly": 366}[kind]
 
 
 def survey(judge: Decider, records: Records, watches: list[KeepForecast], *, as_of: int) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
-from sauce_janitor.model.calendar_periods import periods
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.durations import AgeTest, at_most, due_at
 from sauce_janitor.model.jobs import UNKNOWN
 from sauce_janitor.model.policies import Duration, KeepRule
@@ -164,8 +164,8 @@ class _NewestOfPeriod(KeepSpan):
     """
 
     def __init__(self, rule: KeepRule, calendar: SimulationDays) -> None:
-        assert rule.kind in {"daily", "weekly", "monthly", "yearly"}
-        self._period = periods(rule.kind, calendar.zone)
+        assert isinstance(rule.kind, CalendarPeriod)
+        self._period = rule.kind.numbering(calendar.zone)
         self._firsts = [self._period(as_of) - rule.count + 1 for as_of in calendar.as_ofs]
         self._counted = _Tally(rule.count) if rule.nonempty else None
         self._seen: dict[Group, tuple[int, Days]] = {}
@@ -201,9 +201,11 @@ def span_of(rule: KeepRule, calendar: SimulationDays) -> KeepSpan:
         case "within_of_newest":
             assert rule.duration is not None
             return _WithinOfNewest(rule.duration, calendar.zone)
-        case "daily" | "weekly" | "monthly" | "yearly":
+        case CalendarPeriod():
             assert rule.pick[0] == "newest"
             return _NewestOfPeriod(rule, calendar)
+        case _:
+            assert_never(rule.kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, JobState, Record, Verdict, Why
 from sauce_janitor.model.policies import Atom, Glob, KeepRule, Match, Policy
@@ -36,7 +37,9 @@ CALENDAR = {
     "monthly": ("month", "date(:today, 'start of month', '-' || :back || ' months')"),
     "yearly": ("year", "date(:today, 'start of year', '-' || :back || ' years')"),
 }
-"""The column that has a day's period, and the first period of the last N: SQLite's own calendar."""
+"""The column that has a day's period, and the first period of the last N: SQLite's own calendar. A
+kind that is missing here fails the comparison.
+"""
 
 # Clocks change in the midst of what these see, once by half an hour, once south of the equator; or
 # a year ends.
@@ -123,7 +126,7 @@ def keep_rules(rng: Random) -> tuple[KeepRule, ...]:
             nonempty=rng.randrange(2) == 0,
             where=_of_status(rng) if rng.randrange(2) else _of_browser(rng),
         )
-        for kind in CALENDAR
+        for kind in CalendarPeriod
         for pick in PICKS
     ]
     return tuple(made)

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import UNKNOWN, Action, BuildCounters, JobState, Record
 from sauce_janitor.model.policies import (
     EVERYTHING,
+    KEEP_KINDS,
     AllOf,
     AnyOf,
     ArchiveRule,
@@ -65,18 +67,8 @@ AGES = (
 )
 AFTERS = ("1h", "1d", "2d", "4d", "30d", "1mo", "1y")
 PICKS = (("newest",), ("oldest",), ("failed", "newest"), ("passed",), ("failed", "oldest"))
-KINDS = (
-    "last",
-    "last",
-    "since_last",
-    "daily",
-    "daily",
-    "weekly",
-    "monthly",
-    "yearly",
-    "within",
-    "within_of_newest",
-)
+KINDS = (*KEEP_KINDS, "last", CalendarPeriod.DAILY)
+"""Every kind; the usual ones twice as often."""
 
 worlds: st.SearchStrategy[World] = st.randoms(use_true_random=False).map(
     lambda rng: (rules(rng), records(rng), rng)
@@ -203,7 +195,7 @@ def match(rng: Random, leaf: Callable[[Random], Match]) -> Match:
 def keep_rule(rng: Random, *, whole: bool = False, label: str = "k") -> KeepRule:
     """Any keep rule."""
     leaf = build_atom if whole else atom
-    kind: Any = rng.choice(KINDS)
+    kind = rng.choice(KINDS)
     return KeepRule(
         label,
         kind,
