@@ -1,4 +1,4 @@
-"""The program's entry: runs a command and turns what it raises into one sentence and an exit
+"""The program's entry point: it runs a command and turns an error into one sentence and an exit
 code.
 """
 
@@ -17,13 +17,13 @@ from sauce_janitor import terminal
 from sauce_janitor.cli.app import cli
 from sauce_janitor.errors import ConfigError, JanitorError
 
-_PR_SET_DUMPABLE = 4
-"""Source: prctl(2), linux/prctl.h."""
+_PR_SET_DUMPABLE = 4  # Source: prctl(2), linux/prctl.h.
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; ends the process with the documented exit code. A traceback is a bug of
-    ours (exit 1).
+    """Run the command line and end the process with the documented exit code.
+
+    A traceback means a bug in this program (exit code 1).
     """
     _forbid_core_dumps()
     with terminal.guarded():
@@ -32,53 +32,59 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _forbid_core_dumps() -> None:
-    """Leave no copy of the memory, with the access keys in it, on a disk when the process crashes.
+    """Prevent a crash from writing the memory, which has the access keys in it, to a disk.
 
-    The limit holds for the commands that print secrets, too. On Linux the process is also marked as
-    not dumpable: a core pattern that is a pipe ignores the limit, and other processes of the same
-    user cannot attach to it.
+    Child processes, such as the commands that print secrets, inherit the limit. On Linux the
+    process is also marked as not dumpable: a core pattern that is a pipe ignores the limit. Then
+    other processes of the same user cannot attach to it either.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # a C library without prctl: the limit stands
+        # A C library may lack prctl: then the resource limit alone must do.
+        with suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _run(arguments: list[str] | None) -> int:
+    """Run the command and return its exit code."""
     try:
+        # Outside of standalone mode click raises its errors instead of printing them itself, past
+        # `terminal`.
         code = cli.main(args=arguments, prog_name="sauce-janitor", standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.Abort:
         terminal.echo("sauce-janitor: interrupted", err=True)
         return 130
-    except click.ClickException as wrong:
-        wrong.show(file=cast("IO[str]", terminal.stream(err=True)))
+    except click.ClickException as error:
+        error.show(file=cast("IO[str]", terminal.stream(err=True)))
         return 2
-    except ConfigError as wrong:
-        for problem in wrong.problems:
+    except ConfigError as error:
+        # A problem names its file and line, so it has no prefix of ours: editors can jump to it.
+        for problem in error.problems:
             terminal.echo(str(problem), err=True)
-        return wrong.exit_code
-    except JanitorError as wrong:
-        terminal.echo(f"sauce-janitor: {wrong}", err=True)
-        return wrong.exit_code
-    except Exception as wrong:  # noqa: BLE001 - told here, while what it may quote is still made printable
-        return _tell(wrong)
+        return error.exit_code
+    except JanitorError as error:
+        terminal.echo(f"sauce-janitor: {error}", err=True)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - reported here, where its text is made printable
+        return _report_unexpected(error)
     return code if isinstance(code, int) else 0
 
 
-def _tell(wrong: Exception) -> int:
-    """Say what nobody could say better, and return the exit code: damage of the state, the system's
-    refusal, or a bug.
+def _report_unexpected(error: Exception) -> int:
+    """Print an error that no layer below has turned into a sentence, and return the exit code.
+
+    It is damage of the state database, an error of the operating system, or a bug.
     """
-    # Imported only where a command has opened a state: else there is none to blame.
+    # Looked up rather than imported: if no command has loaded the state, it cannot be the cause.
     state = sys.modules.get("sauce_janitor.state")
-    if state is not None and (damage := state.blame(wrong)) is not None:
+    if state is not None and (damage := state.blame(error)) is not None:
         terminal.echo(f"sauce-janitor: {damage}", err=True)
         return JanitorError.exit_code
-    if isinstance(wrong, OSError):
-        named = f"{wrong.filename}: " if wrong.filename else ""
-        terminal.echo(f"sauce-janitor: {named}{wrong.strerror or wrong}", err=True)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        terminal.echo(f"sauce-janitor: {place}{error.strerror or error}", err=True)
         return JanitorError.exit_code
     traceback.print_exc()
     return 1

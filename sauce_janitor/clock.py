@@ -1,4 +1,6 @@
-"""This machine's clocks: the date, and the count of seconds that says how old an answer is."""
+"""This machine's clocks: the date, and the steady count of seconds that measures how old an answer
+is.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +10,35 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 APART_S: Final = 2.0
-"""So much may the wall clock move against the count of seconds between two readings: NTP slews
-it.
+"""How far the wall clock and the steady clock may drift apart between two readings: NTP slews the
+wall clock.
 """
 LEAP_S: Final = 120.0
-"""Longer than any answer may be old: no answer from before a leap of the clocks counts as fresh."""
+"""How far `monotonic` leaps, at least, once the clocks disagree.
+
+It is longer than the greatest age at which an answer still counts as fresh: so no answer from
+before the leap does.
+"""
 
 
 class Clock(Protocol):
-    """What time it is, how long ago something was, and how to wait: `CLOCK`, or a test's."""
+    """Tells the time, measures how long ago something was, and waits. `CLOCK`, or a test's."""
 
     def now(self) -> float:
-        """Return epoch seconds, UTC; they may jump, both ways."""
+        """Return epoch seconds, UTC. They may jump forward and back."""
 
     def monotonic(self) -> float:
-        """Return seconds that only ever grow, by which the age of an answer is told."""
+        """Return seconds that only ever grow; they measure the age of an answer."""
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Return whether the event was set within so many seconds of this clock."""
+        """Wait up to `seconds` of this clock, and return whether the event was set."""
 
 
 def _steady() -> float:
-    """Return seconds that go on while the machine sleeps, where the system counts them.
+    """Return seconds that go on while the machine sleeps, where the operating system counts them.
 
-    Linux: CLOCK_BOOTTIME; its CLOCK_MONOTONIC, Python's `time.monotonic`, stands still in a
-    suspend. macOS: CLOCK_MONOTONIC. Source: clock_gettime(2), clock_gettime(3).
+    Linux: CLOCK_BOOTTIME, because CLOCK_MONOTONIC (Python's `time.monotonic`) stops while the
+    machine is suspended. macOS: CLOCK_MONOTONIC. Source: clock_gettime(2), clock_gettime(3).
     """
     return time.clock_gettime(_STEADY)
 
@@ -43,8 +49,8 @@ _STEADY: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 class SystemClock:
     """The clocks of one process; any thread may read them.
 
-    Everybody shares `CLOCK`, so that the age of an answer is told by the clock that saw it asked
-    for.
+    All code shares `CLOCK`: the age of an answer must be measured by the clock that saw the
+    request leave.
     """
 
     def __init__(
@@ -56,15 +62,15 @@ class SystemClock:
         self._leapt_s = 0.0
 
     def now(self) -> int:
-        """Return epoch seconds, UTC; they may jump, both ways."""
+        """Return epoch seconds, UTC. They may jump forward and back."""
         return int(self._wall())
 
     def monotonic(self) -> float:
         """Return seconds that only ever grow, also while the machine or the process sleeps.
 
-        Where the wall clock moved by another amount since the last reading, one of the two is
-        wrong: a virtual machine was paused, or somebody set the date. Then the count leaps, so that
-        everything that was read before is old.
+        If the wall clock moved by another amount since the last reading, one of the two clocks is
+        wrong: a virtual machine was paused, or somebody set the date. Then the count leaps ahead,
+        so that everything read before counts as old.
         """
         with self._lock:
             steady = self._steady()
@@ -76,9 +82,9 @@ class SystemClock:
             return steady + self._leapt_s
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Return whether the event was set within so many seconds."""
+        """Wait up to `seconds`, and return whether the event was set."""
         return event.wait(seconds)
 
 
 CLOCK: Final = SystemClock()
-"""The process's own."""
+"""The one clock of this process."""

@@ -1,6 +1,4 @@
-"""Every error that is not a bug, in one tree; each carries the exit code that the command line ends
-with.
-"""
+"""Every error that is not a bug, in one tree. Each class has the exit code of the command line."""
 
 from __future__ import annotations
 
@@ -8,14 +6,14 @@ from dataclasses import dataclass
 
 
 class JanitorError(Exception):
-    """Something went wrong that a user can understand and mend; its text is one clear sentence."""
+    """Something failed that a user can understand and fix; the text is one clear sentence."""
 
     exit_code = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of a configuration: where it stands, what is wrong and how to mend it."""
+    """One problem of a configuration: its file, line and path, what is wrong and how to fix it."""
 
     message: str
     file: str = ""
@@ -28,8 +26,9 @@ class Problem:
 
 
 class ConfigError(JanitorError):
-    """The configuration (or the command's usage) has faults, all of them in `problems`. Nothing was
-    asked or changed.
+    """The configuration, or the usage of a command, is invalid. `problems` has all that is wrong.
+
+    Nothing was requested from Sauce Labs and nothing was changed.
     """
 
     exit_code = 2
@@ -40,78 +39,82 @@ class ConfigError(JanitorError):
 
 
 class RefusedError(JanitorError):
-    """The program refuses to go on before it changed anything: a limit, a pause, a foreign or
-    outdated plan, the clock.
+    """The program refuses to continue, before it has changed anything.
+
+    The cause is a broken limit, a pause, a plan that is outdated or not its own, or the clock.
     """
 
     exit_code = 3
 
 
 class LeaseError(RefusedError):
-    """Another run holds the lease on this state, or this run has lost it."""
+    """Another run holds the lease on this state, or this run has lost its lease."""
 
     exit_code = 5
 
 
 class SourceError(JanitorError):
-    """Sauce Labs answered something that ends the account's run."""
+    """Sauce Labs gave an answer that ends the run of this account."""
 
 
 class CredentialsError(SourceError):
-    """Sauce Labs does not know these credentials (401)."""
+    """Sauce Labs does not accept these credentials (401)."""
 
     exit_code = 2
 
 
 class SourceUnavailableError(SourceError):
-    """Sauce Labs did not answer, or asks for patience: worth another try later."""
+    """Sauce Labs did not answer, or asks to wait (429, Retry-After): a later try may succeed."""
 
 
 class StrainedError(SourceUnavailableError):
-    """No whole answer came, though something answers (502, 503, 504, a body cut short): asking for
-    less may help.
+    """Sauce Labs is reachable, but no whole answer came (502, 503, 504, a body that was cut short).
+
+    A request for less may succeed.
     """
 
 
 class NotReadyError(SourceError):
-    """Sauce Labs says the job has not finished running (400): this job waits for a later run."""
+    """Sauce Labs says that the job is not finished (400). The job waits for a later run."""
 
 
 class ForbiddenError(SourceError):
-    """These credentials may not do this for this owner (403): the owner is left out, the others go
-    on.
+    """These credentials may not do this for this owner (403).
+
+    The run leaves out the owner and continues with the others.
     """
 
 
 class BudgetSpentError(SourceError):
-    """The request budget has no room left in its window: what is left to do goes on in a later
-    run.
-    """
+    """The request budget has no room left in its window. A later run does the rest."""
 
 
 class AnswerError(SourceError):
-    """One answer cannot be trusted (cut short, not JSON, of a foreign job): what it was asked for
-    fails, the rest may go on.
+    """One answer cannot be trusted: it was cut short, is not JSON, or is about another job.
+
+    What it was requested for fails; the rest of the run may continue.
     """
 
 
 class OversizedAnswerError(AnswerError):
-    """One answer has more bytes than are allowed: asking for less may help."""
+    """One answer has more bytes than are allowed. A request for less may succeed."""
 
 
 class NotOfferedError(AnswerError):
-    """Sauce Labs does not offer this here (404): an API that not every account or region has."""
+    """Sauce Labs does not offer this here (404): not every account and region has every API."""
 
 
 class PermitError(JanitorError):
-    """The gate refused a write before it left: its permit is old, used before, or not what the
-    request says.
+    """The gate refused to send a write.
+
+    Its permit is too old, was used before, or does not match the request.
     """
 
 
 class OutputError(JanitorError):
-    """What a listing printed did not all reach its file: the disk is full, for example. Nothing
-    else failed.
+    """A listing was not printed completely, for example because the disk is full.
+
+    Nothing else failed.
     """
 
 
@@ -120,22 +123,25 @@ class StoppedError(JanitorError):
 
 
 class ArchiveError(JanitorError):
-    """The archive cannot be written, read or trusted; nothing is deleted that depends on it."""
+    """The archive cannot be written, read or trusted. Nothing that depends on it is deleted."""
 
 
 class IncompleteError(ArchiveError):
-    """What could be had of a job is stored, but files are missing: what would destroy them
-    waits.
+    """A job is stored, but files are missing because Sauce Labs did not give them.
+
+    Deletes that would destroy those files wait.
     """
 
 
 class ArchiveUnusableError(ArchiveError):
-    """No job can be archived now (no space, read-only, an empty mount, a failing disk): the run
-    ends and deletes nothing.
+    """No job can be archived now: no space, read-only, an empty mount, or a failing disk.
+
+    The run ends and deletes nothing.
     """
 
 
 class StateError(JanitorError):
-    """The state database cannot be opened, read or written; without a journal nothing is
-    deleted.
+    """The state database cannot be opened, read or written.
+
+    Without its journal nothing is deleted.
     """

@@ -1,9 +1,9 @@
-"""structlog, set up once: one event a fact, console lines for people, JSON lines for machines,
-always on stderr.
+"""The setup of structlog: one event for each fact, as console lines for people or JSON lines for
+machines, always on stderr.
 
-Text that comes from Sauce Labs (names, tags, builds) is hostile: every value is made printable
-before it is rendered, so that a job's name can neither forge a line nor drive a terminal. A line
-that cannot be written is lost, and stops nothing.
+Text from Sauce Labs (names, tags, builds) is hostile: every value is made printable before it is
+rendered, so that a job's name can neither forge a line nor control a terminal. A line that cannot
+be written is lost, and nothing fails because of it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def _clean(value: object) -> object:
 def _clean_event(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
+    """Return the event with printable values; only a traceback keeps its lines."""
     return {
         key: terminal.escaped(str(value)) if key == "exception" else _clean(value)
         for key, value in event.items()
@@ -44,8 +45,9 @@ def _clean_event(
 
 
 class _Stderr:
-    """Whatever sys.stderr is when a line is written: a progress bar puts itself between. What
-    arrives here is printable.
+    """Writes to the sys.stderr of that moment, because a progress bar replaces it while it shows.
+
+    Text that arrives here is already printable.
     """
 
     def write(self, text: str) -> int:
@@ -57,7 +59,7 @@ class _Stderr:
 
 
 class _Lines(logging.Handler):
-    """Prints what libraries log: one line a message, its traceback below."""
+    """Prints the messages of libraries: one line each, with the traceback below it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = f"{record.levelname}:{record.name}:{terminal.printable(record.getMessage())}"
@@ -67,7 +69,7 @@ class _Lines(logging.Handler):
 
 
 def _without(events: Collection[str]) -> structlog.types.Processor:
-    """Return what drops these events, and the lines that count them."""
+    """Return a processor that drops these events, and the lines that sum them up."""
 
     def drop(
         _logger: object, _method: str, event: MutableMapping[str, Any]
@@ -80,21 +82,21 @@ def _without(events: Collection[str]) -> structlog.types.Processor:
 
 
 def configure(
-    log_format: str | None, level: str, *, color: bool | None = None, told: Collection[str] = ()
+    log_format: str | None, level: str, *, color: bool | None = None, reported: Collection[str] = ()
 ) -> None:
-    """Set up logging for the process. Events in `told` are not logged: the command's report says
-    them.
+    """Set up logging for the process.
 
-    `log_format` is "console", "json" or None (console on a terminal, else JSON); `color` None
-    means: on a terminal, unless NO_COLOR is set. Libraries' warnings go the same way; their debug
-    lines never do (urllib3 would log whole URLs).
+    `log_format` is "console", "json" or None: console on a terminal, otherwise JSON. `color` None
+    means color on a terminal, unless NO_COLOR is set. Events in `reported` are not logged, because
+    the command's report shows them. Warnings of libraries are printed the same way; their debug
+    lines are not, because urllib3 would log whole URLs.
     """
-    watched = terminal.is_terminal(err=True)
-    as_json = log_format == "json" or (log_format is None and not watched)
+    has_terminal = terminal.is_terminal(err=True)
+    as_json = log_format == "json" or (log_format is None and not has_terminal)
     if color is None:
         import os
 
-        color = watched and not os.environ.get("NO_COLOR")
+        color = has_terminal and not os.environ.get("NO_COLOR")
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json
@@ -102,7 +104,7 @@ def configure(
     )
     structlog.configure(
         processors=[
-            _without(told),
+            _without(reported),
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),

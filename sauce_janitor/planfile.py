@@ -1,9 +1,8 @@
-"""A plan as a file that a reviewer can read and `apply` can trust: one JSON object, sealed with
-this state's own secret.
+"""The plan file: one JSON object that a reviewer can read and `apply` can trust.
 
-The seal is an HMAC over everything else in the object, keyed with a secret that never leaves the
-state: a plan that was edited, or made on another state, is refused before anything is asked of
-Sauce Labs.
+Its seal is an HMAC over everything else in the object. The key is a secret that never leaves the
+state. So `apply` refuses a plan that was edited, or made on another state, before it sends any
+request to Sauce Labs.
 """
 
 from __future__ import annotations
@@ -25,30 +24,27 @@ from sauce_janitor.terminal import json_text
 VERSION = 1
 Row: TypeAlias = Mapping[str, Any]
 OLDEST_S = 24 * 3600
-"""A plan older than this when `apply` starts is refused: too much may have changed at Sauce
-Labs.
-"""
+"""`apply` refuses a plan older than this: too much may have changed at Sauce Labs."""
 
 AHEAD_S = 300
-"""A plan further ahead of our clock than this was made by a clock that was wrong, or is read by
-one.
+"""`apply` refuses a plan that is further in the future than this: one of the two clocks is wrong.
 """
 
 
 def timestamp(epoch_s: int) -> str:
-    """Epoch seconds as `2026-06-01T00:00:00Z`."""
+    """Return epoch seconds as `2026-06-01T00:00:00Z`."""
     return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanHead:
-    """What identifies a plan and what it needs.
+    """The facts that identify a plan, and what it needs and does.
 
-    `as_of_given` says the time was chosen, so that it can only be looked at; `policies` that only
-    what these permit is planned. `owners` are all whose jobs it should be about, `gaps` why there
-    may be more of them, `left_out` whose jobs could not be listed. `effects` are what it does, each
-    job counted once (`PlanEffects`), as JSON has them; `interactions` the times that policies make
-    longer for each other.
+    With `as_of_given` the user chose the time: such a plan is for reading only. `policies` limits
+    the plan to the actions of these policies; empty means all. `owners` are all users whose jobs
+    the plan should cover, `gaps` says why there may be more of them, and `left_out` has those
+    whose jobs could not be listed. `effects` is `PlanEffects` as JSON, which counts each job once.
+    `interactions` are the times that one policy makes longer for another. Times are epoch seconds.
     """
 
     account: str
@@ -74,9 +70,7 @@ class PlanHead:
 
 @dataclass(frozen=True, slots=True)
 class SealedPlan:
-    """One account's plan on its way into a file. `kept` is there only when every job was asked
-    for.
-    """
+    """One account's plan, ready to be written. `kept` is None unless all jobs were requested."""
 
     head: PlanHead
     actions: Iterable[Row]
@@ -84,9 +78,7 @@ class SealedPlan:
 
 
 def text(plans: Sequence[SealedPlan], *, secret: bytes) -> Iterator[str]:
-    """The plan file in pieces, row by row: one account's plan as it is, several under
-    `accounts`.
-    """
+    """Yield the text of the plan file row by row: one plan as it is, several under `accounts`."""
     if len(plans) == 1:
         yield from _one(plans[0], secret)
     else:
@@ -141,8 +133,9 @@ def _rows(key: str, rows: Iterable[Row], seal: _Seal) -> Iterator[str]:
 
 
 class _Seal:
-    """An HMAC over the facts of a plan and then its rows, one by one: a million actions are never
-    one string.
+    """An HMAC over the facts of a plan, then over its rows one by one.
+
+    So a million actions never stand in memory as one string.
     """
 
     def __init__(self, secret: bytes, facts: Row) -> None:
@@ -168,73 +161,76 @@ def _seal_of(plan: Row, secret: bytes) -> str:
 
 
 def _list(value: object) -> list[Any]:
+    # An edited plan may have anything here; whatever it is must change the seal, not raise.
     return value if isinstance(value, list) else [value]
 
 
 def check_target(path: Path) -> None:
-    """Raise ConfigError unless a plan can be written to `path`: asked before the listing, which
-    takes long.
+    """Raise ConfigError unless a plan can be written to `path`.
 
-    A file is made beside it and removed, because rights alone do not tell of a read-only mount.
-    Only a regular file is ever replaced: `--out /dev/null` must not take that device away from the
-    machine.
+    Called before the listing, which takes long. The check creates a file beside `path` and removes
+    it, because permissions alone do not reveal a read-only mount. Only a regular file is ever
+    replaced: `--out /dev/null` must not remove that device from the machine.
     """
     folder = path.parent
     try:
         if path.exists() and not path.is_file():
             raise ConfigError(
-                f"--out {path}: not a regular file; name a new file, or a plan to replace"
+                f"--out {path}: not a regular file; give a new file, or a plan to replace"
             )
         if not folder.exists():
             raise ConfigError(
-                f"--out {path}: there is no folder {folder}; make it first: mkdir -p {folder}"
+                f"--out {path}: the folder {folder} does not exist; create it: mkdir -p {folder}"
             )
         handle, probe = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
-    except OSError as wrong:
-        why = wrong.strerror or type(wrong).__name__
+    except OSError as error:
+        why = error.strerror or type(error).__name__
         raise ConfigError(
-            f"--out {path}: no file can be made in {folder}: {why}; name another folder"
-        ) from wrong
+            f"--out {path}: cannot create a file in {folder}: {why}; choose another folder"
+        ) from error
     os.close(handle)
     Path(probe).unlink()
 
 
 def write(plans: Sequence[SealedPlan], path: Path, *, secret: bytes) -> None:
-    """Write the plan file: readable by the owner alone, whole or not at all. RefusedError when it
-    cannot be written.
+    """Write the plan file, whole or not at all, readable by its owner only.
+
+    Raise RefusedError when it cannot be written.
     """
     try:
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as wrong:
-        raise RefusedError(f"{path}: the plan cannot be written: {wrong.strerror}") from wrong
+    except OSError as error:
+        raise RefusedError(f"{path}: the plan cannot be written: {error.strerror}") from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines(text(plans, secret=secret))
             file.flush()
             os.fsync(file.fileno())
         Path(partial).replace(path)
-    except OSError as wrong:
+    except OSError as error:
         Path(partial).unlink(missing_ok=True)
-        raise RefusedError(f"{path}: the plan cannot be written: {wrong.strerror}") from wrong
-    except BaseException:  # leave no file aside, whatever it was; raised again
+        raise RefusedError(f"{path}: the plan cannot be written: {error.strerror}") from error
+    except BaseException:
+        # Also Ctrl-C, or an error of the state while rows are read: leave no temporary file.
         Path(partial).unlink(missing_ok=True)
         raise
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The plans in a file, one an account, their seals not yet checked. RefusedError for what is no
-    plan of this version.
+    """Return the plans of a file, one for each account. Their seals are not yet checked.
+
+    Raise RefusedError for a file that is not a plan of this version.
     """
     try:
         whole = json.loads(path.read_bytes())
-    except FileNotFoundError as missing:
+    except FileNotFoundError as error:
         raise RefusedError(
             f"{path}: there is no such plan; make one with: sauce-janitor plan --out {path}"
-        ) from missing
-    except (OSError, ValueError, RecursionError) as broken:
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
         raise RefusedError(
-            f"{path}: not a plan ({broken}); make one with: sauce-janitor plan --out {path}"
-        ) from broken
+            f"{path}: not a plan ({error}); make one with: sauce-janitor plan --out {path}"
+        ) from error
     plans = whole.get("accounts", [whole]) if isinstance(whole, dict) else None
     if (
         not isinstance(plans, list)
@@ -247,8 +243,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     for plan in plans:
         if plan.get("version") != VERSION:
             raise RefusedError(
-                f"{path}: a plan of version {plan.get('version')!r}; this program reads version"
-                f" {VERSION}"
+                f"{path}: a plan of version {plan.get('version')!r}, but this program reads"
+                f" version {VERSION}: plan again"
             )
     return plans
 
@@ -256,12 +252,11 @@ def read(path: Path) -> list[dict[str, Any]]:
 def checked(
     plan: Mapping[str, Any], *, head: PlanHead, secret: bytes, now: int
 ) -> dict[tuple[str, str], str]:
-    """The plan's actions, (job id, action) to the job's fingerprint, if it may be carried out now;
-    else RefusedError.
+    """Return the plan's actions: (job id, action) to the job's fingerprint.
 
-    `head` is what the configuration and the state say today. Refused: an edited or foreign plan,
-    another account or identity, another policy digest, one made with --as-of, one older than 24 h
-    or from the future.
+    `head` is what the configuration and the state say now, `now` is epoch seconds. Raise
+    RefusedError for a plan that was edited or made on another state, for another account or
+    identity, under another policy digest, with --as-of, more than 24 h ago, or in the future.
     """
     if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):
         raise RefusedError(
@@ -283,13 +278,13 @@ def checked(
         )
     if plan.get("as_of_given"):
         raise RefusedError(
-            "the plan was made with --as-of: it shows what would be, it cannot be carried out"
+            "the plan was made with --as-of: it is for reading only; plan again without --as-of"
         )
     created_at = int(datetime.fromisoformat(plan["created_at"]).timestamp())
     if created_at - now > AHEAD_S:
         raise RefusedError(
-            f"the plan is from {plan['created_at']}, which is yet to come: a clock was wrong; plan"
-            " again"
+            f"the plan is from {plan['created_at']}, which is in the future: a clock was wrong;"
+            " check the clocks and plan again"
         )
     if now - created_at > OLDEST_S:
         raise RefusedError(f"the plan is from {plan['created_at']}, older than 24 h: plan again")

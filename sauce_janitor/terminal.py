@@ -1,22 +1,27 @@
-"""Everything the program prints. Text from Sauce Labs is hostile, and a stream can fail at any moment: both are handled here.
+"""Everything the program prints.
+
+Text from Sauce Labs is hostile, and a stream can fail at any moment: both are handled here. It is
+one module, longer than others, because all of it serves these two promises.
 
 How to print, from any command:
 
     terminal.echo("Held: 3 jobs.")            a line of text; `err=True` for stderr
-    terminal.write(report.csv_lines(rows))    what a listing is called for: rows or a document, piece by piece
+    terminal.write(report.csv_lines(rows))    the rows or the document of a listing, in pieces
     terminal.write_json(document)             the same, one JSON document
     terminal.json_text(document)              JSON as text, for `echo` or a file
-    report.console(color=...)                 tables and colours
+    report.console(color=...)                 tables and colors
     terminal.confirm(question), ask(question) a question on stderr, its answer from stdin
 
-`click.echo`, `print`, `sys.stdout`, `sys.stderr` and csv writers are not used anywhere else; ruff and
-tests/unit/test_terminal.py refuse them.
+`click.echo`, `print`, `sys.stdout`, `sys.stderr` and csv writers are not used anywhere else; ruff
+and tests/unit/test_terminal.py refuse them.
 
-A character that is not printable is shown as its JSON escape: `\\u001b`, `\\u202e`, `\\n`. So is a character that the
-stream's encoding lacks. JSON therefore stays valid JSON, and no encoding needs U+FFFD.
+A character that is not printable is shown as its JSON escape: `\\u001b`, `\\u202e`, `\\n`. So is a
+character that the encoding of the stream lacks. Therefore JSON stays valid JSON, and no encoding
+needs U+FFFD.
 
-A write that fails never raises, so it never stops work. Only `write` and `write_json` report a full disk, with OutputError: a
-listing that is cut short must not look whole. Commands that change something print with `echo` and the console alone.
+A write that fails never raises, so it never stops work. Only `write`, `write_json` and `write_file`
+report a full disk, with OutputError: a listing that is cut short must not look whole. Commands that
+change something print with `echo` and the console only.
 """
 
 from __future__ import annotations
@@ -42,27 +47,27 @@ _HIDDEN = frozenset(
     + "".join(map(chr, range(0xFE00, 0xFE0E)))
     + "".join(map(chr, range(0xE0100, 0xE01F0)))
 )
-"""Characters that Unicode calls printable and that show nothing: two names that differ in them look
-the same.
+"""Characters that Unicode calls printable but that show nothing.
+
+Two names that differ only in these would look the same.
 """
 
 _WORD = re.compile(r"( *)(\S*?`[^`]*`\S*|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)? \S+|\S+)")
-"""A word that a line is not broken in, and the blanks before it."""
+"""A word in which a line is not broken, and the blanks before it."""
 _COMMAND = re.compile(r"( )(sauce-janitor [^ ].*)$")
 _JOINTS = "-_./:,"
+"""A word that is wider than its line is broken after one of these, where that is possible."""
 _NOT_PLAIN = re.compile(r"[^ -~]")
 _NOT_PLAIN_LINES = re.compile(r"[^ -~\n\t]")
 
 
 def printable(value: object) -> str:
-    """Return `value` as one line of printable text; every other character is shown as its JSON
-    escape.
-    """
+    """Return `value` as one line of printable text, every other character as its JSON escape."""
     return _NOT_PLAIN.sub(_shown, str(value))
 
 
 def escaped(text: str) -> str:
-    """Return text of several lines with all but its line ends and tabs made printable."""
+    """Return text of several lines with everything but its line ends and tabs made printable."""
     return _NOT_PLAIN_LINES.sub(_shown, text)
 
 
@@ -75,7 +80,8 @@ def _escape(character: str) -> str:
     if character in _SHORT:
         return _SHORT[character]
     code = ord(character)
-    if code > 0xFFFF:  # JSON has no escape for these: it writes the two UTF-16 surrogates
+    if code > 0xFFFF:
+        # JSON has no escape for these: it writes the two UTF-16 surrogates.
         code -= 0x10000
         return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
     return f"\\u{code:04x}"
@@ -96,17 +102,19 @@ def json_text(value: object, *, indent: int | None = 2) -> str:
 
 
 class Stream:
-    """A standard stream whose writes never raise and show nothing raw. Takes the place of
-    `sys.stdout` and `sys.stderr`.
+    """A standard stream whose writes never raise and never pass control characters on.
+
+    It replaces `sys.stdout` and `sys.stderr`.
     """
 
     def __init__(self, under: TextIO | None) -> None:
         self._under = under
         self.gone = under is None
-        """Nobody reads this: the stream was closed, or the reader of the pipe has ended."""
+        """Nobody reads the stream: it was closed, or the reader of the pipe has ended."""
         self.failure: OSError | None = None
-        """Why the last write that failed did: a full disk, for example."""
+        """The error of the last write that failed, for example a full disk."""
         self.is_reported = False
+        """Whether OutputError has already told the user about the failure."""
 
     @property
     def encoding(self) -> str:
@@ -115,41 +123,44 @@ class Stream:
 
     @property
     def errors(self) -> str:
-        """Return how characters that the encoding lacks are written: always as escapes."""
+        """Return the error handler of the encoding: characters that it lacks become escapes."""
         return _REPLACE
 
     def isatty(self) -> bool:
-        """Say whether a person looks at it."""
+        """Return whether the stream is a terminal."""
         with suppress(OSError, ValueError):
             return self._under is not None and self._under.isatty()
         return False
 
     def fileno(self) -> int:
-        """Return the file descriptor. OSError without one."""
+        """Return the file descriptor. Raise OSError if there is none."""
         if self._under is None:
             raise OSError("the stream is closed")
         return self._under.fileno()
 
     def writable(self) -> bool:
-        """Say yes: writes never fail here."""
+        """Return True: writes never fail here."""
         return True
 
     def write(self, text: str) -> int:
         """Write text without its control characters."""
-        if not isinstance(text, str):  # click asks in this way whether a stream is binary
+        if not isinstance(text, str):
+            # click writes bytes to find out whether a stream is binary, and expects TypeError.
             raise TypeError("only text can be written here")
         self.write_styled(escaped(text))
         return len(text)
 
     def write_styled(self, text: str) -> None:
-        """Write text that is printable already, with terminal sequences of our own in it."""
+        """Write text that is already printable and may have terminal sequences of our own."""
         if self.encoding.lower().replace("-", "") != "utf8":
+            # Not every stream takes an error handler: what its encoding lacks is escaped here.
             text = text.encode(self.encoding, _REPLACE).decode(self.encoding)
         self._attempt(lambda under: under.write(text))
 
     def copy_from(self, source: BinaryIO) -> None:
-        """Write bytes as they are; on a terminal as printable text. OutputError for a binary file
-        on a terminal.
+        """Write bytes unchanged; on a terminal as printable text.
+
+        Raise OutputError for a binary file on a terminal.
         """
         buffer = getattr(self._under, "buffer", None)
         if buffer is not None and not self.isatty():
@@ -158,7 +169,7 @@ class Stream:
             return
         head = source.read(_HEAD_BYTES)
         if b"\0" in head:
-            raise OutputError("the file is binary and standard output is a terminal: say -o FILE")
+            raise OutputError("the file is binary and standard output is a terminal: add -o FILE")
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         while head:
             self.write(decoder.decode(head))
@@ -166,7 +177,7 @@ class Stream:
         self.write(decoder.decode(b"", final=True))
 
     def flush(self) -> None:
-        """Hand everything to the operating system, as far as it takes it."""
+        """Pass everything to the operating system, as far as it accepts it."""
         self._attempt(lambda under: under.flush())
 
     def _attempt(self, act: Callable[[TextIO], object]) -> None:
@@ -174,56 +185,55 @@ class Stream:
             return
         try:
             act(self._under)
-        except (BrokenPipeError, ValueError):  # ValueError: somebody closed the stream
+        except (BrokenPipeError, ValueError):
+            # ValueError: somebody closed the stream.
             self.gone = True
-        except (
-            OSError
-        ) as error:  # full, or failing; the next write is tried again, since space may be freed
+        except OSError as error:
+            # Full, or failing. The next write is tried again, because space may become free.
             self.failure = error
 
     def settle(self) -> None:
-        """Leave nothing in the buffer that the interpreter would fail to write when it ends."""
+        """Empty the buffer, so that the interpreter has nothing left to write when it ends."""
         self.flush()
         if self._under is None or not (self.gone or self.failure):
             return
+        # What could not be written goes to /dev/null: otherwise the interpreter tries once more at
+        # its end, prints a traceback and changes the exit code to 120.
         with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._under.fileno())
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, self._under.fileno())
+            os.close(devnull)
             self._under.flush()
 
 
 def stream(*, err: bool = False) -> Stream:
-    """Return stdout or stderr as it is now: tests and progress lines put their own in its place."""
+    """Return the current stdout or, with `err`, stderr: tests and progress lines replace them."""
     now: Any = sys.stderr if err else sys.stdout
     return now if isinstance(now, Stream) else Stream(now)
 
 
 def is_terminal(*, err: bool = False) -> bool:
-    """Say whether a person looks at stdout or, with `err`, at stderr."""
+    """Return whether stdout or, with `err`, stderr is a terminal."""
     return stream(err=err).isatty()
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print text with a line end. It never raises. On a terminal a sentence goes on in the next
-    line at a word.
-    """
+    """Print text with a line end. Never raise. On a terminal a long line is wrapped at a word."""
     out, text = stream(err=err), str(text)
-    if (
-        nl and "\n" not in text and out.isatty()
-    ):  # what has several lines is a document: it stays as it is
+    # Text of several lines is a document: it stays as it is.
+    if nl and "\n" not in text and out.isatty():
         text = "\n".join(wrapped(text, shutil.get_terminal_size().columns))
     out.write(f"{text}\n" if nl else text)
     out.flush()
 
 
 def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
-    """Return one line of text as lines of at most so many cells, broken between words, with the
-    indentation that it has.
+    """Return one line of text as lines of at most `width` cells, broken between words.
 
-    A time is one word, and so is what is there to be copied: text in backquotes, and a command of
-    ours at the end. A word that is wider than the line has a line of its own, which the terminal
-    breaks; with `fold` it is broken here, after a sign such as -.
+    The lines keep the indentation of the text. A time counts as one word, and so does text that
+    people copy: text in backquotes, and a sauce-janitor command at the end. A word that is wider
+    than `width` gets a line of its own, which the terminal breaks; with `fold` it is broken here,
+    after a character such as `-` where possible.
     """
     from rich.cells import cell_len, chop_cells
 
@@ -231,6 +241,7 @@ def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
     rest = f"{margin}    " if margin else ""
     command = _COMMAND.search(text)
     if command is None or cell_len(rest + command[2]) > width:
+        # A command that is wider than a line is wrapped like other text.
         words = _WORD.findall(text.strip(" "))
     else:
         words = [*_WORD.findall(text[: command.start()].strip(" ")), command.groups()]
@@ -243,18 +254,19 @@ def wrapped(text: str, width: int, *, fold: bool = False) -> list[str]:
             line += blank + word
         while fold and cell_len(line) > width:
             head = chop_cells(line, width)[0]
-            sign = max(map(head.rfind, _JOINTS)) + 1
-            head = head[:sign] if sign > len(head) // 2 else head
+            joint = max(map(head.rfind, _JOINTS)) + 1
+            # A joint in the first half would waste the rest of the line.
+            head = head[:joint] if joint > len(head) // 2 else head
             lines.append(head)
             line = line[len(head) :]
     return [*lines, line]
 
 
 def write(pieces: Iterable[str]) -> None:
-    """Print what a listing is called for, and take no more pieces when nobody reads them.
+    """Print the pieces of a listing, and stop to take pieces when nobody reads them any more.
 
-    A stream that was closed from the start is not read, but the listing is made: its errors and
-    exit code count. OutputError when the disk is full.
+    If the stream was closed from the start, all pieces are taken nevertheless: the errors and the
+    exit code of the listing count. Raise OutputError when the disk is full.
     """
     out = stream()
     was_closed, out.failure = out.gone, None
@@ -267,13 +279,14 @@ def write(pieces: Iterable[str]) -> None:
 
 
 def write_json(value: object) -> None:
-    """Print one JSON document. OutputError when the disk is full."""
+    """Print one JSON document. Raise OutputError when the disk is full."""
     write([json_text(value), "\n"])
 
 
 def write_file(source: BinaryIO) -> None:
-    """Print a file's bytes. OutputError when the disk is full, or for a binary file on a
-    terminal.
+    """Print the bytes of a file.
+
+    Raise OutputError when the disk is full, or for a binary file on a terminal.
     """
     out = stream()
     out.failure = None
@@ -291,39 +304,35 @@ def _refuse_part(out: Stream) -> None:
 
 
 def flush() -> None:
-    """Flush both streams, as far as they take it."""
+    """Flush both streams, as far as they accept it."""
     stream().flush()
     stream(err=True).flush()
 
 
 def can_ask() -> bool:
-    """Say whether a person can answer: stdin is a terminal."""
+    """Return whether a person can answer: stdin is a terminal."""
     with suppress(OSError, ValueError):
         return sys.stdin is not None and sys.stdin.isatty()
     return False
 
 
 def ask(question: str, *, default: str = "") -> str:
-    """Ask on stderr and return the line from stdin, or the default for an empty one. click.Abort
-    without an answer.
+    """Ask on stderr and return the line from stdin, or `default` for an empty line.
+
+    Raise click.Abort if there is no answer.
     """
     usual = f" [{default}]" if default else ""
     echo(f"{question}{usual}: ", err=True, nl=False)
     try:
         return input() or default
-    except (
-        EOFError,
-        KeyboardInterrupt,
-        RuntimeError,
-        OSError,
-        ValueError,
-    ) as ended:  # closed, or not readable as text
+    except (EOFError, KeyboardInterrupt, RuntimeError, OSError, ValueError) as error:
+        # Stdin is at its end, lost (RuntimeError), closed, or not readable as text (ValueError).
         echo(err=True)
-        raise click.Abort from ended
+        raise click.Abort from error
 
 
 def confirm(question: str) -> bool:
-    """Ask a question on stderr; only y or yes is a yes. click.Abort without an answer."""
+    """Ask a question on stderr; only `y` and `yes` mean yes. Raise click.Abort without an answer."""
     while (answer := ask(f"{question} [y/N]").strip().lower()) not in {"y", "yes", "n", "no", ""}:
         echo("Answer y or n.", err=True)
     return answer in {"y", "yes"}
@@ -331,9 +340,7 @@ def confirm(question: str) -> bool:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Put both standard streams behind this module, so that what libraries and the interpreter
-    print is harmless, too.
-    """
+    """Replace both standard streams, so that the output of libraries and Python is safe too."""
     _open_standard_files()
     before = sys.stdout, sys.stderr
     out, err = stream(), stream(err=True)
@@ -352,12 +359,15 @@ def guarded() -> Iterator[None]:
 
 
 def _open_standard_files() -> None:
-    """Open /dev/null for each of 0, 1 and 2 that is closed: else the next file that is opened would
-    be taken for it.
+    """Open /dev/null for each of the descriptors 0, 1 and 2 that is closed.
+
+    Otherwise the next file that the program opens, such as the state database, would get that
+    number, and printed text would be written into it.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             with suppress(OSError):
-                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - takes no name
+                opened = os.open(os.devnull, os.O_RDWR)
+                os.set_inheritable(opened, True)  # noqa: FBT003 - takes no name

@@ -105,7 +105,7 @@ def open_desk(
     watched = terminal.is_terminal(err=True) and session.log_format != "json"
     level = session.log_level or ("warning" if watched else "info")
     told = _TOLD if watched and session.log_level is None else ()
-    logs.configure(session.log_format, level, color=session.color, told=told)
+    logs.configure(session.log_format, level, color=session.color, reported=told)
     for warning in config.warnings:
         structlog.get_logger().warning("config.warning", text=str(warning))
     metrics = Metrics()

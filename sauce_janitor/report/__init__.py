@@ -1,4 +1,7 @@
-"""What people read: a plan, an end of a run, an explanation. How to print is said in `terminal`."""
+"""The output that people read: plans, results of runs, jobs, budgets, and the one table.
+
+`terminal` describes how to print.
+"""
 
 from sauce_janitor.report.budget_text import inflow, needed, stands
 from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_row

@@ -1,6 +1,4 @@
-"""The request budget in words: what a plan takes of it, what new jobs need of it, and how it
-stands.
-"""
+"""The request budget as text: what a plan needs, what new jobs need, and what is left."""
 
 from __future__ import annotations
 
@@ -12,26 +10,26 @@ from sauce_janitor.times import when
 
 
 def needed(outlook: Mapping[str, Any], *, allowed: str, now: float) -> Iterator[str]:
-    """What a plan needs, and by when; `allowed` is what holds now, in words."""
-    requests, seconds, left = (
-        outlook["requests_needed"],
-        outlook["done_in_s"],
-        outlook["left_this_hour"],
-    )
+    """Yield a line on what a plan needs and when it will be done.
+
+    `allowed` is the rate that applies now, as text; `now` is epoch seconds.
+    """
+    requests = outlook["requests_needed"]
+    seconds, left = outlook["done_in_s"], outlook["left_this_hour"]
     if not requests:
         return
-    lasts = (
-        f", about {span(seconds)} at {allowed}: done by {when(int(now + seconds))}"
-        if seconds is not None
-        else ""
-    )
-    hour = f"; {left:,} left of this hour" if left is not None else ""
+    lasts = hour = ""
+    if seconds is not None:
+        lasts = f", about {span(seconds)} at {allowed}: done by {when(int(now + seconds))}"
+    if left is not None:
+        hour = f"; {left:,} left of this hour"
     yield f"Needs about {requests:,} API requests{lasts}{hour}"
 
 
 def inflow(outlook: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """What new jobs need of the budget day by day; whether that is a warning."""
+    """Yield a line on what new jobs need of the budget each day, and whether it is a warning."""
     found, gives = outlook["inflow"], outlook["requests_a_day"]
+    # Too little is known: no new jobs were seen yet, or the budget has no limit for a day.
     if found is None or gives is None or not found["requests_a_day"]:
         return
     new = (
@@ -47,18 +45,18 @@ def inflow(outlook: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
         if lost >= 1
         else "deletes will fall further behind every day"
     )
-    mend = (
+    remedy = (
         "raise per_hour (Sauce Labs allows 3,500), give owners credentials of their own, or archive"
         " less"
     )
     yield (
-        f"New jobs need more than the budget gives: {new}, it gives {gives:,.0f}. {end}: {mend}",
+        f"New jobs need more than the budget gives: {new}, it gives {gives:,.0f}. {end}: {remedy}",
         True,
     )
 
 
 def stands(budget: Mapping[str, Any], *, now: float) -> str:
-    """How a budget stands, for `status`."""
+    """Return the current rate of a budget and what is left of it, for `status`."""
     left, wait = budget["left_this_hour"], budget["goes_on_in_s"]
     parts = [f"{budget['now']} now" if budget["windows"] else budget["now"]]
     if budget["slowed"]:

@@ -1,4 +1,4 @@
-"""Decisions as rows for machines: the plan file, JSON and CSV."""
+"""Decisions as rows for the plan file, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = ("account", "job_id", "owner", "action", "policy", "due_since", "reaso
 
 
 def action_row(job_id: str, owner: str, decision: Decision) -> dict[str, Any]:
-    """One action as the plan file has it, but for its fingerprint."""
+    """Return one action as in the plan file, without its fingerprint."""
     return {
         "job_id": job_id,
         "owner": owner,
@@ -27,21 +27,20 @@ def action_row(job_id: str, owner: str, decision: Decision) -> dict[str, Any]:
 
 
 def kept_row(job_id: str, decisions: Iterable[Decision]) -> dict[str, Any]:
-    """One job to which nothing happens, with why, by action."""
-    reasons = [
-        f"{d.action.value}: {reason.text}"
-        for d in decisions
-        if d.action is not Action.STOP
-        for reason in d.reasons
-    ]
+    """Return one job to which nothing happens, with the reasons for each action."""
+    reasons: list[str] = []
+    for decision in decisions:
+        # Hardly any job is running, so why a job is not stopped says nothing.
+        if decision.action is not Action.STOP:
+            reasons += [f"{decision.action.value}: {reason.text}" for reason in decision.reasons]
     return {"job_id": job_id, "reasons": reasons}
 
 
 def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Iterator[str]:
-    """CSV of these keys with a header, every cell one line of printable text.
+    """Yield CSV of these columns with a header, each cell one line of printable text.
 
-    A cell that a spreadsheet would take for a formula begins with an apostrophe. A number is
-    written as it is.
+    A cell that a spreadsheet would take for a formula gets an apostrophe before it. A number is
+    written unchanged.
     """
     line = io.StringIO()
     writer = csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="\n")
@@ -56,13 +55,13 @@ def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMN
 
 def _cell(value: object) -> str:
     if isinstance(value, int | float):
-        return str(value)  # no formula, whatever its sign
-    text = (
-        ""
-        if value is None
-        else "; ".join(map(str, value))
-        if isinstance(value, list)
-        else str(value)
-    )
+        # Not a formula, even with a minus sign.
+        return str(value)
+    if value is None:
+        text = ""
+    elif isinstance(value, list):
+        text = "; ".join(map(str, value))
+    else:
+        text = str(value)
     shown = printable(text)
     return f"'{shown}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else shown

@@ -1,5 +1,5 @@
-"""How a plan begins: broken limits, what is destroyed without a copy, each job counted once, and
-what it weighs and needs.
+"""The first lines of a plan: broken limits, what is destroyed without a copy, each job once, and
+how many bytes the plan frees and stores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_LOSSES: Final = 6
 
 
 class DiskRoom(Protocol):
-    """The room under the archive, in bytes: what is free, and what stays free."""
+    """The space on the archive's disk in bytes: what is free now, and what must stay free."""
 
     @property
     def free(self) -> int: ...
@@ -34,7 +34,7 @@ class DiskRoom(Protocol):
 
 
 def show_dangers(out: Console, effects: PlanEffects, broken: Sequence[BrokenLimit]) -> None:
-    """Print what a reader must not miss, before anything else."""
+    """Print what a reader must see first: broken limits and what is lost."""
     for limit in broken:
         say(out, f"Limit broken: {limit.text}", style="bold red")
     for number, line in enumerate(loss_lines(effects)):
@@ -42,8 +42,9 @@ def show_dangers(out: Console, effects: PlanEffects, broken: Sequence[BrokenLimi
 
 
 def loss_lines(effects: PlanEffects) -> Iterator[str]:
-    """Yield what is destroyed without a copy: a line for all, then one a policy and choice of
-    files.
+    """Yield what is destroyed without a copy.
+
+    The first line is the total, then comes one line for each policy and selection of files.
     """
     if not effects.losses:
         return
@@ -52,14 +53,13 @@ def loss_lines(effects: PlanEffects) -> Iterator[str]:
     for loss, jobs in found[:_MOST_LOSSES]:
         yield f"{_jobs(jobs)} of {loss.policy or '(holds)'}: {_of(loss)}"
     if len(found) > _MOST_LOSSES:
-        yield (
-            f"and {_jobs(sum(jobs for _, jobs in found[_MOST_LOSSES:]))} in other ways (--format"
-            " json has all)"
-        )
+        others = sum(jobs for _, jobs in found[_MOST_LOSSES:])
+        yield f"and {_jobs(others)} in other ways (--format json has all)"
 
 
 def _of(loss: PlannedLoss) -> str:
     if not loss.has_assets:
+        # The assets are gone already: deleting the job destroys its name, status and dates.
         return "the record, the last that is left of them"
     if loss.selection is None:
         return (
@@ -76,21 +76,22 @@ def _of(loss: PlannedLoss) -> str:
 
 
 def effects_rows(effects: PlanEffects) -> Iterator[tuple[str, int, int | None, str | None]]:
-    """Yield all jobs, each in one row: what happens, to how many, how many are archived first, what
-    it frees.
+    """Yield a row for each effect; every job counts in exactly one.
+
+    A row is: what happens, to how many jobs, how many are archived first, and what it frees.
     """
     for effect, words in _WORDS.items():
         jobs = effects.jobs.get(effect, 0)
         if not jobs and effect is not JobEffect.KEPT:
             continue
         freed = effects.frees.get(effect)
-        # Of those that are only archived, "first" would mean nothing.
+        # A job that is only archived is archived, but not before anything else.
         archived = None if effect is JobEffect.ARCHIVED else effects.archived.get(effect) or None
         yield words, jobs, archived, short_amount(freed) if freed else None
 
 
 def show_effects(out: Console, effects: PlanEffects) -> None:
-    """Print the same as a table."""
+    """Print `effects_rows` as a table."""
     columns = (
         Column("Each job once", "word"),
         Column("Jobs", "number"),
@@ -101,7 +102,7 @@ def show_effects(out: Console, effects: PlanEffects) -> None:
 
 
 def weight_lines(effects: PlanEffects, room: DiskRoom | None) -> Iterator[tuple[str, bool]]:
-    """Yield what the plan frees and stores, by which numbers, and whether the line is a warning."""
+    """Yield what the plan frees and stores, how that is estimated, and whether it is a warning."""
     weights = effects.weights
     if effects.frees:
         if weights.whole is not None:
@@ -121,20 +122,21 @@ def weight_lines(effects: PlanEffects, room: DiskRoom | None) -> Iterator[tuple[
 def _stores(effects: PlanEffects, room: DiskRoom | None) -> tuple[str, bool]:
     stores, receipts = effects.stores, effects.weights.receipts
     known = f" (by the mean of {receipts:,} receipts)" if receipts else ", there is no receipt yet"
-    said = f"Stores: {amount(stores)}{known}"
+    line = f"Stores: {amount(stores)}{known}"
     if room is None:
-        return f"{said}; the room on the archive's disk cannot be told", True
+        return f"{line}; the free space on the archive's disk is unknown", True
     left = room.free - stores.size_bytes
     if left < room.floor:
         floor = f"and archive.min_free keeps {size(room.floor)} of it"
-        return f"{said}; the disk has only {size(room.free)} free, {floor}: make room", True
+        return f"{line}; the disk has only {size(room.free)} free, {floor}: make room", True
     after = f", {size(left)} after it" if stores.size_bytes else ""
-    return f"{said}; the disk has {size(room.free)} free{after}", False
+    return f"{line}; the disk has {size(room.free)} free{after}", False
 
 
 def unstored_words(effects: Mapping[str, Any]) -> str | None:
-    """Return how many jobs lose what is stored nowhere, of effects as JSON has them; None for
-    none.
+    """Return how many jobs lose files without a copy, and their size; None for no job.
+
+    `effects` is `PlanEffects` as JSON.
     """
     unstored = effects.get("unstored", {"jobs": 0})
     if not unstored["jobs"]:
@@ -145,7 +147,7 @@ def unstored_words(effects: Mapping[str, Any]) -> str | None:
 
 
 def amount(volume: Volume) -> str:
-    """Return a number of bytes in words, and how sure it is."""
+    """Return a number of bytes as text, and how certain it is."""
     if not volume.unknown:
         return f"about {size(volume.size_bytes)}"
     if not volume.size_bytes:
@@ -154,17 +156,17 @@ def amount(volume: Volume) -> str:
 
 
 def short_amount(volume: Volume) -> str:
-    """Return the same for a cell."""
+    """Return `amount` short enough for a cell of a table."""
     if not volume.unknown:
         return size(volume.size_bytes)
     return f"> {size(volume.size_bytes)}" if volume.size_bytes else "unknown"
 
 
 def _weighed(jobs: int, volume: Volume) -> str:
-    # No bytes: Sauce Labs has purged them by now, or records alone are left.
-    return (
-        f"{_jobs(jobs)}, {amount(volume)}" if volume.size_bytes or volume.unknown else _jobs(jobs)
-    )
+    if not volume.size_bytes and not volume.unknown:
+        # Sauce Labs has purged the assets by now, or only records are left.
+        return _jobs(jobs)
+    return f"{_jobs(jobs)}, {amount(volume)}"
 
 
 def _jobs(count: int) -> str:

@@ -1,6 +1,4 @@
-"""Jobs and builds as people and scripts read them: one line each, as many columns as there is room
-for.
-"""
+"""Jobs as rows for scripts and as lines for people."""
 
 from __future__ import annotations
 
@@ -18,17 +16,18 @@ from sauce_janitor.terminal import printable
 from sauce_janitor.times import iso, when
 
 JOB_COLUMNS: Final = (
-    "account", "id", "owner", "name", "build", "status", "state", "tags", "os", "browser", "browser_version",
-    "automation_backend", "public", "error", "manual", "created_at", "started_at", "ended_at", "modified_at", "team_id",
-    "unknown",
+    "account", "id", "owner", "name", "build", "status", "state", "tags",
+    "os", "browser", "browser_version", "automation_backend", "public", "error", "manual",
+    "created_at", "started_at", "ended_at", "modified_at", "team_id", "unknown",
 )  # fmt: skip
-"""The keys of a job's row, in the order of the CSV."""
+"""The keys of a job's row, in the order of the CSV columns."""
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})
 
 
 def job_row(account: str, job: Job) -> dict[str, Any]:
-    """A job for machines: times as ISO 8601; a field that cannot be read is null and named in
-    `unknown`.
+    """Return a job for machines, with times as ISO 8601 in UTC.
+
+    A field that cannot be read is null and named in `unknown`.
     """
     row: dict[str, Any] = {"account": account}
     unknown = []
@@ -46,32 +45,40 @@ def job_row(account: str, job: Job) -> dict[str, Any]:
 
 def show_jobs(out: Console, jobs: Sequence[Job], *, with_owner: bool) -> None:
     """Print a table of jobs, one line each."""
+    owner_column = [Column("Owner", rank=1)] if with_owner else []
     columns = [
-        Column("Job", "id"), Column("Status", "word"), *([Column("Owner", rank=1)] if with_owner else []),
-        Column("Created", "time", 2), Column("Ended", "time"), Column("Build"), Column("Name"), Column("Tags", rank=3),
+        Column("Job", "id"), Column("Status", "word"), *owner_column, Column("Created", "time", 2),
+        Column("Ended", "time"), Column("Build"), Column("Name"), Column("Tags", rank=3),
     ]  # fmt: skip
-    rows = (
-        (job.id, status_of(job), *([job.owner] if with_owner else []), job.created_at, job.ended_at, job.build, job.name,
-         _tags(job))
-        for job in jobs
-    )  # fmt: skip
-    show_table(out, columns, rows)
+    show_table(out, columns, (_cells(job, with_owner=with_owner) for job in jobs))
+
+
+def _cells(job: Job, *, with_owner: bool) -> tuple[object, ...]:
+    owner = [job.owner] if with_owner else []
+    times = job.created_at, job.ended_at
+    return (job.id, status_of(job), *owner, *times, job.build, job.name, _tags(job))
 
 
 def status_of(job: Job) -> str:
-    """How the job ended, or where it stands."""
+    """Return the job's status, such as `passed`; its state if it has none yet."""
     return job.status if isinstance(job.status, str) else job.state.value
 
 
 def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
-    """One job for people: what is told of it everywhere first, then all else that it has, each on a
-    line.
-    """
-    told: dict[str, object] = {
-        "job": job.id, "owner": job.owner, "name": job.name, "build": job.build, "tags": _tags(job),
-        "status": status_of(job), "created": _time(job.created_at), "started": _time(job.started_at),
-        "ended": _time(job.ended_at), "modified": _time(job.modified_at),
-    }  # fmt: skip
+    """Print one job for people, one field a line: the usual fields first, then all others."""
+    shown: dict[str, object] = {
+        "job": job.id,
+        "owner": job.owner,
+        "name": job.name,
+        "build": job.build,
+        "tags": _tags(job),
+        "status": status_of(job),
+        "created": _time(job.created_at),
+        "started": _time(job.started_at),
+        "ended": _time(job.ended_at),
+        "modified": _time(job.modified_at),
+    }
+    # The same facts in the document, by the names of the API.
     known = {
         "id",
         "owner",
@@ -83,13 +90,13 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
         "end_time",
         "modification_time",
     }
-    told |= {
+    shown |= {
         key: value
         for key, value in sorted(document.items())
         if key not in known and value not in (None, "", [], {})
     }
-    width = max(len(printable(key)) for key in told)
-    for key, value in told.items():
+    width = max(len(printable(key)) for key in shown)
+    for key, value in shown.items():
         out.print(Text(f"{printable(key):{width}}  {printable(_value(value))}"), soft_wrap=True)
 
 

@@ -1,5 +1,5 @@
-"""A plan as people read it: by policy, with examples, why jobs stay, what it costs, which limits it
-breaks.
+"""A plan as text and as markdown: each job once, actions by policy, why jobs stay, examples, costs
+and broken limits.
 """
 
 from __future__ import annotations
@@ -33,11 +33,14 @@ _MOST_POSTPONED = 8
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is told around a plan: whose it is, how it was listed, what it and new jobs take of the
-    budget (each a line, and whether it is a warning), one or two examples an action, and what would
-    lift the limits that it breaks. `owners` are whose jobs, in words where it is more than one;
-    `missing` who may be missing or is left out. `effects` are the plan's with its bytes, and `room`
-    is what the archive's disk has; None where that is not known.
+    """What is shown with a plan.
+
+    `identity` is the account, `listing` how its jobs were listed. `budget` has what the plan and
+    new jobs need of the request budget: lines, each with whether it is a warning. `examples` are
+    one or two for each action. `ways_out` are the commands that would lift the broken limits.
+    `owners` says which users' jobs the plan covers, empty for one user; `missing` has the users
+    who may be missing or were left out. `effects` includes bytes, and `room` is the space on the
+    archive's disk; both are None if unknown.
     """
 
     identity: str
@@ -52,11 +55,10 @@ class About:
 
 
 def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = False) -> None:
-    """Print a plan: dangers first, each job once, then by policy, why jobs stay, examples. No last
-    line.
+    """Print a plan without its last line: dangers first, then each job once, then by policy.
 
-    Of one that was reviewed it is left out why jobs stay, and which ones go for example: that was
-    read, and what is done of it comes next.
+    For a plan that was reviewed, the reasons why jobs stay and the examples are left out: the
+    reviewer has read them, and the result of the run comes next.
     """
     effects = about.effects or effects_of(plan)
     out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
@@ -100,7 +102,8 @@ def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = Fal
         say(out, line)
     for line in notes:
         say(out, line, style="yellow")
-    for line in about.ways_out:  # to be copied: no line end of ours in it
+    for line in about.ways_out:
+        # People copy these commands: a line break of ours would cut them in two.
         out.print(printable(line), soft_wrap=True)
 
 
@@ -164,8 +167,8 @@ def _show_by_policy(out: Console, plan: Plan) -> None:
 def _undecided(plan: Plan) -> Iterator[str]:
     for (policy, name), jobs in sorted(plan.undecided.items()):
         yield (
-            f"{jobs:,} jobs are undecided by {policy}: {name} cannot be told. Match on another"
-            f" field, or add `{name}: null`"
+            f"{jobs:,} jobs are undecided by {policy}: {name} is unknown. Match on another field,"
+            f" or add `{name}: null`"
         )
 
 
@@ -177,7 +180,7 @@ def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]
     rows = []
     for job, decision in examples:
         if job is not None:
-            # That an example is due goes without saying: the names of its policies are enough.
+            # Every example is due: the names of its policies are enough.
             whys = (
                 reason.policy if reason.why is Why.DUE else reason.text
                 for reason in decision.reasons
@@ -190,11 +193,10 @@ def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]
 
 def _show_kept(out: Console, plan: Plan) -> None:
     most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
-    told_elsewhere = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
+    # These follow from the reasons of another action, which the table has.
+    implied = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
     shown = [
-        item
-        for item in most
-        if item[0][0] is not Action.STOP and item[0][1].why not in told_elsewhere
+        item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in implied
     ]
     rows = (
         (jobs, f"no {ACTIONS[action]}", reason.text)
@@ -206,22 +208,23 @@ def _show_kept(out: Console, plan: Plan) -> None:
 
 
 def _incomplete(plan: Plan) -> Iterator[str]:
-    """How many jobs lack files that could not be had, and what becomes of their deletes."""
+    """Yield how many jobs lack files, and what happens with their deletes."""
     if not plan.incomplete:
         return
     waiting = plan.incomplete - plan.giving_up
-    said = []
+    deletes = []
     if waiting:
-        said.append(f"deletes of {waiting:,} wait for them")
+        deletes.append(f"deletes of {waiting:,} wait for them")
     if plan.giving_up:
-        said.append(f"{plan.giving_up:,} go on without them (if_unavailable)")
+        deletes.append(f"{plan.giving_up:,} go on without them (if_unavailable)")
     yield (
-        f"Files could not be had of {plan.incomplete:,} jobs: {', '.join(said)}; explain names them"
+        f"Files of {plan.incomplete:,} jobs could not be fetched: {', '.join(deletes)}; `explain`"
+        " names them"
     )
 
 
 def markdown(plan: Plan, about: About) -> Iterator[str]:
-    """A plan for a pull request."""
+    """Yield a plan as markdown, for a pull request."""
     effects = about.effects or effects_of(plan)
     known = f"{plan.inventory:,} jobs known, {plan.held:,} held"
     yield f"**{about.identity}**, as of {when(plan.as_of)}: {known}\n\n"

@@ -1,4 +1,4 @@
-"""The end of a run as people read it: what was done, and why what is missing is missing."""
+"""The result of a run as text: what was done, what was not, and why."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ class FailedAction(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a run did, in numbers: by action and outcome, bytes, and everything that is not as it
-    should be.
+    """The result of a run in numbers: by action and outcome, bytes, and all that needs attention.
 
-    `missing` says whose jobs it may not, or could not, be about. Of `lost` jobs Sauce had purged
-    the assets first, of `missed` ones among them although earlier runs had tried. `incomplete` jobs
-    are stored but for files that could not be had. `waiting` says which jobs failed before and wait
-    for their next try. `damaged_copies` of the archive were found, and `restored_copies` of them
-    fetched again. `goes_on_at`: from when on the request budget has room for what is left, where
-    the run paused for it, epoch seconds.
+    `missing` has the users whose jobs the run did not, or perhaps did not, cover. `lost` jobs had
+    their assets purged by Sauce Labs before they were archived; `missed` of them although earlier
+    runs had tried. `incomplete` jobs are stored except for files that could not be fetched.
+    `waiting` says which jobs failed before and wait for their next try. `damaged_copies` were found
+    in the archive, and `restored_copies` of them fetched again. `goes_on_at` is when the request
+    budget has room for the rest (epoch seconds), if the run paused for it.
     """
 
     counts: Mapping[tuple[Action, str], int]
@@ -70,8 +69,8 @@ _DONE = {
 }
 _SKIPS = {
     "nothing_listed": (
-        "nothing is listed of them, as when Sauce Labs' lists fail; they may go when that is still"
-        " so a day after their empty receipts"
+        "Sauce Labs lists no assets for them, as it also does when its lists fail; they may go if"
+        " that is still so a day after their empty receipts"
     )
 }
 _MOST_KINDS = 10
@@ -80,7 +79,7 @@ _VARYING = re.compile(r"[0-9a-f]{32}|\d+")
 
 
 def show_end(out: Console, account: str, ended: Ended) -> None:
-    """What was done, and why what is missing is missing."""
+    """Print what a run did, what it did not do, and why."""
     outcomes = ("done", "already_gone", "skipped", "failed")
     rows = [
         (
@@ -104,16 +103,14 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
             " verified"
         )
     if ended.reclaimed_bytes:
-        hidden = (
-            f", with {counted(ended.unlisted_files, 'file')} that it had not listed"
-            if ended.unlisted_files
-            else ""
-        )
+        hidden = ""
+        if ended.unlisted_files:
+            hidden = f", with {counted(ended.unlisted_files, 'file')} that it had not listed"
         out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
     if ended.incomplete:
         out.print(
-            f"Incomplete: {ended.incomplete:,} jobs are stored but for files that could not be had;"
-            " their deletes wait"
+            f"Incomplete: {ended.incomplete:,} jobs are stored except for files that could not be"
+            " fetched; their deletes wait"
         )
     if ended.lost:
         tried = (
@@ -126,8 +123,8 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         )
     if ended.damaged_copies:
         out.print(
-            f"Damaged: the archive's copies of {ended.damaged_copies:,} jobs were not as stored; "
-            f"{ended.restored_copies:,} were fetched again from Sauce Labs. Look at the disk",
+            f"Damaged: the archive's copies of {ended.damaged_copies:,} jobs were not as stored;"
+            f" {ended.restored_copies:,} were fetched again from Sauce Labs. Check the disk",
             style="red",
         )
     _show_asides(out, ended)
@@ -138,8 +135,9 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
 
 
 def done_line(counts: Mapping[tuple[Action, str], int]) -> str:
-    """Return what was done, in one line: the last one of a plan that came to its end. `counts` as
-    in `Ended`.
+    """Return what was done in one line, the last line of a run that finished its plan.
+
+    `counts` is by action and outcome, as in `Ended`.
     """
     return "Done: " + ", ".join(
         f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items()
@@ -149,10 +147,10 @@ def done_line(counts: Mapping[tuple[Action, str], int]) -> str:
 def closing_lines(
     planned: Mapping[Action, int], counts: Mapping[tuple[Action, str], int]
 ) -> Iterator[str]:
-    """Yield what was done of a plan that did not come to its end, and what is left of it.
+    """Yield what was done of a plan that was not finished, and what is left of it.
 
-    `counts` is by action and outcome, as in `Ended`. What was skipped is not left: the next run
-    decides on it anew.
+    `counts` is by action and outcome, as in `Ended`. A skipped action is not left: the next run
+    decides again.
     """
     ends = ("done", "already_gone", "skipped")
     left = {
@@ -164,12 +162,13 @@ def closing_lines(
     tries = f"; {failed:,} of them failed and are tried again" if failed else ""
     yield f"{actions_line('Left', left)}{tries}"
     if any(left.values()):
-        yield "Go on with the same command"
+        yield "To continue, run the same command again"
 
 
 def _failures(failures: Sequence[FailedAction]) -> Iterator[str]:
-    """Yield one line for each kind of failure, the most frequent first: what differs in ids and
-    numbers only is alike.
+    """Yield one line for each kind of failure, the most frequent first.
+
+    Failures that differ only in ids and numbers are of one kind.
     """
     kinds: dict[tuple[Action, str, str], list[FailedAction]] = {}
     for failure in failures:
@@ -191,7 +190,7 @@ def _failures(failures: Sequence[FailedAction]) -> Iterator[str]:
         left = sum(map(len, most[_MOST_KINDS:]))
         yield f"… and {left:,} more failures of {len(most) - _MOST_KINDS:,} other kinds"
     if len(most) < len(failures):
-        yield "Each failure by itself: in the log with -v, or in --format json"
+        yield "For each single failure, see the log with -v, or --format json"
 
 
 def _show_asides(out: Console, ended: Ended) -> None:

@@ -1,4 +1,4 @@
-"""What failed and is tried again, in words and as JSON: for `status`, `explain` and the end of a
+"""Failures that are tried again, as text and as JSON: for `status`, `explain` and the result of a
 run.
 """
 
@@ -16,7 +16,7 @@ _WORDS: Final = {
     FailureKind.FORBIDDEN: "not allowed by Sauce Labs (403)",
     FailureKind.ANSWER: "an answer that cannot be trusted",
     FailureKind.ARCHIVE: "the copy could not be stored or proven",
-    FailureKind.MISSING_FILES: "files that cannot be had",
+    FailureKind.MISSING_FILES: "files that cannot be fetched",
     FailureKind.GIVEN_UP: "files that if_unavailable has given up",
     FailureKind.DELETE: "the delete did not succeed",
     FailureKind.VANISHED: "listed, but not found",
@@ -28,8 +28,9 @@ _WORDS: Final = {
 
 
 def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]:
-    """Each kind of failure, of what `retry_rows` gives: how many jobs, when the next one is tried,
-    and three of them.
+    """Yield lines for each kind of failure: how many jobs, when the next try is due, and examples.
+
+    `rows` are those of `retry_rows`; `now` is epoch seconds.
     """
     for row in rows:
         words = _WORDS[FailureKind(row["kind"])]
@@ -39,10 +40,10 @@ def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]
 
 
 def retry_sentence(retry: Retry, *, now: int) -> str:
-    """One job's failures."""
-    tries = (
-        "once" if retry.tries == 1 else f"{retry.tries:,} times since {when(retry.first_failed_at)}"
-    )
+    """Return how often one job failed, why, and when the next try is due."""
+    tries = "once"
+    if retry.tries > 1:
+        tries = f"{retry.tries:,} times since {when(retry.first_failed_at)}"
     failed = (
         f"Failed {tries}, last {when(retry.last_failed_at)}: {retry.reason or _WORDS[retry.kind]}"
     )
@@ -50,7 +51,7 @@ def retry_sentence(retry: Retry, *, now: int) -> str:
 
 
 def waiting_line(waiting: Mapping[FailureKind, int]) -> str | None:
-    """The jobs that failed before and were not tried in this run, None where there are none."""
+    """Return a line on jobs that failed before and were not tried in this run; None without any."""
     if not waiting:
         return None
     parts = ", ".join(f"{jobs:,} ({_WORDS[kind]})" for kind, jobs in sorted(waiting.items()))
@@ -60,16 +61,20 @@ def waiting_line(waiting: Mapping[FailureKind, int]) -> str | None:
 
 
 def retry_rows(groups: Sequence[RetryGroup]) -> list[dict[str, Any]]:
-    """The groups for machines."""
+    """Return the groups for machines; times are epoch seconds."""
     return [
-        {"kind": group.kind.value, "jobs": group.jobs, "next_at": group.next_at,
-         "examples": [retry_row(retry) for retry in group.examples]}
+        {
+            "kind": group.kind.value,
+            "jobs": group.jobs,
+            "next_at": group.next_at,
+            "examples": [retry_row(retry) for retry in group.examples],
+        }
         for group in groups
-    ]  # fmt: skip
+    ]
 
 
 def retry_row(retry: Retry) -> dict[str, Any]:
-    """One retry for machines; times are epoch seconds."""
+    """Return one retry for machines; times are epoch seconds."""
     return {
         "job_id": retry.job_id,
         "kind": retry.kind.value,

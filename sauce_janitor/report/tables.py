@@ -1,10 +1,8 @@
-"""The one table of all commands. It is never wider than the terminal, and whole where no terminal
-is.
+"""The table that all commands print. On a terminal it is never wider than the screen.
 
-`show_table` prints one; a command says its columns and hands over plain values. On a terminal ids
-are cut to what is unique, a long name ends in …, a sentence goes on in the next line, and a column
-of a higher `rank` is left out where there is no room. Without a terminal, and with --wide, nothing
-is shortened, cut, wrapped or left out.
+`show_table` prints one; a command gives its columns and plain values. On a terminal ids are cut to
+what is unique, a long name ends in …, a sentence wraps, and columns of a higher `rank` are left out
+if there is no room. Without a terminal, and with --wide, nothing is cut, wrapped or left out.
 """
 
 from __future__ import annotations
@@ -26,7 +24,8 @@ from sauce_janitor.times import when
 _GAP: Final = 2
 _SHORTEST_ID: Final = 8
 _LEAST_TEXT: Final = 24
-"""Cells of a terminal that a name of rank 0 keeps before a column of a higher rank is left out."""
+"""The width in cells that a name of rank 0 keeps; before it gets less, ranked columns are left out.
+"""
 _LEAST_RANKED: Final = 16
 _LEAST_PROSE: Final = 24
 _ROWS_AT_ONCE: Final = 1000
@@ -36,14 +35,13 @@ CellKind = Literal["text", "prose", "word", "number", "size", "id", "time"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its header, what its values are, and how readily it is left out: the highest `rank`
-    first, 0 never.
+    """A column: its header, the kind of its values, and its rank.
 
-    `text`: a name; where there is no room it ends in …. `prose`: sentences; they wrap at words.
-    `word`: one of few short words; it is never cut. `number` and `size` (bytes): aligned to the
-    right, thousands separated. `id`: cut to what is unique among those shown, to 8 characters at
-    least. `time`: epoch seconds. A value that is None is shown as -, one that is UNKNOWN as ?, and
-    a string is shown as it is in a column of any kind.
+    If there is no room, the column of the highest `rank` is left out first, one of rank 0 never.
+    The kinds: `text`, a name, which ends in … if there is no room; `prose`, sentences, which wrap
+    at words; `word`, one of few short words, never cut; `number` and `size` (bytes), aligned right
+    with separated thousands; `id`, cut to what is unique among those shown, at least 8 characters;
+    `time`, epoch seconds. None is shown as -, UNKNOWN as ?, and a string as it is in every kind.
     """
 
     header: str
@@ -55,7 +53,7 @@ def show_table(
     out: Console, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, indent: int = 0,
     footer: Sequence[object] | None = None,
 ) -> None:  # fmt: skip
-    """Print a table of these rows; `footer` is one more row, in bold."""
+    """Print a table of these rows. `footer` is one more row, in bold."""
     for line in table_lines(out, columns, rows, indent=indent, footer=footer):
         out.print(line, no_wrap=True, overflow="ignore", crop=False)
 
@@ -64,11 +62,11 @@ def table_lines(
     out: Console, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, indent: int = 0,
     footer: Sequence[object] | None = None,
 ) -> Iterator[Text]:  # fmt: skip
-    """Yield the lines of a table, the header first, also when there are no rows. Columns without
-    headers have none.
+    """Yield the lines of a table, the header first, also when there are no rows.
 
-    Rows are taken a thousand at a time: there may be a million. Where a later thousand needs other
-    columns or wider ones, the header stands there again.
+    If no column has a header, there is no header line. Rows are laid out a thousand at a time,
+    because there may be a million. Where a later thousand needs other or wider columns, the header
+    is repeated.
     """
     every = chain(rows, () if footer is None else (footer,))
     layout = None
@@ -82,8 +80,9 @@ def table_lines(
 
 
 def cut(text: str, width: int, ellipsis: str = "…") -> str:
-    """Return `text` in at most so many cells of a terminal; what is cut ends in …, after a whole
-    word where that is near.
+    """Return `text` in at most `width` cells of a terminal.
+
+    Text that is cut ends in …, after a whole word unless that would lose more than half of it.
     """
     if cell_len(text) <= width:
         return text
@@ -95,9 +94,7 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
 
 @dataclass(slots=True)
 class _Strip:
-    """One column of the rows at hand: its cells, the cells of a terminal that it wants, and the
-    least that it takes.
-    """
+    """One column of the current rows: its texts, and its natural and least width in cells."""
 
     column: Column
     header: str
@@ -106,7 +103,7 @@ class _Strip:
     least: int = 0
 
     def measure(self, before: int = 0) -> None:
-        """Learn the widths; a column does not get narrower than it was before."""
+        """Set both widths. A column never gets narrower than `before`."""
         self.natural = max(before, *map(cell_len, (self.header, *self.cells)))
         words = (
             _longest_word(text)
@@ -123,7 +120,7 @@ class _Strip:
                 self.least = max(longest, *map(cell_len, ("", *self.cells)))
 
     def compact(self) -> None:
-        """Say the zone of times once, in the header, where it is the same for all of them."""
+        """Move the time zone into the header, if all times of the column have the same one."""
         zones = {cell[_TO_THE_MINUTE:] for cell in self.cells if len(cell) > _TO_THE_MINUTE}
         if self.column.kind == "time" and self.column.header and len(zones) == 1:
             self.header = f"{self.column.header} ({zones.pop().strip()})"
@@ -132,12 +129,17 @@ class _Strip:
 
 
 class _Layout:
-    """How some rows are laid out: which columns, and how wide each is."""
+    """The layout of some rows: which columns are shown, and how wide each is."""
 
     def __init__(
-        self, out: Console, columns: Sequence[Column], rows: Sequence[Sequence[object]], *, indent: int,
+        self,
+        out: Console,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[object]],
+        *,
+        indent: int,
         before: _Layout | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._margin = " " * indent
         self._ellipsis = "…" if out.encoding.lower().startswith("utf") else "..."
         whole = is_whole(out)
@@ -155,6 +157,10 @@ class _Layout:
         self.headline = tuple(self._lines(headers, bottom=True)) if any(headers) else ()
 
     def _fit(self, room: int) -> None:
+        """Make the columns fit into `room` cells: shorten times, drop ranked columns, then shrink.
+
+        Cells that are left over go back to the columns that were shrunk.
+        """
         if _total(self._widths) > room:
             for strip in self._strips:
                 strip.compact()
@@ -170,8 +176,10 @@ class _Layout:
                 self._widths[at] += 1
 
     def _shrinks(self, at: int) -> tuple[int, int]:
-        """Rank a column for giving up a cell: names, then sentences, as long as something is left;
-        then the widest.
+        """Return the order in which columns lose a cell, the greatest first.
+
+        Wide names shrink first, then wide sentences, then both below 16 cells, at last the widest
+        column of any kind.
         """
         width, kind = self._widths[at], self._strips[at].column.kind
         if kind not in {"text", "prose"} or width <= _SHORTEST_ID:
@@ -182,7 +190,7 @@ class _Layout:
         return [at for at, strip in enumerate(self._strips) if self._widths[at] < strip.natural]
 
     def row(self, number: int) -> Iterator[str]:
-        """Yield that row's lines: as many as its sentences need."""
+        """Yield the lines of that row: several if a sentence wraps."""
         return self._lines([strip.cells[number] for strip in self._strips])
 
     def _lines(self, texts: Sequence[str], *, bottom: bool = False) -> Iterator[str]:
@@ -225,7 +233,7 @@ def _cells(column: Column, values: Sequence[object], *, whole: bool) -> list[str
 
 
 def _unique_length(ids: Sequence[str]) -> int:
-    """Return how many characters tell these ids from each other."""
+    """Return how many characters are needed to tell these ids apart, at least 8."""
     alike = [_alike(*pair) for pair in pairwise(sorted(set(ids)))]
     return max(_SHORTEST_ID, 1 + max(alike, default=0))
 
@@ -246,11 +254,7 @@ def _text(column: Column, value: object) -> str:
     if isinstance(value, int) and column.kind == "time":
         return when(value)
     if isinstance(value, int | float):
-        return (
-            size(value)
-            if column.kind == "size"
-            else f"{value:,}"
-            if isinstance(value, int)
-            else f"{value:,.6g}"
-        )
+        if column.kind == "size":
+            return size(value)
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""The words, units and tables that every report shares."""
+"""What all reports share: the console, the names of actions, units, and single lines of text."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from sauce_janitor.model.jobs import Action
 from sauce_janitor.terminal import printable
 
 _PLAIN_WIDTH = 180
+"""The width in cells of a console without a terminal."""
 ACTIONS = {
     Action.ARCHIVE: "archive",
     Action.DELETE_ASSETS: "delete assets",
     Action.DELETE_JOB: "delete job",
     Action.STOP: "stop",
 }
-"""Each action in words."""
+"""Each action as people read it."""
 
 
 def console(*, color: bool | None, error: bool = False, wide: bool = False) -> Console:
-    """Where to print: no colour with NO_COLOR or `color` False; tables are whole without a
-    terminal, and if `wide`.
+    """Return a console for stdout or, with `error`, for stderr.
 
-    Lines wrap at words on a terminal, and nowhere else.
+    There is no color with NO_COLOR or `color` False. Tables are whole without a terminal and with
+    `wide`. Lines wrap at words on a terminal only.
     """
     stream = terminal.stream(err=error)
     plain = color is False or bool(os.environ.get("NO_COLOR"))
@@ -43,14 +44,12 @@ def console(*, color: bool | None, error: bool = False, wide: bool = False) -> C
 
 
 def is_whole(out: Console) -> bool:
-    """Say whether tables are printed whole, however wide: there is no terminal, or --wide is
-    given.
-    """
+    """Return whether tables are printed whole: there is no terminal, or --wide is given."""
     return not out.is_terminal or getattr(out, "is_wide", False)
 
 
 class _Styled:
-    """The file of a console: what arrives here is printable, and the terminal sequences in it are
+    """The file of a console. Text that arrives here is printable; its terminal sequences are
     rich's own.
     """
 
@@ -67,7 +66,7 @@ class _Styled:
 
 
 class _Console(Console):
-    """A console that makes every piece of text printable before it is styled."""
+    """A console that makes every piece of text printable before it gets its style."""
 
     is_wide = False
 
@@ -80,7 +79,7 @@ class _Console(Console):
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that reads best."""
+    """Return bytes in the unit that reads best: `512 B`, `1.2 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -94,7 +93,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration in at most two units."""
+    """Return a duration in at most two units: `2 h 5 min`."""
     whole = math.ceil(seconds)
     for unit, name, below, less in (
         (86400, "d", 3600, "h"),
@@ -108,24 +107,18 @@ def span(seconds: float) -> str:
 
 
 def last_line(totals: Mapping[Action, int]) -> str:
-    """The line that a plan ends with, for people and scripts."""
+    """Return the last line of a plan, which scripts read too."""
     return actions_line("Plan", totals)
 
 
 def actions_line(what: str, totals: Mapping[Action, int]) -> str:
     """Return how many of each action there are, in one line that begins with `what`."""
-    return f"{what}: " + ", ".join(
-        f"{totals.get(action, 0)} {words}"
-        if action is not Action.ARCHIVE
-        else f"{totals.get(action, 0)} to archive"
-        for action, words in ACTIONS.items()
-    )
+    words = ACTIONS | {Action.ARCHIVE: "to archive"}
+    return f"{what}: " + ", ".join(f"{totals.get(action, 0)} {words[action]}" for action in ACTIONS)
 
 
 def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
-    """Print one line of text; on a terminal as many as its words need, the further ones indented
-    more.
-    """
+    """Print one line of text. On a terminal it wraps at words, with the further lines indented."""
     words = " " * indent + printable(text)
     for line in terminal.wrapped(words, out.width) if out.is_terminal else [words]:
         out.print(Text(line), style=style, soft_wrap=True)

@@ -43,7 +43,7 @@ def test_the_trace_of_an_error_shows_no_byte_of_its_message_raw(
 def test_what_the_report_tells_is_not_logged_and_not_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    logs.configure("json", "info", told={"job.assets_lost"})
+    logs.configure("json", "info", reported={"job.assets_lost"})
     structlog.get_logger().warning("job.assets_lost", job_id="a")
     structlog.get_logger().warning("log.repeated", of="job.assets_lost", count=9)
     structlog.get_logger().warning("log.repeated", of="asset.odd", count=9)

@@ -117,7 +117,7 @@ def test_a_plan_is_good_for_exactly_24_hours() -> None:
 
 def test_a_plan_from_the_future_is_refused() -> None:
     check(plan(), now=NOW - planfile.AHEAD_S)
-    with pytest.raises(RefusedError, match="yet to come"):
+    with pytest.raises(RefusedError, match="in the future"):
         check(plan(), now=NOW - planfile.AHEAD_S - 1)
 
 

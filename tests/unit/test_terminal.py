@@ -234,7 +234,7 @@ def test_a_binary_file_is_refused_on_a_terminal_and_text_is_shown_harmlessly(
     under = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr(under, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", under)
-    with pytest.raises(OutputError, match="say -o FILE"):
+    with pytest.raises(OutputError, match="add -o FILE"):
         terminal.write_file(io.BytesIO(b"\x89PNG\0\0"))
     terminal.write_file(io.BytesIO("log: \x1b[2J\u202e é\n".encode() + b"\xff"))
     under.seek(0)

@@ -41,7 +41,10 @@ def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: D
     sound, bare = desk.sandbox.job_ids()
     began = int(time.time())
     said = desk.say("run", "--execute").stdout
-    assert "Skipped 1: nothing is listed of them, as when Sauce Labs' lists fail" in said
+    assert (
+        "Skipped 1: Sauce Labs lists no assets for them, as it also does when its lists fail"
+        in said
+    )
     assert desk.deleted() == {sound}
 
     [told] = json.loads(desk.say("explain", bare, "--format", "json").stdout)

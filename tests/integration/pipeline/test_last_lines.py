@@ -80,7 +80,7 @@ def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Desk) -
         " 0 stopped"
     )
     assert [one + other for one, other in zip(numbers(done), numbers(left), strict=True)] == plan
-    assert again == "Go on with the same command"
+    assert again == "To continue, run the same command again"
     assert "Plan: " not in said
     desk.say("run", "--execute")
     assert planned(desk.say("plan").stdout) == [0, 0, 0, 0]

@@ -63,7 +63,7 @@ def explained(desk: Desk, job: str) -> dict[str, object]:
 def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk) -> None:
     job = lacking(desk)
     said = desk.say("run", "--execute", code=4).stdout
-    assert "Incomplete: 1 jobs are stored but for files that could not be had" in said
+    assert "Incomplete: 1 jobs are stored except for files that could not be fetched" in said
     [receipt] = receipts(desk, job)
     assert receipt["version"] == 2
     missing = [(each["name"], "404" in each["why"]) for each in receipt["missing"]]  # type: ignore[attr-defined]
@@ -73,7 +73,10 @@ def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk)
 
     plan = desk.run().plan
     assert (plan.incomplete, plan.giving_up) == (1, 0)
-    assert "Files could not be had of 1 jobs: deletes of 1 wait for them" in desk.say("plan").stdout
+    assert (
+        "Files of 1 jobs could not be fetched: deletes of 1 wait for them"
+        in desk.say("plan").stdout
+    )
     assert {blocker.value: jobs for blocker, jobs in plan.late["privacy"].jobs.items()} == {
         "missing_files": 1
     }

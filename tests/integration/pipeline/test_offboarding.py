@@ -183,7 +183,10 @@ def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Desk) -> None:
     desk.sandbox.inject("empty_list", endpoint="assets.list", path=f"*{bare}*")
     said = offboard(desk, "--archive", "keep", "--yes").stdout
     assert jobs(desk) == {bare} < set(before)
-    assert "Skipped 1: nothing is listed of them, as when Sauce Labs' lists fail" in said
+    assert (
+        "Skipped 1: Sauce Labs lists no assets for them, as it also does when its lists fail"
+        in said
+    )
     assert "Left at Sauce Labs: 1 jobs of bob, 1 of them on purpose" in said
     assert (
         "Nothing is listed of 1 jobs, which wait for a day: run the command again after that"
