@@ -157,15 +157,25 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SAUCE_JANITOR"},
 )
-@click.option("--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=Path("config.yaml"),
-              envvar="SAUCE_JANITOR_CONFIG", show_default=True, help="The configuration file.")  # fmt: skip
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("config.yaml"),
+    envvar="SAUCE_JANITOR_CONFIG",
+    show_default=True,
+    help="The configuration file.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["console", "json"]),
     help="Default: console on a terminal, else json.",
 )
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
-              help="Default: warning on a terminal (with progress), else info.")  # fmt: skip
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Default: warning on a terminal (with progress), else info.",
+)
 @click.option("-v", "--verbose", "log_level", flag_value="debug", help="Same as --log-level debug.")
 @click.option(
     "-q", "--quiet", "log_level", flag_value="warning", help="Same as --log-level warning."

@@ -13,18 +13,57 @@ from collections.abc import Iterator
 import click
 
 _LOOKING = frozenset(
-    {"account list", "assets", "build", "builds", "check", "validate", "completion", "config", "demo", "diff",
-     "explain", "init", "insights", "job", "jobs", "plan", "prove", "sandbox", "schema", "simulate", "status", "version",
-     "archive list", "archive show", "archive export", "archive open", "archive verify", "archive reindex"}
-)  # fmt: skip
+    {
+        "account list",
+        "assets",
+        "build",
+        "builds",
+        "check",
+        "validate",
+        "completion",
+        "config",
+        "demo",
+        "diff",
+        "explain",
+        "init",
+        "insights",
+        "job",
+        "jobs",
+        "plan",
+        "prove",
+        "sandbox",
+        "schema",
+        "simulate",
+        "status",
+        "version",
+        "archive list",
+        "archive show",
+        "archive export",
+        "archive open",
+        "archive verify",
+        "archive reindex",
+    }
+)
 """The commands that change nothing at Sauce Labs and remove nothing. Any other command takes only
 `_NARROWING`.
 """
 
 _NARROWING = frozenset(
-    {"dry_run", "accounts", "account", "wanted", "policies", "owner", "form", "detailed_exitcode", "as_of", "offline",
-     "everything", "out"}
-)  # fmt: skip
+    {
+        "dry_run",
+        "accounts",
+        "account",
+        "wanted",
+        "policies",
+        "owner",
+        "form",
+        "detailed_exitcode",
+        "as_of",
+        "offline",
+        "everything",
+        "out",
+    }
+)
 """What a command that acts may be told by the environment: less to do, or how to show it."""
 
 _ACTING = {"assets": frozenset({"delete", "yes"})}
@@ -58,8 +97,8 @@ def ignored(command: click.Command, name: str, prefix: str) -> Iterator[str]:
     for option, _, variable in _options(command, name, f"{prefix}_{_variable(name)}"):
         if not option.allow_from_autoenv and os.environ.get(variable):
             yield (
-                f"{variable} is ignored: what makes something happen is never taken from the"
-                f" environment; say {option.opts[-1]}"
+                f"{variable} is ignored: what makes something happen is never taken from the "
+                f"environment; say {option.opts[-1]}"
             )
 
 

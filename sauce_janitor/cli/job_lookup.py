@@ -78,8 +78,8 @@ def asked_ids(
     def is_certain(job: Candidate, reference: JobReference) -> None:
         if not any(is_same_user(job.owner, each) for each in owners):
             raise ConfigError(
-                f"{reference.text!r:.80} is job {job}, and its user is not one of account"
-                f" {call.name} now: give the whole id"
+                f"{reference.text!r:.80} is job {job}, and its user is not one of account "
+                f"{call.name} now: give the whole id"
             )
         if reference.prefix is None or not job.id.startswith(reference.prefix):
             _check_name(call, job, reference)
@@ -94,9 +94,9 @@ def _check_name(call: AccountSession, job: Candidate, reference: JobReference) -
     now = call.hand.find(job.id, job.owner).job
     if reference.name not in (now.name, now.build):
         raise ConfigError(
-            f"job {job.id} is not called {reference.text!r:.80} any more: it is now"
-            f" {now.name!r:.80} in build {now.build!r:.80}. Run `sauce-janitor plan` to list the"
-            " jobs again, or give the whole id"
+            f"job {job.id} is not called {reference.text!r:.80} any more: it is now "
+            f"{now.name!r:.80} in build {now.build!r:.80}. Run `sauce-janitor plan` to list the "
+            "jobs again, or give the whole id"
         )
 
 
@@ -180,8 +180,8 @@ def _news(call: AccountSession, owner: Owner) -> Iterator[Candidate]:
         call.desk.shown.step(len(page.jobs))
         if rows > _MOST_ROWS:
             raise ConfigError(
-                f"{owner} has more than {_MOST_ROWS:,} jobs that no listing has shown yet:"
-                " `sauce-janitor plan` lists them first, or give the whole id"
+                f"{owner} has more than {_MOST_ROWS:,} jobs that no listing has shown yet: "
+                "`sauce-janitor plan` lists them first, or give the whole id"
             )
 
 

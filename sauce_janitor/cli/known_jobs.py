@@ -24,8 +24,8 @@ def chosen(config: Config, wanted: tuple[str, ...]) -> list[Account]:
     for name in wanted:
         if name not in known:
             raise ConfigError(
-                f"there is no account {name!r} in {config.file}; there are:"
-                f" {', '.join(sorted(known))}"
+                f"there is no account {name!r} in {config.file}; there are: "
+                f"{', '.join(sorted(known))}"
             )
     return [account for account in config.accounts if not wanted or account.name in wanted]
 
@@ -43,8 +43,8 @@ def policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
     for name in wanted:
         if name not in known:
             raise ConfigError(
-                f"there is no policy {name!r} in {config.file}; there are:"
-                f" {', '.join(sorted(known))}"
+                f"there is no policy {name!r} in {config.file}; there are: "
+                f"{', '.join(sorted(known))}"
             )
     return frozenset(wanted)
 
@@ -53,8 +53,8 @@ def existing(path: Path) -> Path:
     """The state at that path. ConfigError when there is none: to look at it must not make one."""
     if not path.exists():
         raise ConfigError(
-            f"no job is known yet, there is no state at {path}: `sauce-janitor plan` lists the jobs"
-            " first"
+            f"no job is known yet, there is no state at {path}: `sauce-janitor plan` lists the "
+            "jobs first"
         )
     return path
 

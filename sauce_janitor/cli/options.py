@@ -144,9 +144,8 @@ def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
     from sauce_janitor.model.durations import due_at, parse_duration
 
     try:
-        if (
-            text[:1].isdigit() and text.isalnum() and text[-1:].isalpha()
-        ):  # not a moment: it has signs in it
+        # A duration has letters and digits only; a time also has `-` or `:`.
+        if text[:1].isdigit() and text.isalnum() and text[-1:].isalpha():
             return due_at(now, parse_duration(text), ZoneInfo(timezone))
         return end_of_text(text, timezone)
     except ValueError as wrong:
@@ -156,7 +155,8 @@ def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
 def _words_of_stdin() -> list[str]:
     try:
         return [] if sys.stdin is None else sys.stdin.read().split()
-    except (OSError, ValueError) as wrong:  # closed, or bytes that are no text
+    # Stdin may be closed, or hold bytes that are no text.
+    except (OSError, ValueError) as wrong:
         raise click.UsageError(f"stdin cannot be read: {wrong}") from wrong
 
 
@@ -203,8 +203,8 @@ def moment(
         duration = parse_duration(text)
     except ValueError as wrong:
         raise click.UsageError(
-            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01, 2026-06-01T00:00:00Z or"
-            " 1780272000"
+            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01, 2026-06-01T00:00:00Z or "
+            "1780272000"
         ) from wrong
     if duration.months:
         raise click.UsageError(f"{flag} {text}: write days, or a date")

@@ -139,8 +139,8 @@ def _accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:
     for name in wanted:
         if name not in known:
             raise ConfigError(
-                f"there is no account {name!r} in {config.file}; there are:"
-                f" {', '.join(sorted(known))}"
+                f"there is no account {name!r} in {config.file}; there are: "
+                f"{', '.join(sorted(known))}"
             )
     return [account for account in config.accounts if not wanted or account.name in wanted]
 
@@ -152,8 +152,8 @@ def _policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
     for name in wanted:
         if name not in known:
             raise ConfigError(
-                f"there is no policy {name!r} in {config.file}; there are:"
-                f" {', '.join(sorted(known))}"
+                f"there is no policy {name!r} in {config.file}; there are: "
+                f"{', '.join(sorted(known))}"
             )
     return frozenset(wanted)
 
@@ -183,8 +183,8 @@ def order_of(
         reviewed = {str(plan.get("account")): plan for plan in planfile.read(file)}
         if foreign := sorted(reviewed.keys() - {account.name for account in desk.config.accounts}):
             raise RefusedError(
-                f"{file}: the plan is for account {', '.join(foreign)}, which {desk.config.file}"
-                " does not have"
+                f"{file}: the plan is for account {', '.join(foreign)}, which {desk.config.file} "
+                "does not have"
             )
         accounts = [account for account in accounts if account.name in reviewed]
     order = Order(

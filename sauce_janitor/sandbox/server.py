@@ -143,9 +143,8 @@ class ClientConnection(BaseHTTPRequestHandler):
         )
         match = find(request.method, request.path)
         struck, answer = _judge(site, request, match, at)
-        site.log.add(
-            _entry(at, request, match, answer, struck)
-        )  # before the client can know the answer
+        # Logged before the client can know the answer, so that a test finds it in the log.
+        site.log.add(_entry(at, request, match, answer, struck))
         if answer.wire.wait_s:
             site.stopping.wait(answer.wire.wait_s)
         if answer.wire.is_dropped:

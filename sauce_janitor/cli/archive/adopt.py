@@ -48,8 +48,8 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
         )
         take_over(config.archive, state, by=who())
     echo(
-        f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan`"
-        " before a run."
+        f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan` "
+        "before a run."
     )
 
 

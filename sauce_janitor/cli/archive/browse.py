@@ -24,9 +24,25 @@ if TYPE_CHECKING:
     from sauce_janitor.model.archive_entries import ArchiveEntry
 
 COLUMNS = (
-    "job_id", "account", "owner", "ended_at", "name", "build", "status", "error", "os", "browser", "duration_s", "assets",
-    "size_bytes", "pruned", "policy", "stored_at", "path", "missing",
-)  # fmt: skip
+    "job_id",
+    "account",
+    "owner",
+    "ended_at",
+    "name",
+    "build",
+    "status",
+    "error",
+    "os",
+    "browser",
+    "duration_s",
+    "assets",
+    "size_bytes",
+    "pruned",
+    "policy",
+    "stored_at",
+    "path",
+    "missing",
+)
 """The keys of an entry for machines, in order."""
 
 
@@ -83,14 +99,28 @@ def _table(out: Console, entries: Iterable[ArchiveEntry]) -> Iterator[Text]:
     from sauce_janitor.report import Column, table_lines
 
     columns = (
-        Column("Job", "id"), Column("Ended", "time"), Column("Status", "word"), Column("Assets", "number", 2),
-        Column("Size", "size", 1), Column("Owner", rank=3), Column("Build"), Column("Name"),
-    )  # fmt: skip
+        Column("Job", "id"),
+        Column("Ended", "time"),
+        Column("Status", "word"),
+        Column("Assets", "number", 2),
+        Column("Size", "size", 1),
+        Column("Owner", rank=3),
+        Column("Build"),
+        Column("Name"),
+    )
     rows = (
-        (each.job_id, each.ended_at, each.status, _assets(each), each.size_bytes, f"{each.account}/{each.owner}",
-         each.build, each.name)
+        (
+            each.job_id,
+            each.ended_at,
+            each.status,
+            _assets(each),
+            each.size_bytes,
+            f"{each.account}/{each.owner}",
+            each.build,
+            each.name,
+        )
         for each in entries
-    )  # fmt: skip
+    )
     return table_lines(out, columns, rows)
 
 
@@ -200,8 +230,8 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     if entry.error:
         yield f"  error: {report.clean(entry.error)}"
     yield (
-        f"  job {entry.job_id} of {report.clean(entry.owner)}, build"
-        f" {report.clean(entry.build or '-')}"
+        f"  job {entry.job_id} of {report.clean(entry.owner)}, build "
+        f"{report.clean(entry.build or '-')}"
     )
     yield f"  {catalogue.root.path / '/'.join(contents.place)}"
     if newest.missing:

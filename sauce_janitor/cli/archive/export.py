@@ -58,7 +58,7 @@ def export(
     with _ending_cleanly(), open_shelf(session) as shelf:
         query = _query(shelf, what, given)
         jobs, _ = shelf.entries.count(query)
-        with ProgressDisplay(color=session.color, moving=_is_watched()) as shown:
+        with ProgressDisplay(color=session.color, moving=terminal.is_terminal(err=True)) as shown:
             shown.phase("archive", "export", jobs)
             places = _places(shelf, query)
             done = archive.export(
@@ -68,21 +68,16 @@ def export(
         terminal.echo(f"left out: {report.clean(refused)}", err=True)
     if done.incomplete:
         terminal.echo(
-            f"{done.incomplete:,} of the jobs are incomplete: files could not be had when they were"
-            " archived, and their receipts name them",
+            f"{done.incomplete:,} of the jobs are incomplete: files could not be downloaded when "
+            "they were archived, and their receipts name them",
             err=True,
         )
     left = f", {len(done.refused):,} left out" if done.refused else ""
     terminal.echo(
-        f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to"
-        f" {output}{left}"
+        f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to "
+        f"{output}{left}"
     )
     return FOUND_SOMETHING if done.refused else 0
-
-
-def _is_watched() -> bool:
-
-    return terminal.is_terminal(err=True)
 
 
 def _query(shelf: ArchiveView, what: str | None, given: dict[str, Any]) -> ArchiveQuery:
@@ -108,9 +103,8 @@ def _query(shelf: ArchiveView, what: str | None, given: dict[str, Any]) -> Archi
 
 
 def _places(shelf: ArchiveView, query: ArchiveQuery) -> Iterator[tuple[str, ...]]:
-    places = [
-        entry.place for entry in shelf.entries.search(query)
-    ]  # at once: an export must not hold the state for hours
+    # All at once: an export can take hours, and must not hold the state for so long.
+    places = [entry.place for entry in shelf.entries.search(query)]
     return (tuple(place.split("/")) for place in places)
 
 

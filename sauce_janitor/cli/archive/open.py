@@ -45,8 +45,8 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65_535 or not is_local(host.strip("[]")):
         raise ConfigError(
-            f"--listen {listen!r:.80} is no address of this machine alone: write 127.0.0.1:PORT;"
-            " from elsewhere, reach it by `ssh -L`"
+            f"--listen {listen!r:.80} is no address of this machine alone: write 127.0.0.1:PORT; "
+            "from elsewhere, reach it by `ssh -L`"
         )
     stop = threading.Event()
     before = {

@@ -61,8 +61,8 @@ def prune(
                 files = sum(len(row.files) for row in rows)
                 today = report.when(max(done.plan.as_of for _, done in looks))
                 consent(
-                    f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the"
-                    " archive?",
+                    f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the "
+                    "archive?",
                     yes=False,
                 )
         show = teller.plan if yes else _unseen
@@ -132,8 +132,8 @@ class _Teller:
                 terminal.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
             if len(done.failures) > _FAILED:
                 more = (
-                    f"… and {len(done.failures) - _FAILED:,} more failures: in the log with -v, or"
-                    " in --format json"
+                    f"… and {len(done.failures) - _FAILED:,} more failures: in the log with -v, or "
+                    "in --format json"
                 )
                 terminal.echo(f"sauce-janitor: {account.name}: {more}", err=True)
         return 128 + desk.signals.number if desk.signals.number is not None else code
@@ -148,9 +148,11 @@ def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
         report.say(out, f"to go: {files:,} files, {report.size(size)} by {word}", indent=2)
     if plan.rows:
         columns = (
-            report.Column("Job", "id"), report.Column("Size", "size"), report.Column("Files", "number"),
+            report.Column("Job", "id"),
+            report.Column("Size", "size"),
+            report.Column("Files", "number"),
             report.Column("Folder", rank=1),
-        )  # fmt: skip
+        )
         largest = sorted(plan.rows, key=lambda row: -row.size_bytes)[:_SHOWN]
         cells = ((row.job_id, row.size_bytes, len(row.files), row.place) for row in largest)
         report.show_table(out, columns, cells, indent=4)
@@ -210,15 +212,28 @@ def _as_json(account: Account, done: Pruned) -> dict[str, Any]:
         "protected": {reason.text: jobs for reason, jobs in plan.protected.most_common()},
         "unreadable": plan.unreadable,
         "next_at": report.iso(plan.next_at),
-        "limits_broken": [{"limit": b.limit, "policy": b.policy, "text": b.text} for b in plan.broken],
+        "limits_broken": [
+            {"limit": b.limit, "policy": b.policy, "text": b.text} for b in plan.broken
+        ],
         "actions": [
-            {"job_id": row.job_id, "owner": row.owner, "path": row.place, "files": list(row.files),
-             "size_bytes": row.size_bytes, "why": row.why}
+            {
+                "job_id": row.job_id,
+                "owner": row.owner,
+                "path": row.place,
+                "files": list(row.files),
+                "size_bytes": row.size_bytes,
+                "why": row.why,
+            }
             for row in plan.rows
         ],
         "executed": done.executed,
-        "pruned": {"jobs": done.jobs, "files": done.files, "size_bytes": done.size_bytes, "recovered": done.recovered,
-                   "spared": done.spared},
+        "pruned": {
+            "jobs": done.jobs,
+            "files": done.files,
+            "size_bytes": done.size_bytes,
+            "recovered": done.recovered,
+            "spared": done.spared,
+        },
         "failures": done.failures,
         "halted": done.halted,
-    }  # fmt: skip
+    }

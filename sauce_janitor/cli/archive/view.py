@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 STATUSES = ("passed", "failed", "error", "complete")
 
-
 _EVERY_S = 15.0
+_MEAN_MONTH_S = 2_629_746
+"""A mean month is exact enough for a search."""
 
 
 class ArchiveView:
@@ -89,8 +90,8 @@ def open_shelf(session: Session) -> Iterator[ArchiveView]:
             indexed = keep_up(state, catalogue, step=shown.step)
         if indexed.unreadable:
             terminal.echo(
-                f"{len(indexed.unreadable):,} jobs cannot be read, the first:"
-                f" {indexed.unreadable[0]}: see archive verify",
+                f"{len(indexed.unreadable):,} jobs cannot be read, the first: "
+                f"{indexed.unreadable[0]}: see archive verify",
                 err=True,
             )
         yield ArchiveView(config, catalogue, state)
@@ -159,16 +160,14 @@ def _moment(option: str, text: str | None, zone: str, *, end: bool) -> int | Non
             return found
         if text[-1:].isalpha() and text[:1].isdigit() and "T" not in text:
             duration = parse_duration(text)
-            return (
-                now - duration.seconds - duration.months * 2_629_746
-            )  # a mean month: good enough to look for something
+            return now - duration.seconds - duration.months * _MEAN_MONTH_S
         if end or "T" in text:
             return end_of_text(text, zone)
         return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
     except ValueError as wrong:
         raise click.UsageError(
-            f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400"
-            " or 7d"
+            f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400 "
+            "or 7d"
         ) from wrong
 
 

@@ -60,9 +60,16 @@ if TYPE_CHECKING:
 @DRY_RUN
 @click.pass_obj
 def assets(
-    session: Session, /, job_id: str, *, name: str | None, output: str | None, folder: Path | None, delete: bool,
+    session: Session,
+    /,
+    job_id: str,
+    *,
+    name: str | None,
+    output: str | None,
+    folder: Path | None,
+    delete: bool,
     **given: Any,
-) -> int:  # fmt: skip
+) -> int:
     """List the files of a job (Sauce Labs lists no sizes), download them, or delete them.
 
     No file is ever overwritten. --delete asks, and archives first. A job keeps its files if it is
@@ -162,8 +169,8 @@ def _listed(call: AccountSession, job: Job) -> tuple[str, ...]:
     listing = call.hand.reader(job.owner).assets(job.owner, job.id)
     if listing is None:
         raise AnswerError(
-            f"Sauce Labs lists no assets of job {job.id} (404): they were deleted, or purged 30"
-            " days after the job's end"
+            f"Sauce Labs lists no assets of job {job.id} (404): they were deleted, or purged 30 "
+            "days after the job's end"
         )
     return listing.names
 
@@ -197,9 +204,9 @@ def _get_one(call: AccountSession, job: Job, name: str, output: str | None) -> i
     from sauce_janitor.archive.disk.names import file_names
 
     if output == "-":
-        with (
-            tempfile.TemporaryDirectory() as folder
-        ):  # whoever reads a pipe must not get half a file, or another
+        # The file is checked before its first byte is written: the reader of a pipe must not get
+        # half a file, or another one.
+        with tempfile.TemporaryDirectory() as folder:
             aside = Path(folder) / "asset"
             _fetch(call, job, name, aside)
             with aside.open("rb") as whole:

@@ -52,9 +52,18 @@ _COUNTED = (
     "passed", "failed", "errored", "completed", "finished", "running", "queued", "new", "public",
 )  # fmt: skip
 _BUILD_COLUMNS = (
-    "account", "id", "name", "owner", "status", "jobs", "open_jobs", *_TIMES, *(f"jobs_{name}" for name in _COUNTED), *_PLAIN,
+    "account",
+    "id",
+    "name",
+    "owner",
+    "status",
+    "jobs",
+    "open_jobs",
+    *_TIMES,
+    *(f"jobs_{name}" for name in _COUNTED),
+    *_PLAIN,
     "unknown",
-)  # fmt: skip
+)
 _STATUSES = ("running", "error", "failed", "complete", "success")
 _MEMBER_COLUMNS = ("account", "build", "id", "status", "created_at", "modified_at")
 
@@ -92,8 +101,16 @@ _SOURCE = click.option(
 @ROWS
 @click.pass_obj
 def builds(
-    session: Session, /, build: str | None, *, wanted: str | None, form: str, limit: int, source: BuildSource, **given: Any
-) -> None:  # fmt: skip
+    session: Session,
+    /,
+    build: str | None,
+    *,
+    wanted: str | None,
+    form: str,
+    limit: int,
+    source: BuildSource,
+    **given: Any,
+) -> None:
     """List builds, newest first, or the jobs of the build BUILD, by its id or address."""
     from sauce_janitor.cli import options as checked
     from sauce_janitor.cli.account_session import calling
@@ -117,9 +134,16 @@ def builds(
 @FORMAT
 @click.pass_obj
 def build(
-    session: Session, /, build_text: str | None, *, job_text: str | None, wanted: str | None, form: str,
-    source: BuildSource, **given: str | None,
-) -> None:  # fmt: skip
+    session: Session,
+    /,
+    build_text: str | None,
+    *,
+    job_text: str | None,
+    wanted: str | None,
+    form: str,
+    source: BuildSource,
+    **given: str | None,
+) -> None:
     """Show one build, by its id or address, or the build of a job: times, counters, ids and
     jobs.
     """
@@ -157,8 +181,8 @@ def _one(
     record = call.hand.reader(owner).build_records.one(wanted_id, source, owner)
     if record is None:
         raise AnswerError(
-            f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} of {_SOURCES[source]} to"
-            " these credentials (404)"
+            f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} of {_SOURCES[source]} to "
+            "these credentials (404)"
         )
     return record
 
@@ -178,9 +202,9 @@ def _of_job(
     record = call.hand.reader(whose).build_records.of_job(job_id, source)
     if record is None:
         raise AnswerError(
-            f"{call.name}: Sauce Labs shows no build of job {job_id} among {_SOURCES[source]}"
-            " (404): the job is in none, is not to be seen with these credentials, or the builds"
-            " API (v2) is not offered"
+            f"{call.name}: Sauce Labs shows no build of job {job_id} among {_SOURCES[source]} "
+            "(404): the job is in none, is not to be seen with these credentials, or the builds "
+            "API (v2) is not offered"
         )
     return record
 
@@ -237,15 +261,28 @@ def _show_builds(
     found = (record for record in every if all(test(record) for test in tests))
     shown = list(itertools.islice(found, limit or None))
     columns = (
-        report.Column("Build", "word"), report.Column("Status", "word"), report.Column("Jobs", "number"),
-        report.Column("Passed", "number", 3), report.Column("Failed", "number", 1), report.Column("Errors", "number", 2),
-        report.Column("Open", "number", 4), report.Column("Created", "time"), report.Column("Name"),
-    )  # fmt: skip
+        report.Column("Build", "word"),
+        report.Column("Status", "word"),
+        report.Column("Jobs", "number"),
+        report.Column("Passed", "number", 3),
+        report.Column("Failed", "number", 1),
+        report.Column("Errors", "number", 2),
+        report.Column("Open", "number", 4),
+        report.Column("Created", "time"),
+        report.Column("Name"),
+    )
     cells = [
-        (each.id, each.build.status, each.build.jobs, *map(each.counters.get, ("passed", "failed", "errored")),
-         each.build.open_jobs, each.created_at, each.build.name)
+        (
+            each.id,
+            each.build.status,
+            each.build.jobs,
+            *map(each.counters.get, ("passed", "failed", "errored")),
+            each.build.open_jobs,
+            each.created_at,
+            each.build.name,
+        )
         for each in shown
-    ]  # fmt: skip
+    ]
     rows = [build_row(call.name, each) for each in shown]
     _show(call, rows, form, keys=_BUILD_COLUMNS, columns=columns, cells=cells)
     _tell_more(found, limit)
@@ -363,9 +400,14 @@ def _member_row(account: str, wanted_id: str, member: BuildMember) -> dict[str, 
 
 
 def _show(
-    call: AccountSession, rows: list[dict[str, Any]], form: str, *, keys: tuple[str, ...], columns: Sequence[Column],
+    call: AccountSession,
+    rows: list[dict[str, Any]],
+    form: str,
+    *,
+    keys: tuple[str, ...],
+    columns: Sequence[Column],
     cells: Sequence[Sequence[object]],
-) -> None:  # fmt: skip
+) -> None:
     """Show `rows` to machines, or `cells` to people, under `columns`."""
     from sauce_janitor import report
     from sauce_janitor.cli.jobs.list import json_pieces

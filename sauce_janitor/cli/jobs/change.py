@@ -40,8 +40,17 @@ _ENDING = (CredentialsError, BudgetSpentError, RefusedError, StateError)
 @YES
 @DRY_RUN
 @click.pass_obj
-def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
-         **given: str | None) -> int:  # fmt: skip
+def stop(
+    session: Session,
+    /,
+    jobs: tuple[str, ...],
+    *,
+    wanted: str | None,
+    form: str,
+    yes: bool,
+    dry_run: bool,
+    **given: str | None,
+) -> int:
     """Stop running and queued jobs. A JOB is an id or its first digits, an address, or a name or
     build that no other job has; - reads ids from stdin. Jobs that have ended are not changed.
     """
@@ -127,8 +136,17 @@ def stop(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form
 @YES
 @DRY_RUN
 @click.pass_obj
-def tag(session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, form: str, yes: bool, dry_run: bool,
-        **given: Any) -> int:  # fmt: skip
+def tag(
+    session: Session,
+    /,
+    jobs: tuple[str, ...],
+    *,
+    wanted: str | None,
+    form: str,
+    yes: bool,
+    dry_run: bool,
+    **given: Any,
+) -> int:
     """Change tags and other fields of jobs. A JOB is an id or its first digits, an address, or a
     name or build that no other job has; - reads ids from stdin.
 
@@ -269,12 +287,24 @@ def show(acts: Sequence[ManualResult], code: int = 0, *, form: str) -> int:
     from sauce_janitor import report
 
     if form == "json":
-        terminal.echo(report.json_text([
-            {"job_id": act.job_id, "owner": act.owner, "outcome": act.outcome, "detail": act.detail,
-             "changes": {name: {"before": old, "after": new} for name, (old, new) in act.changes.items()},
-             "notes": list(act.notes)}
-            for act in acts
-        ]))  # fmt: skip
+        terminal.echo(
+            report.json_text(
+                [
+                    {
+                        "job_id": act.job_id,
+                        "owner": act.owner,
+                        "outcome": act.outcome,
+                        "detail": act.detail,
+                        "changes": {
+                            name: {"before": old, "after": new}
+                            for name, (old, new) in act.changes.items()
+                        },
+                        "notes": list(act.notes),
+                    }
+                    for act in acts
+                ]
+            )
+        )
     else:
         for act in acts:
             terminal.echo(_line(act), err=act.outcome in {"failed", "unknown"})
@@ -291,8 +321,8 @@ def _line(act: ManualResult) -> str:
     ]
     told = "; ".join(_changed(name, old, new) for name, (old, new) in act.changes.items())
     return report.clean(
-        f"{words}: {act.job_id} of {act.owner}:"
-        f" {told if act.outcome == 'done' and told else act.detail}"
+        f"{words}: {act.job_id} of {act.owner}: "
+        f"{told if act.outcome == 'done' and told else act.detail}"
     )
 
 

@@ -33,8 +33,8 @@ def _json_of(key: str, text: str) -> object:
         json.dumps(value, allow_nan=False)  # 1e999 reads as infinity
     except (ValueError, RecursionError) as wrong:
         raise click.UsageError(
-            f"--custom-data-json {key}={text:.60} is no JSON ({wrong}): for a text write"
-            f" --custom-data {key}=TEXT"
+            f"--custom-data-json {key}={text:.60} is no JSON ({wrong}): for a text write "
+            f"--custom-data {key}=TEXT"
         ) from wrong
     return value
 

@@ -45,8 +45,13 @@ def hold() -> None:
     metavar="DATE",
     help="The last day, a time with its offset, or a duration (7d). Default: until released.",
 )
-@click.option("--tag", is_flag=False, flag_value=_OF_THE_CONFIGURATION, metavar="[TAG]",
-              help="Also tag the jobs at Sauce Labs. Default TAG: that of the first hold by tag.")  # fmt: skip
+@click.option(
+    "--tag",
+    is_flag=False,
+    flag_value=_OF_THE_CONFIGURATION,
+    metavar="[TAG]",
+    help="Also tag the jobs at Sauce Labs. Default TAG: that of the first hold by tag.",
+)
 @ACCOUNT
 @YES
 @DRY_RUN
@@ -134,8 +139,8 @@ def _tag(config: Config, account: Account, given: str | None) -> str | None:
         _is_by_tags(hold.match, given) for hold in config.rules(account.name).holds
     ):
         terminal.echo(
-            f"No hold of the configuration is by the tag {given!r}: only the hold here protects the"
-            " jobs.",
+            f"No hold of the configuration is by the tag {given!r}: only the local hold protects "
+            "the jobs.",
             err=True,
         )
     return given
@@ -221,8 +226,8 @@ def _refuse_unlisted(
         } - ids
         if also:
             raise ConfigError(
-                f"{each.text!r:.80} is also the held job {min(also)}: give more of the id. Nothing"
-                " changed"
+                f"{each.text!r:.80} is also the held job {min(also)}: give more of the id. Nothing "
+                "changed"
             )
 
 
@@ -251,11 +256,21 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
                 every = AccountHolds(state.holds, None, account.name, lambda: now).known(at=now)
             rows += [(account.name, known) for known in every]
     if form == "json":
-        terminal.write_json([
-            {"account": name, "job_id": known.hold.job_id, "by": known.hold.by, "reason": known.hold.reason,
-             "at": known.hold.at, "until": known.hold.until, "in_state": known.in_state, "in_archive": known.in_archive}
-            for name, known in rows
-        ])  # fmt: skip
+        terminal.write_json(
+            [
+                {
+                    "account": name,
+                    "job_id": known.hold.job_id,
+                    "by": known.hold.by,
+                    "reason": known.hold.reason,
+                    "at": known.hold.at,
+                    "until": known.hold.until,
+                    "in_state": known.in_state,
+                    "in_archive": known.in_archive,
+                }
+                for name, known in rows
+            ]
+        )
         return code
     if rows:
         _show(session, rows)
@@ -268,9 +283,13 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
     from sauce_janitor.report import Column, show_table
 
     columns = (
-        Column("Job", "id"), Column("Account", rank=1), Column("By"), Column("Since", "time", 2), Column("Until", "time"),
+        Column("Job", "id"),
+        Column("Account", rank=1),
+        Column("By"),
+        Column("Since", "time", 2),
+        Column("Until", "time"),
         Column("Reason", "prose"),
-    )  # fmt: skip
+    )
     cells = []
     for name, known in rows:
         said = known.hold

@@ -190,9 +190,12 @@ def shown_builds(found: BuildsAndTests) -> InsightOutput:
     def show(out: Console) -> None:
         if found.builds:
             columns = (
-                report.Column("Build"), report.Column("Tests", "number"), report.Column("Started", "time", 1),
-                report.Column("Took", "word", 2), report.Column("Ended as", "prose"),
-            )  # fmt: skip
+                report.Column("Build"),
+                report.Column("Tests", "number"),
+                report.Column("Started", "time", 1),
+                report.Column("Took", "word", 2),
+                report.Column("Ended as", "prose"),
+            )
             report.show_table(
                 out, columns, map(_build_cells, found.builds), footer=_all_builds(found.builds)
             )
@@ -336,10 +339,15 @@ def _show_items(items: Sequence[InsightItem], out: Console, labels: Sequence[str
     always.
     """
     columns = (
-        report.Column("Job", "id"), report.Column("Status", "word"), report.Column("Owner", rank=3),
-        report.Column("Created", "time", 1), report.Column("Took", "word", 2), report.Column("Build"),
-        report.Column("Platform", rank=4), report.Column("Name"),
-    )  # fmt: skip
+        report.Column("Job", "id"),
+        report.Column("Status", "word"),
+        report.Column("Owner", rank=3),
+        report.Column("Created", "time", 1),
+        report.Column("Took", "word", 2),
+        report.Column("Build"),
+        report.Column("Platform", rank=4),
+        report.Column("Name"),
+    )
     rows = [
         (
             item.id,

@@ -222,8 +222,8 @@ def _told(
     if shown.rejected:
         terminal.echo(
             report.clean(
-                f"{len(shown.rejected):,} rows could not be read and are left out:"
-                f" {shown.rejected[0]}"
+                f"{len(shown.rejected):,} rows could not be read and are left out: "
+                f"{shown.rejected[0]}"
             ),
             err=True,
         )

@@ -168,9 +168,9 @@ class _Found:
             )
         if self._short:
             terminal.echo(
-                f"Sauce Labs listed {self._short:,} rows without their details: they show the name"
-                " at the start of the job, and complete may mean passed or failed. `sauce-janitor"
-                " job ID` shows the rest.",
+                f"Sauce Labs listed {self._short:,} rows without their details: they show the name "
+                "at the start of the job, and complete may mean passed or failed. `sauce-janitor "
+                "job ID` shows the rest.",
                 err=True,
             )
         if self._rejected:

@@ -71,8 +71,8 @@ def approve(
     else:
         most = f", for plans of at most {approval.max_jobs:,} jobs" if approval.max_jobs else ""
         words = (
-            f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until"
-            f" {report.when(approval.until)}"
+            f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until "
+            f"{report.when(approval.until)}"
         )
     if dry_run:
         terminal.echo(f"would {words}", err=True)
@@ -103,8 +103,8 @@ def _account(config: Config, digest: str) -> tuple[str, str]:
             return name, known
     there = "; ".join(f"{name} has {known}" for name, known in digests.items())
     raise ConfigError(
-        f"{digest!r:.80} is not the policy digest of one account of {config.file} now, nor its"
-        f" first digits: {there}"
+        f"{digest!r:.80} is not the policy digest of one account of {config.file} now, nor its "
+        f"first digits: {there}"
     )
 
 

@@ -122,9 +122,8 @@ def exit_code(result: Result) -> int:
     if execution is None:
         return JanitorError.exit_code
     code = JanitorError.exit_code if execution.error is None else execution.error.exit_code
-    return (
-        JanitorError.exit_code if code == RefusedError.exit_code else code
-    )  # refused half-way: something was touched
+    # "Refused" promises that nothing changed, which is not true once a run has begun to execute.
+    return JanitorError.exit_code if code == RefusedError.exit_code else code
 
 
 def ended(result: Result) -> report.Ended:
@@ -136,8 +135,8 @@ def ended(result: Result) -> report.Ended:
     recovery = result.recovery
     settled = recovery.confirmed + recovery.failed
     recovered = (
-        f"{settled} deletes that an earlier run began were looked up, {recovery.open} are still"
-        " open"
+        f"{settled} deletes that an earlier run began were looked up, {recovery.open} are still "
+        "open"
     )
     return report.Ended(
         counts=counts,

@@ -29,8 +29,13 @@ _FAILED = 3
 
 @click.command()
 @click.argument("user")
-@click.option("--archive", "fate", type=click.Choice(["keep", "erase"]), required=True,
-              help="keep: archive each job completely first. erase: remove archived copies, too.")  # fmt: skip
+@click.option(
+    "--archive",
+    "fate",
+    type=click.Choice(["keep", "erase"]),
+    required=True,
+    help="keep: archive each job completely first. erase: remove archived copies, too.",
+)
 @click.option(
     "--bulk",
     is_flag=True,
@@ -192,8 +197,8 @@ def _lines(done: Offboarded) -> Iterator[str]:
         yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
         if waiting := done.result.execution.skips.get(Skip.NOTHING_LISTED):
             yield (
-                f"Nothing is listed of {waiting:,} jobs, which wait for a day: run the command"
-                " again after that"
+                f"Nothing is listed of {waiting:,} jobs, which wait for a day: run the command "
+                "again after that"
             )
     yield from done.notes
     if done.erased is not None:
@@ -211,8 +216,8 @@ def _erased(erased: Pruned) -> Iterator[str]:
         yield f"Erased from the archive: {went}; their receipts stay"
     else:
         yield (
-            f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs,"
-            f" {report.size(plan.size_bytes)}"
+            f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs, "
+            f"{report.size(plan.size_bytes)}"
         )
     for reason, jobs in plan.protected.most_common():
         yield f"Stays in the archive: {jobs:,} jobs, {reason.text}"
@@ -220,8 +225,8 @@ def _erased(erased: Pruned) -> Iterator[str]:
     yield from (f"Failed: {failure}" for failure in failures[:_FAILED])
     if len(failures) > _FAILED:
         yield (
-            f"… and {len(failures) - _FAILED:,} more failures: in the log with -v, or in --format"
-            " json"
+            f"… and {len(failures) - _FAILED:,} more failures: in the log with -v, or in --format "
+            "json"
         )
     if erased.halted:
         yield f"Cut short: {erased.halted}; run the command again for the rest"
@@ -237,10 +242,16 @@ def _as_json(done: Offboarded) -> dict[str, Any]:
         "limits_broken": [broken.limit for broken in done.result.plan.broken],
         "left": done.left,
         "kept": done.kept,
-        "erased": None if erased is None else {
-            "jobs": erased.jobs, "files": erased.files, "size_bytes": erased.size_bytes, "planned_jobs": len(erased.plan.rows),
-            "planned_files": erased.plan.files, "failures": [*erased.failures, *erased.plan.unreadable],
+        "erased": None
+        if erased is None
+        else {
+            "jobs": erased.jobs,
+            "files": erased.files,
+            "size_bytes": erased.size_bytes,
+            "planned_jobs": len(erased.plan.rows),
+            "planned_files": erased.plan.files,
+            "failures": [*erased.failures, *erased.plan.unreadable],
             "halted": erased.halted,
         },
         "complete": done.complete,
-    }  # fmt: skip
+    }

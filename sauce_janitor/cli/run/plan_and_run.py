@@ -36,17 +36,40 @@ def _looking(command: _Command) -> _Command:
     options = (
         _ACCOUNT,
         _POLICY,
-        click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a plan file for `apply`."),
-        click.option("--all", "everything", is_flag=True, help="Include jobs that stay, with the reasons."),
-        click.option("--format", "form", type=click.Choice(["table", "json", "csv", "markdown"]), default="table",
-                     show_default=True),
-        click.option("--as-of", metavar="TIME",
-                     help="Plan for another time: 2026-06-01T00:00:00Z or 1780272000. Cannot be applied."),
-        click.option("--offline", is_flag=True, help="Use what is known; send nothing to Sauce Labs."),
-        click.option("--accept-loss", is_flag=True, help="Accept a listing in which most known jobs are missing."),
-        click.option("--detailed-exitcode", is_flag=True,
-                     help="Exit with 7 if there is something to do, with 3 if a limit is broken."),
-    )  # fmt: skip
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write a plan file for `apply`.",
+        ),
+        click.option(
+            "--all", "everything", is_flag=True, help="Include jobs that stay, with the reasons."
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["table", "json", "csv", "markdown"]),
+            default="table",
+            show_default=True,
+        ),
+        click.option(
+            "--as-of",
+            metavar="TIME",
+            help="Plan for another time: 2026-06-01T00:00:00Z or 1780272000. Cannot be applied.",
+        ),
+        click.option(
+            "--offline", is_flag=True, help="Use what is known; send nothing to Sauce Labs."
+        ),
+        click.option(
+            "--accept-loss",
+            is_flag=True,
+            help="Accept a listing in which most known jobs are missing.",
+        ),
+        click.option(
+            "--detailed-exitcode",
+            is_flag=True,
+            help="Exit with 7 if there is something to do, with 3 if a limit is broken.",
+        ),
+    )
     return functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 

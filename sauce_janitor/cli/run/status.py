@@ -62,15 +62,11 @@ def status(
     for each in told:
         try:
             lines = list(_lines(each))
-        except (
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-        ) as wrong:  # what runs left is JSON of no fixed form
+        # A run's summary is JSON of no fixed form: a damaged one can raise any of these.
+        except (LookupError, TypeError, ValueError, AttributeError) as wrong:
             raise StateError(
-                f"the state {config.state} is damaged: what it keeps of the last runs cannot be"
-                f" read ({wrong!r}): the next run writes it anew"
+                f"the state {config.state} is damaged: what it keeps of the last runs cannot be "
+                f"read ({wrong!r}): the next run writes it anew"
             ) from wrong
         for line in lines:
             terminal.echo(report.clean(line))
@@ -128,7 +124,9 @@ def _told(
         "account": name,
         "identity": account.identity(),
         "now": now,
-        "paused": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": pause.at},
+        "paused": None
+        if pause is None
+        else {"by": pause.by, "reason": pause.reason, "at": pause.at},
         "archive_refused": why_refused(config.archive, state, name),
         "vanished": last_traces(state, name, now=now),
         "under_way": under_way(state.notes, name, now=now),
@@ -146,25 +144,47 @@ def _told(
         },
         "budget": {
             **standing(account, state.accounts.all(), state.counted_beside(), now=now),
-            "left_after_last_run": next((r.summary["budget_left"] for r in runs if "budget_left" in r.summary), None),
+            "left_after_last_run": next(
+                (r.summary["budget_left"] for r in runs if "budget_left" in r.summary), None
+            ),
         },
         "open_intents": [
-            {"job_id": each.job_id, "action": each.action.value, "policy": each.policy, "sent_at": each.sent_at}
+            {
+                "job_id": each.job_id,
+                "action": each.action.value,
+                "policy": each.policy,
+                "sent_at": each.sent_at,
+            }
             for each in state.journal.unresolved(name)
-        ] + [
-            {"job_id": each.job_id, "action": each.action.value, "policy": BY_HAND, "sent_at": each.sent_at}
+        ]
+        + [
+            {
+                "job_id": each.job_id,
+                "action": each.action.value,
+                "policy": BY_HAND,
+                "sent_at": each.sent_at,
+            }
             for each in state.hand_acts.open(name)
         ],
-        "delete_job_path": {"configured": account.delete_job_path, "worked": worked_last(name, state.notes)},
+        "delete_job_path": {
+            "configured": account.delete_job_path,
+            "worked": worked_last(name, state.notes),
+        },
         "local_holds": holds,
         "retries": report.retry_rows(retries),
         "approvals": [
-            {"lifts": sorted(each.lifts), "max_jobs": each.max_jobs, "until": each.until, "by": each.by, "reason": each.reason}
+            {
+                "lifts": sorted(each.lifts),
+                "max_jobs": each.max_jobs,
+                "until": each.until,
+                "by": each.by,
+                "reason": each.reason,
+            }
             for each in approvals
         ],
         "policy_digest": digest,
         "daemon": _daemon(config, state, name, now),
-    }  # fmt: skip
+    }
 
 
 def _daemon(config: Config, state: State, account: str, now: int) -> dict[str, Any]:
@@ -195,8 +215,8 @@ def _next_run(daemon: dict[str, Any]) -> str:
     during = f"; in a black-out until {report.when(dark)}{why}" if dark else ""
     if not daemon["running"]:
         return (
-            "  next run: serve is not running; by the schedule"
-            f" {report.when(daemon['next_run_at'])}{during}"
+            "  next run: serve is not running; by the schedule "
+            f"{report.when(daemon['next_run_at'])}{during}"
         )
     mode = "" if daemon["mode"] == "execute" else ", a dry run"
     return f"  next run: {report.when(daemon['next_run_at'])} by serve{mode}{during}"
@@ -250,8 +270,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
             " (the next run lists all again)" if listing["age_s"] >= listing["full_every_s"] else ""
         )
         yield (
-            f"  listing: {listing['jobs']:,} jobs known, all listed"
-            f" {span(max(0, listing['age_s']))} ago{old}"
+            f"  listing: {listing['jobs']:,} jobs known, all listed "
+            f"{span(max(0, listing['age_s']))} ago{old}"
         )
     yield from _whose(told)
     yield from _due(told["last_plan"], now)
@@ -267,24 +287,24 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield from _delete_path(told["delete_job_path"])
     if told["local_holds"] is None:
         yield (
-            "  holds: the mirror in the archive cannot be read, so everything is held: see hold"
-            " list"
+            "  holds: the mirror in the archive cannot be read, so everything is held: see hold "
+            "list"
         )
     elif told["local_holds"]:
         yield f"  holds: {report.counted(told['local_holds'], 'local hold')}"
     for approval in told["approvals"]:
         most = f" for at most {approval['max_jobs']:,} jobs" if approval["max_jobs"] else ""
         yield (
-            f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until"
-            f" {when(approval['until'])}"
+            f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until "
+            f"{when(approval['until'])}"
         )
     if told["retries"]:
         yield "  tried again after a failure:"
         yield from (f"    {line}" for line in report.retry_lines(told["retries"], now=now))
     if told["open_intents"]:
         yield (
-            f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next"
-            " executing run asks"
+            f"  open: {len(told['open_intents']):,} writes whose outcome is not known; the next "
+            "executing run asks"
         )
     yield _next_run(told["daemon"])
     yield from _last_runs(told)
@@ -306,8 +326,8 @@ def _delete_path(told: dict[str, Any]) -> Iterator[str]:
     if worked := told["worked"]:
         at = report.when(worked["at"])
         yield (
-            f"  jobs are deleted by: {worked['address']}, worked {at} (delete_job_path:"
-            f" {told['configured']})"
+            f"  jobs are deleted by: {worked['address']}, worked {at} (delete_job_path: "
+            f"{told['configured']})"
         )
 
 
@@ -323,22 +343,22 @@ def _whose(told: dict[str, Any]) -> Iterator[str]:
         yield f"  owners: not everybody may be among them: {gap}"
     for left in told["left_out"]:
         yield (
-            f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known"
-            " jobs stay"
+            f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known "
+            "jobs stay"
         )
     for aside in told["set_aside"]:
         rows = "1 row" if aside["count"] == 1 else f"{aside['count']:,} rows"
         yield (
-            f"  set aside: {rows} of the job list of {aside['owner']} cannot be read; each run asks"
-            " again"
+            f"  set aside: {rows} of the job list of {aside['owner']} cannot be read; each run "
+            "asks again"
         )
         for row in aside["rows"]:
             named = f"job {row['job_id']}" if row["job_id"] else f"row {row['place']}"
             yield f"    {named}, since {report.when(row['since'])}: {report.clean(row['why'])}"
     for owner in told["unconfirmed"]:
         yield (
-            f"  first listing of {owner}: empty or not all readable; it counts when a run finds the"
-            f" same {LATER}"
+            f"  first listing of {owner}: empty or not all readable; it counts when a run finds "
+            f"the same {LATER}"
         )
 
 
@@ -365,16 +385,16 @@ def _due(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
     for action, waiting in plan["announced"].items():
         words = report.ACTIONS[Action(action)]
         yield (
-            f"    announced: {waiting['jobs']:,} {words}, due from"
-            f" {report.when(waiting['first_at'])}"
+            f"    announced: {waiting['jobs']:,} {words}, due from "
+            f"{report.when(waiting['first_at'])}"
         )
     if plan["limits_broken"]:
         yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
     if plan["expiring_72h"]:
         yield (
-            "    to archive before Sauce Labs purges it: the assets of"
-            f" {report.counted(plan['expiring_24h'], 'job')} within 24 h, of"
-            f" {plan['expiring_72h']:,} within 72 h"
+            "    to archive before Sauce Labs purges it: the assets of "
+            f"{report.counted(plan['expiring_24h'], 'job')} within 24 h, of "
+            f"{plan['expiring_72h']:,} within 72 h"
         )
 
 

@@ -23,8 +23,14 @@ _DEAREST = 3
     is_flag=True,
     help="Name every rule that could be removed without failing a test.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True,
-              help="json and junit: errors, warnings and tests on stdout; same exit codes.")  # fmt: skip
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="json and junit: errors, warnings and tests on stdout; same exit codes.",
+)
 @click.pass_context
 def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     """Validate the configuration, run its `tests`, and warn of likely mistakes. Uses no network.
@@ -46,8 +52,8 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
         count = len(config.rules(account.name).policies)
         policies = f"{count} polic{'y' if count == 1 else 'ies'}"
         terminal.echo(
-            f"{account.identity()}, jobs of {account.whose}, {policies},"
-            f" {config.policy_digest(account.name)}"
+            f"{account.identity()}, jobs of {account.whose}, {policies}, "
+            f"{config.policy_digest(account.name)}"
         )
     for account in config.accounts:
         terminal.echo(_budget_of(config, account))
@@ -138,8 +144,14 @@ def _warn_of_credentials(config: Config) -> None:
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", show_default=True,
-              help="json: JSON Schema, draft 2020-12. markdown: the reference of every key.")  # fmt: skip
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "markdown"]),
+    default="json",
+    show_default=True,
+    help="json: JSON Schema, draft 2020-12. markdown: the reference of every key.",
+)
 def schema(form: str) -> None:
     """Print the configuration's JSON Schema, for editors and pipelines."""
     from sauce_janitor.config.output.json_schema import json_schema_text

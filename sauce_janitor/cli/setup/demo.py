@@ -30,7 +30,8 @@ comes too late for.
 """
 _BAR = 36
 _CONFIG = """\
-# What `sauce-janitor demo` ran with. The sandbox at this address has ended; start another with: sauce-janitor sandbox
+# The configuration of `sauce-janitor demo`. The sandbox at this address has ended.
+# Start another one with: sauce-janitor sandbox
 version: 1
 accounts:
   demo:
@@ -43,10 +44,12 @@ holds:
   - {{tag: keep}}
   - {{tag_prefix: "keep-until="}}
 policies:
-  - name: pull-requests              # noise, nothing worth storing
+  # Nothing here is worth storing.
+  - name: pull-requests
     match: {{build: "PR-*"}}
     then: {{archive: none, delete_assets: 3d, delete_job: 14d}}
-  - name: nightly                    # the newest of each test and browser, the last green one, the logs of the rest
+  # The newest of each test and browser, the last green one, and the logs of the rest.
+  - name: nightly
     match: {{build: "nightly-*"}}
     group_by: [name, browser]
     keep:
@@ -57,9 +60,12 @@ policies:
       archive: {{after: 2h, assets: [logs, har], discard: rest}}
       delete_assets: 10d
       delete_job: 20d
-  - name: everything-else            # never deletes a job's record
+  # Never deletes a job's record.
+  - name: everything-else
     default: true
-    then: {{archive: {{after: 20d, assets: [logs, screenshots], discard: rest}}, delete_assets: 25d}}
+    then:
+      archive: {{after: 20d, assets: [logs, screenshots], discard: rest}}
+      delete_assets: 25d
 """
 
 
@@ -95,8 +101,8 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
         )
         _say(
             1,
-            f"A Sauce Labs look-alike with {jobs} jobs of user {sandbox.user} runs at"
-            f" {sandbox.base_url}.",
+            f"A Sauce Labs look-alike with {jobs} jobs of user {sandbox.user} runs at "
+            f"{sandbox.base_url}.",
         )
         before = _at_sauce_labs(sandbox)
         code = _plan_and_apply(session) or _verify(session)
@@ -106,8 +112,8 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
     if code == 0:
         _say(
             5,
-            f"Done in {time.monotonic() - began:.0f} s: {asked} requests, {len(writes)} of them"
-            " changed something.",
+            f"Done in {time.monotonic() - began:.0f} s: {asked} requests, {len(writes)} of them "
+            "changed something.",
         )
         _where_to_look()
         for line in _picture(before, after, _in_archive()):
@@ -119,8 +125,8 @@ def _make_folder() -> None:
     if FOLDER.exists():
         if not (FOLDER / _MARK).exists():
             raise ConfigError(
-                f"./{FOLDER} is there and no demo made it: move it away, or run the demo in another"
-                " folder"
+                f"./{FOLDER} exists already, and no demo made it: move it away, or run the demo in "
+                "another folder"
             )
         shutil.rmtree(FOLDER)
     FOLDER.mkdir()
@@ -148,8 +154,8 @@ def _plan_and_apply(session: Session) -> int:
         return code
     _say(
         3,
-        f"sauce-janitor apply {plan}: fetch, hash, flush, receipt, ask again, journal, delete,"
-        " confirm.",
+        f"sauce-janitor apply {plan}: fetch, hash, flush, receipt, ask again, journal, delete, "
+        "confirm.",
     )
     return carry_out(session, {**options, "reviewed": plan, "end_only": True})
 

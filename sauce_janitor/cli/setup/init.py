@@ -72,8 +72,8 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **told: str
     terminal.echo(how)
     command = f"sauce-janitor{_config_option(path)}"
     terminal.echo(
-        f"next: {command} check, then {command} plan; both only read, and change nothing at Sauce"
-        " Labs"
+        f"next: {command} check, then {command} plan; both only read, and change nothing at Sauce "
+        "Labs"
     )
 
 
@@ -106,10 +106,14 @@ def _written(path: Path, told: dict[str, str | None], *, offline: bool) -> tuple
     from sauce_janitor.config.source.yaml import read
 
     start = StarterOptions(
-        account=told["account"] or _account_name(told["region"]), region=told["region"], base_url=told["base_url"],
-        username_env=told["username_env"], access_key_env=told["access_key_env"], timezone=told["timezone"] or "UTC",
+        account=told["account"] or _account_name(told["region"]),
+        region=told["region"],
+        base_url=told["base_url"],
+        username_env=told["username_env"],
+        access_key_env=told["access_key_env"],
+        timezone=told["timezone"] or "UTC",
         schema_file=f"./{_schema_path(path).name}",
-    )  # fmt: skip
+    )
     text = starter(start)
     parse(read(text.encode(), str(path)))
     if offline:

@@ -107,8 +107,8 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
             f"Sandbox: {server.base_url}  user {server.user}, access key {server.access_key}"
         )
         terminal.echo(
-            f"{server.options.jobs} jobs of {server.user}, seed {server.options.seed}. Paste this"
-            " in another terminal:\n"
+            f"{server.options.jobs} jobs of {server.user}, seed {server.options.seed}. Paste this "
+            "in another terminal:\n"
         )
         terminal.echo(f"  export SAUCE_USERNAME={shlex.quote(server.user)}")
         terminal.echo(f"  export SAUCE_ACCESS_KEY={shlex.quote(server.access_key)}\n")

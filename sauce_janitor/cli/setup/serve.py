@@ -67,10 +67,9 @@ def _end(daemon: Daemon) -> int:
     while not daemon.has_ended():
         if (again := signal.sigtimedwait({*_ENDING}, _LOOK_S)) is not None:
             _leave(128 + again.si_signo)
+        # A request that hangs may be dropped at any moment: the next run recovers its result.
         if daemon.is_out_of_patience():
-            _leave(
-                0
-            )  # what hangs in the network may be left as it is at any moment: the next run looks after it
+            _leave(0)
     return 0
 
 

@@ -107,8 +107,8 @@ def _compared(
     for name in wanted:
         if name not in names:
             raise ConfigError(
-                f"there is no account {name!r} in {old.file} or {new.file}; there are:"
-                f" {', '.join(sorted(names))}"
+                f"there is no account {name!r} in {old.file} or {new.file}; there are: "
+                f"{', '.join(sorted(names))}"
             )
     told = [name for name in names if not wanted or name in wanted]
     known = state.accounts.all().keys()

@@ -86,9 +86,11 @@ def show(out: Console, told: AccountDiff) -> None:
     if not rows:
         return
     columns = (
-        report.Column("What changes", "word"), report.Column("Policy"), report.Column("Jobs", "number"),
+        report.Column("What changes", "word"),
+        report.Column("Policy"),
+        report.Column("Jobs", "number"),
         report.Column("Due now", "number"),
-    )  # fmt: skip
+    )
     out.print()
     report.show_table(
         out,
@@ -146,15 +148,15 @@ def markdown(old: Path, new: Path, found: Sequence[AccountDiff]) -> Iterator[str
         for text in told.limits:
             yield f"\n> **The next plan breaks a limit:** {_code(text)}\n"
         yield (
-            "\n<details><summary>Examples</summary>\n\n| what changes | job | before | after"
-            " |\n|---|---|---|---|\n"
+            "\n<details><summary>Examples</summary>\n\n| what changes | job | before | after "
+            "|\n|---|---|---|---|\n"
         )
         for words, policy, change in rows:
             for each in change.examples:
                 job = f"{_code(each.job.id)}<br>{_code(_name(each.job))}"
                 yield (
-                    f"| {words} ({_code(policy)}) | {job} | {_code(_fate(each.before))} |"
-                    f" {_code(_fate(each.after))} |\n"
+                    f"| {words} ({_code(policy)}) | {job} | {_code(_fate(each.before))} | "
+                    f"{_code(_fate(each.after))} |\n"
                 )
         yield "\n</details>\n"
 
@@ -181,18 +183,23 @@ def as_json(old: Path, new: Path, found: Sequence[AccountDiff]) -> dict[str, Any
                 "changed": told.comparison.changed,
                 "changes": [
                     {
-                        "kind": kind.value, "action": action.value, "policy": policy, "jobs": change.jobs,
-                        "due_now": change.due_now, "examples": [_example(each) for each in change.examples],
+                        "kind": kind.value,
+                        "action": action.value,
+                        "policy": policy,
+                        "jobs": change.jobs,
+                        "due_now": change.due_now,
+                        "examples": [_example(each) for each in change.examples],
                     }
                     for (kind, action, policy), change in sorted(
-                        told.comparison.changes.items(), key=lambda item: (item[0][0], item[0][1], item[0][2] or "")
+                        told.comparison.changes.items(),
+                        key=lambda item: (item[0][0], item[0][1], item[0][2] or ""),
                     )
                 ],
                 "limits": list(told.limits),
             }
             for told in found
         ],
-    }  # fmt: skip
+    }
 
 
 def _example(example: ChangedJob) -> dict[str, Any]:

@@ -64,21 +64,36 @@ def as_json(each: Explained) -> dict[str, Any]:
         "aged_since": report.iso(told.age_time) if told else None,
         "goes_at": report.iso(told.goes_at) if told else None,
         "expected_at": report.iso(told.expected_at) if told else None,
-        "decisions": [_decision(told.record.job, outlook) for outlook in told.outlooks] if told else [],
+        "decisions": [_decision(told.record.job, outlook) for outlook in told.outlooks]
+        if told
+        else [],
         "policies": [_policy(view) for view in told.policies] if told else [],
         "saves": list(told.saves) if told else [],
         "retry": _retry(each.retry) if each.retry else None,
         "waits_until": report.iso(each.waits_until),
         "local_holds": [
-            {"by": hold.by, "reason": hold.reason, "at": report.iso(hold.at), "until": report.iso(hold.until)}
+            {
+                "by": hold.by,
+                "reason": hold.reason,
+                "at": report.iso(hold.at),
+                "until": report.iso(hold.until),
+            }
             for hold in each.holds
         ],
         "journal": [
-            {"at": report.iso(line.at), "kind": line.kind, "action": line.action.value, "outcome": line.outcome,
-             "policy": line.policy, "run_id": line.run_id, "receipt": line.receipt, "detail": dict(line.detail)}
+            {
+                "at": report.iso(line.at),
+                "kind": line.kind,
+                "action": line.action.value,
+                "outcome": line.outcome,
+                "policy": line.policy,
+                "run_id": line.run_id,
+                "receipt": line.receipt,
+                "detail": dict(line.detail),
+            }
             for line in each.lines
         ],
-    }  # fmt: skip
+    }
 
 
 def _retry(retry: Retry) -> dict[str, Any]:
@@ -135,16 +150,31 @@ def _policy(view: PolicyView) -> dict[str, Any]:
         "default": view.is_default,
         "unknown_fields": list(view.unknown_fields),
         "says": [
-            {"action": word.action.value, "standing": word.standing, "by": list(word.by), "after": word.after,
-             "due_at": report.iso(word.due_at), "kept_by": list(word.kept_by), "files": word.files}
+            {
+                "action": word.action.value,
+                "standing": word.standing,
+                "by": list(word.by),
+                "after": word.after,
+                "due_at": report.iso(word.due_at),
+                "kept_by": list(word.kept_by),
+                "files": word.files,
+            }
             for word in view.words
         ],
         "group": None if view.group is None else list(view.group),
         "rank": view.rank,
         "of": view.of,
         "keep": [
-            {"rule": keep.rule, "text": keep.text, "keeps": keep.keeps, "rank": keep.rank, "of": keep.of,
-             "per_day": keep.per_day, "lets_go_at": report.iso(keep.lets_go_at), "exact": keep.exact}
+            {
+                "rule": keep.rule,
+                "text": keep.text,
+                "keeps": keep.keeps,
+                "rank": keep.rank,
+                "of": keep.of,
+                "per_day": keep.per_day,
+                "lets_go_at": report.iso(keep.lets_go_at),
+                "exact": keep.exact,
+            }
             for keep in view.keeps
         ],
-    }  # fmt: skip
+    }

@@ -43,8 +43,8 @@ def show(out: Console, each: Explained) -> None:
         at = report.when(each.waits_until)
         report.say(
             out,
-            "Nothing was listed of it, as when Sauce Labs' lists fail: it may go when that is"
-            f" still so after {at}",
+            "Nothing was listed of it, as when Sauce Labs' lists fail: it may go when that is "
+            f"still so after {at}",
         )
     if each.retry is not None:
         report.say(out, report.retry_sentence(each.retry, now=each.as_of))
@@ -131,8 +131,8 @@ def _show_outlooks(out: Console, told: Explanation) -> None:
     if told.goes_at is None and told.expected_at is not None:
         report.say(
             out,
-            f"Stays for now; about {report.when(told.expected_at)} it goes, at the present rate of"
-            " new jobs",
+            f"Stays for now; about {report.when(told.expected_at)} it goes, at the present rate of "
+            "new jobs",
             indent=2,
         )
 
@@ -192,8 +192,8 @@ def _show_policies(out: Console, each: Explained) -> None:
 def _standing(view: PolicyView) -> str:
     if view.matches is None:
         return (
-            f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep"
-            " the job"
+            f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep "
+            "the job"
         )
     if view.speaks or not view.words:
         return "matches" if view.words else "matches, and says nothing of any action"
@@ -237,10 +237,9 @@ def _place(view: PolicyView) -> str:
 
 def _keeping(keep: KeepView) -> str:
     if keep.rank is None:
-        return (
-            f"{keep.text};"
-            f" {'it cannot be told whether it counts it, so it keeps it' if keep.keeps else 'does not count it'}"
-        )
+        # A rule keeps a job when a field that it needs is unknown.
+        counted = "unknown whether it counts it, so keeps it" if keep.keeps else "does not count it"
+        return f"{keep.text}; {counted}"
     verdict = "keeps it" if keep.keeps else "does not keep it"
     words = f"{keep.text}; number {keep.rank} of the {keep.of} that it counts; {verdict}"
     if not keep.keeps:

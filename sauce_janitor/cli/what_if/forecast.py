@@ -16,9 +16,20 @@ from sauce_janitor.retention.plan.limits import BrokenLimit
 from sauce_janitor.retention.what_if.simulate import ASSUMPTIONS, Day, Simulation
 
 COLUMNS: Final = (
-    "account", "day", "as_of", "jobs", "archive", "delete_assets", "delete_job", "stop", "requests", "archive_bytes", "purged",
-    "lost", "limits",
-)  # fmt: skip
+    "account",
+    "day",
+    "as_of",
+    "jobs",
+    "archive",
+    "delete_assets",
+    "delete_job",
+    "stop",
+    "requests",
+    "archive_bytes",
+    "purged",
+    "lost",
+    "limits",
+)
 _MOST_ROWS: Final = 31
 _WEEK: Final = 7
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -49,8 +60,8 @@ def show(out: Console, told: AccountForecast) -> None:
     out.print(f"{told.identity}, from {report.when(told.as_of)}, {len(days)} days", style="bold")
     only = f"; only what {', '.join(sorted(told.policies))} permit" if told.policies else ""
     out.print(
-        f"{days[0].jobs:,} jobs known, {told.listed}; {simulation.jobs_left:,} left after the last"
-        f" day{only}"
+        f"{days[0].jobs:,} jobs known, {told.listed}; {simulation.jobs_left:,} left after the last "
+        f"day{only}"
     )
     if any(_acts(day) or day.purged for day in days):
         out.print()
@@ -256,11 +267,16 @@ def _day_as_json(day: Day) -> dict[str, Any]:
         "purged": day.purged,
         "lost": day.lost,
         "limits": [
-            {"limit": limit.limit, "policy": limit.policy, "measured": limit.measured, "allowed": limit.allowed,
-             "text": _short(limit)}
+            {
+                "limit": limit.limit,
+                "policy": limit.policy,
+                "measured": limit.measured,
+                "allowed": limit.allowed,
+                "text": _short(limit),
+            }
             for limit in day.broken
         ],
-    }  # fmt: skip
+    }
 
 
 def csv_lines(found: Sequence[AccountForecast]) -> Iterator[str]:

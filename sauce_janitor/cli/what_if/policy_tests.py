@@ -73,8 +73,8 @@ def _mutants(measured: list[tuple[Rules, list[Tried]]], *, name_them: bool) -> s
     if not noticed.unnoticed:
         return f"each of {noticed.mutants} rules and match parts is missed when it is dropped"
     could = (
-        f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped"
-        " without any test noticing"
+        f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped "
+        "without any test noticing"
     )
     if not name_them:
         return f"{could} (--mutants names them)"

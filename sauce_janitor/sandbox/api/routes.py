@@ -164,19 +164,38 @@ _build_of_job = _of_job(lambda call, job: builds.build_of_job(call.world, call.r
 
 ENDPOINTS = (
     _endpoint("status", "GET", "/rest/v1/info/status", lambda _: people.status(), is_public=True),
-    _endpoint("jobs.lookup", "GET", "/rest/{version}/jobs", lambda c: jobs.look_up(c.world, c.request, version=c.version)),
+    _endpoint(
+        "jobs.lookup",
+        "GET",
+        "/rest/{version}/jobs",
+        lambda c: jobs.look_up(c.world, c.request, version=c.version),
+    ),
     _endpoint("job.get", "GET", "/rest/{version}/jobs/{job}", _details),
     _endpoint("job.delete", "DELETE", "/rest/{newer}/jobs/{job}", _delete),
     _endpoint("assets.list", "GET", "/rest/v1/jobs/{job}/assets", _list_assets),
     _endpoint("asset.get", "GET", "/rest/v1/jobs/{job}/assets/{file}", _get_asset),
     _endpoint("asset.get", "GET", "/rest/v1/jobs/{job}/{file}", _get_asset),
     _endpoint("builds.jobs", "GET", "/rest/v1/builds/{build}/jobs", _build_jobs_v1),
-    _endpoint("user.get", "GET", "/rest/v1/users/{user}", _of_person(lambda c, who: people.legacy_user(c.world, who))),
+    _endpoint(
+        "user.get",
+        "GET",
+        "/rest/v1/users/{user}",
+        _of_person(lambda c, who: people.legacy_user(c.world, who)),
+    ),
     _endpoint("user.siblings", "GET", "/rest/v1.1/users/{user}/organization", _siblings),
     _endpoint("user.siblings", "GET", "/rest/v1.1/users/{user}/siblings", _siblings),
-    _endpoint("user.activity", "GET", "/rest/v1/{user}/activity", _of_person(lambda c, who: people.activity(c.world, who))),
-    _endpoint("user.activity", "GET", "/rest/v1/users/{user}/activity",
-              _of_person(lambda c, who: people.activity(c.world, who))),
+    _endpoint(
+        "user.activity",
+        "GET",
+        "/rest/v1/{user}/activity",
+        _of_person(lambda c, who: people.activity(c.world, who)),
+    ),
+    _endpoint(
+        "user.activity",
+        "GET",
+        "/rest/v1/users/{user}/activity",
+        _of_person(lambda c, who: people.activity(c.world, who)),
+    ),
     _endpoint("jobs.list", "GET", "/rest/{version}/{user}/jobs", _list_jobs),
     _endpoint("jobs.delete_all", "DELETE", "/rest/{version}/{user}/jobs", _delete_all),
     _endpoint("job.get", "GET", "/rest/{version}/{user}/jobs/{job}", _details),
@@ -184,12 +203,21 @@ ENDPOINTS = (
     _endpoint("job.delete", "DELETE", "/rest/{version}/{user}/jobs/{job}", _delete),
     _endpoint("job.stop", "PUT", "/rest/{version}/{user}/jobs/{job}/stop", _stop),
     _endpoint("assets.list", "GET", "/rest/{version}/{user}/jobs/{job}/assets", _list_assets),
-    _endpoint("assets.delete", "DELETE", "/rest/{version}/{user}/jobs/{job}/assets", _delete_assets),
+    _endpoint(
+        "assets.delete", "DELETE", "/rest/{version}/{user}/jobs/{job}/assets", _delete_assets
+    ),
     _endpoint("asset.get", "GET", "/rest/{version}/{user}/jobs/{job}/assets/{file}", _get_asset),
     _endpoint("builds.list_v1", "GET", "/rest/{version}/{user}/builds", _builds_v1),
     _endpoint("builds.get_v1", "GET", "/rest/{version}/{user}/builds/{build}", _build_v1),
-    _endpoint("builds.jobs", "GET", "/rest/{version}/{user}/builds/{build}/failed-jobs", _failed_jobs),
-    _endpoint("builds.jobs", "GET", "/rest/{version}/{user}/build/{build}/jobs", _of_person(_jobs_of_named_build)),
+    _endpoint(
+        "builds.jobs", "GET", "/rest/{version}/{user}/builds/{build}/failed-jobs", _failed_jobs
+    ),
+    _endpoint(
+        "builds.jobs",
+        "GET",
+        "/rest/{version}/{user}/build/{build}/jobs",
+        _of_person(_jobs_of_named_build),
+    ),
     _endpoint("builds.list", "GET", "/v2/builds/vdc", lambda c: builds.list_v2(c.world, c.request)),
     _endpoint("builds.list", "GET", "/v2/builds/rdc", lambda _: as_json({"builds": []})),
     _endpoint("builds.of_job", "GET", "/v2/builds/rdc/jobs/{job}/build", _no_real_device),
@@ -199,21 +227,47 @@ ENDPOINTS = (
     _endpoint("builds.jobs_v2", "GET", "/v2/builds/vdc/{build}/jobs", _build_jobs_v2),
     _endpoint("builds.get", "GET", "/v2/builds/vdc/{build}", _build_v2),
     _endpoint("users.me", "GET", "/team-management/v1/users/me", _me),
-    _endpoint("users.list", "GET", "/team-management/v1/users", lambda c: people.users(c.world, c.request)),
-    _endpoint("users.get", "GET", "/team-management/v1/users/{id}",
-              lambda c: people.user(c.world, c.request, c.parts["id"])),
-    _endpoint("teams.list", "GET", "/team-management/v1/teams", lambda c: people.teams(c.world, c.request)),
-    _endpoint("teams.members", "GET", "/team-management/v1/teams/{id}/members",
-              lambda c: people.members(c.world, c.request, c.parts["id"])),
-    _endpoint("service_accounts.list", "GET", "/team-management/v1/service-accounts",
-              lambda c: people.service_accounts(c.world, c.request)),
+    _endpoint(
+        "users.list", "GET", "/team-management/v1/users", lambda c: people.users(c.world, c.request)
+    ),
+    _endpoint(
+        "users.get",
+        "GET",
+        "/team-management/v1/users/{id}",
+        lambda c: people.user(c.world, c.request, c.parts["id"]),
+    ),
+    _endpoint(
+        "teams.list", "GET", "/team-management/v1/teams", lambda c: people.teams(c.world, c.request)
+    ),
+    _endpoint(
+        "teams.members",
+        "GET",
+        "/team-management/v1/teams/{id}/members",
+        lambda c: people.members(c.world, c.request, c.parts["id"]),
+    ),
+    _endpoint(
+        "service_accounts.list",
+        "GET",
+        "/team-management/v1/service-accounts",
+        lambda c: people.service_accounts(c.world, c.request),
+    ),
     _endpoint("insights.tests", "GET", "{analytics}/tests", _on_insights(insights.tests)),
-    _endpoint("insights.metrics", "GET", "{analytics}/insights/test-metrics", _on_insights(insights.metrics)),
+    _endpoint(
+        "insights.metrics",
+        "GET",
+        "{analytics}/insights/test-metrics",
+        _on_insights(insights.metrics),
+    ),
     _endpoint("insights.trends", "GET", "{analytics}/trends/tests", _on_insights(insights.trends)),
-    _endpoint("insights.builds", "GET", "{analytics}/trends/builds_tests", _on_insights(insights.builds_and_tests)),
+    _endpoint(
+        "insights.builds",
+        "GET",
+        "{analytics}/trends/builds_tests",
+        _on_insights(insights.builds_and_tests),
+    ),
     _endpoint("insights.errors", "GET", "{analytics}/trends/errors", _on_insights(insights.errors)),
     _endpoint("asset.link", "GET", "/jobs/{job}/{file}", _by_link, is_public=True),
-)  # fmt: skip
+)
 """In order: the first that fits counts. A slash at the end is ignored, which is how an empty job id
 deletes everything.
 """

@@ -79,12 +79,11 @@ class Organisation:
         """One row of team-management's users. Source: Sauce's "Accounts API Methods", Lookup
         Users.
         """
+        mailbox = person.name.encode("ascii", "ignore").decode().split("@")[0] or "user"
         return {
             "id": person.uuid,
             "username": person.name,
-            "email": (
-                f"{person.name.encode('ascii', 'ignore').decode().split('@')[0] or 'user'}@example.com"
-            ),
+            "email": f"{mailbox}@example.com",
             "first_name": person.name.split(".")[0].title(),
             "last_name": "",
             "is_active": person.is_active,

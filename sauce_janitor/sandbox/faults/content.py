@@ -24,8 +24,17 @@ _MARK = "what no JSON parser takes goes here"
 _LISTS = ("jobs", "builds", "results", "items", "buckets")
 
 HOSTILE_NAMES = (
-    "../../x", "/etc/x", "a\0b", "x" * 5000, "CON", "trailing.", ".hidden", "VIDEO.MP4", "receipt.json", "\u202egnp.exe",
-)  # fmt: skip
+    "../../x",
+    "/etc/x",
+    "a\0b",
+    "x" * 5000,
+    "CON",
+    "trailing.",
+    ".hidden",
+    "VIDEO.MP4",
+    "receipt.json",
+    "\u202egnp.exe",
+)
 
 
 @alter()

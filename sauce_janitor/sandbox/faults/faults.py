@@ -61,8 +61,8 @@ class Fault:
         for key, value in settings.items():
             if key not in SETTINGS[name]:
                 raise ValueError(
-                    f"fault {name!r} has no setting {key!r}; it has:"
-                    f" {', '.join(SETTINGS[name]) or 'none'}"
+                    f"fault {name!r} has no setting {key!r}; it has: "
+                    f"{', '.join(SETTINGS[name]) or 'none'}"
                 )
             if not isinstance(value, SETTINGS[name][key]) or isinstance(value, bool):
                 raise ValueError(f"fault {name!r}: {key} cannot be {value!r}")  # noqa: TRY004 - a file's fault

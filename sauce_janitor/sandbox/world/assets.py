@@ -12,9 +12,16 @@ from sauce_janitor.sandbox.world.population import JobFacts
 
 _KEYS = {"selenium-server.log": "selenium-log", "log.json": "sauce-log"}
 _TYPES = {
-    "mp4": "video/mp4", "png": "image/png", "json": "application/json", "har": "application/json", "log": "text/plain",
-    "xml": "application/xml", "gz": "application/gzip", "zip": "application/zip", "html": "text/html",
-}  # fmt: skip
+    "mp4": "video/mp4",
+    "png": "image/png",
+    "json": "application/json",
+    "har": "application/json",
+    "log": "text/plain",
+    "xml": "application/xml",
+    "gz": "application/gzip",
+    "zip": "application/zip",
+    "html": "text/html",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,10 +59,9 @@ class DeletedIndexes:
         low = max(low, self._all_below)
         if self.left(low, high) <= skip:
             return
+        # Find the highest index that still has more than `skip` left at or above it.
         below, above = low, high
-        while (
-            above - below > 1
-        ):  # the highest index that still has more than `skip` left at or above it
+        while above - below > 1:
             middle = (below + above) // 2
             below, above = (middle, above) if self.left(middle, high) > skip else (below, middle)
         place = bisect_left(self._indexes, below + 1) - 1
@@ -145,11 +144,23 @@ class OwnerLedger:
         model = self.population.facts(index)
         self._arrivals.append(
             replace(
-                model, index=index, kind="webdriver", build=None, build_text=None, status="complete", passed=True, error=None,
-                created_at=created_at, started_at=created_at, ended_at=created_at + duration_s,
-                modified_at=created_at + duration_s, tags=(), has_video=True, screenshots=2,
+                model,
+                index=index,
+                kind="webdriver",
+                build=None,
+                build_text=None,
+                status="complete",
+                passed=True,
+                error=None,
+                created_at=created_at,
+                started_at=created_at,
+                ended_at=created_at + duration_s,
+                modified_at=created_at + duration_s,
+                tags=(),
+                has_video=True,
+                screenshots=2,
             )
-        )  # fmt: skip
+        )
         return index
 
     def patch(self, index: int, fields: dict[str, object]) -> None:

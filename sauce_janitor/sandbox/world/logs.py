@@ -48,8 +48,8 @@ def server_log(facts: JobFacts) -> bytes:
     browser = f"{facts.platform.browser} {facts.version}"
     lines = [f"{_clock(facts, 0)} INFO [{program}] - Starting for {browser}"]
     lines += [
-        f"{_clock(facts, number)} INFO [{program}] - {method}"
-        f" /session/{facts.dice.hex(0, 32)}/{path} {json.dumps(request)}"
+        f"{_clock(facts, number)} INFO [{program}] - {method} "
+        f"/session/{facts.dice.hex(0, 32)}/{path} {json.dumps(request)}"
         for number, (method, path, request) in _steps(facts)
     ]
     lines.append(f"{_clock(facts, 999)} INFO [{program}] - {facts.error or 'Session deleted'}")
@@ -67,33 +67,47 @@ def automator_log(facts: JobFacts) -> bytes:
 
 def device_log(facts: JobFacts) -> bytes:
     """logcat.log or ios-syslog.log."""
-    return b"".join(
-        f"{_clock(facts, number)} 1234 1250 I ActivityManager: {facts.dice.hex(number % 50, 12)}\n".encode()
+    lines = [
+        f"{_clock(facts, number)} 1234 1250 I ActivityManager: {facts.dice.hex(number % 50, 12)}"
         for number in range(60)
-    )
+    ]
+    return "\n".join(lines).encode() + b"\n"
 
 
 def network_har(facts: JobFacts) -> bytes:
     """network.har, HTTP Archive 1.2."""
     entries = [
         {
-            "startedDateTime": datetime.fromtimestamp((facts.started_at or 0) + number, UTC).isoformat(),
+            "startedDateTime": datetime.fromtimestamp(
+                (facts.started_at or 0) + number, UTC
+            ).isoformat(),
             "time": 20 + number,
             "request": {
-                "method": "GET", "url": f"https://shop.example.com/assets/{facts.dice.hex(number, 8)}.js",
-                "httpVersion": "HTTP/2", "cookies": [], "headers": [{"name": "accept", "value": "*/*"}],
-                "queryString": [], "headersSize": -1, "bodySize": 0,
+                "method": "GET",
+                "url": f"https://shop.example.com/assets/{facts.dice.hex(number, 8)}.js",
+                "httpVersion": "HTTP/2",
+                "cookies": [],
+                "headers": [{"name": "accept", "value": "*/*"}],
+                "queryString": [],
+                "headersSize": -1,
+                "bodySize": 0,
             },
             "response": {
-                "status": 200, "statusText": "OK", "httpVersion": "HTTP/2", "cookies": [], "headers": [],
+                "status": 200,
+                "statusText": "OK",
+                "httpVersion": "HTTP/2",
+                "cookies": [],
+                "headers": [],
                 "content": {"size": 1000 + number * 17, "mimeType": "text/javascript"},
-                "redirectURL": "", "headersSize": -1, "bodySize": 1000 + number * 17,
+                "redirectURL": "",
+                "headersSize": -1,
+                "bodySize": 1000 + number * 17,
             },
             "cache": {},
             "timings": {"send": 1, "wait": 15 + number, "receive": 4},
         }
         for number in range(24)
-    ]  # fmt: skip
+    ]
     return _json(
         {
             "log": {
@@ -144,8 +158,8 @@ def console_log(facts: JobFacts) -> bytes:
     """console.log of a Cypress runner."""
     outcome = "passing" if facts.passed else "failing"
     return (
-        f"  {facts.test.suite}\n    {facts.test.name}\n\n  1 {outcome}"
-        f" ({facts.dice.between(24, 2, 40)}s)\n".encode()
+        f"  {facts.test.suite}\n    {facts.test.name}\n\n  1 {outcome} "
+        f"({facts.dice.between(24, 2, 40)}s)\n".encode()
     )
 
 

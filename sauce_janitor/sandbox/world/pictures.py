@@ -11,8 +11,8 @@ from sauce_janitor.sandbox.core.chance import SeededBytes
 
 WIDTH, HEIGHT = 480, 300
 _PALETTE = bytes.fromhex(
-    "ffffff f2f4f7 d0d7de 57606a 1f2328 0969da 1a7f37 cf222e bf8700 8250df ddf4ff dafbe1 ffebe9"
-    " fff8c5 fbefff 000000"
+    "ffffff f2f4f7 d0d7de 57606a 1f2328 0969da 1a7f37 cf222e bf8700 8250df ddf4ff dafbe1 ffebe9 "
+    "fff8c5 fbefff 000000"
 )
 _BACKGROUND, _PANEL, _LINE, _TEXT, _HEADER = 0, 1, 2, 3, 4
 

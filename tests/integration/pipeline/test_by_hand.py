@@ -632,7 +632,7 @@ def test_a_hold_is_placed_here_and_its_tag_there(desk: Desk, job: JobId) -> None
     other = JobId(desk.sandbox.arrive(tags=[]))
     said = desk.say("hold", "add", other, "--reason", "audit", "--yes", "--tag", "legal")
     assert truth(desk, other)["tags"] == ["legal"]
-    assert "only the hold here" in said.stderr
+    assert "only the local hold protects" in said.stderr
 
 
 def test_a_tag_that_fails_leaves_the_hold(desk: Desk, job: JobId) -> None:
