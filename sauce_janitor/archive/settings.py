@@ -110,5 +110,5 @@ def origin_url(origin: StoreOrigin, job: Job, name: str | None = None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return `text` as a path segment. Half a surrogate pair, which JSON can hold, is encoded too."""
+    """Return `text` as one segment of a path; half a surrogate pair, which JSON can hold, too."""
     return quote(text, safe="", errors="surrogatepass")

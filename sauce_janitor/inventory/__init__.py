@@ -1,6 +1,4 @@
-"""The inventory: what we know of an owner's jobs and builds, kept true by listing no more than is
-needed.
-"""
+"""The inventory: the known jobs and builds of an owner, kept up to date with few list requests."""
 
 from sauce_janitor.inventory.listing_memory import SetAside
 from sauce_janitor.inventory.pager import ContradictionError

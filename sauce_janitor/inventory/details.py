@@ -1,5 +1,7 @@
-"""Asking for single jobs where a listing did not say enough: fields left out, jobs set aside, jobs
-long unfinished.
+"""Ask for the details of single jobs where a listing did not say enough.
+
+Those are jobs of which a row left fields out, jobs whose row could not be read, and jobs that have
+been unfinished for long.
 """
 
 from __future__ import annotations
@@ -13,10 +15,11 @@ from sauce_janitor.inventory.ports import JobSource, JobStore
 from sauce_janitor.model.jobs import Job, JobId, Owner, is_same_user
 
 _A_BATCH: Final = 100
-_SMALLEST_BATCH: Final = 5  # below it single requests are not more
+# Halving a batch this small costs as many requests as asking for each job by itself.
+_SMALLEST_BATCH: Final = 5
 _A_SEARCH: Final = 5_000
 _FEW: Final = 20
-_MEANT: Final = {
+_FIELDS_BEHIND: Final = {
     "duration": ("started_at", "ended_at"),
     "build_status": ("build",),
     "end_time": ("ended_at",),
@@ -26,25 +29,26 @@ _MEANT: Final = {
 }
 
 
-def meant(fields: Iterable[str]) -> frozenset[str]:
-    """The fields of `Job` behind the names that rules use (`duration`, `custom_data.team`,
+def job_fields(fields: Iterable[str]) -> frozenset[str]:
+    """Return the fields of `Job` behind the names that rules use (`duration`, `custom_data.team`,
     `end_time`).
     """
     names = (field.partition(".")[0] for field in fields)
-    return frozenset(name for field in names for name in _MEANT.get(field, (field,)))
+    return frozenset(name for field in names for name in _FIELDS_BEHIND.get(field, (field,)))
 
 
 def ask_lacking(
     owner: Owner, source: JobSource, store: JobStore, fields: frozenset[str], *, now: int
 ) -> int:
-    """Ask the details of every job that lacks one of these fields and was not asked for since it
-    changed; how many.
+    """Ask for the details of every job that lacks one of these fields; return how many.
+
+    A job whose details were asked for since it last changed is not asked for again.
     """
     asked = 0
     while fields and (lacking := store.lacking(fields, _A_SEARCH)):
         for start in range(0, len(lacking), _A_BATCH):
             ids = lacking[start : start + _A_BATCH]
-            found, _ = _asked(owner, source, ids, most=len(ids))
+            found, _ = _details_of(owner, source, ids, most=len(ids))
             store.put_details(found, asked=ids, now=now)
         asked += len(lacking)
     return asked
@@ -53,51 +57,54 @@ def ask_lacking(
 def ask_unfinished(
     owner: Owner, source: JobSource, store: JobStore, *, mark: int, now: int
 ) -> set[JobId]:
-    """Ask for jobs that had not finished and that the listing `mark` left out: one batch of them a
-    run, or a few one by one.
+    """Ask for jobs that had not finished and that the listing `mark` left out; return the ids read.
 
-    The rest has its turn in the next runs, and in the next full listing. What gives no answer goes
-    behind the others. Jobs set aside are among them: their state is unknown. Returns the jobs that
-    were read.
+    One batch is asked for a run, or a few jobs one by one. The others have their turn in the next
+    runs and in the next full listing: a job that gives no answer goes to the end of the queue. Jobs
+    set aside are among them, as their state is unknown.
     """
     ids = store.unfinished(mark, _A_BATCH)
     if not ids:
         return set()
-    found, asked = _asked(owner, source, ids, most=_FEW)
+    found, asked = _details_of(owner, source, ids, most=_FEW)
     store.put_details(found, asked=[job.id for job in found], now=now)
     store.put_off(asked, now=now)
     return {job.id for job in found}
 
 
-def _asked(
+def _details_of(
     owner: Owner, source: JobSource, ids: Sequence[JobId], *, most: int
 ) -> tuple[list[Job], Sequence[JobId]]:
-    """What details say of these jobs, and whom they were asked of: all in one request, else `most`
-    of them one by one.
+    """Return the details of these jobs, and the ids that were asked for.
 
-    One bad row spoils a batch: its halves are asked for, down to the row that spoils only itself.
+    All are asked for in one request, or else `most` of them one by one. One bad row spoils a batch:
+    then each half is asked for, down to the row that spoils only itself.
     """
     try:
         documents = source.jobs(ids)
+    # The answer cannot be used as a whole: search for the row that spoils it.
     except AnswerError:
         if len(ids) > _SMALLEST_BATCH:
             halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
-            (first, _), (second, _) = (_asked(owner, source, half, most=most) for half in halves)
+            (first, _), (second, _) = (
+                _details_of(owner, source, half, most=most) for half in halves
+            )
             return [*first, *second], ids
         documents = None
     if documents is not None:
         found = (documents.get(one) for one in ids)
-        # One user has one spelling, whichever letters' case this answer writes.
+        # One user has one spelling here, in whatever case this answer writes the letters.
         ours = (
             each.job for each in found if each is not None and is_same_user(each.job.owner, owner)
         )
         return [replace(job, owner=owner) for job in ours], ids
+    # The server does not offer this request (None), or a small batch failed: ask one by one.
     single = (ask(owner, source, one) for one in ids[:most])
     return [job for job in single if isinstance(job, Job)], ids[:most]
 
 
 def ask(owner: Owner, source: JobSource, one: JobId) -> Job | AnswerError | None:
-    """One job's details; None when it is not there, the error when the answer cannot be trusted."""
+    """Return one job's details, None when it does not exist, or the error of an unusable answer."""
     try:
         document = source.job(owner, one)
     except AnswerError as error:

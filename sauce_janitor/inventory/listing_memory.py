@@ -1,5 +1,6 @@
-"""What one listing of an owner's jobs leaves for the next beside the jobs: the page size that
-works, the rows set aside.
+"""What one listing of an owner's jobs leaves for the next one, beside the jobs.
+
+This is the page size that works and the rows that were set aside.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from typing import Final
 from sauce_janitor.inventory.page_sizes import PageSize
 
 MOST_ASIDE: Final = 50
-"""Rows set aside that are named. More are counted, and their jobs known all the same."""
+"""How many rows set aside are named. Further ones are only counted; their jobs are known as well.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A row that could not be read, and was not to be had by itself either.
+    """A row that could not be read, and whose job could not be read by itself either.
 
-    `id` is its job's, "" where the row names none. Then it is looked for by its place: row `skip`
-    (from 0) of the times up to `until`, behind the job `above` ("" for none). `since` is when it
-    was first set aside, epoch seconds.
+    `id` is the job's id, "" where the row has none that can be read. Such a row is found again by
+    its position: row `skip` (from 0) of the times up to `until`, after the job `above` ("" for
+    none). `since` is when it was first set aside. Times are epoch seconds UTC.
     """
 
     id: str
@@ -32,17 +34,20 @@ class SetAside:
     since: int
 
     def __str__(self) -> str:
-        named = f"job {self.id}" if self.id else f"row {self.skip}"
-        return self.why if self.id and self.id in self.why else f"{named}: {self.why}"
+        # Many reasons name the job already.
+        if self.id and self.id in self.why:
+            return self.why
+        subject = f"job {self.id}" if self.id else f"row {self.skip}"
+        return f"{subject}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class ListingMemory:
-    """The page size of the last listing, the rows set aside (the first `MOST_ASIDE`), and how many
-    there are.
+    """The page size of the last listing, the rows set aside and how many there are.
 
-    `unconfirmed_at` is when a first full listing was empty or had unreadable rows: one that is much
-    later has to agree.
+    `asides` has the first `MOST_ASIDE` of them. `unconfirmed_at` is when a first full listing was
+    empty or had unreadable rows (epoch seconds UTC): a listing that is much later has to agree with
+    it.
     """
 
     size: PageSize = field(default_factory=PageSize)
@@ -52,35 +57,40 @@ class ListingMemory:
 
     @classmethod
     def of(cls, text: str | None) -> ListingMemory:
-        """What `text` wrote down; the defaults where nothing did, or where it cannot be read."""
+        """Read the memory from `text`; the defaults where there is none, or where it cannot be
+        read.
+        """
         if text is None:
             return cls()
         try:
-            told = json.loads(text)
-            asides = tuple(SetAside(**each) for each in told["asides"])
-            rows, worked, needed = told["size"]
+            document = json.loads(text)
+            asides = tuple(SetAside(**each) for each in document["asides"])
+            rows, worked, needed = document["size"]
             size = PageSize(
                 max(1, min(int(rows), PageSize().most)),
                 worked=int(worked),
                 needed=max(1, int(needed)),
             )
-            unconfirmed_at = None if told["unconfirmed_at"] is None else int(told["unconfirmed_at"])
-            return cls(size, asides, int(told["aside_count"]), unconfirmed_at)
+            at = document["unconfirmed_at"]
+            unconfirmed_at = None if at is None else int(at)
+            return cls(size, asides, int(document["aside_count"]), unconfirmed_at)
         # Another version wrote it. It only saves requests, so the defaults do.
         except (ValueError, TypeError, KeyError):
             return cls()
 
     def text(self) -> str:
-        """The memo as the state keeps it."""
+        """Return the memory as the text that the state keeps."""
         size = [self.size.rows, self.size.worked, self.size.needed]
-        told = {"size": size, "asides": [asdict(each) for each in self.asides]}
-        return json.dumps(
-            told | {"aside_count": self.aside_count, "unconfirmed_at": self.unconfirmed_at}
-        )
+        document = {
+            "size": size,
+            "asides": [asdict(each) for each in self.asides],
+            "aside_count": self.aside_count,
+            "unconfirmed_at": self.unconfirmed_at,
+        }
+        return json.dumps(document)
 
 
 def named(asides: Sequence[SetAside]) -> tuple[SetAside, ...]:
-    """The first of them, each job once."""
-    return tuple({each.id or (each.until, each.skip): each for each in asides}.values())[
-        :MOST_ASIDE
-    ]
+    """Return the first `MOST_ASIDE` of them, each job once."""
+    each_once = {each.id or (each.until, each.skip): each for each in asides}
+    return tuple(each_once.values())[:MOST_ASIDE]

@@ -1,8 +1,8 @@
-"""How many rows a list request asks for: fewer where a page is too large or too slow, more again
-after some that worked.
+"""How many rows a list request asks for.
 
+It asks for fewer where a page is too large or too slow, and for more again after some that worked.
 A page of one row that still fails is read without its row: by its id, where the short list answers,
-or by its place.
+or by its position.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Job, Oddness, OddRow, Owner
 
 ROWS: Final = 500
-"""Rows a page. Source: the vendor's OpenAPI of the Jobs API: at most 500."""
+"""Rows a page. Source: OpenAPI document of the Jobs API: at most 500."""
 MOST_PAGES: Final = 20_000
 _PAGES_BEFORE_MORE: Final = 8
 _MOST_PAGES_BEFORE_MORE: Final = 64
-_ALONE: Final = 5  # rows asked for one by one before it is proven that none moved
+# Rows asked for one by one before a check that none of them moved.
+_ALONE: Final = 5
 _MOST_BAD: Final = 50
 _MOST_TRIES: Final = 3
 
 
 class ContradictionError(SourceError):
-    """The answers to one listing do not fit together: nothing can be concluded from them, it has to
-    begin anew.
-    """
+    """The answers to one listing contradict each other: the listing has to begin anew."""
 
 
 @dataclass(slots=True)
 class PageSize:
-    """The rows to ask for, `most` at most. `worked` pages at this size so far, of the `needed`
-    before it grows.
+    """The number of rows to ask for, `most` at most.
+
+    `worked` counts the pages of this size that were answered; after `needed` of them it grows.
     """
 
     rows: int = ROWS
@@ -43,24 +43,28 @@ class PageSize:
     needed: int = _PAGES_BEFORE_MORE
 
     def succeed(self) -> None:
-        """A page of this size was answered: after enough of them twice as many rows are asked
-        for.
+        """Count a page of this size that was answered. After enough of them, ask for twice as many
+        rows.
         """
         self.worked += 1
         if self.rows < self.most and self.worked >= self.needed:
             self.rows, self.worked = min(self.most, self.rows * 2), 0
 
     def shrink(self) -> None:
-        """A page of this size failed: half the rows, and more patience before it grows again."""
-        if self.rows < self.most:  # it had grown too early
+        """Count a page of this size that failed: ask for half the rows, and wait longer before
+        growing.
+        """
+        # Below the maximum: the size had grown too early, so the next time takes longer.
+        if self.rows < self.most:
             self.needed = min(self.needed * 2, _MOST_PAGES_BEFORE_MORE)
         self.rows, self.worked = max(1, self.rows // 2), 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row: its id, the job or why there is none, and how every such row writes the owner's
-    name.
+    """One row: its id, and the job or the reason why there is none.
+
+    `spelling` is how such rows write the owner's name, as in `JobPage`.
     """
 
     id: str
@@ -70,11 +74,10 @@ class _Row:
 
 
 class SizedList:
-    """One owner's job list, asked for in pages of a size that is answered. Raises
-    ContradictionError when it does not end.
+    """One owner's job list, asked for in pages of a size that the server answers.
 
-    Where the pages had to become small, it raises SourceError after as many: the list may just be
-    long.
+    Raises ContradictionError when the list does not end after `MOST_PAGES` pages. Where the pages
+    had to become small, it raises SourceError instead: the list may just be long.
     """
 
     def __init__(
@@ -87,25 +90,26 @@ class SizedList:
         self._requests = 0
 
     def page(self, *, until: int, skip: int) -> tuple[JobPage, int]:
-        """The rows from `skip` on of the times up to `until`, and how many were asked for in the
-        end.
+        """Return the rows from `skip` on of the times up to `until`, and how many rows were asked
+        for.
         """
         while self.size.rows > 1:
             rows = self.size.rows
             try:
                 page = self._list(until, skip, rows)
+            # Too large to read, or too much work for the server: try fewer rows.
             except (OversizedAnswerError, StrainedError):
                 self.size.shrink()
             else:
                 self.size.succeed()
                 return page, rows
-        return self._alone(until, skip)
+        return self._row_by_row(until, skip)
 
     def _list(self, until: int, skip: int, rows: int) -> JobPage:
         self._requests += 1
+        # Small pages make a long list look endless. It is no contradiction, so the bookmark stays
+        # and the next run continues from here.
         if self._requests > MOST_PAGES and self.size.rows < self.size.most:
-            # Small pages make a long list look endless. No contradiction: the next run goes on from
-            # here.
             raise SourceError(
                 f"the job list of {self._owner} is long, and Sauce Labs answers {self.size.rows} "
                 f"rows at a time: {MOST_PAGES:,} pages were read, and the next run goes on from "
@@ -119,23 +123,23 @@ class SizedList:
             self._owner, limit=rows, skip=skip, since=self._since, until=until
         )
 
-    def _alone(self, until: int, skip: int) -> tuple[JobPage, int]:
+    def _row_by_row(self, until: int, skip: int) -> tuple[JobPage, int]:
         for _ in range(_MOST_TRIES):
             rows, asked = self._one_by_one(until, skip)
             if self._is_in_place(rows, until, skip):
                 self.size.succeed()
-                return _together(rows), asked
+                return _page_of(rows), asked
         raise ContradictionError(
             f"the job list of {self._owner} changes faster than it can be read: nothing is "
             "concluded"
         )
 
     def _is_in_place(self, rows: list[_Row], until: int, skip: int) -> bool:
-        """Whether each row is where it was: rows asked for one by one do not overlap.
+        """Tell whether each row still is at its position. Rows asked for one by one do not overlap.
 
-        A row deleted between two requests moves the rest up, and the next row would be stepped
-        over. The short list shows all their places at once; where it is not answered, each is asked
-        for again.
+        A row deleted between two requests moves the others up, and the next row would be skipped.
+        The short list shows all their positions at once; where it is not answered, each row is
+        asked for again.
         """
         ids = tuple(row.id for row in rows)
         try:
@@ -145,21 +149,24 @@ class SizedList:
         except (OversizedAnswerError, StrainedError):
             found = (self._row(until, skip + place) for place in range(len(rows) - 1))
             again = (*(row.id if row is not None else "" for row in found), *ids[-1:])
-        # Where a job has two rows, `skip` may count it once.
+        # Where a job has two rows, `skip` may count it once, so repetitions are left out.
         ours, theirs = _each_once(ids), _each_once(again)[: len(_each_once(ids))]
         return len(ours) == len(theirs) and all(
             one in {"", other} for one, other in zip(ours, theirs, strict=True)
         )
 
     def _one_by_one(self, until: int, skip: int) -> tuple[list[_Row], int]:
-        """Some rows, at least one of them with an id that follows the first, or all up to the end
-        of the list.
+        """Return some rows, and how many were asked for.
+
+        They are at least `_ALONE`, with at least one id after the first, or all up to the end of
+        the list.
         """
         rows: list[_Row] = []
+        # The next page overlaps with an id of this one, so at least one has to be known.
         while len(rows) < _ALONE or not any(row.id for row in rows[1:]):
-            row = self._row(
-                until, skip + len(rows), fails=None if not rows or rows[-1].id else rows[-1].why
-            )
+            last_failed = rows and not rows[-1].id
+            fails = rows[-1].why if last_failed else None
+            row = self._row(until, skip + len(rows), fails=fails)
             if row is None:
                 return rows, len(rows) + 1
             rows.append(row)
@@ -171,8 +178,10 @@ class SizedList:
         return rows, len(rows)
 
     def _row(self, until: int, skip: int, *, fails: OddRow | None = None) -> _Row | None:
-        """One row by itself, None at the end of the list. Raises where neither it nor its id is
-        answered, twice in a row.
+        """Return one row by itself, None at the end of the list.
+
+        Raises when neither the row nor its id is answered twice in a row (`fails`: the one before
+        failed).
         """
         try:
             page = self._list(until, skip, 1)
@@ -183,7 +192,8 @@ class SizedList:
                     self._owner, limit=1, skip=skip, since=self._since, until=until
                 )
             except (OversizedAnswerError, StrainedError):
-                if fails is not None:  # it is not about one row
+                # Two rows in a row without any answer: the problem is not about one row.
+                if fails is not None:
                     raise error from None
                 ids = ("",)
             return _Row(ids[0], why=OddRow(0, ids[0], Oddness.UNREADABLE, why)) if ids else None
@@ -195,11 +205,11 @@ class SizedList:
 
 
 def _each_once(ids: tuple[str, ...]) -> list[str]:
-    """The ids without a repetition of the one before; rows without an id are never the same."""
+    """Return the ids without repetitions of the one before; rows without an id are never alike."""
     return [one for place, one in enumerate(ids) if not one or place == 0 or ids[place - 1] != one]
 
 
-def _together(rows: list[_Row]) -> JobPage:
+def _page_of(rows: list[_Row]) -> JobPage:
     odd = (
         OddRow(place, row.id, row.why.kind, row.why.why)
         for place, row in enumerate(rows)

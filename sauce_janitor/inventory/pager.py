@@ -1,10 +1,10 @@
-"""Reading a job list whole, though it has no cursor, no total and no snapshot, and much about it is
-not documented.
+"""Reads a job list to its end, although it has no cursor, no total and no snapshot.
 
-`until` is fixed, every page begins with the last row of the one before, and a page that does not is
-proof that the list moved. Below a row the list is cut into windows (`until` = that row's creation
-time) rather than skipped through from its top, but only once an answer has proven that `to`
-compares the creation time: see `_Windows`. Otherwise, and after any doubt, `skip` it is.
+Much about the list is not documented. So `until` is fixed, and every page begins with the last row
+of the page before; a page that does not proves that the list moved. Below a row, the list is cut
+into windows (`until` = the creation time of that row) rather than skipped through from its top, but
+only after an answer has proven that `to` compares the creation time: see `_Windows`. Before that,
+and after any doubt, `skip` is used.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ _MOST_STEPS_BACK: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """Where a request goes: to row `skip` of the times up to `until`. A list that did not move has
-    `anchor` among its rows.
+    """Where a request begins: at row `skip` of the times up to `until` (epoch seconds UTC).
+
+    A list that did not move has the id `anchor` among its rows.
     """
 
     until: int
@@ -44,8 +45,8 @@ class PagePosition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Got:
-    """A page, where it was asked for and by how many rows at most."""
+class _AnsweredPage:
+    """A page, its position, and the number of rows that were asked for."""
 
     page: JobPage
     place: PagePosition
@@ -53,12 +54,11 @@ class _Got:
 
 
 class Pager:
-    """One listing of one owner's jobs. Iterate once: the pages, each with the place where the next
-    one begins, None for none.
+    """One listing of one owner's jobs. Iterate once over `pages`.
 
-    Rows may come twice, never not at all. `size` is what worked before, and is kept up to date.
-    Raises ContradictionError when that cannot be had: the list moves faster than it is read, the
-    same page comes again and again, it does not end.
+    A row may come twice, but none is left out. `size` is the page size that worked before, and is
+    kept up to date. Raises ContradictionError when no such listing is possible: the list moves
+    faster than it is read, the same page comes again and again, or the list does not end.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class Pager:
         size: PageSize | None = None,
     ) -> None:
         self.longest_page = longest_page
-        self.place = PagePosition(0)  # of the page that was given last
+        # The position of the page that was yielded last.
+        self.place = PagePosition(0)
         self._owner = owner
         self._list = SizedList(source, owner, since=since, size=size or PageSize(rows, rows))
         self._longest_now = 0
@@ -82,84 +83,90 @@ class Pager:
         self._filling: set[str] = set()
 
     def pages(self, place: PagePosition) -> Iterator[tuple[JobPage, PagePosition | None]]:
-        """The pages from `place` on."""
+        """Yield the pages from `place` on, each with the position of the next one, None after the
+        last.
+        """
         before = frozenset({place.anchor} if place.anchor is not None else ())
         tail: tuple[str, ...] = ()
-        got = self._ask(place)
+        answer = self._ask(place)
         while True:
-            got = self._overlapping(got, before)
-            following = self._following(got, tail)
-            self.place = got.place
-            yield got.page, following
+            answer = self._overlapping(answer, before)
+            following = self._following(answer, tail)
+            self.place = answer.place
+            yield answer.page, following
             if following is None:
                 return
-            ids = got.page.ids
+            ids = answer.page.ids
             before = frozenset(filter(None, ids))
             tail = ids[ids.index(following.anchor) :] if following.anchor else ()
-            got, tail = self._next(got, following, tail)
+            answer, tail = self._next(answer, following, tail)
 
     def _next(
-        self, got: _Got, following: PagePosition, tail: tuple[str, ...]
-    ) -> tuple[_Got, tuple[str, ...]]:
-        """The next page: of a new window where one can begin here and proves true, else behind this
-        one in the same window.
+        self, answer: _AnsweredPage, following: PagePosition, tail: tuple[str, ...]
+    ) -> tuple[_AnsweredPage, tuple[str, ...]]:
+        """Return the next page: of a new window where one can begin here, else of the same window.
+
+        A window whose first rows are not the expected ones is given up.
         """
-        window = self._windows.below(got.page, got.place, got.limit)
+        window = self._windows.below(answer.page, answer.place, answer.limit)
         if window is not None:
             beginning, expected = window
             found = self._ask(beginning)
-            if self._windows.judge(as_expected=found.page.ids[: len(expected)] == expected):
+            if self._windows.record(as_expected=found.page.ids[: len(expected)] == expected):
                 return found, expected
         return self._ask(following), tail
 
-    def _ask(self, place: PagePosition) -> _Got:
+    def _ask(self, place: PagePosition) -> _AnsweredPage:
         page, limit = self._list.page(until=place.until, skip=place.skip)
-        return _Got(page, place, limit)
+        return _AnsweredPage(page, place, limit)
 
-    def _overlapping(self, got: _Got, before: frozenset[str]) -> _Got:
-        """This page, or one further up, that shares a row with the page before: nothing lies
-        between them.
+    def _overlapping(self, answer: _AnsweredPage, before: frozenset[str]) -> _AnsweredPage:
+        """Return this page, or one further up, that shares a row with the page before.
 
-        Jobs deleted by others meanwhile move the list up; new ones move it down, which only brings
-        rows again.
+        Then nothing lies between them. Jobs that others deleted meanwhile move the list up. New
+        jobs move it down, which only brings rows twice.
         """
-        steps, place = 0, got.place
-        while before and before.isdisjoint(got.page.ids):
+        steps, place = 0, answer.place
+        while before and before.isdisjoint(answer.page.ids):
             steps += 1
-            if steps > _MOST_STEPS_BACK or got.place.skip == 0:
+            if steps > _MOST_STEPS_BACK or answer.place.skip == 0:
                 raise ContradictionError(
                     f"the job list of {self._owner} changes faster than it can be read: nothing is "
                     "concluded"
                 )
             # A few rows first, then twice as many each time: every row listed again costs progress.
-            back = max(1, got.limit // 4) << (steps - 1)
-            got = self._ask(PagePosition(place.until, max(0, place.skip - back), place.anchor))
-        return got
+            back = max(1, answer.limit // 4) << (steps - 1)
+            answer = self._ask(PagePosition(place.until, max(0, place.skip - back), place.anchor))
+        return answer
 
-    def _following(self, got: _Got, tail: tuple[str, ...]) -> PagePosition | None:
-        """Where the next page begins, on the last row of this one; None when this one is the last.
+    def _following(self, answer: _AnsweredPage, tail: tuple[str, ...]) -> PagePosition | None:
+        """Return where the next page begins, on the last row of this one; None when this one is the
+        last.
 
-        A page shorter than an earlier one is the last. Before that is known, a short page may be a
-        lower limit of the server's, and where jobs have two rows no page has a known length: then
-        the end is proven by asking from the last row on and getting just that. A page that is as
-        long as was asked for is never the last, however short.
+        A page shorter than an earlier one is the last. Before an earlier length is known, a short
+        page may have met a lower limit of the server, and where jobs have two rows no page has a
+        known length. Then the end is proven by asking from the last row on and getting just that
+        row. A page that is as long as asked for is never the last, however short it is.
         """
-        page, place = got.page, got.place
-        anchor, rows, count = _last(page.ids)
+        page, place = answer.page, answer.place
+        anchor, rows, count = _last_row(page.ids)
         self._doubled = self._doubled or count < len(page.ids)
         self._longest_now = max(self._longest_now, count)
-        longest_now, longest = min(got.limit, self._longest_now), min(got.limit, self.longest_page)
+        longest_now, longest = (
+            min(answer.limit, self._longest_now),
+            min(answer.limit, self.longest_page),
+        )
         is_short = count < longest_now or (count < longest and not _may_be_a_limit(count))
         last = is_short and not self._doubled
         self.longest_page = max(self.longest_page, count)
+        # Two rows of one job fill a page this short. That proves no end: the next page begins on
+        # the second of them, once for each job.
         if (
             count == 1
             and anchor is not None
-            and len(page.ids) >= got.limit
+            and len(page.ids) >= answer.limit
             and anchor not in self._filling
         ):
-            # Two rows of one job fill a page this short: it proves no end, and begins anew on the
-            # second of them.
             self._filling.add(anchor)
             return PagePosition(place.until, place.skip + len(page.ids) - 1, anchor)
         if last or count == 0 or page.ids == tail:
@@ -168,6 +175,7 @@ class Pager:
             raise ContradictionError(
                 f"no row of the job list of {self._owner} has an id: nothing is concluded"
             )
+        # A server that ignores `skip` answers the same page for ever.
         key = (place.until, page.ids[0], page.ids[-1], len(page.ids))
         if key in self._seen:
             raise ContradictionError(
@@ -178,12 +186,12 @@ class Pager:
         return PagePosition(place.until, place.skip + rows, anchor)
 
 
-def _last(ids: Sequence[str]) -> tuple[str | None, int, int]:
-    """The last id that a page names, how many rows stand before it, and how many rows there are;
-    each job counted once.
+def _last_row(ids: Sequence[str]) -> tuple[str | None, int, int]:
+    """Return the last id that a page names, how many rows stand before it, and how many rows there
+    are.
 
-    Where a job has two rows it is not known whether `skip` counts both: too small a skip only
-    brings rows again.
+    Each job counts once. Where a job has two rows, it is not known whether `skip` counts both: a
+    `skip` that is too small only brings rows twice.
     """
     seen: set[str] = set()
     last, before, rows = None, 0, 0
@@ -204,10 +212,10 @@ def _may_be_a_limit(count: int) -> bool:
 class _Windows:
     """Decides where a window may begin.
 
-    Not documented: which time `to` compares, and whether rows are in its order. Taken for true is
-    only what answers showed: rows come by creation time, and by no other; and a row that started
-    and ended after it was created is still listed with `to` = its creation time, so `to` compares
-    no later one. One answer against it and there are no windows any more.
+    It is not documented which time `to` compares, and whether rows come in the order of that time.
+    Only what answers showed counts: rows come by creation time and by no other time; and a row that
+    started and ended after its creation is still listed with `to` = its creation time, so `to`
+    compares no later time. After one answer against it, no further window is tried.
     """
 
     def __init__(self) -> None:
@@ -218,8 +226,8 @@ class _Windows:
     def below(
         self, page: JobPage, place: PagePosition, limit: int
     ) -> tuple[PagePosition, tuple[str, ...]] | None:
-        """The window that begins with a row near this page's end, and the ids it has to begin
-        with.
+        """Return the window that begins with a row near this page's end, and the ids it has to
+        begin with.
         """
         if self._refuted or len(page.ids) < limit:
             return None
@@ -232,37 +240,40 @@ class _Windows:
         self._orders_left -= {
             name
             for name in self._orders_left
-            if not _falling([getattr(row, name, None) for row in rows])
+            if not _is_descending([getattr(row, name, None) for row in rows])
         }
-        self._refuted = not _falling(times)
+        self._refuted = not _is_descending(times)
         if self._refuted or self._orders_left:
             return None
         candidates = (len(rows) - 1,) if self._proven else range(len(rows) - 1, 0, -1)
-        index = next((index for index in candidates if self._proven or _telling(rows[index])), None)
+        # The first window is a test: it needs a row that other readings of `to` would leave out.
+        index = next(
+            (index for index in candidates if self._proven or _shows_creation_time(rows[index])),
+            None,
+        )
         if index is None or (time := times[index]) is None:
             return None
         first = times.index(time)
+        # Where the rows of that second begin is not known.
         if first == 0 or None in times[first:index] or time >= place.until:
-            return None  # where the rows of that second begin cannot be told
+            return None
         return PagePosition(time, index - first, page.ids[index]), page.ids[index:]
 
-    def judge(self, *, as_expected: bool) -> bool:
-        """Take in whether a window began as it should; the same back."""
+    def record(self, *, as_expected: bool) -> bool:
+        """Record whether a window began as expected; return the same."""
         self._proven = self._proven or as_expected
         self._refuted = self._refuted or not as_expected
         return as_expected
 
 
-def _falling(times: Sequence[object]) -> bool:
-    """Whether no time is later than one before it, as far as they are known."""
+def _is_descending(times: Sequence[object]) -> bool:
+    """Tell whether no time is later than one before it. Unknown times are left out."""
     known = [time for time in times if isinstance(time, int)]
     return all(first >= second for first, second in pairwise(known))
 
 
-def _telling(job: Job | None) -> bool:
-    """Whether a list whose `to` compares another time than the creation's would leave the job
-    out.
-    """
+def _shows_creation_time(job: Job | None) -> bool:
+    """Tell whether the job would be left out if `to` compared another time than the creation."""
     if job is None or not isinstance(job.created_at, int):
         return False
     created = job.created_at

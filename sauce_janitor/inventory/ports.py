@@ -1,4 +1,4 @@
-"""What listing needs of the other parts, as small protocols."""
+"""What listing needs of Sauce Labs and of the state: two protocols."""
 
 from __future__ import annotations
 
@@ -10,45 +10,48 @@ from sauce_janitor.model.jobs import Build, Job, JobDocument, JobId, Owner
 
 
 class JobSource(Protocol):
-    """The reading half of Sauce Labs. Every method may raise a SourceError; retries are behind
-    it.
+    """Reads jobs and builds from Sauce Labs. Any method may raise SourceError, after its
+    retries.
     """
 
     def list_jobs(
         self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
     ) -> JobPage:
-        """Rows `skip` and following of the owner's jobs, newest first, of the times `since` to
+        """Return the owner's jobs from row `skip` on, newest first, of the times `since` to
         `until`, both included.
         """
 
     def list_ids(
         self, owner: Owner, /, *, limit: int, skip: int, since: int | None, until: int | None
     ) -> tuple[str, ...]:
-        """The ids of such rows alone, by short rows: for rows that are too large to be had in
+        """Return only the ids of such rows, read from short rows: for rows too large to read in
         full.
         """
 
     def job(self, owner: Owner, job_id: JobId, /) -> JobDocument | None:
-        """The job's details; None when it is not there."""
+        """Return the job's details; None when it does not exist."""
 
     def jobs(self, job_ids: Sequence[JobId], /) -> Mapping[JobId, JobDocument] | None:
-        """The details of those of these jobs that there are, in one request; None where that is not
-        offered.
+        """Return the details of those of these jobs that exist, in one request.
+
+        None where the server does not offer that.
         """
 
     def builds(self, owner: Owner, /) -> Iterable[Build] | None:
-        """All builds; None where they are not offered."""
+        """Return all builds of the owner; None where the server does not offer them."""
 
 
 class JobStore(Protocol):
-    """What is known of one owner's jobs.
+    """The known jobs of one owner.
 
     A listing has a number, its `mark`, greater than any before it (it is a time as well).
     `watermark` and `full_at` are our own `until` of the last listing without a rejected row, and of
-    the last complete full one.
+    the last complete full one. Times are epoch seconds UTC.
     """
 
-    def listed(self) -> ListingProgress: ...
+    def listed(self) -> ListingProgress:
+        """Return how far the listings came."""
+
     def put(
         self,
         new: Sequence[Job],
@@ -58,75 +61,81 @@ class JobStore(Protocol):
         now: int,
         bookmark: str | None,
     ) -> None:
-        """Take in a page, and where a full listing goes on after it, in one transaction."""
+        """Store a page, and where a full listing continues after it, in one transaction."""
 
     def set_aside(
         self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool
     ) -> None:
-        """These are there and cannot be read: what rules read of them is UNKNOWN. New ones, too,
-        unless `known_only`.
+        """Record that these jobs exist and cannot be read: what rules read of them becomes UNKNOWN.
+
+        Jobs that are new are stored too, unless `known_only`.
         """
 
     def count_set_aside(self) -> int:
-        """How many jobs are set aside."""
+        """Return how many jobs are set aside."""
 
     def put_off(self, job_ids: Collection[JobId], *, now: int) -> None:
-        """These were asked for: of the unfinished ones, others come first next time."""
+        """Record that these were asked for: of the unfinished jobs, others come first next time."""
 
     def memo(self) -> str | None:
-        """What the last listing wrote down for the next one."""
+        """Return what the last listing wrote down for the next one."""
 
     def keep_memo(self, text: str) -> None:
-        """Write that down."""
+        """Write down `text` for the next listing."""
 
     def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
-        """Take in details; who was asked for is not `lacking` any more."""
+        """Store details. A job that was `asked` for is not `lacking` any more until it changes."""
 
     def put_builds(self, new: Iterable[Build] | None, *, now: int) -> int:
-        """Make these the builds that are known, None for not offered; how many there are."""
+        """Replace the known builds (None: not offered), and return how many there are."""
 
     def conclude(
         self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int
     ) -> int:
-        """The listing is complete; after a full one who was not seen is gone. How many are."""
+        """Record that the listing is complete. After a full one, jobs not seen are gone; return how
+        many.
+        """
 
     def forget_bookmark(self) -> None:
-        """The unfinished full listing will not go on."""
+        """Record that the unfinished full listing will not be continued."""
 
     def mark_gone(self, job_ids: Collection[JobId]) -> None:
-        """These are proven to be gone."""
+        """Record that these jobs are proven to be gone."""
 
     def times(self, job_ids: Collection[JobId]) -> Mapping[JobId, tuple[int, int] | None]:
-        """The first and the last of each job's times; None where none is known."""
+        """Return the first and the last of each job's times; None where none is known."""
 
     def known_within(self, since: int, until: int, limit: int) -> tuple[JobId, ...]:
-        """Some that were created then."""
+        """Return some of the jobs that were created in this time."""
 
     def count(self) -> int:
-        """How many jobs are known and not gone."""
+        """Return how many jobs are known and not gone."""
 
     def count_created_since(self, since: int) -> int:
-        """How many of them were created then or later."""
+        """Return how many of them were created at `since` or later."""
 
     def missing(self, mark: int) -> tuple[int, int]:
-        """How many were known before the listing, and how many of these it has not seen."""
+        """Return how many were known before the listing, and how many of these it has not seen."""
 
     def missing_within(self, since: int, until: int, mark: int) -> tuple[int, int]:
-        """The same of those all of whose times lie inside."""
+        """Return the same of the jobs all of whose times are between `since` and `until`."""
 
     def missing_ids(self, mark: int, limit: int) -> tuple[JobId, ...]:
-        """Some that the listing has not seen."""
+        """Return some of the jobs that the listing has not seen."""
 
     def unfinished(self, mark: int, limit: int) -> tuple[JobId, ...]:
-        """Some not known to have finished that the listing has not seen, longest unseen first."""
+        """Return some jobs not known to have finished that the listing has not seen, longest unseen
+        first.
+        """
 
     def oldest_ended_since(self, since: int) -> int | None:
-        """When the oldest was created of those that ended then or later."""
+        """Return the creation time of the oldest job that ended at `since` or later."""
 
     def oldest_unfinished(self) -> int | None:
-        """When the oldest was created that is not known to have finished."""
+        """Return the creation time of the oldest job that is not known to have finished."""
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
-        """Some of which one of these fields is UNKNOWN and whose details were not asked for since
-        they changed.
+        """Return some jobs of which one of these fields is UNKNOWN.
+
+        A job whose details were asked for since it last changed is not among them.
         """

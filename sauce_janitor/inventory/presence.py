@@ -1,6 +1,4 @@
-"""Whether the list still shows jobs of which the details say that there are none: by listing their
-times again.
-"""
+"""Checks by a fresh listing whether jobs that their details call missing are still listed."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from sauce_janitor.inventory.ports import JobSource, JobStore
 from sauce_janitor.model.jobs import JobId, Owner
 
 _AROUND_S: Final = 3600
-"""The neighbours of a job are listed, too: an answer that shows none of them proves nothing."""
+"""The neighbors of a job are listed as well: an answer that shows none of them proves nothing."""
 _MOST_PAGES: Final = 20
 _STILL_LISTED: Final = "a fresh listing still shows it"
 _TOO_MANY: Final = (
@@ -24,7 +22,7 @@ _TOO_MANY: Final = (
 
 @dataclass(slots=True)
 class _Span:
-    """Times from `first` to `last`, and the jobs that lie inside."""
+    """The times from `first` to `last` (epoch seconds UTC), and the jobs inside."""
 
     first: int
     last: int
@@ -34,11 +32,10 @@ class _Span:
 def contradicted(
     owner: Owner, source: JobSource, store: JobStore, job_ids: Collection[JobId]
 ) -> Mapping[JobId, str]:
-    """Those of these jobs that are not proven to be gone, and why; the others are gone, and known
-    to be from now on.
+    """Return those of these jobs that are not proven to be gone, and why; mark the others as gone.
 
-    A job is gone when a listing of its times, with its neighbours, can be read whole and does not
-    show it. Raises SourceError.
+    A job is gone when a listing of its times, with its neighbors, can be read to its end and does
+    not show it. Raises SourceError.
     """
     times = store.times(job_ids)
     why = {
@@ -48,6 +45,7 @@ def contradicted(
     }
     pages = _MOST_PAGES
     for span in _spans(times):
+        # The request budget of this check is used up: the rest stays unproven.
         if pages <= 0:
             why |= dict.fromkeys(span.job_ids, _TOO_MANY)
             continue
@@ -61,7 +59,9 @@ def contradicted(
 
 
 def _spans(times: Mapping[JobId, tuple[int, int] | None]) -> Iterator[_Span]:
-    """The times of the jobs with an hour around them, those that touch as one; oldest first."""
+    """Yield the times of the jobs with an hour around them, oldest first; spans that touch become
+    one.
+    """
     known = sorted(
         (span[0] - _AROUND_S, span[1] + _AROUND_S, one)
         for one, span in times.items()
@@ -83,30 +83,25 @@ def _spans(times: Mapping[JobId, tuple[int, int] | None]) -> Iterator[_Span]:
 def _list(
     owner: Owner, source: JobSource, store: JobStore, span: _Span, most: int
 ) -> tuple[set[str], str | None, int]:
-    """The ids that a listing of the span shows, why nothing follows from what it does not show, and
-    how many pages it took.
-    """
-    neighbours = set(store.known_within(span.first, span.last, len(span.job_ids) + 20)) - {
+    """Return the ids that a listing of the span shows, a reason to doubt it, and its pages."""
+    neighbors = set(store.known_within(span.first, span.last, len(span.job_ids) + 20)) - {
         *span.job_ids
     }
     shown: set[str] = set()
     read = 0
-    # Where nobody is known to be beside it, an empty answer has nothing that would show it to be a
-    # lie: it is asked for twice.
-    for _ in range(1 if neighbours else 2):
+    # Without known neighbors, nothing in an empty answer would show that it is wrong: ask twice.
+    for _ in range(1 if neighbors else 2):
         size, longest_page = ListingMemory.of(store.memo()).size, store.listed().longest_page
         pager = Pager(source, owner, since=span.first, longest_page=longest_page, size=size)
         for page, _following in pager.pages(PagePosition(span.last)):
             read += 1
             shown.update(page.ids)
+            # A row without an id may be the job itself.
             if any(not row.id for row in page.odd):
                 return shown, "a row of a fresh listing cannot be read, which may be it", read
             if read > most:
                 return shown, _TOO_MANY, read
-    if neighbours and shown.isdisjoint(neighbours):
-        return (
-            shown,
-            f"a fresh listing shows none of the {len(neighbours)} jobs beside it either",
-            read,
-        )
+    if neighbors and shown.isdisjoint(neighbors):
+        doubt = f"a fresh listing shows none of the {len(neighbors)} jobs beside it either"
+        return shown, doubt, read
     return shown, None, read

@@ -1,4 +1,4 @@
-"""Keeps what is known of one owner's jobs and builds true, with as few requests as that takes."""
+"""Brings the known jobs and builds of one owner up to date, with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sauce_janitor.errors import SourceError
-from sauce_janitor.inventory.details import ask, ask_lacking, ask_unfinished, meant
+from sauce_janitor.inventory.details import ask, ask_lacking, ask_unfinished, job_fields
 from sauce_janitor.inventory.listing_memory import ListingMemory, SetAside, named
 from sauce_janitor.inventory.pager import ContradictionError, PagePosition, Pager
 from sauce_janitor.inventory.ports import JobSource, JobStore
@@ -22,10 +22,10 @@ RECENT_S: Final = 48 * 3600
 end.
 """
 CONFIRMED_AFTER_S: Final = 15 * 60
-"""A first listing that is empty or incomplete is confirmed so much later at the earliest.
+"""The shortest time after which a first listing that is empty or incomplete can be confirmed.
 
-Answers that are seconds apart share one outage, one stale cache and one half-finished deployment of
-the vendor's.
+Answers that are seconds apart share one outage, one stale cache or one half-finished deployment of
+the vendor.
 """
 _LONGEST_RUN_S: Final = 24 * 3600
 _FEW: Final = 20
@@ -35,13 +35,13 @@ _OLD_BOOKMARK_S: Final = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What a run wants of the inventory.
+    """What a run needs from the inventory.
 
-    `now` is epoch seconds by our clock. A complete full listing older than `full_every_s` is
+    `now` is epoch seconds UTC by our clock. A complete full listing older than `full_every_s` is
     repeated; `deep` repeats it at any age. `accept_loss` says that an operator knows where the
-    missing jobs went: then a list is believed whatever it lost. `needed_fields` are what the rules
-    read (names of `Job` or of the policy language): where a row leaves one out, the details are
-    asked.
+    missing jobs went: then a list is accepted whatever it lost. `needed_fields` are the fields that
+    the rules read (names of `Job` or of the policy language): where a row leaves one out, the
+    details are asked for.
     """
 
     now: int
@@ -54,12 +54,13 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did: `rows` listed, jobs found `gone`, details asked, builds known (None: not
-    offered or not asked).
+    """The result of a sync.
 
-    `asides` are rows that could not be read, the first of `aside_count`; then the watermark stays
-    where it was. `known` jobs there are. Not `confirmed`: it is a first full listing that was empty
-    or had such rows, and one that begins `CONFIRMED_AFTER_S` later has to agree with it.
+    `rows` were listed, `gone` jobs disappeared, `detailed` jobs were asked for by themselves, and
+    `builds` are known (None: not offered or not asked for). `asides` are rows that could not be
+    read, the first of `aside_count`; with any, the watermark stays where it was. `known` is how
+    many jobs there are. `confirmed` is False after a first full listing that was empty or had
+    unreadable rows: one that begins `CONFIRMED_AFTER_S` later has to agree with it.
     """
 
     owner: Owner
@@ -75,14 +76,14 @@ class SyncReport:
 
     @property
     def is_half_read(self) -> bool:
-        """Whether the listing is unconfirmed for rows that could not be read, rather than for
-        having none.
+        """Tell whether the listing is unconfirmed because of unreadable rows, not because it was
+        empty.
         """
         return not self.confirmed and self.rows > 0
 
 
 class SpellingError(SourceError):
-    """Sauce Labs writes the owner's name in other letters' case, `spelling`; nothing was listed."""
+    """Sauce Labs writes the owner's name in another case, as `spelling`; nothing was listed."""
 
     def __init__(self, owner: Owner, spelling: Owner) -> None:
         super().__init__(f"Sauce Labs writes the user {owner} as {spelling}")
@@ -93,25 +94,26 @@ def sync(
     owner: Owner,
     source: JobSource,
     store: JobStore,
-    demand: SyncRequest,
+    request: SyncRequest,
     *,
     step: Callable[[int], None] = lambda _rows: None,
 ) -> SyncReport:
-    """Bring what is known of the owner's jobs up to date.
+    """Bring the known jobs of the owner up to date, and return what was done.
 
-    Returns only when the listing is complete; every SourceError of it means that no plan may be
-    made. A full listing that breaks off goes on from its last page next time. An empty list where
-    jobs were known, one in which more than half of them are missing, or one of which no row gives a
-    job concludes nothing: SourceError. SpellingError where no job of the owner is known and the
-    list writes the name otherwise. `step` is told the rows of each page.
+    Returns only when the listing is complete. After any SourceError no plan may be made. A full
+    listing that breaks off continues from its last page next time. A list proves nothing, and
+    raises SourceError, when it is empty although jobs were known, when more than half of the known
+    jobs are missing in it, or when no row of it gives a job. Raises SpellingError where no job of
+    the owner is known and the list writes the name in another case. `step` is called with the
+    number of rows of each page.
     """
-    return _Sync(owner, source, store, demand, step).run()
+    return _Sync(owner, source, store, request, step).run()
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """Where a full listing begins or goes on: its fixed `until`, its mark, and how many rows were
-    unreadable so far.
+    """Where a full listing begins or continues: its fixed `until`, its mark, and its unreadable
+    rows.
     """
 
     until: int
@@ -136,15 +138,15 @@ class _Sync:
         owner: Owner,
         source: JobSource,
         store: JobStore,
-        demand: SyncRequest,
+        request: SyncRequest,
         step: Callable[[int], None],
     ) -> None:
         self._owner, self._step = owner, step
         self._source = source
         self._store = store
-        self._demand = demand
+        self._request = request
         self._memo = ListingMemory.of(store.memo())
-        self._asides = UnreadableRows(owner, source, self._memo.asides, now=demand.now)
+        self._asides = UnreadableRows(owner, source, self._memo.asides, now=request.now)
         self._report = SyncReport(owner, full=False)
         self._taken = 0
         self._waiting: list[tuple[list[JobId], list[JobId], int]] = []
@@ -155,8 +157,8 @@ class _Sync:
         try:
             report = self._run()
         except SourceError:
-            # What was asked for last may have failed for another reason: no more than a halving is
-            # remembered of it.
+            # The last page may have failed for another reason than its size: remember no more than
+            # one halving.
             size = self._memo.size
             size.rows = size.rows if size.worked else max(size.rows, rows_before // 2)
             self._keep_memo(self._memo)
@@ -170,7 +172,7 @@ class _Sync:
             self._store.keep_memo(text)
 
     def _run(self) -> SyncReport:
-        now = self._demand.now
+        now = self._request.now
         listed = self._store.listed()
         base = max(
             (time for time in (listed.watermark, listed.full_at) if time is not None), default=None
@@ -180,10 +182,10 @@ class _Sync:
         if base is not None and base < now and self._report.confirmed and not self._list_news(base):
             self._list_all()
         detailed = ask_lacking(
-            self._owner, self._source, self._store, meant(self._demand.needed_fields), now=now
+            self._owner, self._source, self._store, job_fields(self._request.needed_fields), now=now
         )
         self._report = replace(self._report, detailed=detailed)
-        if self._demand.with_builds:
+        if self._request.with_builds:
             builds = self._source.builds(self._owner)
             count = self._store.put_builds(builds, now=now)
             self._report = replace(self._report, builds=None if builds is None else count)
@@ -193,22 +195,26 @@ class _Sync:
         return replace(self._report, known=self._store.count())
 
     def _full_is_due(self, full_at: int | None, base: int | None) -> bool:
-        now = self._demand.now
-        if self._demand.deep or full_at is None or base is None:
+        now = self._request.now
+        if self._request.deep or full_at is None or base is None:
             return True
-        # A time ahead of us was written by a clock that was wrong: it says nothing.
-        return now - full_at > self._demand.full_every_s or base > now
+        # A time in the future was written by a wrong clock and proves nothing.
+        return now - full_at > self._request.full_every_s or base > now
 
     # --- the full listing -------------------------------------------------------------------------
 
     def _list_all(self) -> int:
-        """Every job up to a fixed time, resumed where the last attempt broke off; that time."""
-        now = self._demand.now
+        """List every job up to a fixed time, and return that time.
+
+        An earlier attempt that broke off is continued.
+        """
+        now = self._request.now
         listed = self._store.listed()
         if listed.bookmark is not None:
             start = _Start.of(listed.bookmark)
             if 0 <= now - start.until <= _OLD_BOOKMARK_S:
-                with suppress(ContradictionError):  # the list moved since: begin anew
+                # The list moved since the last attempt: begin anew.
+                with suppress(ContradictionError):
                     return self._list_from(start, listed.longest_page)
         return self._list_from(
             _Start(now, max(now, listed.mark + 1), PagePosition(now)), listed.longest_page
@@ -221,7 +227,8 @@ class _Sync:
         is_whole = start.place == PagePosition(start.until)
         unreadable, rows = start.unreadable, 0
         self._taken = 0 if is_whole else 1
-        self._waiting.clear()  # of a listing of the news that could not be believed by itself
+        # What is left of a listing of news that was not accepted.
+        self._waiting.clear()
         try:
             for page, following in pager.pages(start.place):
                 rows += len(page.ids)
@@ -231,7 +238,7 @@ class _Sync:
             self._store.forget_bookmark()
             raise
         self._check_rows()
-        self._believe(start.mark, rows)
+        self._check_losses(start.mark, rows)
         self._look_for_unseen(start)
         is_first = self._store.listed().full_at is None
         if is_first and (unreadable or not self._taken) and not self._is_second(start):
@@ -247,15 +254,16 @@ class _Sync:
         return start.until
 
     def _is_second(self, start: _Start) -> bool:
-        """Whether an earlier listing was as doubtful, and long enough ago for this one to confirm
-        it.
+        """Tell whether an earlier listing had the same doubt, long enough ago for this one to
+        confirm it.
         """
         at = self._memo.unconfirmed_at
         return at is not None and start.until - at >= CONFIRMED_AFTER_S
 
     def _leave_unconfirmed(self, start: _Start, longest_page: int) -> int:
-        """A first listing that is empty or could not all be read may be a lie: a later one has to
-        agree first.
+        """Keep a first listing that is empty or could not all be read as unconfirmed.
+
+        It may be wrong: a later listing has to agree before anything follows from it.
         """
         at = self._memo.unconfirmed_at
         # The first doubtful listing counts: with the latest, runs every few minutes would never
@@ -270,9 +278,7 @@ class _Sync:
         return start.until
 
     def _check_rows(self) -> None:
-        """SourceError where rows came and none of them gave a job: it is not the rows that are odd,
-        it is the answer.
-        """
+        """Raise SourceError where rows came and none gave a job: the whole answer is unusable."""
         if self._taken or not self._asides.found:
             return
         example = self._asides.found[0]
@@ -282,23 +288,25 @@ class _Sync:
         )
 
     def _look_for_unseen(self, start: _Start) -> None:
-        """Ask for known jobs that were not seen, where a row has no id that can be read: it may be
-        theirs.
+        """Ask for known jobs that were not seen, where a row has no id: that row may be one of
+        them.
         """
         if all(aside.id for aside in self._asides.found):
             return
-        now = self._demand.now
+        now = self._request.now
         for one in self._store.missing_ids(start.mark, _FEW):
             found = ask(self._owner, self._source, one)
+            # The list and the details agree that it is gone.
             if found is None:
-                continue  # it is gone, say the list and its details
+                continue
             jobs, unreadable = ([found], []) if isinstance(found, Job) else ([], [one])
             self._store.put(jobs, unreadable=unreadable, mark=start.mark, now=now, bookmark=None)
             self._store.set_aside(unreadable, mark=start.mark, now=now, known_only=True)
 
     def _remember(self, *, known: tuple[SetAside, ...], unconfirmed_at: int | None) -> None:
-        """Keep on record which rows are set aside now: those found in this listing, and of the
-        `known` ones who is left.
+        """Keep on record which rows are set aside now.
+
+        They are those found in this listing, and the `known` ones that were not read since.
         """
         asides = self._asides.left(known)
         nameless = sum(not aside.id for aside in asides)
@@ -307,28 +315,30 @@ class _Sync:
             self._memo.size, named(asides), max(count, len(named(asides))), unconfirmed_at
         )
 
-    def _believe(self, mark: int, rows: int) -> None:
-        """SourceError when too much of what was known is missing, unless it is so little that each
-        can be asked for.
+    def _check_losses(self, mark: int, rows: int) -> None:
+        """Raise SourceError when too many of the known jobs are missing in the list.
+
+        Where they are few enough to ask for each, a job counts as gone when its details are missing
+        too.
         """
         known, missing = self._store.missing(mark)
-        if self._demand.accept_loss or not known or (rows and missing * 2 <= known):
+        if self._request.accept_loss or not known or (rows and missing * 2 <= known):
             return
-        words = (
+        summary = (
             f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs "
             "are missing in it"
         )
         if missing > _FEW:
             raise SourceError(
-                f"{words}: nothing is concluded from it, and no plan is made. If you know where "
+                f"{summary}: nothing is concluded from it, and no plan is made. If you know where "
                 "they went, say --accept-loss"
             )
         lost = self._store.missing_ids(mark, _FEW)
         for one in lost:
-            # Twice: a single 404 has been seen for jobs that are there.
+            # Ask twice: a single 404 has been seen for jobs that exist.
             if any(self._source.job(self._owner, one) is not None for _ in range(2)):
                 raise SourceError(
-                    f"{words}, yet job {one} is there: nothing is concluded from it, and no plan "
+                    f"{summary}, yet job {one} is there: nothing is concluded from it, and no plan "
                     "is made"
                 )
         self._store.mark_gone(lost)
@@ -337,10 +347,11 @@ class _Sync:
     # --- what is new ------------------------------------------------------------------------------
 
     def _list_news(self, base: int) -> bool:
-        """What is new since `base`, recent or was unfinished. False when the answer is not to be
-        believed by itself.
+        """List what is new since `base`, recent, or was unfinished.
+
+        False when the answer is not to be trusted by itself: then the whole list is read.
         """
-        now = self._demand.now
+        now = self._request.now
         listed = self._store.listed()
         mark = max(now, listed.mark + 1)
         since = self._news_since(base)
@@ -357,6 +368,7 @@ class _Sync:
             rows += len(page.ids)
             self._step(len(page.ids))
             unreadable += self._take_in(page, start, pager.place, None, 0)
+        # The same check as for a full listing: more than half of what must be there is missing.
         known, missing = self._store.missing_within(since, base, mark)
         if known and (not rows or missing * 2 > known):
             return False
@@ -383,8 +395,10 @@ class _Sync:
         return True
 
     def _news_since(self, base: int) -> int:
-        """Far enough back for what ended in the last 48 h, however long it ran, and for old
-        unfinished jobs if cheap.
+        """Return the time to list from.
+
+        It is far enough back for what ended in the last 48 h, however long it ran, and for old
+        unfinished jobs where that brings few rows.
         """
         recent = base - RECENT_S
         oldest = self._store.oldest_ended_since(recent)
@@ -408,16 +422,17 @@ class _Sync:
         following: PagePosition | None,
         unreadable: int,
     ) -> int:
-        """Store a page and where the listing goes on; how many of its rows stay unread."""
+        """Store a page and where the listing continues; return how many of its rows stay unread."""
         if page.spelling is not None and not self._is_known:
             raise SpellingError(self._owner, page.spelling)
         settled = self._asides.settle(page, place)
+        # Jobs whose row could not be read, but whose details could, are as good as the others.
         found = [*page.jobs, *settled.jobs]
         self._store.put(
             found,
             unreadable=[*settled.there, *settled.foreign],
             mark=start.mark,
-            now=self._demand.now,
+            now=self._request.now,
             bookmark=(
                 None
                 if following is None
@@ -435,10 +450,11 @@ class _Sync:
         self._take_in(page, start, place, None, 0)
 
     def _set_aside(self) -> None:
-        """Make what is known of the jobs set aside unknown. It waits until a row of the listing was
-        good.
+        """Make what is known of the jobs set aside unknown, once a row of this listing was good.
+
+        Before that, the whole answer may be unusable, and nothing must change.
         """
-        now = self._demand.now
+        now = self._request.now
         for there, foreign, mark in self._waiting:
             self._store.set_aside(there, mark=mark, now=now, known_only=False)
             self._store.set_aside(foreign, mark=mark, now=now, known_only=True)

@@ -1,6 +1,4 @@
-"""Rows of a listing that gave no job: each asked for by itself, and set aside by name where that
-does not help.
-"""
+"""Rows of a listing that gave no job: each is asked for by itself, or else set aside by name."""
 
 from __future__ import annotations
 
@@ -17,17 +15,17 @@ from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Job, JobId, Oddness, OddRow, Owner, job_id
 
 _FEW: Final = 20
-"""Rows asked for by themselves in one sync, and again in the next: a request each."""
+"""Rows asked for by themselves in one sync, and again in the next one: a request each."""
 _TOO_MANY: Final = "not asked again: there are too many such rows"
 
 
 @dataclass(frozen=True, slots=True)
 class SettledRows:
-    """What became of a page's odd rows.
+    """What became of the odd rows of a page.
 
-    `jobs` are those that their details gave all the same, `there` the ids of those set aside as
-    this owner's, `foreign` of those said to be somebody else's; `unread` is how many rows were set
-    aside, with an id or without.
+    `jobs` were read from their details. `there` are the ids of those set aside as this owner's,
+    `foreign` of those that name another owner. `unread` is how many rows were set aside, with an id
+    or without.
     """
 
     jobs: list[Job] = field(default_factory=list)
@@ -37,8 +35,10 @@ class SettledRows:
 
 
 class UnreadableRows:
-    """The odd rows of one sync. `known` are those set aside before; `found` those set aside now,
-    `read` ids read by now.
+    """The odd rows of one sync.
+
+    `known` are the rows set aside before, `found` those set aside now, `read` the ids read so far,
+    and `news` counts those of `found` that were not known.
     """
 
     def __init__(
@@ -54,15 +54,17 @@ class UnreadableRows:
         self.news = 0
 
     def settle(self, page: JobPage, place: PagePosition) -> SettledRows:
-        """Ask for the page's odd rows, and set aside what stays unread. A job that its details no
-        longer know is neither.
+        """Ask for the page's odd rows, and set aside what stays unread.
+
+        A job that its details do not know any more is left out of both.
         """
         settled = SettledRows()
         read = {job.id for job in page.jobs}
         self.read |= read
         unread = 0
         for row in page.odd:
-            if row.id in read:  # the same job has a good row, too
+            # The same job has a good row as well.
+            if row.id in read:
                 continue
             why = self._ask(row, settled)
             if why is not None:
@@ -71,20 +73,22 @@ class UnreadableRows:
         return SettledRows(settled.jobs, settled.there, settled.foreign, unread)
 
     def left(self, known: Iterable[SetAside]) -> list[SetAside]:
-        """Those of the `known` ones that were not read by now, then those found now, each once."""
+        """Return the `known` rows that were not read since, then those found now, each once."""
         every = {key_of(aside): aside for aside in (*known, *self.found)}
         return [aside for key, aside in every.items() if key not in self.read]
 
     def _ask(self, row: OddRow, settled: SettledRows) -> str | None:
-        """Why the row is set aside; None where it need not be."""
+        """Return why the row is set aside; None where it need not be."""
         try:
             one = job_id(row.id)
         except ValueError:
             return row.why
         if one not in self._answers and len(self._answers) < _FEW:
             self._answers[one] = ask(self._owner, self._source, one)
+        # There are many such rows. A row that calls its job deleted only leaves it out, so it is
+        # accepted without another request.
         elif one not in self._answers and row.kind is Oddness.DELETED:
-            return None  # many rows say so: one answer is enough for what only leaves a job out
+            return None
         answer = self._answers.get(one, AnswerError(_TOO_MANY))
         if isinstance(answer, Job):
             settled.jobs.append(answer)
@@ -106,7 +110,7 @@ class UnreadableRows:
 
 
 def key_of(aside: SetAside) -> str:
-    """What tells a row that was set aside from others: its job, or the job above it."""
+    """Return the key of a row that was set aside: its job, or the job above it."""
     return aside.id or f"below {aside.above}"
 
 
@@ -116,11 +120,10 @@ def ask_alone(
     asides: Iterable[SetAside],
     take_in: Callable[[JobPage, PagePosition], None],
 ) -> set[str]:
-    """Ask for rows without an id by their place, with the row above as the proof of it; the keys of
-    those that are read now.
+    """Ask for rows without an id by their position, and return the keys of those that are read now.
 
-    Where the row above is not there any more, the list has moved: the next full listing meets the
-    row again.
+    The row above proves the position. Where it is not there any more, the list has moved: the next
+    full listing finds the row again.
     """
     read: set[str] = set()
     for aside in [each for each in asides if not each.id][:_FEW]:
@@ -130,8 +133,9 @@ def ask_alone(
             page = source.list_jobs(
                 owner, limit=1 + before, skip=place.skip, since=None, until=place.until
             )
+        # It is still too large or unreadable: it stays set aside.
         except (AnswerError, StrainedError):
-            continue  # it is still too large, or still unreadable: it stays set aside
+            continue
         same = len(page.ids) == 1 + before and (not before or page.ids[0] == aside.above)
         if same and not any(row.place == before for row in page.odd):
             take_in(page, place)

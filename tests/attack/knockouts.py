@@ -138,7 +138,8 @@ KNOCK_OUTS: Final = (
     KnockOut("unframed twice", "archive/asset_fetch.py", "elif not came.framed or fetched.bytes", "elif fetched.bytes",
              ARCHIVE),
     # the inventory, and what is decided
-    KnockOut("shrunk list", "inventory/synchronizer.py", "        self._believe(start.mark, rows)", f"        {_PASS}", SYNC),
+    KnockOut("shrunk list", "inventory/synchronizer.py", "        self._check_losses(start.mark, rows)",
+             f"        {_PASS}", SYNC),
     KnockOut("watermark", "inventory/synchronizer.py", "watermark=None if unreadable else start.until",
              "watermark=start.until", SYNC),
     KnockOut("held", "retention/decide.py", "                moment |= HELD\n", f"                {_PASS}\n", DECIDE),
