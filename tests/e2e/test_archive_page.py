@@ -22,8 +22,8 @@ from sauce_janitor.archive import Archive, DiskReserve, StoreOrigin, WriteSettin
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.sauce.parse import parse_details
-from tests.e2e.conftest import ENVIRONMENT, PROGRAM
 from tests.fakes.asset_shelf import AssetShelf
+from tests.support.processes import ENVIRONMENT, PROGRAM
 
 FILM = (Path(__file__).parents[1] / "data" / "archive" / "film.mp4").read_bytes()
 ENDED_AT = 1_767_225_599

@@ -16,18 +16,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import POLICIES, Desk, SandboxProcess
+from tests.support.processes import POLICIES, Processes, SandboxProcess
 
 
 @pytest.fixture
-def faulty(tmp_path: Path, start_sandbox: Callable[..., SandboxProcess]) -> Callable[[str], Desk]:
+def faulty(
+    tmp_path: Path, start_sandbox: Callable[..., SandboxProcess]
+) -> Callable[[str], Processes]:
     """A desk on a sandbox of 120 jobs with these faults."""
 
-    def make(faults: str) -> Desk:
+    def make(faults: str) -> Processes:
         (tmp_path / "faults.yaml").write_text(f"faults:\n{faults}\n")
         folder = tmp_path / "desk"
         folder.mkdir()
-        desk = Desk(folder, start_sandbox(120, "--faults", str(tmp_path / "faults.yaml")))
+        desk = Processes(folder, start_sandbox(120, "--faults", str(tmp_path / "faults.yaml")))
         desk.configure(POLICIES + "\n")
         text = (folder / "config.yaml").read_text()
         quick = (
@@ -53,7 +55,7 @@ def one_sentence(text: str) -> str:
     return lines[-1]
 
 
-def test_wrong_credentials_end_the_run_at_once_with_2(desk: Desk) -> None:
+def test_wrong_credentials_end_the_run_at_once_with_2(desk: Processes) -> None:
     desk.environment["SAUCE_ACCESS_KEY"] = "wrong"
     ended = desk.run("run", "--execute", code=2)
     assert "401" in one_sentence(ended.stderr)
@@ -61,13 +63,13 @@ def test_wrong_credentials_end_the_run_at_once_with_2(desk: Desk) -> None:
     assert len(desk.sandbox.log()) == 1
 
 
-def test_missing_credentials_say_which_variable(desk: Desk) -> None:
+def test_missing_credentials_say_which_variable(desk: Processes) -> None:
     del desk.environment["SAUCE_ACCESS_KEY"]
     assert "SAUCE_ACCESS_KEY" in one_sentence(desk.run("plan", code=2).stderr)
     assert desk.sandbox.log() == []
 
 
-def test_a_user_that_does_not_exist_is_named(desk: Desk) -> None:
+def test_a_user_that_does_not_exist_is_named(desk: Processes) -> None:
     text = (desk.folder / "config.yaml").read_text()
     (desk.folder / "config.yaml").write_text(
         text.replace("base_url:", "users: [nobody.here], base_url:")
@@ -75,7 +77,7 @@ def test_a_user_that_does_not_exist_is_named(desk: Desk) -> None:
     assert "nobody.here" in one_sentence(desk.run("plan", code=4).stderr)
 
 
-def test_no_network_names_the_host(desk: Desk) -> None:
+def test_no_network_names_the_host(desk: Processes) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -106,7 +108,7 @@ def test_no_network_names_the_host(desk: Desk) -> None:
     ids=lambda text: text.split("fault: ")[1].split(",")[0],
 )
 def test_a_listing_that_cannot_be_trusted_makes_no_plan(
-    faulty: Callable[[str], Desk], faults: str
+    faulty: Callable[[str], Processes], faults: str
 ) -> None:
     desk = faulty(faults)
     ended = desk.run("run", "--execute", code=4)
@@ -128,7 +130,7 @@ def test_a_listing_that_cannot_be_trusted_makes_no_plan(
     ],
 )
 def test_an_asset_that_did_not_come_whole_keeps_its_job(
-    faulty: Callable[[str], Desk], fault: str
+    faulty: Callable[[str], Processes], fault: str
 ) -> None:
     desk = faulty(f"  - {{fault: {fault}, endpoint: asset.get, path: '*log.json'}}")
     ended = desk.run("run", "--execute", code=4)
@@ -140,7 +142,7 @@ def test_an_asset_that_did_not_come_whole_keeps_its_job(
     desk.run("archive", "verify")
 
 
-def _stored(desk: Desk, name: str) -> set[str]:
+def _stored(desk: Processes, name: str) -> set[str]:
     """The jobs of which a receipt says that it holds that file."""
     receipts = [
         json.loads(path.read_bytes()) for path in (desk.folder / "archive").rglob("receipt*.json")
@@ -150,7 +152,7 @@ def _stored(desk: Desk, name: str) -> set[str]:
     }
 
 
-def _deleted_by(desk: Desk, policy: str) -> set[str]:
+def _deleted_by(desk: Processes, policy: str) -> set[str]:
     """The jobs that the journal says were deleted under that policy, which archives nothing."""
     with closing(sqlite3.connect(desk.folder / "state.db")) as state:
         rows = state.execute(
@@ -159,7 +161,7 @@ def _deleted_by(desk: Desk, policy: str) -> set[str]:
         return {job_id for (job_id,) in rows}
 
 
-def test_hostile_asset_names_stay_inside_the_archive(faulty: Callable[[str], Desk]) -> None:
+def test_hostile_asset_names_stay_inside_the_archive(faulty: Callable[[str], Processes]) -> None:
     names = [
         "../../escaped.log",
         "/tmp/escaped.log",
@@ -176,7 +178,7 @@ def test_hostile_asset_names_stay_inside_the_archive(faulty: Callable[[str], Des
     assert not Path("/tmp/escaped.log").exists()
 
 
-def test_a_hostile_owner_name_is_refused(desk: Desk) -> None:
+def test_a_hostile_owner_name_is_refused(desk: Processes) -> None:
     text = (desk.folder / "config.yaml").read_text()
     (desk.folder / "config.yaml").write_text(
         text.replace("base_url:", 'users: ["../../x"], base_url:')
@@ -186,14 +188,14 @@ def test_a_hostile_owner_name_is_refused(desk: Desk) -> None:
     assert desk.sandbox.log() == []
 
 
-def test_an_archive_that_cannot_be_written_deletes_nothing(desk: Desk) -> None:
+def test_an_archive_that_cannot_be_written_deletes_nothing(desk: Processes) -> None:
     (desk.folder / "archive").write_text("a file where a folder should be")
     ended = desk.run("run", "--execute", code=4)
     assert "archive" in one_sentence(ended.stderr)
     assert desk.sandbox.writes() == []
 
 
-def test_an_archive_whose_mount_is_gone_deletes_nothing(desk: Desk) -> None:
+def test_an_archive_whose_mount_is_gone_deletes_nothing(desk: Processes) -> None:
     desk.run("run", "--execute")
     before = len(desk.sandbox.writes())
     shutil.rmtree(desk.folder / "archive")
@@ -204,7 +206,7 @@ def test_an_archive_whose_mount_is_gone_deletes_nothing(desk: Desk) -> None:
 
 
 @pytest.fixture
-def small_disk(desk: Desk) -> Iterator[Path]:
+def small_disk(desk: Processes) -> Iterator[Path]:
     """A file system of 300 kB where the archive goes."""
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a small tmpfs")
@@ -222,7 +224,7 @@ def small_disk(desk: Desk) -> Iterator[Path]:
 
 
 def test_a_full_disk_ends_the_run_with_4_and_what_is_archived_verifies(
-    desk: Desk, small_disk: Path
+    desk: Processes, small_disk: Path
 ) -> None:
     ended = desk.run("run", "--execute", code=4)
     assert "Traceback" not in ended.stderr
@@ -233,7 +235,7 @@ def test_a_full_disk_ends_the_run_with_4_and_what_is_archived_verifies(
         assert entry["job_id"] in archived
 
 
-def test_a_state_of_a_newer_version_is_left_alone(desk: Desk) -> None:
+def test_a_state_of_a_newer_version_is_left_alone(desk: Processes) -> None:
     import sqlite3
 
     desk.run("plan")
@@ -244,7 +246,7 @@ def test_a_state_of_a_newer_version_is_left_alone(desk: Desk) -> None:
     assert "newer" in one_sentence(desk.run("plan", code=3).stderr)
 
 
-def test_a_damaged_state_says_so_and_is_not_started_anew(desk: Desk) -> None:
+def test_a_damaged_state_says_so_and_is_not_started_anew(desk: Processes) -> None:
     desk.run("plan")
     path = desk.folder / "state.db"
     damaged = b"\0" * 4096 + path.read_bytes()[4096:]
@@ -255,10 +257,10 @@ def test_a_damaged_state_says_so_and_is_not_started_anew(desk: Desk) -> None:
     assert path.read_bytes() == damaged
 
 
-def test_a_clock_before_2020_refuses(desk: Desk) -> None:
+def test_a_clock_before_2020_refuses(desk: Processes) -> None:
     if shutil.which("faketime") is None:
         pytest.skip("needs faketime")
-    from tests.e2e.conftest import PROGRAM
+    from tests.support.processes import PROGRAM
 
     command = ["faketime", "2001-01-01 00:00:00", *PROGRAM, "run", "--execute"]
     ended = subprocess.run(
@@ -270,14 +272,16 @@ def test_a_clock_before_2020_refuses(desk: Desk) -> None:
 
 
 def test_a_clock_that_differs_from_sauce_labs_deletes_nothing(
-    faulty: Callable[[str], Desk],
+    faulty: Callable[[str], Processes],
 ) -> None:
     desk = faulty("  - {fault: clock_skew, seconds: 900}")
     assert "clock" in one_sentence(desk.run("run", "--execute", code=3).stderr)
     assert desk.sandbox.writes() == []
 
 
-def test_three_faults_in_the_configuration_are_said_at_once_before_any_request(desk: Desk) -> None:
+def test_three_faults_in_the_configuration_are_said_at_once_before_any_request(
+    desk: Processes,
+) -> None:
     text = (desk.folder / "config.yaml").read_text()
     text = (
         text.replace("delete_job: 14d", "delete_job: 14")
@@ -293,12 +297,14 @@ def test_three_faults_in_the_configuration_are_said_at_once_before_any_request(d
     assert desk.sandbox.log() == []
 
 
-def test_a_missing_configuration_says_how_to_make_one(desk: Desk) -> None:
+def test_a_missing_configuration_says_how_to_make_one(desk: Processes) -> None:
     (desk.folder / "config.yaml").unlink()
     assert "init" in one_sentence(desk.run("plan", code=2).stderr)
 
 
-def test_a_list_that_lost_most_jobs_makes_no_plan_until_the_operator_says_so(desk: Desk) -> None:
+def test_a_list_that_lost_most_jobs_makes_no_plan_until_the_operator_says_so(
+    desk: Processes,
+) -> None:
     desk.run("plan")
     import requests
 

@@ -19,7 +19,7 @@ from sauce_janitor.model.jobs import JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
-from tests.e2e.conftest import ENVIRONMENT, PROGRAM, Desk
+from tests.support.processes import ENVIRONMENT, PROGRAM, Processes
 
 CONFIG = """
 version: 1
@@ -36,7 +36,7 @@ DAY = 86_400
 
 
 def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_beats_yes(
-    desk: Desk,
+    desk: Processes,
 ) -> None:
     [job, *_] = json.loads(
         desk.run("jobs", "--status", "passed", "--limit", "1", "--format", "json").stdout

@@ -8,18 +8,17 @@ import csv
 import io
 import json
 
-from tests.e2e.conftest import Desk
-from tests.e2e.test_journey import counts
+from tests.support.processes import Processes, counts
 
 ACTIONS = ("archive", "delete_assets", "delete_job", "stop")
 
 
-def without_credentials(desk: Desk) -> None:
+def without_credentials(desk: Processes) -> None:
     for name in ("SAUCE_USERNAME", "SAUCE_ACCESS_KEY"):
         del desk.environment[name]
 
 
-def test_a_simulation_begins_with_the_plan_and_asks_no_one(desk: Desk) -> None:
+def test_a_simulation_begins_with_the_plan_and_asks_no_one(desk: Processes) -> None:
     desk.run("plan")
     asked = len(desk.sandbox.log())
     environment = dict(desk.environment)
@@ -46,7 +45,7 @@ def test_a_simulation_begins_with_the_plan_and_asks_no_one(desk: Desk) -> None:
     assert len(desk.sandbox.log()) == asked
 
 
-def test_a_simulation_reads_as_a_table_and_as_csv(desk: Desk) -> None:
+def test_a_simulation_reads_as_a_table_and_as_csv(desk: Processes) -> None:
     desk.run("plan")
     text = desk.run("simulate").stdout
     assert "90 days" in text
@@ -60,7 +59,7 @@ def test_a_simulation_reads_as_a_table_and_as_csv(desk: Desk) -> None:
     assert {row["account"] for row in rows} == {"box"}
 
 
-def test_a_simulation_names_the_first_day_a_limit_trips(desk: Desk) -> None:
+def test_a_simulation_names_the_first_day_a_limit_trips(desk: Processes) -> None:
     text = (desk.folder / "config.yaml").read_text()
     (desk.folder / "config.yaml").write_text(
         text.replace("max_percent: 100", "max_percent: 100, max_jobs: 3")
@@ -73,7 +72,7 @@ def test_a_simulation_names_the_first_day_a_limit_trips(desk: Desk) -> None:
     assert "A limit trips today" in desk.run("simulate", "--for", "5d").stdout
 
 
-def test_a_simulation_of_one_policy_is_of_that_policy_alone(desk: Desk) -> None:
+def test_a_simulation_of_one_policy_is_of_that_policy_alone(desk: Processes) -> None:
     desk.run("plan")
     found = json.loads(desk.run("simulate", "--policy", "nightly", "--format", "json").stdout)[
         "accounts"
@@ -81,7 +80,7 @@ def test_a_simulation_of_one_policy_is_of_that_policy_alone(desk: Desk) -> None:
     assert [each["policy"] for each in found["by_policy"]] == ["nightly"]
 
 
-def test_sizes_are_those_of_the_receipts_once_there_are_some(desk: Desk) -> None:
+def test_sizes_are_those_of_the_receipts_once_there_are_some(desk: Processes) -> None:
     desk.run("plan")
     before = json.loads(desk.run("simulate", "--format", "json").stdout)["accounts"][0][
         "archive_sizes"
@@ -94,7 +93,7 @@ def test_sizes_are_those_of_the_receipts_once_there_are_some(desk: Desk) -> None
     assert set(after["assumed"]) < set(before["assumed"])
 
 
-def test_a_simulation_of_nothing_known_says_what_to_do(desk: Desk) -> None:
+def test_a_simulation_of_nothing_known_says_what_to_do(desk: Processes) -> None:
     assert "plan" in desk.run("simulate", code=2).stderr
     assert not (desk.folder / "state.db").exists()
     desk.run("plan")
@@ -103,7 +102,7 @@ def test_a_simulation_of_nothing_known_says_what_to_do(desk: Desk) -> None:
     assert "nightly" in desk.run("simulate", "--policy", "nightyl", code=2).stderr
 
 
-def edited(desk: Desk, *changes: tuple[str, str], name: str = "new.yaml") -> None:
+def edited(desk: Processes, *changes: tuple[str, str], name: str = "new.yaml") -> None:
     text = (desk.folder / "config.yaml").read_text()
     for before, after in changes:
         assert before in text
@@ -111,13 +110,13 @@ def edited(desk: Desk, *changes: tuple[str, str], name: str = "new.yaml") -> Non
     (desk.folder / name).write_text(text)
 
 
-def test_a_diff_of_a_file_with_itself_is_empty(desk: Desk) -> None:
+def test_a_diff_of_a_file_with_itself_is_empty(desk: Processes) -> None:
     desk.run("plan")
     same = desk.run("diff", "config.yaml", "config.yaml", "--detailed-exitcode")
     assert "nothing changes for 300 known jobs" in same.stdout
 
 
-def test_a_diff_says_what_an_edit_changes_by_policy_and_asks_no_one(desk: Desk) -> None:
+def test_a_diff_says_what_an_edit_changes_by_policy_and_asks_no_one(desk: Processes) -> None:
     desk.run("plan")
     edited(desk, ("delete_job: 14d", "delete_job: 20d"), ("last: 2", "last: 9"))
     asked = len(desk.sandbox.log())
@@ -135,7 +134,7 @@ def test_a_diff_says_what_an_edit_changes_by_policy_and_asks_no_one(desk: Desk) 
     assert len(desk.sandbox.log()) == asked
 
 
-def test_what_a_diff_calls_due_now_is_what_the_plans_differ_in(desk: Desk) -> None:
+def test_what_a_diff_calls_due_now_is_what_the_plans_differ_in(desk: Processes) -> None:
     desk.run("plan")
     edited(desk, ("delete_job: 14d", "delete_job: 9d"))
     found = json.loads(desk.run("diff", "config.yaml", "new.yaml", "--format", "json").stdout)[
@@ -161,7 +160,7 @@ def test_what_a_diff_calls_due_now_is_what_the_plans_differ_in(desk: Desk) -> No
     )
 
 
-def test_a_diff_reads_as_a_table_and_as_markdown(desk: Desk) -> None:
+def test_a_diff_reads_as_a_table_and_as_markdown(desk: Processes) -> None:
     desk.run("plan")
     edited(desk, ("delete_job: 14d", "delete_job: 20d"), ("max_percent: 100", "max_percent: 1"))
     text = desk.run("diff", "config.yaml", "new.yaml").stdout
@@ -172,18 +171,18 @@ def test_a_diff_reads_as_a_table_and_as_markdown(desk: Desk) -> None:
     assert "<details>" in page
 
 
-def test_both_files_of_a_diff_are_validated_with_all_their_faults(desk: Desk) -> None:
+def test_both_files_of_a_diff_are_validated_with_all_their_faults(desk: Processes) -> None:
     edited(desk, ("delete_job: 14d", "delete_job: 14"), name="old.yaml")
     edited(desk, ("last: 2", "lst: 2"), ("max_percent", "max_percnt"))
     lines = desk.run("diff", "old.yaml", "new.yaml", code=2).stderr.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["old.yaml", "new.yaml", "new.yaml"]
 
 
-def test_a_diff_before_any_listing_says_what_to_do(desk: Desk) -> None:
+def test_a_diff_before_any_listing_says_what_to_do(desk: Processes) -> None:
     assert "plan" in desk.run("diff", "config.yaml", "config.yaml", code=2).stderr
 
 
-def test_an_account_that_only_one_file_has_is_compared_with_nothing(desk: Desk) -> None:
+def test_an_account_that_only_one_file_has_is_compared_with_nothing(desk: Processes) -> None:
     desk.run("plan")
     edited(desk, ("  box: ", "  other: "))
     ended = desk.run("diff", "config.yaml", "new.yaml", "--format", "json")
@@ -193,7 +192,7 @@ def test_an_account_that_only_one_file_has_is_compared_with_nothing(desk: Desk) 
     assert "other" in ended.stderr
 
 
-def test_an_explanation_agrees_with_the_plan_before_and_after_the_delete(desk: Desk) -> None:
+def test_an_explanation_agrees_with_the_plan_before_and_after_the_delete(desk: Processes) -> None:
     desk.run("plan", "--out", "plan.json")
     plan = json.loads((desk.folder / "plan.json").read_text())
     action = next(
@@ -222,7 +221,7 @@ def test_an_explanation_agrees_with_the_plan_before_and_after_the_delete(desk: D
     assert "by policy nightly" in text
 
 
-def test_an_explanation_of_an_unknown_job_says_what_to_do(desk: Desk) -> None:
+def test_an_explanation_of_an_unknown_job_says_what_to_do(desk: Processes) -> None:
     assert "plan" in desk.run("explain", "0" * 32, code=2).stderr
     assert not (desk.folder / "state.db").exists()
     desk.run("plan")

@@ -7,21 +7,10 @@ import re
 import signal
 from pathlib import Path
 
-from tests.e2e.conftest import Desk
-
-LAST_LINE = re.compile(
-    r"Plan: (\d+) to archive, (\d+) delete assets, (\d+) delete job, (\d+) stop"
-    r"|Done: (\d+) archived, (\d+) assets deleted, (\d+) jobs deleted, (\d+) stopped"
-)
+from tests.support.processes import Processes, counts
 
 
-def counts(text: str) -> tuple[int, ...]:
-    match = LAST_LINE.fullmatch(text.strip().splitlines()[-1])
-    assert match, text
-    return tuple(int(number) for number in match.groups() if number is not None)
-
-
-def test_a_plan_sends_only_gets_and_ends_with_its_counts(desk: Desk) -> None:
+def test_a_plan_sends_only_gets_and_ends_with_its_counts(desk: Processes) -> None:
     planned = desk.run("plan")
     archive, assets, jobs, _ = counts(planned.stdout)
     assert min(archive, assets, jobs) > 0
@@ -29,19 +18,19 @@ def test_a_plan_sends_only_gets_and_ends_with_its_counts(desk: Desk) -> None:
     assert "nightly" in planned.stdout
 
 
-def test_run_without_execute_is_a_dry_run(desk: Desk) -> None:
+def test_run_without_execute_is_a_dry_run(desk: Processes) -> None:
     assert counts(desk.run("run").stdout) == counts(desk.run("plan").stdout)
     assert desk.sandbox.writes() == []
     assert not (desk.folder / "archive").exists()
 
 
-def test_dry_run_beats_execute(desk: Desk) -> None:
+def test_dry_run_beats_execute(desk: Processes) -> None:
     desk.environment["SAUCE_JANITOR_RUN_EXECUTE"] = "1"
     desk.run("run", "--execute", "--dry-run")
     assert desk.sandbox.writes() == []
 
 
-def test_the_whole_way_from_init_to_an_idle_second_run(desk: Desk) -> None:
+def test_the_whole_way_from_init_to_an_idle_second_run(desk: Processes) -> None:
     (desk.folder / "config.yaml").unlink()
     desk.run("init", "--base-url", desk.sandbox.base_url)
     desk.run("check")
@@ -52,7 +41,7 @@ def test_the_whole_way_from_init_to_an_idle_second_run(desk: Desk) -> None:
     assert again.stdout.splitlines()[-1].startswith("Done: 0 archived, ")
 
 
-def test_what_is_deleted_was_archived_and_verifies(desk: Desk) -> None:
+def test_what_is_deleted_was_archived_and_verifies(desk: Processes) -> None:
     desk.run("run", "--execute")
     deletes = [entry for entry in desk.sandbox.writes() if entry["method"] == "DELETE"]
     assert deletes
@@ -65,7 +54,7 @@ def test_what_is_deleted_was_archived_and_verifies(desk: Desk) -> None:
     desk.run("archive", "verify")
 
 
-def test_an_idle_second_run_asks_at_most_twice_and_deletes_nothing(desk: Desk) -> None:
+def test_an_idle_second_run_asks_at_most_twice_and_deletes_nothing(desk: Processes) -> None:
     desk.run("run", "--execute")
     before = len(desk.sandbox.log())
     second = desk.run("run", "--execute")
@@ -73,7 +62,7 @@ def test_an_idle_second_run_asks_at_most_twice_and_deletes_nothing(desk: Desk) -
     assert len(desk.sandbox.log()) - before <= 2
 
 
-def test_apply_carries_out_the_reviewed_plan_and_nothing_more(desk: Desk) -> None:
+def test_apply_carries_out_the_reviewed_plan_and_nothing_more(desk: Processes) -> None:
     desk.run("plan", "--out", "plan.json")
     plan = json.loads((desk.folder / "plan.json").read_text())
     planned = {action["job_id"] for action in plan["actions"]}
@@ -83,14 +72,14 @@ def test_apply_carries_out_the_reviewed_plan_and_nothing_more(desk: Desk) -> Non
     assert touched <= planned
 
 
-def test_apply_shows_what_was_reviewed_and_no_more(desk: Desk) -> None:
+def test_apply_shows_what_was_reviewed_and_no_more(desk: Processes) -> None:
     planned = desk.run("plan", "--policy", "pull-requests", "--out", "plan.json")
     applied = desk.run("apply", "plan.json")
     assert counts(applied.stdout) == counts(planned.stdout)
     assert counts(desk.run("plan").stdout)[0] > 0
 
 
-def test_an_edited_plan_is_refused_and_nothing_is_touched(desk: Desk) -> None:
+def test_an_edited_plan_is_refused_and_nothing_is_touched(desk: Processes) -> None:
     desk.run("plan", "--out", "plan.json")
     path = desk.folder / "plan.json"
     plan = json.loads(path.read_text())
@@ -101,7 +90,7 @@ def test_an_edited_plan_is_refused_and_nothing_is_touched(desk: Desk) -> None:
     assert desk.sandbox.writes() == []
 
 
-def test_explain_says_why_for_kept_and_deleted_jobs(desk: Desk) -> None:
+def test_explain_says_why_for_kept_and_deleted_jobs(desk: Processes) -> None:
     desk.run("plan", "--out", "plan.json", "--all")
     plan = json.loads((desk.folder / "plan.json").read_text())
     kept = plan["kept"][0]["job_id"]
@@ -111,7 +100,7 @@ def test_explain_says_why_for_kept_and_deleted_jobs(desk: Desk) -> None:
     assert "deleted" in desk.run("explain", gone).stdout
 
 
-def test_a_limit_refuses_the_whole_plan_with_its_numbers(desk: Desk) -> None:
+def test_a_limit_refuses_the_whole_plan_with_its_numbers(desk: Processes) -> None:
     text = (desk.folder / "config.yaml").read_text()
     (desk.folder / "config.yaml").write_text(text.replace("max_percent: 100", "max_percent: 5"))
     refused = desk.run("run", "--execute", code=3)
@@ -119,7 +108,7 @@ def test_a_limit_refuses_the_whole_plan_with_its_numbers(desk: Desk) -> None:
     assert desk.sandbox.writes() == []
 
 
-def test_paused_nothing_is_changed(desk: Desk) -> None:
+def test_paused_nothing_is_changed(desk: Processes) -> None:
     desk.run("pause", "--yes", "--reason", "incident 42")
     refused = desk.run("run", "--execute", code=3)
     assert "incident 42" in refused.stderr
@@ -129,7 +118,7 @@ def test_paused_nothing_is_changed(desk: Desk) -> None:
     assert desk.sandbox.writes()
 
 
-def test_a_second_executing_run_on_the_same_state_ends_with_5(desk: Desk) -> None:
+def test_a_second_executing_run_on_the_same_state_ends_with_5(desk: Processes) -> None:
     with desk.start("run", "--execute") as first:
         while not desk.sandbox.writes() and first.poll() is None:
             pass
@@ -140,7 +129,7 @@ def test_a_second_executing_run_on_the_same_state_ends_with_5(desk: Desk) -> Non
     assert first.returncode == 143
 
 
-def test_help_and_version_load_no_heavy_library(desk: Desk) -> None:
+def test_help_and_version_load_no_heavy_library(desk: Processes) -> None:
     import subprocess
     import sys
 

@@ -27,7 +27,7 @@ from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
-from tests.e2e.conftest import ENVIRONMENT, POLICIES, PROGRAM
+from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM
 
 JOBS = 150
 HOUR, DAY = 3_600, 86_400

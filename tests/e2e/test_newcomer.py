@@ -29,8 +29,8 @@ import pytest
 from rich.cells import cell_len
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.e2e.conftest import ENVIRONMENT
 from tests.fakes.screen import Screen
+from tests.support.processes import ENVIRONMENT
 
 KEPT = Path(__file__).parents[1] / "data" / "screens" / "newcomer.txt"
 NOON = int(datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp())

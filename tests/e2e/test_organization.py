@@ -15,7 +15,7 @@ import struct
 import subprocess
 import termios
 
-from tests.e2e.conftest import PROGRAM, Desk
+from tests.support.processes import PROGRAM, Processes
 
 CONFIG = """
 version: 1
@@ -33,7 +33,7 @@ policies:
 """
 
 
-def test_an_organization_is_cleaned_up_whatever_another_account_does(desk: Desk) -> None:
+def test_an_organization_is_cleaned_up_whatever_another_account_does(desk: Processes) -> None:
     desk.configure(CONFIG)
     desk.environment["NOT_THE_KEY"] = "canary-of-nobody-4711"
     (desk.folder / "alice.key").write_text("alice-key\n")
@@ -68,7 +68,7 @@ def test_an_organization_is_cleaned_up_whatever_another_account_does(desk: Desk)
     desk.run("prove")
 
 
-def test_insights_fits_the_terminal_and_the_spreadsheet(desk: Desk) -> None:
+def test_insights_fits_the_terminal_and_the_spreadsheet(desk: Processes) -> None:
     desk.configure(CONFIG)
     asked = ("insights", "tests", "--account", "box", "--time-range", "40d", "--limit", "20")
     rows = list(csv.DictReader(io.StringIO(desk.run(*asked, "--format", "csv").stdout)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.e2e.conftest import ENVIRONMENT, PROGRAM
+from tests.support.processes import ENVIRONMENT, PROGRAM
 
 CONFIG = """
 version: 1

@@ -17,7 +17,7 @@ import pytest
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.options import Behaviours
 from sauce_janitor.sandbox.world.world import Truth
-from tests.e2e.conftest import ENVIRONMENT, POLICIES, PROGRAM
+from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM
 
 KEY = "c0ffee11-canary/key+one-d00d-feedbeef0001"
 VIDEO_SECRET = "5ec2e7-canary-of-a-video-0000000000000002"

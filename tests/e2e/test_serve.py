@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.state import State
-from tests.e2e.conftest import POLICIES, PROGRAM, Desk, SandboxProcess
+from tests.support.processes import POLICIES, PROGRAM, Processes, SandboxProcess
 
 SERVING = 'schedule: {cron: "17 * * * *", jitter: 0s}\nweb: {listen: "127.0.0.1:0"}\n'
 TOKEN = "a-token-of-some-length"
@@ -89,7 +89,7 @@ def wait_for(true: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def served(desk: Desk, *options: str, overdue: bool = True) -> Iterator[Served]:
+def served(desk: Processes, *options: str, overdue: bool = True) -> Iterator[Served]:
     """`serve OPTIONS`; with `overdue` a run was due while it was down."""
     if overdue:
         with State.open(desk.folder / "state.db") as state:
@@ -108,12 +108,12 @@ def served(desk: Desk, *options: str, overdue: bool = True) -> Iterator[Served]:
 
 
 @pytest.fixture
-def desk(desk: Desk) -> Desk:
+def desk(desk: Processes) -> Processes:
     desk.configure(POLICIES + SERVING)
     return desk
 
 
-def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Desk) -> None:
+def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Processes) -> None:
     with served(desk, "--execute") as daemon:
         daemon.logged("run.finished")
         writes = desk.sandbox.writes()
@@ -135,7 +135,7 @@ def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Desk) -> Non
     desk.run("prove")
 
 
-def test_without_execute_it_says_loudly_that_it_changes_nothing(desk: Desk) -> None:
+def test_without_execute_it_says_loudly_that_it_changes_nothing(desk: Processes) -> None:
     with served(desk) as daemon:
         daemon.logged("run.finished")
         assert daemon.logged("daemon.dry_run")["level"] == "warning"
@@ -145,7 +145,7 @@ def test_without_execute_it_says_loudly_that_it_changes_nothing(desk: Desk) -> N
 
 
 def test_sigterm_in_the_midst_finishes_what_is_in_hand_and_the_rest_runs_at_the_next_start(
-    desk: Desk, start_sandbox: Start, tmp_path: Path
+    desk: Processes, start_sandbox: Start, tmp_path: Path
 ) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{fault: delay, seconds: 0.05, endpoint: 'assets.*'}]")
@@ -173,7 +173,7 @@ def test_sigterm_in_the_midst_finishes_what_is_in_hand_and_the_rest_runs_at_the_
 
 
 def test_a_vendor_that_stalls_holds_up_neither_the_pages_nor_the_end(
-    desk: Desk, start_sandbox: Start, tmp_path: Path
+    desk: Processes, start_sandbox: Start, tmp_path: Path
 ) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{fault: stall, seconds: 600, endpoint: 'jobs.list'}]")
@@ -188,7 +188,9 @@ def test_a_vendor_that_stalls_holds_up_neither_the_pages_nor_the_end(
         assert time.monotonic() - began < 20
 
 
-def test_a_second_signal_ends_it_at_once(desk: Desk, start_sandbox: Start, tmp_path: Path) -> None:
+def test_a_second_signal_ends_it_at_once(
+    desk: Processes, start_sandbox: Start, tmp_path: Path
+) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{fault: stall, seconds: 600, endpoint: 'jobs.list'}]")
     desk.sandbox = start_sandbox(20, "--faults", str(faults))
@@ -201,7 +203,7 @@ def test_a_second_signal_ends_it_at_once(desk: Desk, start_sandbox: Start, tmp_p
 
 
 def test_hundreds_of_slow_clients_and_a_locked_state_keep_no_page_from_answering(
-    desk: Desk,
+    desk: Processes,
 ) -> None:
     with served(desk, overdue=False) as daemon, ExitStack() as stack:
         daemon.logged("state.opened")
@@ -220,7 +222,9 @@ def test_hundreds_of_slow_clients_and_a_locked_state_keep_no_page_from_answering
         assert daemon.end() == 0
 
 
-def test_a_configuration_that_becomes_invalid_is_told_and_a_good_one_taken_up(desk: Desk) -> None:
+def test_a_configuration_that_becomes_invalid_is_told_and_a_good_one_taken_up(
+    desk: Processes,
+) -> None:
     with served(desk, overdue=False) as daemon:
         desk.configure(POLICIES + SERVING + "nonsense: 1\n")
         daemon.process.send_signal(signal.SIGHUP)
@@ -234,7 +238,7 @@ def test_a_configuration_that_becomes_invalid_is_told_and_a_good_one_taken_up(de
         assert re.search(r"Next run</dt><dd><time datetime=\"[^\"]*:33:00Z", daemon.get()[1])
 
 
-def test_whoever_asks_for_whatever_changes_nothing(desk: Desk) -> None:
+def test_whoever_asks_for_whatever_changes_nothing(desk: Processes) -> None:
     with served(desk, overdue=False) as daemon:
         daemon.logged("state.opened")
         address = ("127.0.0.1", int(daemon.url.rpartition(":")[2]))
@@ -251,7 +255,7 @@ def test_whoever_asks_for_whatever_changes_nothing(desk: Desk) -> None:
         assert daemon.end() == 0
 
 
-def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Desk) -> None:
+def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Processes) -> None:
     token = desk.folder / "token"
     token.write_text(TOKEN + "\n")
     desk.configure(
@@ -289,7 +293,7 @@ def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Desk) -
     ],
 )  # fmt: skip
 def test_what_cannot_start_is_one_sentence_and_ends_with_2(
-    desk: Desk, text: str, said: str
+    desk: Processes, text: str, said: str
 ) -> None:
     (desk.folder / "empty").write_text("\n")
     (desk.folder / "short").write_text("hunter2")
@@ -343,7 +347,7 @@ def query(address: str, expression: str) -> dict[str, float]:
 
 
 def test_a_real_prometheus_sees_what_the_vendor_saw(
-    desk: Desk, component: Find, tmp_path: Path
+    desk: Processes, component: Find, tmp_path: Path
 ) -> None:
     with (
         served(desk, "--execute") as daemon,

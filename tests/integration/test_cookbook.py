@@ -21,7 +21,7 @@ from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, Decision, Record, Verdict, Why
 from sauce_janitor.retention.decide import decide
-from tests.fakes.records import NOW, id_of, record, running
+from tests.support.jobs import NOW, id_of, record, running
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cookbook.md"
 FRAME = {

@@ -20,16 +20,9 @@ from sauce_janitor import __version__
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
-from tests.e2e.conftest import POLICIES
-from tests.e2e.deploy.conftest import (
-    HARDENED,
-    IMAGE,
-    SOMEBODY,
-    TOP,
-    Engine,
-    free_port,
-    until_answers,
-)
+from tests.support.containers import HARDENED, IMAGE, SOMEBODY, TOP, Engine
+from tests.support.ports import free_port, until_answers
+from tests.support.processes import POLICIES
 
 LARGEST_OWN_LAYERS = 125_000_000
 """Bytes that we add to the base image: Python's packages, most of them, and their bytecode."""

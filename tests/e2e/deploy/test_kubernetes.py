@@ -18,8 +18,9 @@ import yaml
 
 from sauce_janitor import __version__
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.e2e.conftest import ENVIRONMENT, PROGRAM
-from tests.e2e.deploy.conftest import IMAGE, TOP, Engine, free_port, until_answers
+from tests.support.containers import IMAGE, TOP, Engine
+from tests.support.ports import free_port, until_answers
+from tests.support.processes import ENVIRONMENT, PROGRAM
 
 MANIFESTS = TOP / "deploy/kubernetes"
 OVERLAYS = ("daemon", "cronjob", "install")

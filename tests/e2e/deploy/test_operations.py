@@ -16,7 +16,7 @@ import yaml
 
 from sauce_janitor.state import State
 from sauce_janitor.state.file.backup import back_up
-from tests.e2e.deploy.conftest import TOP
+from tests.support.containers import TOP
 
 PAGE = "".join(
     page.read_text()

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from sauce_janitor import __version__
-from tests.e2e.conftest import ENVIRONMENT, PROGRAM
-from tests.e2e.deploy.conftest import TOP
+from tests.support.containers import TOP
+from tests.support.processes import ENVIRONMENT, PROGRAM
 
 COMPOSE = TOP / "deploy/compose.yaml"
 UNITS = sorted((TOP / "deploy/systemd").iterdir())

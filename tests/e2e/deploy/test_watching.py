@@ -21,8 +21,9 @@ import yaml
 
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.e2e.conftest import ENVIRONMENT, POLICIES, PROGRAM
-from tests.e2e.deploy.conftest import TOP, free_port, until_answers
+from tests.support.containers import TOP
+from tests.support.ports import free_port, until_answers
+from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM
 
 ALERTS = TOP / "deploy/prometheus/alerts.yaml"
 TESTS = TOP / "deploy/prometheus/alerts.test.yaml"

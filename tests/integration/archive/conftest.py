@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
-
-ROOMY = WriteSettings(min_free=DiskReserve(percent=0))
+from sauce_janitor.archive import Archive
+from tests.support.archive import ROOMY
 
 
 @pytest.fixture

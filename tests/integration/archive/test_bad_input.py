@@ -12,7 +12,7 @@ from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import AssetListing
 from tests.fakes.asset_shelf import LOG, MP4, PNG, AssetShelf, ShelfBody, document
-from tests.integration.archive.test_storing import ORIGIN, folder_of
+from tests.support.archive import ORIGIN, folder_of
 
 
 def store(

@@ -19,8 +19,7 @@ from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import MP4, AssetShelf, ShelfBody, document
 from tests.integration.archive import storing_process
-from tests.integration.archive.conftest import ROOMY
-from tests.integration.archive.test_storing import ORIGIN, folder_of, tree
+from tests.support.archive import ORIGIN, ROOMY, folder_of, tree
 
 SCRIPT = str(Path(storing_process.__file__))
 

@@ -13,7 +13,7 @@ from sauce_janitor.archive import Archive
 from sauce_janitor.archive.disk import durable
 from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import PNG, AssetShelf, document
-from tests.integration.archive.test_storing import ORIGIN, folder_of
+from tests.support.archive import ORIGIN, folder_of
 
 
 def test_without_a_quick_way_each_file_and_folder_is_flushed_by_itself(

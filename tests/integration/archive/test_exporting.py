@@ -28,8 +28,7 @@ from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.model.permits import PrunePermit
 from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetShelf, document
-from tests.integration.archive.conftest import ROOMY
-from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of
+from tests.support.archive import ORIGIN, ROOMY, VIDEO_ONLY, folder_of
 
 CONFIG = """\
 version: 1

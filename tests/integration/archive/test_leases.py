@@ -22,8 +22,7 @@ from sauce_janitor.archive.staging import StagingFolder
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, ShelfBody, document
-from tests.integration.archive.conftest import ROOMY
-from tests.integration.archive.test_storing import ORIGIN, folder_of
+from tests.support.archive import ORIGIN, ROOMY, folder_of
 
 RECORD = f"{LEASE_FILE}eu"
 

@@ -15,8 +15,7 @@ from sauce_janitor.archive import Archive, AssetBody
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, ShelfBody, document
-from tests.integration.archive.conftest import ROOMY
-from tests.integration.archive.test_storing import ORIGIN, tree
+from tests.support.archive import ORIGIN, ROOMY, tree
 
 SECONDS = 20.0
 

@@ -18,7 +18,7 @@ from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.model.permits import PrunePermit
 from tests.fakes.asset_shelf import HAR, LOG, MP4, AssetShelf, document
-from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of, tree
+from tests.support.archive import ORIGIN, VIDEO_ONLY, folder_of, tree
 
 PERMIT = PrunePermit(
     job_id(f"{1:032x}"),

@@ -16,7 +16,7 @@ from sauce_janitor.errors import LeaseError
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.state import State
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
-from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of
+from tests.support.archive import ORIGIN, VIDEO_ONLY, folder_of
 
 CONFIG = """\
 version: 1

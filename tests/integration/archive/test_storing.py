@@ -34,30 +34,9 @@ from sauce_janitor.errors import (
 from sauce_janitor.model.assets import EVERYTHING, Selection
 from sauce_janitor.model.jobs import AssetListing, job_id, owner_name
 from tests.fakes.asset_shelf import ENDED_AT, HAR, LOG, MP4, PNG, AssetShelf, ShelfBody, document
-from tests.integration.archive.conftest import ROOMY
+from tests.support.archive import ORIGIN, ROOMY, VIDEO_ONLY, folder_of, tree
 
-ORIGIN = StoreOrigin(policy="nightly", run_id="run-1", base_url="https://u:s3cret@api.example.com")
-VIDEO_ONLY = Selection(frozenset({"video"}), discard_rest=True)
 NO_SCREENSHOTS = Selection(frozenset({"all"}), frozenset({"screenshots"}))
-
-
-def tree(root: Path) -> dict[str, bytes | None]:
-    """Every path below the root (None for a folder), but the sentinel and empty folders for work in
-    progress.
-    """
-    found = {
-        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
-        for path in root.rglob("*")
-    }
-    return {
-        name: data
-        for name, data in found.items()
-        if name not in {".sauce-janitor-archive", ".partial", ".partial/eu"}
-    }
-
-
-def folder_of(root: Path, number: int = 1) -> Path:
-    return root / "eu" / "alice" / "2025" / "12" / "31" / f"{number:032x}"
 
 
 def test_a_stored_job_has_its_document_its_assets_and_a_receipt_that_hashes_them(

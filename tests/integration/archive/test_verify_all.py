@@ -25,7 +25,7 @@ from sauce_janitor.operations.verify import VerifyContext, VerifyScope, verify, 
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
-from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, tree
+from tests.support.archive import ORIGIN, VIDEO_ONLY, tree
 
 JOBS = 12
 CONFIG = """\

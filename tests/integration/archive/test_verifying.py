@@ -15,8 +15,7 @@ from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.assets import EVERYTHING, Selection
 from sauce_janitor.model.jobs import job_id, owner_name
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document
-from tests.integration.archive.conftest import ROOMY
-from tests.integration.archive.test_storing import ORIGIN, VIDEO_ONLY, folder_of, tree
+from tests.support.archive import ORIGIN, ROOMY, VIDEO_ONLY, folder_of, tree
 
 ALICE, FIRST = owner_name("alice"), job_id(f"{1:032x}")
 

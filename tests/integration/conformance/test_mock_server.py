@@ -28,7 +28,7 @@ from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.insights import Filter, Period
-from tests.integration.conformance.vendor_files import (
+from tests.support.vendor_files import (
     EXAMPLE_BUILD,
     EXAMPLE_ID,
     EXAMPLE_OWNER,

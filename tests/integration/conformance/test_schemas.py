@@ -14,7 +14,7 @@ import requests
 from jsonschema import Draft4Validator, FormatChecker  # type: ignore[import-untyped]  # ships no types
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.integration.conformance.vendor_files import operations, reference, schema_of
+from tests.support.vendor_files import operations, reference, schema_of
 
 Call: TypeAlias = tuple[str, str, str, str]
 JOB_TIMES = r"(creation|start|end|modification|deletion)_time$"

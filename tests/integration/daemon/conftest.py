@@ -4,131 +4,13 @@ state and archive.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from sauce_janitor.config import Account, load
-from sauce_janitor.daemon.clocks import LookInterval
-from sauce_janitor.daemon.runner import Work
-from sauce_janitor.daemon.scheduler import Scheduler
-from sauce_janitor.daemon.work import RUN, UPKEEP
-from sauce_janitor.metrics import Metrics
-from sauce_janitor.notify import Notification
-from sauce_janitor.operations import RunContext
-
-FAST = LookInterval(round_s=0.01, watch_s=0.01, follow_s=0.0, reopen_s=0.0, token_s=0.0)
-START = 1_795_000_000 // 3600 * 3600  # a full hour
-
-HEAD = """
-accounts: {eu: {base_url: "http://127.0.0.1:1", username: demo, access_key: {env: KEY}, retries: {attempts: 1}}}
-archive: {path: ./archive, min_free: 1kB}
-state: {path: ./state.db}
-"""
-POLICIES = """
-policies: [{name: old, match: all, then: {archive: 1h, delete_assets: 20d}}]
-"""
-
-
-@dataclass
-class Driven:
-    """A clock that stands still until the test lets time pass."""
-
-    at: float = START
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        return event.wait(min(seconds, 0.01))
-
-
-@dataclass
-class Worked:
-    """Stands in for what the daemon does: notes when, and waits where it is told to."""
-
-    clock: Driven
-    began: list[tuple[str, str, float]] = field(default_factory=list)
-    states: set[str] = field(default_factory=set)
-    wait: bool = False
-    stopped: list[str] = field(default_factory=list)
-    go_on: threading.Event = field(default_factory=threading.Event)
-    error: BaseException | None = None
-
-    def of(self, kind: str) -> Work:
-        def work(account: Account, tools: RunContext) -> list[Notification]:
-            self.began.append((kind, account.name, self.clock.at - START))
-            self.states.add(tools.config.state.name)
-            while self.wait and not self.go_on.is_set():
-                if tools.stop.wait(0.01):
-                    self.stopped.append(account.name)
-                    break
-            if self.error is not None:
-                raise self.error
-            return []
-
-        return work
-
-    @property
-    def runs(self) -> list[float]:
-        """When runs began, in seconds since START."""
-        return [at for kind, _, at in self.began if kind == RUN]
-
-
-@dataclass
-class Scene:
-    """One daemon's rounds, without its threads: the test makes them one after the other."""
-
-    folder: Path
-    clock: Driven
-    stack: ExitStack
-    worked: Worked = field(init=False)
-    metrics: Metrics = field(default_factory=Metrics)
-
-    def __post_init__(self) -> None:
-        self.worked = Worked(self.clock)
-
-    def configure(self, text: str = "", head: str = HEAD) -> Path:
-        file = self.folder / "config.yaml"
-        file.write_text(head + POLICIES + text)
-        return file
-
-    def rounds(self, *, execute: bool = False) -> Scheduler:
-        """A daemon that begins, as after a restart."""
-        works = {RUN: self.worked.of(RUN), UPKEEP: self.worked.of(UPKEEP)}
-        config = load(self.folder / "config.yaml", environ={"KEY": "x"})
-        made = Scheduler(config, self.clock, self.metrics, execute=execute, pace=FAST, works=works)
-        self.stack.callback(made.close)
-        self.stack.callback(self.worked.go_on.set)
-        return made
-
-    def go(self, rounds: Scheduler, seconds: float = 0, *, step: float = 60) -> None:
-        """So much time passes, a round each step; every round waits for what it began, unless that
-        is to wait.
-        """
-        passed = 0.0
-        while True:
-            rounds.go()
-            if not self.worked.wait:
-                self.settle(rounds)
-            if passed >= seconds:
-                return
-            passed += step
-            self.clock.at += step
-
-    def settle(self, rounds: Scheduler) -> None:
-        """Wait until all that began has ended, and have it collected."""
-        for under in rounds.runner.under_way().values():
-            under.future.exception(timeout=60)
-        rounds.collect()
+from tests.support.daemon import Driven, Scene
 
 
 @pytest.fixture
@@ -137,13 +19,3 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         made = Scene(tmp_path, Driven(), stack)
         made.configure('schedule: {cron: "17 * * * *", jitter: 0s}\n')
         yield made
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    """Wait for something that happens in another thread, as long as it takes and a minute at
-    most.
-    """
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.01)

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from sauce_janitor.errors import RefusedError, SourceUnavailableError
-from tests.integration.daemon.conftest import START, Scene
+from tests.support.daemon import START, Scene
 
 HOUR = 3600
 FIRST = 17 * 60
@@ -212,7 +212,7 @@ def test_another_state_in_the_configuration_waits_for_a_restart_whole(scene: Sce
 def test_a_webhook_hears_of_a_run_that_went_wrong(
     scene: Scene, wrong: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.integration.notify.test_posting import hooked
+    from tests.support.webhooks import hooked
 
     with hooked() as hook:
         monkeypatch.setenv("HOOK", hook.url)

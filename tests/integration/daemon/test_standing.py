@@ -16,7 +16,7 @@ from sauce_janitor.daemon.scheduler import Scheduler
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.state import State
-from tests.integration.daemon.conftest import START, Scene
+from tests.support.daemon import START, Scene
 
 HOUR = 3600
 

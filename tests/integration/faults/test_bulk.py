@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.integration.faults.conftest import Account
-from tests.integration.pipeline.conftest import DAY
+from tests.support.commands import DAY
+from tests.support.faulted_account import Account
 
 
 @pytest.mark.parametrize("failing", ["all", "one", "none"])

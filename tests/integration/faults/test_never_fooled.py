@@ -13,8 +13,8 @@ import pytest
 
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.sandbox.faults.fault import SETTINGS
-from tests.integration.faults.conftest import Account
-from tests.integration.faults.oddities import ODDITIES, ODDITIES_OF_PEOPLE, Oddity
+from tests.support.faulted_account import Account
+from tests.support.oddities import ODDITIES, ODDITIES_OF_PEOPLE, Oddity
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md"
 ENDINGS = {"goes": "done", "stays": "kept", "refused": "refused"}

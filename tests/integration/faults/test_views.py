@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from sauce_janitor.cli.app import cli
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.integration.faults.conftest import PATIENT, POLICIES
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
+from tests.support.faulted_account import PATIENT, POLICIES
 
 JOB = "JOB"
 VIEWS = (
@@ -39,7 +39,7 @@ TWISTED = (
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(SandboxOptions(jobs=0)))
         for number in range(12):
@@ -49,12 +49,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
                 build="b",
                 error="it broke",
             )
-        desk = Desk(tmp_path_factory.mktemp("views"), sandbox, stack)
+        desk = Commands(tmp_path_factory.mktemp("views"), sandbox, stack)
         desk.configure(POLICIES, budget=PATIENT.replace("attempts: 2", "attempts: 1"))
         yield desk
 
 
-def show(desk: Desk, view: tuple[str, ...], fault: str) -> tuple[int, str]:
+def show(desk: Commands, view: tuple[str, ...], fault: str) -> tuple[int, str]:
     """The exit code and what was printed, with this fault in every answer. Anything but a
     JanitorError is a bug and shows.
     """
@@ -78,7 +78,7 @@ def show(desk: Desk, view: tuple[str, ...], fault: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=" ".join)
-def test_what_cannot_be_read_is_said_and_not_shown(desk: Desk, view: tuple[str, ...]) -> None:
+def test_what_cannot_be_read_is_said_and_not_shown(desk: Commands, view: tuple[str, ...]) -> None:
     assert {fault: show(desk, view, fault) for fault in UNREADABLE} == dict.fromkeys(
         UNREADABLE, (4, "")
     )
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_said_and_not_shown(desk: Desk, view: tuple[str, 
 
 @pytest.mark.parametrize("view", VIEWS, ids=" ".join)
 def test_what_is_twisted_is_shown_without_what_is_none_or_not_at_all(
-    desk: Desk, view: tuple[str, ...]
+    desk: Commands, view: tuple[str, ...]
 ) -> None:
     for fault in TWISTED:
         code, shown = show(desk, view, fault)
@@ -99,5 +99,5 @@ def test_what_is_twisted_is_shown_without_what_is_none_or_not_at_all(
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=" ".join)
-def test_what_is_true_is_shown(desk: Desk, view: tuple[str, ...]) -> None:
+def test_what_is_true_is_shown(desk: Commands, view: tuple[str, ...]) -> None:
     assert show(desk, view, "duplicate_rows" if view[0] == "jobs" else "unframed")[0] == 0

@@ -11,7 +11,7 @@ import pytest
 
 from sauce_janitor import inventory
 from sauce_janitor.errors import CredentialsError, RefusedError
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICY = """
 limits: {max_percent: null}
@@ -20,7 +20,7 @@ policies:
 """
 
 
-def _replace(desk: Desk, old: str, new: str) -> None:
+def _replace(desk: Commands, old: str, new: str) -> None:
     path = desk.folder / "config.yaml"
     text = path.read_text()
     assert old in text
@@ -33,7 +33,7 @@ def _files(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("execute", [False, True])
 def test_a_mistyped_user_name_is_corrected_and_nothing_of_it_is_left(
-    open_desk: Callable[..., Desk], *, execute: bool
+    open_desk: Callable[..., Commands], *, execute: bool
 ) -> None:
     desk = open_desk(jobs=6)
     desk.configure(POLICY)
@@ -51,7 +51,7 @@ def test_a_mistyped_user_name_is_corrected_and_nothing_of_it_is_left(
 
 
 def test_a_user_who_has_no_jobs_binds_nothing_however_often_they_are_listed(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
@@ -67,7 +67,7 @@ def test_a_user_who_has_no_jobs_binds_nothing_however_often_they_are_listed(
 
 
 def test_a_mismatch_names_both_the_line_and_the_command_that_fix_it(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=6)
     desk.configure(POLICY)
@@ -91,7 +91,9 @@ def test_a_mismatch_names_both_the_line_and_the_command_that_fix_it(
         desk.run(execute=True)
 
 
-def test_a_wrong_address_of_a_bound_account_names_its_line(open_desk: Callable[..., Desk]) -> None:
+def test_a_wrong_address_of_a_bound_account_names_its_line(
+    open_desk: Callable[..., Commands],
+) -> None:
     desk = open_desk(jobs=3)
     desk.configure(POLICY)
     desk.run()
@@ -101,7 +103,7 @@ def test_a_wrong_address_of_a_bound_account_names_its_line(open_desk: Callable[.
 
 
 def test_the_same_place_in_another_spelling_is_the_same_account(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=3)
     desk.configure(POLICY)
@@ -111,7 +113,7 @@ def test_the_same_place_in_another_spelling_is_the_same_account(
 
 
 def test_a_renamed_account_goes_on_with_its_jobs_holds_and_copies(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=12)
     desk.configure(POLICY.replace("delete_job: 5d", "delete_job: 20d"))
@@ -156,7 +158,7 @@ def test_a_renamed_account_goes_on_with_its_jobs_holds_and_copies(
 
 
 def test_a_rename_is_refused_while_a_run_works_and_where_it_can_never_fit(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=3)
     desk.configure(POLICY)
@@ -176,7 +178,7 @@ def test_a_rename_is_refused_while_a_run_works_and_where_it_can_never_fit(
 
 
 def test_a_listing_does_not_bind_an_account_that_was_corrected_meanwhile(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else one user's jobs bind the account to another user, and the plan is of what is left of a
     listing.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICIES = """
 limits: {max_percent: 5, max_jobs: 3}
@@ -20,7 +20,7 @@ policies:
 TIGHT = ", budget: {per_hour: 60, burst: 5, per_second: 50}, retries: {max_wait: 1s}"
 
 
-def refused(desk: Desk) -> str:
+def refused(desk: Commands) -> str:
     with pytest.raises(RefusedError) as caught:
         desk.run(execute=True)
     assert desk.writes() == []
@@ -28,7 +28,7 @@ def refused(desk: Desk) -> str:
 
 
 def test_a_refused_plan_names_the_limits_and_prints_what_approves_it(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
@@ -42,7 +42,9 @@ def test_a_refused_plan_names_the_limits_and_prints_what_approves_it(
     assert said.splitlines()[-1] in desk.say("plan", "--format", "markdown").output
 
 
-def test_what_it_prints_for_the_file_is_pasted_and_lifts(open_desk: Callable[..., Desk]) -> None:
+def test_what_it_prints_for_the_file_is_pasted_and_lifts(
+    open_desk: Callable[..., Commands],
+) -> None:
     """Limits and approvals: not even approvals."""
     desk = open_desk()
     desk.configure(POLICIES)
@@ -58,7 +60,7 @@ def test_what_it_prints_for_the_file_is_pasted_and_lifts(open_desk: Callable[...
 
 
 def test_the_command_it_prints_lifts_and_the_plan_says_who_did(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
@@ -73,7 +75,9 @@ def test_the_command_it_prints_lifts_and_the_plan_says_who_did(
     assert desk.deleted()
 
 
-def test_an_accepted_plan_drains_after_its_approval_is_over(open_desk: Callable[..., Desk]) -> None:
+def test_an_accepted_plan_drains_after_its_approval_is_over(
+    open_desk: Callable[..., Commands],
+) -> None:
     desk = open_desk(jobs=160)
     desk.configure(POLICIES, budget=TIGHT)
     desk.say("approve", desk.config.policy_digest("box"), "--yes")
@@ -91,7 +95,7 @@ def test_an_accepted_plan_drains_after_its_approval_is_over(open_desk: Callable[
     "change", ["over", "foreign", "too few", "another limit", "another account"]
 )
 def test_an_approval_that_is_not_for_this_plan_lifts_nothing(
-    open_desk: Callable[..., Desk], change: str
+    open_desk: Callable[..., Commands], change: str
 ) -> None:
     """Limits and approvals: An expired approval, or one for another account or digest, lifts
     nothing."""
@@ -121,7 +125,7 @@ def test_an_approval_that_is_not_for_this_plan_lifts_nothing(
 
 
 def test_a_digest_that_no_account_has_is_refused_with_those_there_are(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
@@ -129,7 +133,7 @@ def test_a_digest_that_no_account_has_is_refused_with_those_there_are(
     assert desk.config.policy_digest("box") in str(said.exception)
 
 
-def test_an_approval_in_the_state_ends_and_is_withdrawn(open_desk: Callable[..., Desk]) -> None:
+def test_an_approval_in_the_state_ends_and_is_withdrawn(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     digest = desk.config.policy_digest("box")

@@ -13,7 +13,7 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.delete_assets import AssetsOrder, delete_assets
-from tests.integration.pipeline.conftest import DAY, Desk, Quiet
+from tests.support.commands import DAY, Commands, Quiet
 
 POLICIES = """
 holds: [{tag: keep}]
@@ -24,42 +24,42 @@ policies:
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(jobs=30)
     made.configure(POLICIES)
     return made
 
 
 @pytest.fixture
-def job(desk: Desk) -> JobId:
+def job(desk: Commands) -> JobId:
     """A finished job with assets, some days old."""
     young = (JobId(one) for one in desk.sandbox.job_ids() if files(desk, JobId(one)))
     return next(one for one in young if age(desk, one) > DAY)
 
 
-def files(desk: Desk, job: JobId) -> set[str]:
+def files(desk: Commands, job: JobId) -> set[str]:
     found = desk.sandbox.truth(job)
     assert found is not None
     return set(found.assets)
 
 
-def age(desk: Desk, job: JobId) -> float:
+def age(desk: Commands, job: JobId) -> float:
     found = desk.sandbox.truth(job)
     assert found is not None
     ended = found.document["end_time"]
     return desk.sandbox.world.clock() - ended if isinstance(ended, int) else 0
 
 
-def delete(desk: Desk, job: JobId, *options: str, code: int = 0) -> str:
+def delete(desk: Commands, job: JobId, *options: str, code: int = 0) -> str:
     said = desk.say("assets", job, "--delete", *options, code=code)
     return said.stdout + said.stderr + str(said.exception or "")
 
 
-def kinds(desk: Desk, job: JobId) -> list[tuple[str, str | None]]:
+def kinds(desk: Commands, job: JobId) -> list[tuple[str, str | None]]:
     return [(line.kind, line.policy) for line in desk.state.journal.of(job)]
 
 
-def test_the_assets_of_one_job_are_archived_and_then_deleted(desk: Desk, job: JobId) -> None:
+def test_the_assets_of_one_job_are_archived_and_then_deleted(desk: Commands, job: JobId) -> None:
     names = files(desk, job)
     said = delete(desk, job, "--yes")
     assert files(desk, job) == set()
@@ -74,7 +74,7 @@ def test_the_assets_of_one_job_are_archived_and_then_deleted(desk: Desk, job: Jo
     assert len(desk.writes()) == 1
 
 
-def test_a_dry_run_and_a_missing_yes_delete_nothing(desk: Desk, job: JobId) -> None:
+def test_a_dry_run_and_a_missing_yes_delete_nothing(desk: Commands, job: JobId) -> None:
     names = files(desk, job)
     assert f"would archive and delete all assets of {job}" in delete(
         desk, job, "--dry-run", "--yes"
@@ -85,7 +85,9 @@ def test_a_dry_run_and_a_missing_yes_delete_nothing(desk: Desk, job: JobId) -> N
     assert not (desk.folder / "archive").exists()
 
 
-def test_a_held_a_paused_and_an_unfinished_job_keep_their_assets(desk: Desk, job: JobId) -> None:
+def test_a_held_a_paused_and_an_unfinished_job_keep_their_assets(
+    desk: Commands, job: JobId
+) -> None:
     desk.say("hold", "add", job, "--reason", "audit")
     for options in (("--yes",), ("-n",)):
         assert "held by a local hold" in delete(desk, job, *options, code=3)
@@ -101,12 +103,14 @@ def test_a_held_a_paused_and_an_unfinished_job_keep_their_assets(desk: Desk, job
     assert desk.writes() == []
 
 
-def test_the_listing_for_a_deletion_binds_the_account_as_any_other(desk: Desk, job: JobId) -> None:
+def test_the_listing_for_a_deletion_binds_the_account_as_any_other(
+    desk: Commands, job: JobId
+) -> None:
     delete(desk, job, "--dry-run")
     assert desk.state.accounts.all()["box"].is_bound
 
 
-def test_what_goes_without_a_copy_is_said_before_and_after(desk: Desk, job: JobId) -> None:
+def test_what_goes_without_a_copy_is_said_before_and_after(desk: Commands, job: JobId) -> None:
     """The configuration forbids to store it; else "archive and delete all assets" is all that a
     person reads.
     """
@@ -122,7 +126,7 @@ def test_what_goes_without_a_copy_is_said_before_and_after(desk: Desk, job: JobI
     assert files(desk, job) == set()
 
 
-def test_what_cannot_be_archived_whole_is_not_deleted(desk: Desk, job: JobId) -> None:
+def test_what_cannot_be_archived_whole_is_not_deleted(desk: Commands, job: JobId) -> None:
     desk.sandbox.inject("ghost_file", endpoint="assets.list", job=job)
     delete(desk, job, "--yes", code=4)
     assert files(desk, job)
@@ -130,7 +134,7 @@ def test_what_cannot_be_archived_whole_is_not_deleted(desk: Desk, job: JobId) ->
 
 
 def test_a_copy_that_is_damaged_meanwhile_is_restored_before_the_delete(
-    desk: Desk, job: JobId
+    desk: Commands, job: JobId
 ) -> None:
     desk.sandbox.inject("disconnect", endpoint="assets.delete", times=1)
     delete(desk, job, "--yes", code=4)
@@ -140,7 +144,7 @@ def test_a_copy_that_is_damaged_meanwhile_is_restored_before_the_delete(
     assert files(desk, job) == set()
 
 
-def test_a_job_that_changed_since_it_was_shown_keeps_its_assets(desk: Desk, job: JobId) -> None:
+def test_a_job_that_changed_since_it_was_shown_keeps_its_assets(desk: Commands, job: JobId) -> None:
     config = desk.config
     tools, account = RunContext(config, desk.state, Metrics(), Quiet()), config.account("box")
     looked = delete_assets(account, tools, AssetsOrder(job, Owner("demo"), "me"))
@@ -153,7 +157,7 @@ def test_a_job_that_changed_since_it_was_shown_keeps_its_assets(desk: Desk, job:
 
 
 def test_a_job_that_is_held_in_the_last_moment_keeps_its_assets_and_it_is_said(
-    desk: Desk, job: JobId
+    desk: Commands, job: JobId
 ) -> None:
     desk.say("jobs")
     desk.sandbox.inject("late_edit", endpoint="asset.get", job=job, times=1)
@@ -162,7 +166,7 @@ def test_a_job_that_is_held_in_the_last_moment_keeps_its_assets_and_it_is_said(
     assert desk.writes() == []
 
 
-def test_the_deletion_takes_nothing_from_what_runs_remember(desk: Desk, job: JobId) -> None:
+def test_the_deletion_takes_nothing_from_what_runs_remember(desk: Commands, job: JobId) -> None:
     """Retries of other jobs, the accepted plan and the day's look for purges are those of runs
     about all jobs.
     """
@@ -183,5 +187,5 @@ def test_the_deletion_takes_nothing_from_what_runs_remember(desk: Desk, job: Job
 
 
 @pytest.mark.parametrize("options", [("--get", "log.json"), ("--download", "all")])
-def test_deleting_is_said_alone(desk: Desk, job: JobId, options: tuple[str, ...]) -> None:
+def test_deleting_is_said_alone(desk: Commands, job: JobId, options: tuple[str, ...]) -> None:
     assert "--delete archives the files itself" in delete(desk, job, *options, "--yes", code=2)

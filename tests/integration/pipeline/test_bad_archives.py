@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sauce_janitor.execute.events import Halt
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -23,7 +23,7 @@ policies: [{name: old, match: all, then: {archive: 1h, delete_assets: 5d}}]
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk()
     made.configure(POLICIES.replace("workers: 2\n", ""))
     path = made.folder / "config.yaml"
@@ -36,7 +36,7 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 
 @pytest.fixture
-def mounted(desk: Desk) -> Iterator[Callable[[str], None]]:
+def mounted(desk: Commands) -> Iterator[Callable[[str], None]]:
     """Mounts a small disk as the archive's folder with these options, or remounts it; unmounted at
     the end.
     """
@@ -66,14 +66,14 @@ def mounted(desk: Desk) -> Iterator[Callable[[str], None]]:
         subprocess.run(["umount", place], check=True)
 
 
-def all_deleted_are_archived(desk: Desk) -> bool:
+def all_deleted_are_archived(desk: Commands) -> bool:
     desk.say("archive", "verify")
     desk.say("prove")
     return all(line.receipt for line in desk.state.journal.lines("box") if line.kind == "intent")
 
 
 def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(
-    desk: Desk, mounted: Callable[[str], None]
+    desk: Commands, mounted: Callable[[str], None]
 ) -> None:
     mounted("size=2m")
 
@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(
 
 
 def test_an_archive_that_becomes_read_only_stops_every_delete(
-    desk: Desk, mounted: Callable[[str], None]
+    desk: Commands, mounted: Callable[[str], None]
 ) -> None:
     mounted("size=900m")
     desk.run(execute=True)
@@ -106,7 +106,7 @@ def test_an_archive_that_becomes_read_only_stops_every_delete(
 
 
 def test_an_empty_disk_mounted_in_place_of_the_archive_stops_every_delete(
-    desk: Desk, mounted: Callable[[str], None]
+    desk: Commands, mounted: Callable[[str], None]
 ) -> None:
     desk.run(execute=True)
     deleted = len(desk.deleted())
@@ -120,7 +120,7 @@ def test_an_empty_disk_mounted_in_place_of_the_archive_stops_every_delete(
     assert len(desk.deleted()) == deleted
 
 
-def test_another_archive_in_its_place_stops_every_delete(desk: Desk) -> None:
+def test_another_archive_in_its_place_stops_every_delete(desk: Commands) -> None:
     desk.run(execute=True)
     deleted = len(desk.deleted())
     sentinel = desk.folder / "archive" / ".sauce-janitor-archive"
@@ -132,7 +132,7 @@ def test_another_archive_in_its_place_stops_every_delete(desk: Desk) -> None:
     assert len(desk.deleted()) == deleted
 
 
-def test_less_room_than_min_free_stops_the_run_before_it_asks_for_a_file(desk: Desk) -> None:
+def test_less_room_than_min_free_stops_the_run_before_it_asks_for_a_file(desk: Commands) -> None:
     path = desk.folder / "config.yaml"
     total = shutil.disk_usage(desk.folder).total
     path.write_text(path.read_text().replace("min_free: 1%", f"min_free: {total // 2**30 + 1}GiB"))
@@ -143,7 +143,7 @@ def test_less_room_than_min_free_stops_the_run_before_it_asks_for_a_file(desk: D
     assert desk.writes() == []
 
 
-def test_the_halt_is_the_archives(desk: Desk, mounted: Callable[[str], None]) -> None:
+def test_the_halt_is_the_archives(desk: Commands, mounted: Callable[[str], None]) -> None:
     mounted("size=2m")
 
     execution = desk.run(execute=True).execution

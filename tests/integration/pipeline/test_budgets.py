@@ -14,7 +14,7 @@ import pytest
 from sauce_janitor.errors import BudgetSpentError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 DELETING = """
 limits: {max_percent: null}
@@ -32,7 +32,7 @@ def budget(text: str) -> str:
     return f", budget: {{{text}}}, retries: {{max_wait: 1s}}"
 
 
-def status(desk: Desk) -> dict[str, Any]:
+def status(desk: Commands) -> dict[str, Any]:
     [told] = json.loads(desk.say("status", "--format", "json").stdout)
     found = told["budget"]
     assert isinstance(found, dict)
@@ -40,7 +40,7 @@ def status(desk: Desk) -> dict[str, Any]:
 
 
 def test_a_plan_says_what_it_needs_what_is_left_and_when_it_is_done(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(ARCHIVING, budget=budget("per_second: 50, per_hour: 60"))
@@ -56,7 +56,7 @@ def test_a_plan_says_what_it_needs_what_is_left_and_when_it_is_done(
 
 
 def test_a_plan_says_aloud_when_new_jobs_need_more_than_the_budget_gives(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=800)
     desk.configure(
@@ -75,7 +75,7 @@ def test_a_plan_says_aloud_when_new_jobs_need_more_than_the_budget_gives(
 
 
 def test_status_says_how_the_budget_stands_now_and_what_the_last_plan_needs(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(DELETING, budget=budget("per_second: 50, per_hour: 1000"))
@@ -91,7 +91,7 @@ def test_status_says_how_the_budget_stands_now_and_what_the_last_plan_needs(
     assert status(desk)["left_this_hour"] == 1000
 
 
-def test_status_says_that_a_429_halved_the_rate(open_desk: Callable[..., Desk]) -> None:
+def test_status_says_that_a_429_halved_the_rate(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(DELETING, budget=", budget: {per_second: 50, per_hour: 1000}")
     desk.sandbox.inject("status", status=429, times=1)
@@ -101,7 +101,7 @@ def test_status_says_that_a_429_halved_the_rate(open_desk: Callable[..., Desk]) 
 
 
 def test_a_spent_budget_is_a_pause_that_says_when_it_goes_on(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     """And the exit code is 0: an accepted plan that pauses for its own budget has not failed."""
     desk = open_desk(jobs=160)
@@ -118,7 +118,9 @@ def test_a_spent_budget_is_a_pause_that_says_when_it_goes_on(
     assert int(paused[1]) == run.summary["left"] == due - sum(run.summary["outcomes"].values())
 
 
-def test_a_spent_budget_lets_no_listing_begin_and_says_so(open_desk: Callable[..., Desk]) -> None:
+def test_a_spent_budget_lets_no_listing_begin_and_says_so(
+    open_desk: Callable[..., Commands],
+) -> None:
     desk = open_desk()
     desk.configure(DELETING, budget=budget("per_hour: 1"))
     with pytest.raises(
@@ -130,7 +132,7 @@ def test_a_spent_budget_lets_no_listing_begin_and_says_so(open_desk: Callable[..
 
 
 def test_deletes_have_a_fifth_of_a_budget_that_archiving_could_spend_whole(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=300)
     desk.configure(ARCHIVING, budget=budget("per_second: 100, per_hour: 150, burst: 100"))
@@ -144,7 +146,7 @@ def test_deletes_have_a_fifth_of_a_budget_that_archiving_could_spend_whole(
     )
 
 
-def test_metrics_say_what_is_left_and_what_was_waited(open_desk: Callable[..., Desk]) -> None:
+def test_metrics_say_what_is_left_and_what_was_waited(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(DELETING, budget=", budget: {per_second: 10, per_hour: 1000, burst: 1}")
     metrics = desk.metrics = Metrics()
@@ -163,7 +165,7 @@ def test_metrics_say_what_is_left_and_what_was_waited(open_desk: Callable[..., D
     assert float(waited[1]) > len(desk.sandbox.log) / 10 / 3
 
 
-def test_check_says_what_a_day_comes_to(open_desk: Callable[..., Desk]) -> None:
+def test_check_says_what_a_day_comes_to(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     window = '{from: "08:00", to: "18:00", days: mon-fri, per_hour: 100}'
     desk.configure(DELETING, budget=budget(f"per_second: 2, per_hour: 1000, windows: [{window}]"))

@@ -17,7 +17,7 @@ import pytest
 
 from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import JobId, Owner
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -29,38 +29,38 @@ DEMO = Owner("demo")
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk()
     made.configure(POLICIES)
     return made
 
 
 @pytest.fixture
-def job(desk: Desk) -> JobId:
+def job(desk: Commands) -> JobId:
     return JobId(desk.sandbox.arrive(name="checkout", build="rc-1", tags=["old", "e2e"]))
 
 
-def truth(desk: Desk, job: str) -> dict[str, Any]:
+def truth(desk: Commands, job: str) -> dict[str, Any]:
     found = desk.sandbox.truth(job)
     assert found is not None
     return dict(found.document)
 
 
-def listed(desk: Desk, *arguments: str) -> list[dict[str, Any]]:
+def listed(desk: Commands, *arguments: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(
         desk.say("jobs", "--format", "json", *arguments).stdout
     )
     return found
 
 
-def kinds(desk: Desk, job: JobId) -> list[tuple[str, str, str | None]]:
+def kinds(desk: Commands, job: JobId) -> list[tuple[str, str, str | None]]:
     return [(line.kind, line.action.value, line.outcome) for line in desk.state.journal.of(job)]
 
 
 # --- looking --------------------------------------------------------------------------------------
 
 
-def test_jobs_are_listed_newest_first_and_filtered(desk: Desk) -> None:
+def test_jobs_are_listed_newest_first_and_filtered(desk: Commands) -> None:
     ids = list(desk.sandbox.job_ids())
     assert [each["id"] for each in listed(desk)] == ids
     assert [each["id"] for each in listed(desk, "--limit", "7")] == ids[:7]
@@ -82,7 +82,7 @@ def test_jobs_are_listed_newest_first_and_filtered(desk: Desk) -> None:
     assert desk.writes() == []
 
 
-def test_the_same_jobs_as_table_and_csv(desk: Desk, job: JobId) -> None:
+def test_the_same_jobs_as_table_and_csv(desk: Commands, job: JobId) -> None:
     desk.sandbox.edit(job, name="=cmd|' /C calc'!A0\x1b[31m")
     table = desk.say("jobs").stdout
     assert all(job_id in table for job_id in desk.sandbox.job_ids())
@@ -92,7 +92,7 @@ def test_the_same_jobs_as_table_and_csv(desk: Desk, job: JobId) -> None:
     assert rows[0]["name"].startswith("'=cmd")
 
 
-def test_rows_without_details_show_their_name_and_status(desk: Desk, job: JobId) -> None:
+def test_rows_without_details_show_their_name_and_status(desk: Commands, job: JobId) -> None:
     desk.sandbox.inject("short_rows", endpoint="jobs.list")
     said = desk.say("jobs", "--name", "checkout", "--format", "json")
     (row,) = json.loads(said.stdout)
@@ -102,7 +102,7 @@ def test_rows_without_details_show_their_name_and_status(desk: Desk, job: JobId)
 
 
 def test_a_long_list_is_read_page_by_page_and_told_to_be_cut(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(1200)
     desk.configure(POLICIES)
@@ -112,7 +112,7 @@ def test_a_long_list_is_read_page_by_page_and_told_to_be_cut(
 
 
 def test_of_several_owners_the_newest_come_first_and_one_who_is_refused_stops_nobody(
-    desk: Desk,
+    desk: Commands,
 ) -> None:
     found = listed(desk, "--owner", "demo", "--owner", "alice", "--limit", "0")
     times = [each["created_at"] for each in found]
@@ -130,7 +130,7 @@ def test_of_several_owners_the_newest_come_first_and_one_who_is_refused_stops_no
     "wrong", [("--since", "yesterday"), ("--since", "3"), ("--status", "green"), ("--owner", "..")]
 )
 def test_what_can_be_no_filter_is_refused_before_anything_is_asked(
-    desk: Desk, wrong: tuple[str, str]
+    desk: Commands, wrong: tuple[str, str]
 ) -> None:
     desk.say("jobs", *wrong, code=2)
     assert len(desk.sandbox.log) == 0
@@ -138,7 +138,7 @@ def test_what_can_be_no_filter_is_refused_before_anything_is_asked(
 
 @pytest.mark.parametrize("builds_v2", ["on", "off"])
 def test_builds_and_their_jobs_are_told_by_whichever_api_there_is(
-    open_desk: Callable[..., Desk], builds_v2: str
+    open_desk: Callable[..., Commands], builds_v2: str
 ) -> None:
     from sauce_janitor.sandbox import Behaviours
 
@@ -158,7 +158,7 @@ def test_builds_and_their_jobs_are_told_by_whichever_api_there_is(
     "rest", ["", "policies: [{name: no}]\nholds: [{tag: 010}]\ninclude: none.yaml\n"]
 )
 def test_what_only_looks_needs_an_account_and_no_policies(
-    desk: Desk, job: JobId, rest: str
+    desk: Commands, job: JobId, rest: str
 ) -> None:
     desk.configure(rest)
     looks = [("jobs",), ("builds",), ("job", job), ("assets", job), ("insights", "builds")]
@@ -177,7 +177,7 @@ def test_what_only_looks_needs_an_account_and_no_policies(
     assert desk.writes() == []
 
 
-def test_what_only_looks_says_that_an_account_is_missing(desk: Desk) -> None:
+def test_what_only_looks_says_that_an_account_is_missing(desk: Commands) -> None:
     path = desk.folder / "config.yaml"
     path.write_text("policies: []\n")
     assert "accounts: is missing" in str(desk.say("jobs", code=2).exception)
@@ -185,7 +185,7 @@ def test_what_only_looks_says_that_an_account_is_missing(desk: Desk) -> None:
 
 @pytest.mark.parametrize("builds_v2", ["on", "off"])
 def test_a_build_is_shown_whole_with_its_jobs(
-    open_desk: Callable[..., Desk], builds_v2: str
+    open_desk: Callable[..., Commands], builds_v2: str
 ) -> None:
     from sauce_janitor.sandbox import Behaviours
 
@@ -224,7 +224,7 @@ def test_a_build_is_shown_whole_with_its_jobs(
 
 @pytest.mark.parametrize("builds_v2", ["on", "off"])
 def test_builds_are_found_by_time_status_and_name_whatever_the_api_filters(
-    open_desk: Callable[..., Desk], builds_v2: str
+    open_desk: Callable[..., Commands], builds_v2: str
 ) -> None:
     from sauce_janitor.sandbox import Behaviours
 
@@ -255,7 +255,7 @@ def test_builds_are_found_by_time_status_and_name_whatever_the_api_filters(
         assert asked
 
 
-def test_builds_of_real_devices_are_another_source(desk: Desk) -> None:
+def test_builds_of_real_devices_are_another_source(desk: Commands) -> None:
     job, build_id = "ab" * 16, "cd" * 16
     record = {"id": build_id, "name": "phones", "status": "failed", "source": "rdc", "creation_time": 1780300800,
               "jobs": {"finished": 1, "failed": 1, "passed": 0, "errored": 0, "running": 0, "queued": 0}}  # fmt: skip
@@ -290,12 +290,12 @@ def test_builds_of_real_devices_are_another_source(desk: Desk) -> None:
     )
 
 
-def test_no_builds_at_all_is_said(desk: Desk) -> None:
+def test_no_builds_at_all_is_said(desk: Commands) -> None:
     desk.sandbox.inject("status", endpoint="builds.*", status=404)
     assert "neither v2 nor v1" in str(desk.say("builds", code=4).exception)
 
 
-def test_a_job_is_shown_without_its_secrets_whoever_owns_it(desk: Desk, job: JobId) -> None:
+def test_a_job_is_shown_without_its_secrets_whoever_owns_it(desk: Commands, job: JobId) -> None:
     desk.sandbox.edit(
         job, video_secret="s3cret", base_config={"sauce:options": {"accessKey": "k3y"}}
     )
@@ -309,7 +309,9 @@ def test_a_job_is_shown_without_its_secrets_whoever_owns_it(desk: Desk, job: Job
     assert desk.writes() == []
 
 
-def test_a_job_that_is_not_there_is_told_with_all_that_it_may_mean(desk: Desk, job: JobId) -> None:
+def test_a_job_that_is_not_there_is_told_with_all_that_it_may_mean(
+    desk: Commands, job: JobId
+) -> None:
     assert "real device" in str(desk.say("job", "0" * 32, code=4).exception)
     assert "another user" in str(desk.say("job", job, "--owner", "alice", code=4).exception)
     desk.say("job", "nonsense", code=2)
@@ -318,7 +320,7 @@ def test_a_job_that_is_not_there_is_told_with_all_that_it_may_mean(desk: Desk, j
 
 
 def test_without_a_look_up_by_ids_the_owners_are_asked_one_by_one(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     from sauce_janitor.sandbox import Behaviours
 
@@ -331,7 +333,7 @@ def test_without_a_look_up_by_ids_the_owners_are_asked_one_by_one(
 # --- files ----------------------------------------------------------------------------------------
 
 
-def with_files(desk: Desk) -> JobId:
+def with_files(desk: Commands) -> JobId:
     return next(
         JobId(one)
         for one in desk.sandbox.job_ids()
@@ -340,7 +342,7 @@ def with_files(desk: Desk) -> JobId:
 
 
 def test_files_are_listed_and_come_whole(
-    desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     job = with_files(desk)
@@ -360,7 +362,7 @@ def test_files_are_listed_and_come_whole(
 
 
 def test_a_hostile_name_stays_in_the_folder(
-    desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     job = with_files(desk)
@@ -384,7 +386,7 @@ def test_a_hostile_name_stays_in_the_folder(
     "fault", ["truncated", "truncated_chunks", "short_gzip", "html", "short_unframed"]
 )
 def test_a_file_that_did_not_come_whole_is_not_there(
-    desk: Desk, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, fault: str
+    desk: Commands, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     job = with_files(desk)
@@ -400,7 +402,9 @@ def test_a_file_that_did_not_come_whole_is_not_there(
 # --- changing -------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_and_a_command_that_nobody_answers_send_only_gets(desk: Desk, job: JobId) -> None:
+def test_a_dry_run_and_a_command_that_nobody_answers_send_only_gets(
+    desk: Commands, job: JobId
+) -> None:
     running = JobId(desk.sandbox.arrive(status="in progress", end_time=None))
     said = desk.say("tag", job, "--add", "keep", "--name", "new", "--yes", "-n")
     assert f"would change {job}: tags +keep (now old, e2e, keep)" in said.stderr
@@ -413,7 +417,7 @@ def test_a_dry_run_and_a_command_that_nobody_answers_send_only_gets(desk: Desk, 
     assert desk.state.journal.verify() == 0
 
 
-def test_tags_and_fields_are_changed_and_the_rest_stays(desk: Desk, job: JobId) -> None:
+def test_tags_and_fields_are_changed_and_the_rest_stays(desk: Commands, job: JobId) -> None:
     desk.sandbox.edit(job, **{"custom-data": {"team": "qa"}})
     desk.say(
         "tag", job, "--add", "keep", "--remove", "e2e", "--name", "pay", "--build", "rc-2", "--public", "private",
@@ -431,7 +435,7 @@ def test_tags_and_fields_are_changed_and_the_rest_stays(desk: Desk, job: JobId) 
     assert desk.say("prove").return_value == 0
 
 
-def test_custom_data_are_set_to_any_json_and_removed(desk: Desk, job: JobId) -> None:
+def test_custom_data_are_set_to_any_json_and_removed(desk: Commands, job: JobId) -> None:
     desk.sandbox.edit(job, **{"custom-data": {"team": "qa", "old": 1}})
     json_of = "--custom-data-json"
     desk.say(
@@ -456,7 +460,7 @@ def test_custom_data_are_set_to_any_json_and_removed(desk: Desk, job: JobId) -> 
         assert json_of in str(desk.say("tag", job, json_of, text, "--yes", code=2).exception)
 
 
-def test_all_tags_are_replaced_or_taken_away(desk: Desk, job: JobId) -> None:
+def test_all_tags_are_replaced_or_taken_away(desk: Commands, job: JobId) -> None:
     desk.say("tag", job, "--set", "a", "--set", "b", "--yes")
     assert truth(desk, job)["tags"] == ["a", "b"]
     desk.say("tag", job, "--clear", "--add", "c", "--yes")
@@ -467,7 +471,9 @@ def test_all_tags_are_replaced_or_taken_away(desk: Desk, job: JobId) -> None:
     desk.say("tag", job, "--public", "everybody", "--yes", code=2)
 
 
-def test_one_job_that_cannot_be_changed_does_not_stop_the_others(desk: Desk, job: JobId) -> None:
+def test_one_job_that_cannot_be_changed_does_not_stop_the_others(
+    desk: Commands, job: JobId
+) -> None:
     other = JobId(desk.sandbox.arrive(tags=[]))
     said = desk.say("tag", job, "0" * 32, "-", "--add", "keep", "--yes", code=4, stdin=f"{other}\n")
     assert truth(desk, job)["tags"] == ["old", "e2e", "keep"]
@@ -475,14 +481,14 @@ def test_one_job_that_cannot_be_changed_does_not_stop_the_others(desk: Desk, job
     assert "0" * 32 in said.stderr
 
 
-def test_somebody_who_tags_at_the_same_time_loses_nothing(desk: Desk, job: JobId) -> None:
+def test_somebody_who_tags_at_the_same_time_loses_nothing(desk: Commands, job: JobId) -> None:
     desk.sandbox.inject("late_edit", endpoint="job.get", times=1, set={"tags": ["theirs"]})
     said = desk.say("tag", job, "--add", "keep", "--yes")
     assert truth(desk, job)["tags"] == ["theirs", "keep"]
     assert "somebody else changed it" in said.stderr
 
 
-def test_somebody_who_writes_over_it_is_noticed(desk: Desk, job: JobId) -> None:
+def test_somebody_who_writes_over_it_is_noticed(desk: Commands, job: JobId) -> None:
     desk.sandbox.inject("late_edit", endpoint="job.update", times=1, set={"tags": ["theirs"]})
     said = desk.say("tag", job, "--add", "keep", "--yes")
     assert truth(desk, job)["tags"] == ["theirs", "keep"]
@@ -491,7 +497,7 @@ def test_somebody_who_writes_over_it_is_noticed(desk: Desk, job: JobId) -> None:
 
 
 @pytest.mark.parametrize("fault", ["done_but_status", "done_but_disconnected"])
-def test_an_error_although_done_is_done(desk: Desk, job: JobId, fault: str) -> None:
+def test_an_error_although_done_is_done(desk: Commands, job: JobId, fault: str) -> None:
     desk.sandbox.inject(fault, endpoint="job.update")
     desk.say("tag", job, "--add", "keep", "--yes")
     assert truth(desk, job)["tags"] == ["old", "e2e", "keep"]
@@ -507,7 +513,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_200_without_effect_has_failed(desk: Desk, job: JobId) -> None:
+def test_a_200_without_effect_has_failed(desk: Commands, job: JobId) -> None:
     desk.sandbox.inject("status", endpoint="job.update", status=200, body="{}")
     said = desk.say("tag", job, "--add", "keep", "--yes", code=4)
     assert "Failed" in said.stderr
@@ -517,7 +523,9 @@ def test_a_200_without_effect_has_failed(desk: Desk, job: JobId) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [(400, 4), (403, 4), (404, 4), (401, 2)])
 @pytest.mark.usefixtures("no_waiting")
-def test_a_refusal_is_told_and_on_record(desk: Desk, job: JobId, status: int, code: int) -> None:
+def test_a_refusal_is_told_and_on_record(
+    desk: Commands, job: JobId, status: int, code: int
+) -> None:
     desk.sandbox.inject("status", endpoint="job.update", status=status)
     desk.say("tag", job, "--add", "keep", "--yes", code=code)
     assert truth(desk, job)["tags"] == ["old", "e2e"]
@@ -526,7 +534,7 @@ def test_a_refusal_is_told_and_on_record(desk: Desk, job: JobId, status: int, co
 
 
 def test_nothing_is_changed_while_paused_and_a_run_is_not_waited_for(
-    desk: Desk, job: JobId
+    desk: Commands, job: JobId
 ) -> None:
     desk.say("pause", "--reason", "audit", "--yes")
     desk.say("tag", job, "--add", "keep", "--yes", code=3)
@@ -539,7 +547,7 @@ def test_nothing_is_changed_while_paused_and_a_run_is_not_waited_for(
 
 
 def test_two_commands_do_not_change_jobs_at_once(
-    desk: Desk, job: JobId, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, job: JobId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sauce_janitor.operations import manual
 
@@ -552,7 +560,7 @@ def test_two_commands_do_not_change_jobs_at_once(
     assert "keep" in truth(desk, job)["tags"]
 
 
-def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Desk) -> None:
+def test_a_tag_that_comes_while_a_run_goes_on_keeps_the_job(desk: Commands) -> None:
     desk.configure(f"workers: 1\n{POLICIES}")
     due = [each.job_id for each in desk.run().plan.jobs()]
     from sauce_janitor.operations import holds
@@ -586,7 +594,7 @@ def _no_signals() -> Any:
     return nullcontext(Signals(threading.Event()))
 
 
-def test_a_running_job_is_stopped_and_a_finished_one_left(desk: Desk, job: JobId) -> None:
+def test_a_running_job_is_stopped_and_a_finished_one_left(desk: Commands, job: JobId) -> None:
     running = JobId(desk.sandbox.arrive(status="in progress", end_time=None))
     said = desk.say("stop", running, job, "--yes")
     assert truth(desk, running)["end_time"] is not None
@@ -596,7 +604,7 @@ def test_a_running_job_is_stopped_and_a_finished_one_left(desk: Desk, job: JobId
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_stop_without_effect_is_in_doubt_until_it_is_looked_up_again(desk: Desk) -> None:
+def test_a_stop_without_effect_is_in_doubt_until_it_is_looked_up_again(desk: Commands) -> None:
     running = JobId(desk.sandbox.arrive(status="in progress", end_time=None))
     desk.sandbox.inject("status", endpoint="job.stop", status=200, body="{}", times=1)
     assert "In doubt" in desk.say("stop", running, "--yes", code=4).stderr
@@ -605,7 +613,9 @@ def test_a_stop_without_effect_is_in_doubt_until_it_is_looked_up_again(desk: Des
     assert [kind[2] for kind in kinds(desk, running)] == [None, "unknown", "failed", None, "done"]
 
 
-def test_what_a_killed_command_left_open_is_settled_by_the_next_run(desk: Desk, job: JobId) -> None:
+def test_what_a_killed_command_left_open_is_settled_by_the_next_run(
+    desk: Commands, job: JobId
+) -> None:
     desk.run()
     journal = desk.state.hand_acts.during("box", "hand-dead", lambda: 77)
     journal.begin(
@@ -625,7 +635,7 @@ def test_what_a_killed_command_left_open_is_settled_by_the_next_run(desk: Desk, 
 # --- holds with a tag -----------------------------------------------------------------------------
 
 
-def test_a_hold_is_placed_here_and_its_tag_there(desk: Desk, job: JobId) -> None:
+def test_a_hold_is_placed_here_and_its_tag_there(desk: Commands, job: JobId) -> None:
     desk.say("hold", "add", job, "--reason", "audit", "--yes", "--tag")
     assert truth(desk, job)["tags"] == ["old", "e2e", "keep"]
     assert job in desk.say("hold", "list").stdout
@@ -635,14 +645,14 @@ def test_a_hold_is_placed_here_and_its_tag_there(desk: Desk, job: JobId) -> None
     assert "only the local hold protects" in said.stderr
 
 
-def test_a_tag_that_fails_leaves_the_hold(desk: Desk, job: JobId) -> None:
+def test_a_tag_that_fails_leaves_the_hold(desk: Commands, job: JobId) -> None:
     desk.sandbox.inject("status", endpoint="job.update", status=403)
     desk.say("hold", "add", job, "--reason", "audit", "--yes", "--tag", code=4)
     assert job in desk.say("hold", "list").stdout
 
 
 def test_a_tag_that_cannot_be_meant_is_refused_before_anything_is_held(
-    desk: Desk, job: JobId
+    desk: Commands, job: JobId
 ) -> None:
     desk.say("hold", "add", "--tag", job, job, "--reason", "x", "--yes", code=2)
     desk.configure(POLICIES.replace("holds: [{tag: keep}]\n", ""))

@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.sandbox.core.options import Behaviours
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 OLD = """
 limits: {max_percent: null}
@@ -22,12 +22,12 @@ ALONE = OLD.replace("accounts: box, ", "").replace("  - {name: kept", "#")
 
 
 @pytest.fixture
-def open_two(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
+def open_two(open_desk: Callable[..., Commands]) -> Callable[..., Commands]:
     """Opens a sandbox and two accounts in it: `box`, which deletes, and `twin`, which says
     never.
     """
 
-    def make(box: str, twin: str, **behaviours: str) -> Desk:
+    def make(box: str, twin: str, **behaviours: str) -> Commands:
         desk = open_desk(jobs=30, behaviours=Behaviours().changed(behaviours))
         (desk.folder / "user").write_text("DEMO\n")
         (desk.folder / "alice.key").write_text("alice-key\n")
@@ -38,7 +38,7 @@ def open_two(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
     return make
 
 
-def _refused(desk: Desk, *, execute: bool = True) -> str:
+def _refused(desk: Commands, *, execute: bool = True) -> str:
     with pytest.raises(RefusedError) as wrong:
         desk.run(execute=execute)
     assert desk.writes() == []
@@ -65,7 +65,7 @@ def _refused(desk: Desk, *, execute: bool = True) -> str:
 )
 @pytest.mark.parametrize("execute", [True, False])
 def test_an_overlap_that_only_a_run_can_know_is_refused_before_anything_changes(
-    open_two: Callable[..., Desk], box: str, twin: str, user: str, execute: bool
+    open_two: Callable[..., Commands], box: str, twin: str, user: str, execute: bool
 ) -> None:
     desk = open_two(box, twin)
     said = _refused(desk, execute=execute)
@@ -75,14 +75,14 @@ def test_an_overlap_that_only_a_run_can_know_is_refused_before_anything_changes(
     desk.say("run", "--execute", "--account", "box", code=3)
 
 
-def test_two_accounts_with_users_of_their_own_go_on(open_two: Callable[..., Desk]) -> None:
+def test_two_accounts_with_users_of_their_own_go_on(open_two: Callable[..., Commands]) -> None:
     desk = open_two("", "username: alice, users: [alice, bob], access_key: {file: alice.key}")
     assert desk.run(execute=True).complete
     assert desk.deleted()
 
 
 def test_whose_user_cannot_be_told_stops_what_deletes_and_no_dry_run(
-    open_two: Callable[..., Desk],
+    open_two: Callable[..., Commands],
 ) -> None:
     desk = open_two("", "username: {file: absent}, access_key: {env: KEY}")
     assert desk.run().plan.job_count
@@ -93,7 +93,7 @@ def test_whose_user_cannot_be_told_stops_what_deletes_and_no_dry_run(
     assert desk.run(execute=True).complete
 
 
-def test_whose_user_this_state_has_known_needs_no_secret(open_two: Callable[..., Desk]) -> None:
+def test_whose_user_this_state_has_known_needs_no_secret(open_two: Callable[..., Commands]) -> None:
     desk = open_two("", "username: {file: absent}, access_key: {env: KEY}")
     desk.state.accounts.admit("twin", base_url=desk.sandbox.base_url, username="alice")
     desk.state.accounts.bind(desk.state.accounts.all()["twin"], at=1)
@@ -101,7 +101,7 @@ def test_whose_user_this_state_has_known_needs_no_secret(open_two: Callable[...,
 
 
 def test_an_organization_that_cannot_be_asked_for_stops_what_deletes(
-    open_two: Callable[..., Desk],
+    open_two: Callable[..., Commands],
 ) -> None:
     desk = open_two("", "username: alice, users: [organization], access_key: {file: alice.key}")
     (desk.folder / "alice.key").write_text("wrong")
@@ -109,7 +109,7 @@ def test_an_organization_that_cannot_be_asked_for_stops_what_deletes(
 
 
 def test_two_configurations_on_one_state_do_not_judge_a_job_twice(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=30)
     desk.configure(ALONE)

@@ -17,7 +17,7 @@ from sauce_janitor.execute import Outcome
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.operations import Result
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 ARCHIVE = (
     "limits: {max_percent: null}\npolicies: [{name: old, match: all, then: {archive: {after: 1h,"
@@ -26,7 +26,7 @@ ARCHIVE = (
 DELETES = {Action.DELETE_JOB: ", delete_job: 3d", Action.DELETE_ASSETS: ", delete_assets: 3d"}
 
 
-def configure(desk: Desk, deletes: str = "", archive: str = "") -> None:
+def configure(desk: Commands, deletes: str = "", archive: str = "") -> None:
     """Archive all; and delete, as said."""
     desk.configure(ARCHIVE.replace("ALSO", deletes))
     text = (desk.folder / "config.yaml").read_text()
@@ -35,7 +35,7 @@ def configure(desk: Desk, deletes: str = "", archive: str = "") -> None:
     )
 
 
-def archived(desk: Desk, jobs: int = 3, archive: str = "") -> list[str]:
+def archived(desk: Commands, jobs: int = 3, archive: str = "") -> list[str]:
     """Jobs that an earlier run archived."""
     now = int(time.time())
     made = [
@@ -46,7 +46,7 @@ def archived(desk: Desk, jobs: int = 3, archive: str = "") -> list[str]:
     return made
 
 
-def folder(desk: Desk, job: str) -> Path:
+def folder(desk: Commands, job: str) -> Path:
     """The job's folder in the archive."""
     [path] = (desk.folder / "archive").rglob(f"{job}/receipt.json")
     return path.parent
@@ -75,19 +75,19 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 
 
-def deletes(desk: Desk, action: Action, archive: str = "") -> Result:
+def deletes(desk: Commands, action: Action, archive: str = "") -> Result:
     configure(desk, DELETES[action], archive)
     return desk.run(execute=True)
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     return open_desk(jobs=0)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_copy_is_fetched_again_under_a_new_receipt_and_then_the_job_goes(
-    desk: Desk, damage: str
+    desk: Commands, damage: str
 ) -> None:
     jobs = archived(desk)
     before = {file.name: file.read_bytes() for file in folder(desk, jobs[1]).glob("assets/*")}
@@ -115,7 +115,7 @@ def test_a_damaged_copy_is_fetched_again_under_a_new_receipt_and_then_the_job_go
 @pytest.mark.parametrize("compress", ["", ", compress: true"], ids=["plain", "compressed"])
 @pytest.mark.parametrize("action", DELETES)
 def test_what_sauce_labs_has_no_more_keeps_its_job_and_says_how_to_go_on(
-    desk: Desk, action: Action, compress: str
+    desk: Commands, action: Action, compress: str
 ) -> None:
     jobs = archived(desk, archive=compress)
     [log] = folder(desk, jobs[1]).glob("assets/log.json*")
@@ -130,7 +130,7 @@ def test_what_sauce_labs_has_no_more_keeps_its_job_and_says_how_to_go_on(
     assert execution.count(action, Outcome.FAILED) == 1
 
 
-def test_a_damaged_file_that_is_listed_and_cannot_be_had_keeps_its_job(desk: Desk) -> None:
+def test_a_damaged_file_that_is_listed_and_cannot_be_had_keeps_its_job(desk: Commands) -> None:
     jobs = archived(desk)
     damaged = largest(folder(desk, jobs[1]))
     flip_a_bit(damaged)
@@ -162,7 +162,7 @@ def flip_a_digit_of_a_hash(file: Path) -> None:
     "damage", [flip_a_digit_of_a_hash, lambda file: file.write_bytes(b"{}")], ids=["a digit", "all"]
 )
 def test_a_damaged_receipt_keeps_the_job_until_somebody_restores_or_moves_its_folder(
-    desk: Desk, damage: Callable[[Path], None]
+    desk: Commands, damage: Callable[[Path], None]
 ) -> None:
     jobs = archived(desk)
     place = folder(desk, jobs[1])
@@ -181,7 +181,7 @@ def test_a_damaged_receipt_keeps_the_job_until_somebody_restores_or_moves_its_fo
     assert desk.deleted() == set(jobs)
 
 
-def test_a_copy_that_is_gone_is_not_replaced_by_an_empty_one(desk: Desk) -> None:
+def test_a_copy_that_is_gone_is_not_replaced_by_an_empty_one(desk: Commands) -> None:
     """Its assets were deleted at Sauce Labs when the archive had them: the archive was the only
     place.
     """
@@ -212,7 +212,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_read_back_is_trusted_for_as_long_as_the_configuration_says(
-    desk: Desk, read: list[str]
+    desk: Commands, read: list[str]
 ) -> None:
     trusted = ", verify_before_delete: 7d"
     first, second = archived(desk, 2, trusted)
@@ -234,7 +234,7 @@ def test_a_read_back_is_trusted_for_as_long_as_the_configuration_says(
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_verification_counts_as_a_read_back_and_its_findings_end_the_trust(
-    desk: Desk, read: list[str], damaged: bool
+    desk: Commands, read: list[str], damaged: bool
 ) -> None:
     trusted = ", verify_before_delete: 7d"
     [job] = archived(desk, 1, trusted)
@@ -250,7 +250,7 @@ def test_a_verification_counts_as_a_read_back_and_its_findings_end_the_trust(
 
 
 def test_a_copy_that_was_only_hashed_on_the_way_is_read_before_the_delete_of_the_same_run(
-    desk: Desk, read: list[str]
+    desk: Commands, read: list[str]
 ) -> None:
     job = desk.sandbox.arrive(created_at=int(time.time()) - 10 * DAY, name="due")
     deletes(desk, Action.DELETE_JOB, ", verify: inline")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations import Order, RunContext, run
-from tests.integration.pipeline.conftest import Desk, Quiet
+from tests.support.commands import Commands, Quiet
 
 POLICY = """
 limits: {max_percent: null}
@@ -20,7 +20,7 @@ deadlines:
 """
 
 
-def series(desk: Desk, *, execute: bool) -> tuple[dict[str, float], dict[str, int]]:
+def series(desk: Commands, *, execute: bool) -> tuple[dict[str, float], dict[str, int]]:
     """overdue_jobs by blocked_by after a run, and what its plan says."""
     config, metrics = desk.config, Metrics()
     tools = RunContext(
@@ -37,7 +37,7 @@ def series(desk: Desk, *, execute: bool) -> tuple[dict[str, float], dict[str, in
 
 
 def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     """Deadlines: Plans, `overdue` in the plan file and the metric `overdue_jobs` count each late
     job once,"""
@@ -52,7 +52,7 @@ def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(
 
 
 def test_a_run_that_carries_its_plan_out_leaves_late_only_what_something_blocks(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     """Deadlines: After an executing run the metric counts again:"""
     desk = open_desk()
@@ -62,14 +62,14 @@ def test_a_run_that_carries_its_plan_out_leaves_late_only_what_something_blocks(
     assert "nothing" not in series(desk, execute=False)[1]
 
 
-def test_a_limit_that_is_broken_blocks_what_would_go(open_desk: Callable[..., Desk]) -> None:
+def test_a_limit_that_is_broken_blocks_what_would_go(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(POLICY.replace("{max_percent: null}", "{max_percent: null, max_jobs: 1}"))
     assert "nothing" not in series(desk, execute=False)[1]
     assert series(desk, execute=False)[1]["limit"] > 20
 
 
-def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[..., Desk]) -> None:
+def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[..., Commands]) -> None:
     """Deadlines: `check` names what can block a deadline, and jobs that no policy covers."""
     desk = open_desk()
     desk.configure(POLICY)
@@ -85,7 +85,7 @@ def test_plan_says_who_is_late_and_check_what_can_block(open_desk: Callable[...,
     assert "\nany deadline can also be blocked by: an unfinished job; " in checked
 
 
-def test_a_deadline_is_no_part_of_the_policy_digest(open_desk: Callable[..., Desk]) -> None:
+def test_a_deadline_is_no_part_of_the_policy_digest(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(POLICY)
     before = desk.config.policy_digest("box")

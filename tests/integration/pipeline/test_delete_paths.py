@@ -14,7 +14,7 @@ from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.sandbox import Behaviours
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -29,12 +29,12 @@ policies:
 LINES = {"v1": r"/rest/v1/demo/jobs/[0-9a-f]{32}", "v1.1": r"/rest/v1\.1/jobs/[0-9a-f]{32}"}
 
 
-def serving(open_desk: Callable[..., Desk], path: str, **behaviours: str) -> Desk:
+def serving(open_desk: Callable[..., Commands], path: str, **behaviours: str) -> Commands:
     """An account at a vendor that serves these addresses of Delete Job."""
     return open_desk(30, behaviours=Behaviours().changed({"delete_path": path, **behaviours}))
 
 
-def deletes(desk: Desk) -> list[str]:
+def deletes(desk: Commands) -> list[str]:
     """By which address each delete of a job went."""
     paths = [entry.path for entry in desk.sandbox.log if entry.endpoint == "job.delete"]
     return [
@@ -42,7 +42,7 @@ def deletes(desk: Desk) -> list[str]:
     ]
 
 
-def due(desk: Desk) -> list[str]:
+def due(desk: Commands) -> list[str]:
     return [
         job.job_id for job in desk.run().plan.jobs() if job.actions[-1].action is Action.DELETE_JOB
     ]
@@ -52,7 +52,7 @@ def due(desk: Desk) -> list[str]:
     ("path", "body"), [("v1.1", "document"), ("v1", "document"), ("v1", "empty")]
 )
 def test_the_configured_address_alone_is_used_and_whatever_it_answers_is_looked_up(
-    open_desk: Callable[..., Desk], path: str, body: str
+    open_desk: Callable[..., Commands], path: str, body: str
 ) -> None:
     desk = serving(open_desk, "both", delete_v1_body=body)
     desk.configure(POLICIES, budget=f", delete_job_path: {path}")
@@ -66,7 +66,7 @@ def test_the_configured_address_alone_is_used_and_whatever_it_answers_is_looked_
 
 @pytest.mark.parametrize("path", ["auto", "v1.1", "v1"])
 def test_a_404_of_a_job_that_lives_has_failed_and_of_one_that_is_gone_was_gone(
-    open_desk: Callable[..., Desk], path: str
+    open_desk: Callable[..., Commands], path: str
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES, budget=f", delete_job_path: {path}")
@@ -89,7 +89,7 @@ def test_a_404_of_a_job_that_lives_has_failed_and_of_one_that_is_gone_was_gone(
 
 
 def test_whichever_address_alone_is_served_every_due_job_goes_in_the_first_run_and_it_is_remembered(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     requests: dict[str, int] = {}
     for path in ("both", "v1", "v1.1"):
@@ -123,7 +123,7 @@ def test_whichever_address_alone_is_served_every_due_job_goes_in_the_first_run_a
 
 
 def test_the_second_delete_of_a_job_has_its_own_lines_after_the_first_ones_outcome(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = serving(open_desk, "v1.1")
     desk.configure(POLICIES)
@@ -148,7 +148,7 @@ def test_the_second_delete_of_a_job_has_its_own_lines_after_the_first_ones_outco
     [("auto", "none", "both addresses"), ("v1.1", "v1", "set it to auto")],
 )
 def test_where_no_address_deletes_the_run_says_so_once_and_archives_no_more_of_what_is_due_to_go(
-    open_desk: Callable[..., Desk], path: str, served: str, remedy: str
+    open_desk: Callable[..., Commands], path: str, served: str, remedy: str
 ) -> None:
     desk = serving(open_desk, served)
     desk.configure(STORED, budget=f", delete_job_path: {path}")

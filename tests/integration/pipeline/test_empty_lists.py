@@ -13,7 +13,7 @@ import pytest
 
 from sauce_janitor.execute import empty_lists
 from sauce_janitor.execute.events import Skip
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICY = """
 limits: {max_percent: null}
@@ -24,7 +24,7 @@ deadlines: [{name: privacy, match: all, job_gone_by: 4d}]
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     """Two old jobs; nothing is listed of the older one."""
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
@@ -37,7 +37,7 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     return desk
 
 
-def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: Desk) -> None:
+def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: Commands) -> None:
     sound, bare = desk.sandbox.job_ids()
     began = int(time.time())
     said = desk.say("run", "--execute").stdout
@@ -63,7 +63,7 @@ def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: D
 
 
 def test_a_job_that_lists_nothing_a_day_later_either_goes(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert desk.run(execute=True).complete
     [bare] = desk.sandbox.job_ids()
@@ -74,7 +74,7 @@ def test_a_job_that_lists_nothing_a_day_later_either_goes(
     assert bare in desk.deleted()
 
 
-def test_only_a_due_job_with_an_empty_receipt_waits(desk: Desk) -> None:
+def test_only_a_due_job_with_an_empty_receipt_waits(desk: Commands) -> None:
     desk.configure(POLICY.replace("3d", "300d").replace("4d", "400d"))
     assert desk.run(execute=True).complete
     sound, bare = desk.sandbox.job_ids()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -22,7 +22,7 @@ policies: [{name: old, match: all, then: {archive: none, delete_assets: 5d}}]
 """
 
 
-def _with_a_second_account(desk: Desk) -> None:
+def _with_a_second_account(desk: Commands) -> None:
     desk.configure(POLICIES)
     path = desk.folder / "config.yaml"
     second = (
@@ -35,7 +35,7 @@ def _with_a_second_account(desk: Desk) -> None:
 
 
 def test_one_account_refused_and_another_carried_out_is_incomplete(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     _with_a_second_account(desk)
@@ -49,7 +49,7 @@ def test_one_account_refused_and_another_carried_out_is_incomplete(
     [("{env: NONE}", "refused", 2), ("wrong", "refused", 2), ("right", "silent", 4)],
 )
 def test_of_several_accounts_the_worst_end_is_told_and_one_that_fails_stops_no_other(
-    open_desk: Callable[..., Desk], access_key: str, state: str, code: int
+    open_desk: Callable[..., Commands], access_key: str, state: str, code: int
 ) -> None:
     desk = open_desk()
     _with_a_second_account(desk)
@@ -69,7 +69,7 @@ def test_of_several_accounts_the_worst_end_is_told_and_one_that_fails_stops_no_o
     assert desk.deleted(), "and the third is carried out"
 
 
-def test_accounts_that_are_all_refused_are_refused(open_desk: Callable[..., Desk]) -> None:
+def test_accounts_that_are_all_refused_are_refused(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     _with_a_second_account(desk)
     desk.state.switch.pause(by="t", reason="t", at=0)
@@ -78,7 +78,7 @@ def test_accounts_that_are_all_refused_are_refused(open_desk: Callable[..., Desk
 
 
 def test_a_pause_in_the_middle_of_a_run_leaves_it_incomplete(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
@@ -98,7 +98,7 @@ LIMITED = POLICIES.replace("null", "5")
 
 
 def test_a_plan_that_breaks_a_limit_ends_with_3_where_the_exit_code_is_detailed(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(LIMITED)
@@ -117,7 +117,7 @@ def test_a_plan_that_breaks_a_limit_ends_with_3_where_the_exit_code_is_detailed(
 
 @pytest.mark.parametrize("place", ["missing/plan.json", "file/plan.json", "folder", "device"])
 def test_a_plan_file_that_cannot_be_written_is_refused_before_anything_is_asked(
-    open_desk: Callable[..., Desk], place: str
+    open_desk: Callable[..., Commands], place: str
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
@@ -131,7 +131,7 @@ def test_a_plan_file_that_cannot_be_written_is_refused_before_anything_is_asked(
 
 
 def test_a_plan_file_in_a_folder_without_the_right_to_write_is_refused_before_anything_is_asked(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rights mean nothing to root, who may run this test: the system's answer is given instead."""
     desk = open_desk()
@@ -147,7 +147,7 @@ def _read_only(**_: object) -> tuple[int, str]:
 
 
 def test_a_plan_file_that_is_there_is_replaced_and_nothing_else_is_left(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sauce_janitor.daemon.accounts import view_of
 from sauce_janitor.operations.wiring.footprint import weights_of
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -19,12 +19,12 @@ policies:
 NOW = 1_780_000_000
 
 
-def effects(desk: Desk, *given: str) -> Any:
+def effects(desk: Commands, *given: str) -> Any:
     return json.loads(desk.say("plan", "--format", "json", *given).stdout)["effects"]
 
 
 def test_a_first_plan_knows_no_size_and_a_later_one_knows_those_of_deletes_and_receipts(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=80, days=25)
     desk.configure(POLICIES)
@@ -49,7 +49,7 @@ def test_a_first_plan_knows_no_size_and_a_later_one_knows_those_of_deletes_and_r
 
 
 def test_status_the_page_and_the_run_on_record_tell_of_what_is_destroyed(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=80, days=25)
     desk.configure(POLICIES)

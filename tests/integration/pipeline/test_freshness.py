@@ -15,7 +15,7 @@ import pytest
 from sauce_janitor.clock import SystemClock
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -26,7 +26,7 @@ FROZEN_S = 10.5
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     """One job, due to be deleted."""
     desk = open_desk(jobs=0)
     desk.configure(POLICIES)
@@ -35,7 +35,7 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 
 def test_a_hold_set_while_the_details_drip_in_prevents_the_delete(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer takes 16 s, by a clock that is faster than the test's."""
     monkeypatch.setattr(SystemClock, "monotonic", lambda _clock: time.monotonic() * FASTER)
@@ -49,7 +49,7 @@ def test_a_hold_set_while_the_details_drip_in_prevents_the_delete(
 
 
 def test_a_process_frozen_between_question_and_answer_sends_no_delete_of_a_job_held_meanwhile(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by SIGSTOP, a laptop's lid or a paused container: the answer waits in the socket until the
     process goes on.

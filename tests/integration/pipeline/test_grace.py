@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from sauce_janitor.model.jobs import Action
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICY = """
 limits: {max_percent: null}
@@ -19,7 +19,7 @@ policies:
 """
 
 
-def announced(desk: Desk) -> dict[str, int]:
+def announced(desk: Commands) -> dict[str, int]:
     """Since when each job is announced."""
     records = desk.state.jobs.records("box", as_of=0)
     return {
@@ -30,7 +30,7 @@ def announced(desk: Desk) -> dict[str, int]:
 
 
 def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     """When something is deleted: Only executing runs whose plan is not refused announce;"""
     desk = open_desk()
@@ -47,7 +47,7 @@ def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(
 
 
 def test_what_was_announced_long_enough_goes_and_nothing_else(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICY)
@@ -66,7 +66,7 @@ def test_what_was_announced_long_enough_goes_and_nothing_else(
 
 
 def test_what_stopped_being_due_but_for_time_is_announced_anew(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICY)
@@ -85,7 +85,7 @@ def test_what_stopped_being_due_but_for_time_is_announced_anew(
 
 
 def test_a_plan_says_how_many_are_announced_and_when_they_go(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     """When something is deleted: `plan` shows how many, and when they are due."""
     desk = open_desk()

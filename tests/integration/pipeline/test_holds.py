@@ -14,7 +14,7 @@ import pytest
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.model.jobs import Action, Job, JobId
 from sauce_janitor.operations.holds import AccountHolds
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 timezone: Pacific/Auckland
@@ -25,37 +25,39 @@ policies:
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk()
     made.configure(POLICIES)
     return made
 
 
-def due(desk: Desk, action: Action = Action.DELETE_ASSETS) -> list[str]:
+def due(desk: Commands, action: Action = Action.DELETE_ASSETS) -> list[str]:
     jobs = desk.run().plan.jobs()
     return [
         job.job_id for job in jobs if any(decision.action is action for decision in job.actions)
     ]
 
 
-def listed(desk: Desk) -> list[dict[str, Any]]:
+def listed(desk: Commands) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(desk.say("hold", "list", "--format", "json").stdout)
     return found
 
 
-def mirror(desk: Desk) -> Path:
+def mirror(desk: Commands) -> Path:
     [path] = (desk.folder / "archive").glob(".sauce-janitor-holds.*.json")
     return path
 
 
-def lose_the_state(desk: Desk) -> None:
+def lose_the_state(desk: Commands) -> None:
     desk.state.close()
     for path in desk.folder.glob("state.db*"):
         path.unlink()
     desk._state.clear()
 
 
-def test_a_held_job_is_archived_whole_and_first_and_nothing_of_it_is_deleted(desk: Desk) -> None:
+def test_a_held_job_is_archived_whole_and_first_and_nothing_of_it_is_deleted(
+    desk: Commands,
+) -> None:
     before = due(desk)
     job = before[-1]
     desk.say("hold", "add", job, "--reason", "audit", "--yes")
@@ -69,7 +71,9 @@ def test_a_held_job_is_archived_whole_and_first_and_nothing_of_it_is_deleted(des
     assert list((desk.folder / "archive").rglob(f"{job}/receipt.json"))
 
 
-def test_holds_have_an_owner_a_reason_and_an_end_through_that_day_in_the_zone(desk: Desk) -> None:
+def test_holds_have_an_owner_a_reason_and_an_end_through_that_day_in_the_zone(
+    desk: Commands,
+) -> None:
     one, two = due(desk)[:2]
     desk.say(
         "hold",
@@ -97,7 +101,7 @@ def test_holds_have_an_owner_a_reason_and_an_end_through_that_day_in_the_zone(de
     assert "qa-lead" in desk.say("explain", one).stdout
 
 
-def test_a_hold_that_is_over_holds_no_more(desk: Desk) -> None:
+def test_a_hold_that_is_over_holds_no_more(desk: Commands) -> None:
     job = due(desk)[0]
     now = desk.run().plan.as_of
     desk.say("hold", "add", job, "--reason", "short", "--until", f"{iso(now + 3600)}", "--yes")
@@ -106,7 +110,7 @@ def test_a_hold_that_is_over_holds_no_more(desk: Desk) -> None:
     assert job in due(desk)
 
 
-def test_released_jobs_go_again(desk: Desk) -> None:
+def test_released_jobs_go_again(desk: Commands) -> None:
     job = due(desk)[0]
     desk.say("hold", "add", job, "--reason", "x", "--yes")
     desk.say("hold", "release", job, code=2)  # nobody to ask, and no --yes
@@ -119,7 +123,7 @@ def test_released_jobs_go_again(desk: Desk) -> None:
     desk.say("hold", "release", job, "--yes", code=2)
 
 
-def test_what_is_no_job_id_or_is_over_is_refused_and_holds_nothing(desk: Desk) -> None:
+def test_what_is_no_job_id_or_is_over_is_refused_and_holds_nothing(desk: Commands) -> None:
     job = due(desk)[0]
     desk.say("hold", "add", job, "nonsense", "--reason", "x", "--yes", code=2)
     desk.say("hold", "add", job, "--reason", "x", "--until", "2020-01-31", "--yes", code=2)
@@ -128,7 +132,7 @@ def test_what_is_no_job_id_or_is_over_is_refused_and_holds_nothing(desk: Desk) -
     assert listed(desk) == []
 
 
-def test_what_only_protects_asks_nothing_without_a_terminal(desk: Desk) -> None:
+def test_what_only_protects_asks_nothing_without_a_terminal(desk: Commands) -> None:
     digest = desk.config.policy_digest("box")
     desk.say("hold", "add", due(desk)[0], "--reason", "x")
     assert len(listed(desk)) == 1
@@ -140,7 +144,7 @@ def test_what_only_protects_asks_nothing_without_a_terminal(desk: Desk) -> None:
         desk.say(*words, code=2)
 
 
-def test_a_lost_state_takes_no_hold_with_it(desk: Desk) -> None:
+def test_a_lost_state_takes_no_hold_with_it(desk: Commands) -> None:
     """Holds: Local holds (`hold add`) are stored in the state and mirrored in the archive, out of
     reach of whoever can only run tests."""
     before = due(desk)
@@ -158,7 +162,7 @@ def test_a_lost_state_takes_no_hold_with_it(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "edited", "no permission to guess"])
-def test_a_mirror_that_cannot_be_read_holds_everything(desk: Desk, damage: str) -> None:
+def test_a_mirror_that_cannot_be_read_holds_everything(desk: Commands, damage: str) -> None:
     job = due(desk)[0]
     desk.say("hold", "add", job, "--reason", "x", "--yes")
     text = mirror(desk).read_text()
@@ -179,7 +183,7 @@ def test_a_mirror_that_cannot_be_read_holds_everything(desk: Desk, damage: str) 
     assert len(json.loads(mirror(desk).read_text())["holds"]) == 2, "written anew from the state"
 
 
-def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> None:
+def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Commands) -> None:
     """Holds: Each is checked again right before a delete."""
     jobs = due(desk)
     late = jobs[-1]
@@ -200,7 +204,7 @@ def test_a_hold_placed_while_a_run_goes_on_stops_the_next_delete(desk: Desk) -> 
     assert desk.deleted() == set(jobs) - {late, *({asked[0]} & {late})}
 
 
-def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk: Desk) -> None:
+def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk: Commands) -> None:
     jobs = due(desk)
     desk.run(execute=False)
     from sauce_janitor import archive
@@ -225,7 +229,7 @@ def test_a_hold_that_only_the_mirror_gets_while_a_run_goes_on_stops_it_too(desk:
     assert len(desk.deleted()) == len(jobs) - 1
 
 
-def due_from_state(desk: Desk) -> list[str]:
+def due_from_state(desk: Commands) -> list[str]:
     return [record.job.id for record in desk.state.jobs.records("box", as_of=0)]
 
 
@@ -235,7 +239,7 @@ def iso(time: int) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: Desk) -> None:
+def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: Commands) -> None:
     planned, last = due(desk)[:2]
     state = desk.state
     state.accounts.admit("twin", base_url=desk.sandbox.base_url, username="demo")
@@ -259,7 +263,7 @@ def test_a_hold_placed_by_another_name_for_the_same_account_protects_too(desk: D
     assert not {planned, last} & desk.deleted()
 
 
-def test_a_lost_state_takes_no_hold_of_a_renamed_account_with_it(desk: Desk) -> None:
+def test_a_lost_state_takes_no_hold_of_a_renamed_account_with_it(desk: Commands) -> None:
     """The archive has the account by the name it had first, and only the state knew that they are
     one.
     """

@@ -13,7 +13,7 @@ import pytest
 
 from sauce_janitor.cli.app import cli
 from sauce_janitor.model.jobs import JobId
-from tests.integration.pipeline.conftest import DAY, Desk, Heard
+from tests.support.commands import DAY, Commands, Heard
 
 EVIL = "=x\x1b]0;owned\x07\x9b2J\u202egnp\u200b\u2028\x7f\r\n2026 forged \U000e0001é🙂"
 """A title, a screen that is cleared, a name that reads backwards, a second line, and two honest
@@ -31,14 +31,14 @@ SERVES = {"archive open", "demo", "sandbox", "serve"}
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(12)
     made.configure(POLICIES)
     return made
 
 
 @pytest.fixture
-def job(desk: Desk) -> JobId:
+def job(desk: Commands) -> JobId:
     """A job whose every field is hostile, old enough to go."""
     then = int(time.time()) - 20 * DAY
     found = desk.sandbox.arrive(created_at=then)
@@ -51,7 +51,7 @@ def job(desk: Desk) -> JobId:
     return JobId(found)
 
 
-def words_of(job: JobId, desk: Desk) -> dict[str, list[tuple[str, ...]]]:
+def words_of(job: JobId, desk: Commands) -> dict[str, list[tuple[str, ...]]]:
     """How each command of the tree is called, in an order in which each finds something to show."""
     plan = str(desk.folder / "plan.json")
     return {
@@ -126,7 +126,7 @@ def formats(command: click.Command) -> list[str]:
 
 
 def test_no_command_shows_a_raw_byte_in_any_format(
-    desk: Desk, job: JobId, heard: Callable[..., Heard]
+    desk: Commands, job: JobId, heard: Callable[..., Heard]
 ) -> None:
     tree, walk = dict(commands(cli)), words_of(job, desk)
     assert walk.keys() - {"validate"} == tree.keys() - SERVES, "each command of the tree is walked"
@@ -156,7 +156,7 @@ def test_no_command_shows_a_raw_byte_in_any_format(
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
 def test_in_an_encoding_without_the_characters_a_run_goes_on_and_json_is_the_same(
-    desk: Desk, job: JobId, heard: Callable[..., Heard], encoding: str
+    desk: Commands, job: JobId, heard: Callable[..., Heard], encoding: str
 ) -> None:
     told = json.loads(heard(desk, "job", job, "--format", "json", encoding=encoding).stdout)
     assert (told["name"], told["tags"]) == (EVIL, [f"go{EVIL}", EVIL])
@@ -168,7 +168,7 @@ def test_in_an_encoding_without_the_characters_a_run_goes_on_and_json_is_the_sam
     "body", [EVIL, json.dumps({"errors": EVIL, "detail": EVIL, "message": EVIL})]
 )
 def test_what_sauce_labs_says_of_an_error_is_harmless(
-    desk: Desk, job: JobId, heard: Callable[..., Heard], body: str
+    desk: Commands, job: JobId, heard: Callable[..., Heard], body: str
 ) -> None:
     desk.sandbox.inject("status", endpoint="*", user="*", times=1000, status=418, body=body)
     for words in (

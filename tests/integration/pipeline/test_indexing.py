@@ -13,14 +13,14 @@ import pytest
 from sauce_janitor.archive import Catalogue
 from sauce_janitor.model.archive_entries import ArchiveQuery
 from sauce_janitor.operations.wiring.archive_index import Indexed, keep_up
-from tests.integration.pipeline.conftest import Desk
-from tests.integration.pipeline.test_pruning import NINETY, Box
+from tests.support.commands import Commands
+from tests.support.pruning import NINETY, Box
 
 ALL = ArchiveQuery()
 
 
 @pytest.fixture
-def box(open_desk: Callable[..., Desk]) -> Box:
+def box(open_desk: Callable[..., Commands]) -> Box:
     desk = open_desk(1)
     desk.configure("limits: {max_percent: null}\n" + NINETY)
     return Box(desk)

@@ -13,15 +13,15 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.sandbox.core.options import Behaviours
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 METHODS = (("tests",), ("metrics", "login: with password"), ("trends",), ("builds",), ("errors",))
 POLICIES = "policies: [{name: old, match: all, then: {archive: none, delete_assets: 5d}}]"
 
 
 @pytest.fixture
-def open_box(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
-    def make(**behaviours: str) -> Desk:
+def open_box(open_desk: Callable[..., Commands]) -> Callable[..., Commands]:
+    def make(**behaviours: str) -> Commands:
         desk = open_desk(jobs=120, behaviours=Behaviours().changed(behaviours))
         desk.configure(POLICIES)
         return desk
@@ -31,7 +31,7 @@ def open_box(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
 
 @pytest.mark.parametrize("parameters", ["older", "newer"])
 def test_every_method_answers_in_both_generations_of_parameters(
-    open_box: Callable[..., Desk], parameters: str
+    open_box: Callable[..., Commands], parameters: str
 ) -> None:
     desk = open_box(insights_parameters=parameters)
     for method in METHODS:
@@ -55,7 +55,7 @@ def test_every_method_answers_in_both_generations_of_parameters(
 
 @pytest.mark.parametrize("parameters", ["older", "newer"])
 def test_tests_are_found_by_what_both_generations_call_differently(
-    open_box: Callable[..., Desk], parameters: str
+    open_box: Callable[..., Commands], parameters: str
 ) -> None:
     desk = open_box(insights_parameters=parameters)
 
@@ -81,7 +81,7 @@ def test_tests_are_found_by_what_both_generations_call_differently(
 
 
 def test_tables_sum_up_by_status_and_give_times_with_their_units(
-    open_box: Callable[..., Desk],
+    open_box: Callable[..., Commands],
 ) -> None:
     desk, back = open_box(), ("--time-range", "40d")
     document = json.loads(desk.say("insights", "trends", *back, "--format", "json").stdout)
@@ -111,7 +111,7 @@ def test_tables_sum_up_by_status_and_give_times_with_their_units(
     assert re.search(r" [0-9.]+ s +([0-9.]+ s|[0-9]+ min.*)$", said[1].rstrip())
 
 
-def test_an_item_is_told_whole(open_box: Callable[..., Desk]) -> None:
+def test_an_item_is_told_whole(open_box: Callable[..., Commands]) -> None:
     said = open_box().say(
         "insights", "tests", "--time-range", "40d", "--limit", "1", "--format", "json"
     )
@@ -121,14 +121,14 @@ def test_an_item_is_told_whole(open_box: Callable[..., Desk]) -> None:
     assert item["browser_normalized"] == item["browser"]
 
 
-def test_more_than_is_shown_is_said(open_box: Callable[..., Desk]) -> None:
+def test_more_than_is_shown_is_said(open_box: Callable[..., Commands]) -> None:
     said = open_box().say("insights", "tests", "--time-range", "40d", "--limit", "3")
     assert len(said.stdout.splitlines()) == 5
     assert "There are more; these are the first 3" in said.stderr
 
 
 def test_what_strangers_wrote_reaches_neither_terminal_nor_spreadsheet(
-    open_box: Callable[..., Desk],
+    open_box: Callable[..., Commands],
 ) -> None:
     desk = open_box()
     newest = next(iter(desk.sandbox.job_ids()))
@@ -147,7 +147,7 @@ def test_what_strangers_wrote_reaches_neither_terminal_nor_spreadsheet(
 
 @pytest.mark.parametrize(("switch", "said"), [("forbidden", "403"), ("off", "does not offer")])
 def test_an_insights_that_is_not_to_be_had_is_said_in_one_sentence(
-    open_box: Callable[..., Desk], switch: str, said: str
+    open_box: Callable[..., Commands], switch: str, said: str
 ) -> None:
     desk = open_box(insights=switch)
     for method in METHODS:
@@ -158,7 +158,7 @@ def test_an_insights_that_is_not_to_be_had_is_said_in_one_sentence(
         desk.say("insights", *method, code=4)
 
 
-def test_rows_that_cannot_be_read_are_left_out_and_said(open_box: Callable[..., Desk]) -> None:
+def test_rows_that_cannot_be_read_are_left_out_and_said(open_box: Callable[..., Commands]) -> None:
     desk = open_box()
     desk.sandbox.inject("lie", endpoint="insights.tests", row=1, set={"id": 7})
     said = desk.say("insights", "tests", "--format", "json", code=4)
@@ -170,7 +170,7 @@ def test_rows_that_cannot_be_read_are_left_out_and_said(open_box: Callable[..., 
     "fault", ["not_a_list", "deep_json", "trailing_garbage", "html", "truncated"]
 )
 def test_an_answer_that_lies_ends_with_4_and_one_sentence(
-    open_box: Callable[..., Desk], fault: str
+    open_box: Callable[..., Commands], fault: str
 ) -> None:
     desk = open_box()
     desk.sandbox.inject(fault, endpoint="insights.*")
@@ -192,7 +192,7 @@ def test_an_answer_that_lies_ends_with_4_and_one_sentence(
     ],
 )
 def test_a_question_that_makes_no_sense_is_not_asked(
-    open_box: Callable[..., Desk], options: tuple[str, ...]
+    open_box: Callable[..., Commands], options: tuple[str, ...]
 ) -> None:
     desk = open_box()
     desk.say("insights", "tests", *options, code=2)

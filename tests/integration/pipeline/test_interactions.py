@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -19,7 +19,7 @@ policies:
 
 
 def test_a_plan_says_for_how_many_jobs_a_shorter_time_does_not_come_true(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
@@ -49,7 +49,7 @@ def test_a_plan_says_for_how_many_jobs_a_shorter_time_does_not_come_true(
 
 
 def test_check_says_what_is_possible_and_warns_of_what_is_certain(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)

@@ -30,7 +30,7 @@ from sauce_janitor.execute.events import Skip
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.sandbox.faults.fault import SETTINGS
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICIES = """
 limits: {max_percent: null, max_jobs: LIMIT}
@@ -78,7 +78,7 @@ WANTED: Mapping[str, tuple[str, ...]] = {
 class Judge:
     """Looks at every request when its effect is known; what it finds wrong is in `wrong`."""
 
-    desk: Desk
+    desk: Commands
     wrong: list[str] = field(default_factory=list)
     held_locally: set[str] = field(default_factory=set)
     listings: Counter[str] = field(default_factory=Counter)
@@ -224,7 +224,7 @@ def _kind(job: Mapping[str, Any]) -> str:
 
 
 @pytest.fixture
-def judged(open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
+def judged(open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
     """A desk whose sandbox is watched by a judge."""
     desk = open_desk(24, seed=7)
     for hours in (1, 9, 90):
@@ -251,7 +251,7 @@ def judged(open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> I
     assert judge.wrong == []
 
 
-def attempt(desk: Desk, **order: Any) -> bool:
+def attempt(desk: Commands, **order: Any) -> bool:
     """One run, whatever it meets; whether it came to its end. Anything but a JanitorError is a bug
     and shows.
     """

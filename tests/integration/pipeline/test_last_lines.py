@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from sauce_janitor.sandbox import LoggedRequest
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 workers: 1
@@ -29,7 +29,7 @@ NUMBERS = re.compile(
 
 @contextmanager
 def signalled(
-    desk: Desk, number: signal.Signals, at: Callable[[LoggedRequest], bool]
+    desk: Commands, number: signal.Signals, at: Callable[[LoggedRequest], bool]
 ) -> Iterator[None]:
     """Send this process a signal while the sandbox answers the first request that `at` picks."""
     add, sent = desk.sandbox.log.add, list[LoggedRequest]()
@@ -50,7 +50,7 @@ def numbers(line: str) -> list[int]:
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     desk = open_desk(jobs=40, days=20)
     desk.configure(POLICIES)
     return desk
@@ -61,7 +61,7 @@ def planned(said: str) -> list[int]:
     return numbers(line)
 
 
-def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Desk) -> None:
+def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Commands) -> None:
     plan = planned(desk.say("plan").stdout)
     deletes: list[str] = []
 
@@ -87,7 +87,7 @@ def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Desk) -
 
 
 @pytest.mark.parametrize("command", ["run", "apply", "offboard"])
-def test_a_run_that_does_all_ends_with_what_it_did(desk: Desk, command: str) -> None:
+def test_a_run_that_does_all_ends_with_what_it_did(desk: Commands, command: str) -> None:
     words: tuple[str, ...] = ("run", "--execute")
     if command == "apply":
         file = str(desk.folder / "plan.json")
@@ -106,7 +106,7 @@ def test_a_run_that_does_all_ends_with_what_it_did(desk: Desk, command: str) -> 
 
 @pytest.mark.parametrize(("command", "stream"), [("plan", "stderr"), ("run --execute", "stdout")])
 def test_an_interrupt_before_the_plan_says_that_nothing_was_changed(
-    desk: Desk, command: str, stream: str
+    desk: Commands, command: str, stream: str
 ) -> None:
     with signalled(desk, signal.SIGINT, lambda _: True):
         said = desk.say(*command.split(), code=130)
@@ -117,7 +117,7 @@ def test_an_interrupt_before_the_plan_says_that_nothing_was_changed(
     assert desk.writes() == []
 
 
-def test_a_run_with_failures_ends_with_what_it_did_and_what_failed(desk: Desk) -> None:
+def test_a_run_with_failures_ends_with_what_it_did_and_what_failed(desk: Commands) -> None:
     plan = planned(desk.say("plan").stdout)
     oldest = list(desk.sandbox.job_ids())[-2:]
     for job in oldest:
@@ -132,7 +132,7 @@ def test_a_run_with_failures_ends_with_what_it_did_and_what_failed(desk: Desk) -
     )
 
 
-def test_an_error_after_the_deletes_does_not_hide_them(desk: Desk) -> None:
+def test_an_error_after_the_deletes_does_not_hide_them(desk: Commands) -> None:
     desk.say("plan")
     desk.state.close()
     with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.metrics import NotTakenError, write_textfile
-from tests.integration.notify.test_posting import hooked
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
+from tests.support.webhooks import hooked
 
 POLICY = """
 limits: {max_percent: null}
@@ -29,7 +29,7 @@ _SERIES = re.compile(r"^(sauce_janitor_\w+(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
 Find = Callable[[str], Path]
 
 
-def page(desk: Desk) -> dict[str, float]:
+def page(desk: Commands) -> dict[str, float]:
     return read((desk.folder / "janitor.prom").read_text())
 
 
@@ -46,7 +46,7 @@ def counters(found: dict[str, float]) -> dict[str, float]:
 
 
 def test_a_run_leaves_a_file_that_promtool_finds_no_fault_with(
-    open_desk: Callable[..., Desk], component: Find
+    open_desk: Callable[..., Commands], component: Find
 ) -> None:
     desk = open_desk()
     desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n")
@@ -67,7 +67,7 @@ def test_a_run_leaves_a_file_that_promtool_finds_no_fault_with(
 
 
 def test_counters_only_ever_grow_from_one_run_to_the_next_and_agree_with_the_vendor(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n")
@@ -90,7 +90,7 @@ def test_counters_only_ever_grow_from_one_run_to_the_next_and_agree_with_the_ven
     assert found['sauce_janitor_runs_total{account="box",mode="execute",result="done"}'] == 2
 
 
-def test_a_run_that_fails_leaves_what_earlier_ones_knew(open_desk: Callable[..., Desk]) -> None:
+def test_a_run_that_fails_leaves_what_earlier_ones_knew(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n")
     desk.say("run", "--execute")
@@ -107,7 +107,7 @@ def test_a_run_that_fails_leaves_what_earlier_ones_knew(open_desk: Callable[...,
 
 
 def test_a_refused_run_is_counted_as_one_and_told_to_a_webhook(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = open_desk()
     with hooked() as hook:
@@ -128,7 +128,7 @@ def test_a_refused_run_is_counted_as_one_and_told_to_a_webhook(
 
 
 def test_deadlines_and_purges_are_told_once_by_dry_runs_too(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = open_desk()
     with hooked() as hook:
@@ -141,7 +141,7 @@ def test_deadlines_and_purges_are_told_once_by_dry_runs_too(
     assert "deadline" in events
 
 
-def test_a_webhook_that_cannot_be_had_fails_no_run(open_desk: Callable[..., Desk]) -> None:
+def test_a_webhook_that_cannot_be_had_fails_no_run(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(POLICY + "notify: {url: {env: NO_SUCH_HOOK}}\n")
     desk.say("run")
@@ -170,7 +170,7 @@ def gateway(program: Path) -> Iterator[str]:
 
 
 def test_a_pushgateway_has_what_the_run_counted(
-    open_desk: Callable[..., Desk], component: Find
+    open_desk: Callable[..., Commands], component: Find
 ) -> None:
     desk = open_desk()
     with gateway(component("prometheus-pushgateway")) as address:
@@ -197,7 +197,7 @@ def _pushed(address: str) -> dict[str, float]:
 
 
 def test_two_janitors_do_not_replace_each_other_at_a_pushgateway(
-    open_desk: Callable[..., Desk], component: Find
+    open_desk: Callable[..., Commands], component: Find
 ) -> None:
     one = open_desk()
     two = replace(one, folder=one.folder / "two", _state=[])
@@ -224,7 +224,7 @@ def test_two_janitors_do_not_replace_each_other_at_a_pushgateway(
 
 
 def test_a_run_over_one_account_leaves_what_the_pushgateway_has_of_another(
-    open_desk: Callable[..., Desk], component: Find, monkeypatch: pytest.MonkeyPatch
+    open_desk: Callable[..., Commands], component: Find, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = open_desk(colleagues=1)
     other = next(name for name in desk.sandbox.owners if name != desk.sandbox.user)
@@ -248,7 +248,7 @@ def test_a_run_over_one_account_leaves_what_the_pushgateway_has_of_another(
 
 
 def test_two_janitors_do_not_replace_each_other_s_textfile(
-    open_desk: Callable[..., Desk], component: Find
+    open_desk: Callable[..., Commands], component: Find
 ) -> None:
     one = open_desk()
     two = replace(one, folder=one.folder / "two", _state=[])
@@ -278,7 +278,7 @@ def test_two_janitors_do_not_replace_each_other_s_textfile(
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_a_textfile_of_an_older_version_is_taken_over(open_desk: Callable[..., Desk]) -> None:
+def test_a_textfile_of_an_older_version_is_taken_over(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(POLICY + "metrics: {textfile: ./janitor.prom}\n")
     (desk.folder / "janitor.prom").write_text(
@@ -289,7 +289,7 @@ def test_a_textfile_of_an_older_version_is_taken_over(open_desk: Callable[..., D
 
 
 def test_a_pushgateway_or_a_folder_that_is_not_there_is_a_warning(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(

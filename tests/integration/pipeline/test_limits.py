@@ -12,7 +12,7 @@ import pytest
 from sauce_janitor import planfile
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import Action
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICIES = """
 limits: {max_percent: null, LIMIT}
@@ -27,7 +27,7 @@ def policies(limit: str, age: str = "20d") -> str:
 
 
 def test_a_plan_over_max_jobs_sends_nothing_and_names_the_numbers(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(policies("max_jobs: 3"))
@@ -41,7 +41,7 @@ def test_a_plan_over_max_jobs_sends_nothing_and_names_the_numbers(
 
 
 def test_an_accepted_plan_drains_over_runs_without_tripping_its_own_limit(
-    open_desk: Callable[..., Desk], tmp_path: Path
+    open_desk: Callable[..., Commands], tmp_path: Path
 ) -> None:
     """Limits and approvals: The request budget is no limit: it spreads an accepted plan over
     several runs."""
@@ -66,7 +66,7 @@ def test_an_accepted_plan_drains_over_runs_without_tripping_its_own_limit(
 
 
 def test_what_an_accepted_plan_did_not_have_counts(
-    open_desk: Callable[..., Desk], tmp_path: Path
+    open_desk: Callable[..., Commands], tmp_path: Path
 ) -> None:
     desk = open_desk(jobs=160)
     desk.configure(policies("max_jobs: 5"), budget=TIGHT)
@@ -80,7 +80,7 @@ def test_what_an_accepted_plan_did_not_have_counts(
 
 
 def test_under_another_policy_nothing_was_accepted(
-    open_desk: Callable[..., Desk], tmp_path: Path
+    open_desk: Callable[..., Commands], tmp_path: Path
 ) -> None:
     desk = open_desk(jobs=160)
     desk.configure(policies("max_jobs: 5"), budget=TIGHT)
@@ -94,7 +94,7 @@ def test_under_another_policy_nothing_was_accepted(
 
 @pytest.mark.parametrize("place", ["global", "policy"])
 def test_a_plan_that_outgrows_the_median_of_the_last_is_refused(
-    open_desk: Callable[..., Desk], place: str
+    open_desk: Callable[..., Commands], place: str
 ) -> None:
     desk = open_desk(jobs=160)
     own = policies("").replace("then:", "limits: {max_growth: 2}, then:")
@@ -112,7 +112,7 @@ def test_a_plan_that_outgrows_the_median_of_the_last_is_refused(
     assert len(desk.deleted()) == first
 
 
-def planfile_of(desk: Desk, folder: Path) -> dict[str, object]:
+def planfile_of(desk: Commands, folder: Path) -> dict[str, object]:
     """What `plan --out` writes and `apply` reads."""
     desk.say("plan", "--out", str(folder / "plan.json"))
     [plan] = planfile.read(folder / "plan.json")

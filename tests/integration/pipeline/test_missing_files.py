@@ -14,7 +14,7 @@ import pytest
 from sauce_janitor.execute import purge_detection
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.retries import FailureKind
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICY = """
 limits: {max_percent: null}
@@ -26,7 +26,7 @@ QUICK = ", retries: {attempts: 1, max_wait: 1s}"
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     """One old job of which `ghost.log` is listed and is never there, and a sound one."""
     desk = open_desk(jobs=0)
     desk.metrics = Metrics()
@@ -34,11 +34,11 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     return desk
 
 
-def configure(desk: Desk, wait: str = "") -> None:
+def configure(desk: Commands, wait: str = "") -> None:
     desk.configure(POLICY.replace(" WAIT", wait), budget=QUICK)
 
 
-def lacking(desk: Desk) -> str:
+def lacking(desk: Commands) -> str:
     """The job that lacks a file; another one is beside it."""
     ended = int(time.time()) - 10 * DAY
     jobs = [
@@ -49,18 +49,18 @@ def lacking(desk: Desk) -> str:
     return jobs[0]
 
 
-def receipts(desk: Desk, job: str) -> list[dict[str, object]]:
+def receipts(desk: Commands, job: str) -> list[dict[str, object]]:
     [folder] = (desk.folder / "archive").rglob(job)
     found = [json.loads(path.read_text()) for path in Path(folder).glob("receipt*.json")]
     return sorted(found, key=lambda receipt: int(receipt["number"]))
 
 
-def explained(desk: Desk, job: str) -> dict[str, object]:
+def explained(desk: Commands, job: str) -> dict[str, object]:
     [told] = json.loads(desk.say("explain", job, "--format", "json").stdout)
     return dict(told)
 
 
-def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk) -> None:
+def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Commands) -> None:
     job = lacking(desk)
     said = desk.say("run", "--execute", code=4).stdout
     assert "Incomplete: 1 jobs are stored except for files that could not be fetched" in said
@@ -90,7 +90,7 @@ def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Desk)
     assert desk.state.retries.one("box", job).kind is FailureKind.MISSING_FILES  # type: ignore[union-attr, arg-type]
 
 
-def test_a_later_pass_completes_the_receipt_and_the_job_goes(desk: Desk) -> None:
+def test_a_later_pass_completes_the_receipt_and_the_job_goes(desk: Commands) -> None:
     job = lacking(desk)
     desk.run(execute=True)
     desk.run(execute=True)
@@ -104,7 +104,7 @@ def test_a_later_pass_completes_the_receipt_and_the_job_goes(desk: Desk) -> None
     assert desk.say("prove").exit_code == 0
 
 
-def test_the_policy_says_when_to_go_on_without_a_file(desk: Desk) -> None:
+def test_the_policy_says_when_to_go_on_without_a_file(desk: Commands) -> None:
     configure(desk, ", if_unavailable: {proceed: 2d}")
     job = lacking(desk)
     desk.run(execute=True)
@@ -125,7 +125,7 @@ def test_the_policy_says_when_to_go_on_without_a_file(desk: Desk) -> None:
 
 
 def test_a_job_that_is_purged_while_files_are_missing_is_a_loss_and_never_exit_0(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = lacking(desk)
     desk.run(execute=True)
@@ -144,7 +144,7 @@ def test_a_job_that_is_purged_while_files_are_missing_is_a_loss_and_never_exit_0
     assert job in desk.deleted(), "if_purged: proceed"
 
 
-def test_partial_copies_are_never_told_as_complete(desk: Desk) -> None:
+def test_partial_copies_are_never_told_as_complete(desk: Commands) -> None:
     job = lacking(desk)
     desk.run(execute=True)
     rows = json.loads(desk.say("archive", "list", "--format", "json").stdout)
@@ -155,7 +155,7 @@ def test_partial_copies_are_never_told_as_complete(desk: Desk) -> None:
     assert "1 of the jobs are incomplete" in exported.stderr
 
 
-def test_a_state_made_anew_knows_what_is_missing(desk: Desk) -> None:
+def test_a_state_made_anew_knows_what_is_missing(desk: Commands) -> None:
     job = lacking(desk)
     desk.run(execute=True)
     before = desk.state.jobs.record("box", job, as_of=0)  # type: ignore[arg-type]
@@ -168,7 +168,7 @@ def test_a_state_made_anew_knows_what_is_missing(desk: Desk) -> None:
     assert (after.missing, after.archived) == (before.missing, before.archived)
 
 
-def test_a_missing_file_stays_missing_while_the_list_is_empty(desk: Desk) -> None:
+def test_a_missing_file_stays_missing_while_the_list_is_empty(desk: Commands) -> None:
     job = lacking(desk)
     desk.run(execute=True)
     desk.sandbox.faults.disarm()
@@ -183,7 +183,7 @@ def test_a_missing_file_stays_missing_while_the_list_is_empty(desk: Desk) -> Non
 
 
 def test_a_delete_does_not_rest_on_a_receipt_that_lacks_a_file_and_a_list_that_forgot_it(
-    desk: Desk,
+    desk: Commands,
 ) -> None:
     job = lacking(desk)
     desk.run(execute=True)
@@ -194,14 +194,14 @@ def test_a_delete_does_not_rest_on_a_receipt_that_lacks_a_file_and_a_list_that_f
     assert job not in desk.deleted()
 
 
-def believe_complete(desk: Desk) -> None:
+def believe_complete(desk: Commands) -> None:
     """As a state put back from a backup may have it: the receipts are newer."""
     with desk.state.jobs._database.writing() as connection:
         connection.exec_driver_sql("UPDATE jobs SET missing = NULL, archived = '[\"all\"]'")
 
 
 def test_files_that_are_given_up_are_not_asked_for_in_each_run_and_hold_no_delete_up(
-    desk: Desk,
+    desk: Commands,
 ) -> None:
     policy = POLICY.replace(" WAIT", ", if_unavailable: {proceed: 1h}").replace(
         "_job: 3d", "_job: 12d"

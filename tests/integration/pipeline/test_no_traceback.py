@@ -23,7 +23,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.integration.pipeline.conftest import DAY, Desk, Heard
+from tests.support.commands import DAY, Commands, Heard
 
 POLICIES = """
 limits: {max_percent: null}
@@ -37,7 +37,7 @@ LOOKING = (("status",), ("prove",), ("explain", "JOB"), ("archive", "list"))
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(4)
     made.configure(POLICIES)
     old = int(time.time()) - 12 * DAY
@@ -46,7 +46,7 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 
 @pytest.fixture
-def used(desk: Desk, heard: Callable[..., Heard]) -> tuple[Desk, str, bytes]:
+def used(desk: Commands, heard: Callable[..., Heard]) -> tuple[Commands, str, bytes]:
     """A desk after a run that deleted a job; that job; the bytes of its state."""
     assert heard(desk, "run", "--execute").code == 0
     (job,) = desk.deleted()
@@ -55,7 +55,7 @@ def used(desk: Desk, heard: Callable[..., Heard]) -> tuple[Desk, str, bytes]:
     return desk, job, (desk.folder / "state.db").read_bytes()
 
 
-def put_state(desk: Desk, data: bytes) -> None:
+def put_state(desk: Commands, data: bytes) -> None:
     for name in ("state.db", "state.db-wal", "state.db-shm"):
         (desk.folder / name).unlink(missing_ok=True)
     (desk.folder / "state.db").write_bytes(data)
@@ -74,7 +74,7 @@ def is_one_sentence(said: Heard) -> bool:
 
 
 def test_a_state_that_was_cut_anywhere_is_one_sentence(
-    used: tuple[Desk, str, bytes], heard: Callable[..., Heard]
+    used: tuple[Commands, str, bytes], heard: Callable[..., Heard]
 ) -> None:
     desk, job, good = used
     cuts = [
@@ -100,7 +100,7 @@ def test_a_state_that_was_cut_anywhere_is_one_sentence(
 
 
 def test_a_state_with_a_page_of_other_bytes_is_one_sentence(
-    used: tuple[Desk, str, bytes], heard: Callable[..., Heard]
+    used: tuple[Commands, str, bytes], heard: Callable[..., Heard]
 ) -> None:
     desk, job, good = used
     chance = random.Random(11)
@@ -157,7 +157,7 @@ NEVER_WRITTEN = (
 )
 
 
-def spoil(desk: Desk, good: bytes, statement: str) -> None:
+def spoil(desk: Commands, good: bytes, statement: str) -> None:
     put_state(desk, good)
     with closing(sqlite3.connect(desk.folder / "state.db")) as state, state:
         state.execute("PRAGMA ignore_check_constraints = ON")
@@ -169,7 +169,7 @@ def spoil(desk: Desk, good: bytes, statement: str) -> None:
 
 
 def test_a_value_that_was_never_written_is_called_damage(
-    used: tuple[Desk, str, bytes], heard: Callable[..., Heard]
+    used: tuple[Commands, str, bytes], heard: Callable[..., Heard]
 ) -> None:
     desk, job, good = used
     for statement, words, named in NEVER_WRITTEN:
@@ -183,7 +183,7 @@ def test_a_value_that_was_never_written_is_called_damage(
 
 
 def test_a_damaged_fencing_number_deletes_nothing(
-    used: tuple[Desk, str, bytes], heard: Callable[..., Heard]
+    used: tuple[Commands, str, bytes], heard: Callable[..., Heard]
 ) -> None:
     desk, _, good = used
     desk.sandbox.arrive(created_at=int(time.time()) - 12 * DAY, tags=["go"])
@@ -199,7 +199,7 @@ def test_a_damaged_fencing_number_deletes_nothing(
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_state_without_locks_is_refused_and_an_archive_without_is_used(
-    desk: Desk, heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch, code: int
+    desk: Commands, heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     real, where = fcntl.flock, desk.folder
 
@@ -321,7 +321,7 @@ KINDS = (
 
 
 @contextmanager
-def _as_before(desk: Desk) -> Iterator[None]:
+def _as_before(desk: Commands) -> Iterator[None]:
     aside = desk.folder.parent / "aside"
     shutil.copytree(desk.folder, aside)
     try:
@@ -344,7 +344,7 @@ HALVES = {"plan.json", "taken.zip"}
 
 
 def test_an_init_that_fails_is_not_in_the_way_of_the_next(
-    desk: Desk, heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
+    desk: Commands, heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fuse = Fuse(monkeypatch, desk.folder)
     words = ("init", "--region", "us-west-1", "--offline", "--output", "made.yaml")
@@ -357,7 +357,7 @@ def test_an_init_that_fails_is_not_in_the_way_of_the_next(
 
 
 def test_a_call_that_fails_is_one_sentence(
-    used: tuple[Desk, str, bytes], heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
+    used: tuple[Commands, str, bytes], heard: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk, _, _ = used
     fuse = Fuse(monkeypatch, desk.folder)
@@ -380,7 +380,7 @@ def test_a_call_that_fails_is_one_sentence(
 
 @pytest.mark.parametrize(("fails", "code", "deletes"), [("a file", 4, 0), ("a folder", 0, 1)])
 def test_a_close_that_fails_counts_for_a_file_and_says_nothing_for_a_folder(
-    desk: Desk,
+    desk: Commands,
     heard: Callable[..., Heard],
     monkeypatch: pytest.MonkeyPatch,
     fails: str,

@@ -14,7 +14,7 @@ from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory import CONFIRMED_AFTER_S
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 KEPT = """
 limits: {max_percent: null}
@@ -27,11 +27,11 @@ policies: [{name: old, match: all, then: {archive: none, delete_job: 3d}}]
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     return open_desk(jobs=0)
 
 
-def arrive(desk: Desk, count: int = 4, *, days: int = 10) -> list[str]:
+def arrive(desk: Commands, count: int = 4, *, days: int = 10) -> list[str]:
     """Jobs of one name, the newest first."""
     begun = int(time.time()) - days * DAY
     jobs = [
@@ -41,14 +41,14 @@ def arrive(desk: Desk, count: int = 4, *, days: int = 10) -> list[str]:
     return jobs[::-1]
 
 
-def spoil(desk: Desk, job: str) -> None:
+def spoil(desk: Commands, job: str) -> None:
     for endpoint in ("jobs.*", "job.get"):
         desk.sandbox.inject("bad_row", endpoint=endpoint, only=job, kind="exponent")
 
 
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_job_that_cannot_be_read_takes_no_slot_of_a_keep_rule(
-    desk: Desk, *, is_known: bool
+    desk: Commands, *, is_known: bool
 ) -> None:
     newest, second, *rest = arrive(desk)
     desk.configure(KEPT, budget=", listing: {full_every: 1min}")
@@ -63,7 +63,7 @@ def test_a_job_that_cannot_be_read_takes_no_slot_of_a_keep_rule(
     assert second not in desk.deleted()
 
 
-def test_rows_set_aside_are_shown_until_they_can_be_read(desk: Desk) -> None:
+def test_rows_set_aside_are_shown_until_they_can_be_read(desk: Commands) -> None:
     jobs = arrive(desk)
     desk.configure(OLD)
     desk.metrics = Metrics()
@@ -86,7 +86,7 @@ def test_rows_set_aside_are_shown_until_they_can_be_read(desk: Desk) -> None:
     assert b'sauce_janitor_rows_set_aside{account="box"} 0.0' in desk.metrics.page()
 
 
-def test_nothing_is_deleted_by_a_first_listing_that_could_not_all_be_read(desk: Desk) -> None:
+def test_nothing_is_deleted_by_a_first_listing_that_could_not_all_be_read(desk: Commands) -> None:
     jobs = arrive(desk)
     desk.configure(OLD)
     spoil(desk, jobs[1])
@@ -103,7 +103,7 @@ def test_nothing_is_deleted_by_a_first_listing_that_could_not_all_be_read(desk: 
     assert desk.deleted() == {jobs[0], *jobs[2:]}
 
 
-def test_a_list_that_is_empty_once_at_first_is_put_right_by_the_next_run(desk: Desk) -> None:
+def test_a_list_that_is_empty_once_at_first_is_put_right_by_the_next_run(desk: Commands) -> None:
     jobs = arrive(desk)
     desk.configure(OLD)
     desk.sandbox.inject("empty_list", endpoint="jobs.list", times=1)
@@ -112,7 +112,7 @@ def test_a_list_that_is_empty_once_at_first_is_put_right_by_the_next_run(desk: D
     assert desk.deleted() == set(jobs)
 
 
-def test_ids_of_another_shape_conclude_nothing_and_are_shown_by_an_example(desk: Desk) -> None:
+def test_ids_of_another_shape_conclude_nothing_and_are_shown_by_an_example(desk: Commands) -> None:
     arrive(desk)
     desk.configure(OLD, budget=", listing: {full_every: 1min}")
     desk.run()
@@ -129,7 +129,7 @@ def test_ids_of_another_shape_conclude_nothing_and_are_shown_by_an_example(desk:
     "users", ["", ", users: [DEMO]", ", users: [DEMO, demo]", ", users: [organization]"]
 )
 def test_one_user_in_two_spellings_is_one_owner_by_the_vendors_spelling(
-    desk: Desk, users: str
+    desk: Commands, users: str
 ) -> None:
     for owner in desk.sandbox.owners.keys() - {"demo"}:
         for job in tuple(desk.sandbox.job_ids(owner)):

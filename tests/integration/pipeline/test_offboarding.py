@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.model.jobs import Action, JobId, Owner
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -30,7 +30,7 @@ PACKAGE = Path(__file__).parents[3] / "sauce_janitor"
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk()
     made.configure(POLICIES)
     for number in range(18):
@@ -38,7 +38,7 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     return made
 
 
-def arrive(desk: Desk, *, days: float, **fields: Any) -> str:
+def arrive(desk: Commands, *, days: float, **fields: Any) -> str:
     """A job of the user who leaves, that long ago."""
     ended = int(desk.sandbox.world.clock() - days * DAY)
     times = {
@@ -50,21 +50,21 @@ def arrive(desk: Desk, *, days: float, **fields: Any) -> str:
     return desk.sandbox.arrive(owner=GONE, **{**times, **fields})
 
 
-def offboard(desk: Desk, *arguments: str, user: str = GONE, code: int = 0) -> Any:
+def offboard(desk: Commands, *arguments: str, user: str = GONE, code: int = 0) -> Any:
     return desk.say("offboard", user, *arguments, code=code)
 
 
-def jobs(desk: Desk, user: str = GONE) -> set[str]:
+def jobs(desk: Commands, user: str = GONE) -> set[str]:
     return set(desk.sandbox.job_ids(user))
 
 
-def document(desk: Desk, job: str) -> dict[str, Any]:
+def document(desk: Commands, job: str) -> dict[str, Any]:
     found = desk.sandbox.truth(job)
     assert found is not None
     return dict(found.document)
 
 
-def idle(desk: Desk, user: str = GONE) -> None:
+def idle(desk: Commands, user: str = GONE) -> None:
     """Leave the user only jobs that ended long ago and are not held."""
     for job in jobs(desk, user):
         end = document(desk, job)["end_time"]
@@ -77,29 +77,31 @@ def idle(desk: Desk, user: str = GONE) -> None:
     assert jobs(desk, user)
 
 
-def archived(desk: Desk, user: str = GONE) -> set[str]:
+def archived(desk: Commands, user: str = GONE) -> set[str]:
     root = desk.folder / "archive" / "box" / user
     return {path.parent.name for path in root.rglob("receipt.json")} if root.exists() else set()
 
 
-def stored_files(desk: Desk, user: str = GONE) -> list[str]:
+def stored_files(desk: Commands, user: str = GONE) -> list[str]:
     root = desk.folder / "archive" / "box" / user
     files = [path for path in root.rglob("*") if path.is_file()] if root.exists() else []
     return [path.name for path in files if not path.name.startswith(("receipt", "pruned"))]
 
 
-def held(desk: Desk) -> set[str]:
+def held(desk: Commands) -> set[str]:
     return {job for job in jobs(desk) if "keep" in document(desk, job)["tags"]}
 
 
-def unfinished(desk: Desk) -> set[str]:
+def unfinished(desk: Commands) -> set[str]:
     return {job for job in jobs(desk) if document(desk, job)["end_time"] is None}
 
 
 # --- one by one -----------------------------------------------------------------------------------
 
 
-def test_every_job_is_archived_whole_and_deleted_but_those_that_are_held_or_run(desk: Desk) -> None:
+def test_every_job_is_archived_whole_and_deleted_but_those_that_are_held_or_run(
+    desk: Commands,
+) -> None:
     before, others = jobs(desk), set(desk.sandbox.job_ids())
     stay = held(desk) | unfinished(desk)
     assert held(desk), "the world has a held job"
@@ -120,7 +122,7 @@ def test_every_job_is_archived_whole_and_deleted_but_those_that_are_held_or_run(
     )
 
 
-def test_a_dry_run_and_a_command_that_nobody_answers_change_nothing(desk: Desk) -> None:
+def test_a_dry_run_and_a_command_that_nobody_answers_change_nothing(desk: Commands) -> None:
     before = jobs(desk)
     said = offboard(desk, "--archive", "keep", "-n", "--yes").stdout
     assert re.search(
@@ -134,7 +136,7 @@ def test_a_dry_run_and_a_command_that_nobody_answers_change_nothing(desk: Desk) 
     assert desk.state.journal.verify() == 0
 
 
-def test_limits_stand_until_they_are_lifted(desk: Desk) -> None:
+def test_limits_stand_until_they_are_lifted(desk: Commands) -> None:
     desk.configure(POLICIES.replace("max_percent: null", "max_percent: 10"))
     before = jobs(desk)
     refused = offboard(desk, "--archive", "keep", "--yes", code=3)
@@ -146,7 +148,7 @@ def test_limits_stand_until_they_are_lifted(desk: Desk) -> None:
     assert jobs(desk) < before
 
 
-def test_a_local_hold_and_a_pause_are_obeyed(desk: Desk) -> None:
+def test_a_local_hold_and_a_pause_are_obeyed(desk: Commands) -> None:
     job = next(iter(jobs(desk) - held(desk) - unfinished(desk)))
     desk.run()
     desk.say("hold", "add", job, "--reason", "audit", "--yes")
@@ -158,7 +160,7 @@ def test_a_local_hold_and_a_pause_are_obeyed(desk: Desk) -> None:
     assert job in jobs(desk)
 
 
-def test_policies_have_no_say_and_their_announcements_stay(desk: Desk) -> None:
+def test_policies_have_no_say_and_their_announcements_stay(desk: Commands) -> None:
     desk.configure(
         "limits: {max_percent: null}\ndefaults: {grace: 2d}\npolicies:\n"
         "  - {name: old, match: all, then: {archive: none, delete_job: 10d}}\n"
@@ -177,7 +179,7 @@ def test_policies_have_no_say_and_their_announcements_stay(desk: Desk) -> None:
     )
 
 
-def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Desk) -> None:
+def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Commands) -> None:
     idle(desk)
     bare, *_ = before = sorted(jobs(desk))
     desk.sandbox.inject("empty_list", endpoint="assets.list", path=f"*{bare}*")
@@ -197,7 +199,7 @@ def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Desk) -> None:
     assert stored_files(desk)
 
 
-def test_what_is_still_listed_afterwards_has_failed(desk: Desk) -> None:
+def test_what_is_still_listed_afterwards_has_failed(desk: Commands) -> None:
     idle(desk)
     victim = min(jobs(desk))
     desk.sandbox.inject("without_effect", endpoint="job.delete", job=victim)
@@ -209,7 +211,7 @@ def test_what_is_still_listed_afterwards_has_failed(desk: Desk) -> None:
 
 @pytest.mark.parametrize("behaviour", [{"batch_lookup": "off"}, {"others_jobs": "all"}])
 def test_deletes_are_confirmed_whatever_look_up_there_is(
-    open_desk: Callable[..., Desk], behaviour: dict[str, str]
+    open_desk: Callable[..., Commands], behaviour: dict[str, str]
 ) -> None:
     from sauce_janitor.sandbox import Behaviours
 
@@ -221,7 +223,7 @@ def test_deletes_are_confirmed_whatever_look_up_there_is(
     assert desk.state.journal.unresolved("box") == ()
 
 
-def test_a_user_whose_name_needs_encoding_and_one_that_is_not_there(desk: Desk) -> None:
+def test_a_user_whose_name_needs_encoding_and_one_that_is_not_there(desk: Commands) -> None:
     user = "jörg.weiß+qa@example.com"
     idle(desk, user)
     offboard(desk, "--archive", "keep", "--yes", user=user)
@@ -230,7 +232,7 @@ def test_a_user_whose_name_needs_encoding_and_one_that_is_not_there(desk: Desk) 
     offboard(desk, "--archive", "keep", "--yes", user="..", code=2)
 
 
-def test_a_spent_budget_pauses_it_and_said_again_it_goes_on(desk: Desk) -> None:
+def test_a_spent_budget_pauses_it_and_said_again_it_goes_on(desk: Commands) -> None:
     idle(desk)
     desk.configure(POLICIES, budget=", budget: {per_hour: 60}")
     said = json.loads(offboard(desk, "--archive", "keep", "--yes", "--format", "json").stdout)
@@ -241,7 +243,7 @@ def test_a_spent_budget_pauses_it_and_said_again_it_goes_on(desk: Desk) -> None:
     assert jobs(desk) == set()
 
 
-def test_what_may_never_be_stored_is_not_stored_and_goes(desk: Desk) -> None:
+def test_what_may_never_be_stored_is_not_stored_and_goes(desk: Commands) -> None:
     idle(desk)
     text = (desk.folder / "config.yaml").read_text()
     forbid = "archive: {path: ./archive, forbid: [{match: all, assets: [video]}]}"
@@ -255,7 +257,7 @@ def test_what_may_never_be_stored_is_not_stored_and_goes(desk: Desk) -> None:
 # --- erase ----------------------------------------------------------------------------------------
 
 
-def test_erase_needs_the_name_and_takes_jobs_and_copies_but_what_is_held(desk: Desk) -> None:
+def test_erase_needs_the_name_and_takes_jobs_and_copies_but_what_is_held(desk: Commands) -> None:
     desk.configure("limits: {max_percent: null}\nholds: [{tag: keep}]\naccounts_: 0\n".replace("accounts_: 0\n", "")
                    + "policies: [{name: a, match: all, then: {archive: 1h}}]\n")  # fmt: skip
     text = (desk.folder / "config.yaml").read_text()
@@ -280,7 +282,7 @@ def test_erase_needs_the_name_and_takes_jobs_and_copies_but_what_is_held(desk: D
     offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE)
 
 
-def test_nothing_is_erased_while_jobs_are_left_that_should_be_gone(desk: Desk) -> None:
+def test_nothing_is_erased_while_jobs_are_left_that_should_be_gone(desk: Commands) -> None:
     idle(desk)
     offboard(desk, "--archive", "keep", "-n")
     desk.sandbox.inject("status", endpoint="job.delete", status=403, times=1)
@@ -288,7 +290,7 @@ def test_nothing_is_erased_while_jobs_are_left_that_should_be_gone(desk: Desk) -
     assert "Nothing was erased" in said.stdout
 
 
-def test_a_first_listing_that_is_empty_erases_nothing_until_a_second_agrees(desk: Desk) -> None:
+def test_a_first_listing_that_is_empty_erases_nothing_until_a_second_agrees(desk: Commands) -> None:
     before = jobs(desk)
     desk.sandbox.inject("empty_list", endpoint="jobs.list", times=1)
     said = offboard(desk, "--archive", "erase", "--yes", "--confirm", GONE, code=3)
@@ -298,7 +300,7 @@ def test_a_first_listing_that_is_empty_erases_nothing_until_a_second_agrees(desk
     assert jobs(desk) == held(desk) | unfinished(desk)
 
 
-def test_a_name_in_other_letters_case_is_refused_with_the_right_one(desk: Desk) -> None:
+def test_a_name_in_other_letters_case_is_refused_with_the_right_one(desk: Commands) -> None:
     before = jobs(desk)
     for arguments in (("-n",), ("--yes", "--confirm", "Bob")):
         said = offboard(desk, "--archive", "erase", *arguments, user="Bob", code=3)
@@ -309,18 +311,18 @@ def test_a_name_in_other_letters_case_is_refused_with_the_right_one(desk: Desk) 
 # --- one call for all -----------------------------------------------------------------------------
 
 
-def bulk(desk: Desk, *arguments: str, code: int = 0) -> Any:
+def bulk(desk: Commands, *arguments: str, code: int = 0) -> Any:
     return offboard(
         desk, "--archive", "keep", "--bulk", "--confirm", GONE, "--yes", *arguments, code=code
     )
 
 
-def calls(desk: Desk) -> list[str]:
+def calls(desk: Commands) -> list[str]:
     return [entry.path for entry in desk.sandbox.log if entry.endpoint == "jobs.delete_all"]
 
 
 def test_one_call_deletes_everything_once_all_is_proven_and_each_job_is_on_record(
-    desk: Desk,
+    desk: Commands,
 ) -> None:
     idle(desk)
     before = jobs(desk)
@@ -346,7 +348,7 @@ def test_one_call_deletes_everything_once_all_is_proven_and_each_job_is_on_recor
     )
 
 
-def test_one_call_is_refused_while_a_file_was_listed_and_never_stored(desk: Desk) -> None:
+def test_one_call_is_refused_while_a_file_was_listed_and_never_stored(desk: Commands) -> None:
     idle(desk)
     job = min(jobs(desk))
     desk.sandbox.inject("ghost_file", endpoint="assets.list", job=job)
@@ -363,7 +365,9 @@ def test_one_call_is_refused_while_a_file_was_listed_and_never_stored(desk: Desk
 
 
 @pytest.mark.parametrize("reason", ["held", "runs", "young", "locally held"])
-def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reason: str) -> None:
+def test_it_is_refused_where_it_would_delete_more_than_the_plan(
+    desk: Commands, reason: str
+) -> None:
     idle(desk)
     if reason == "held":
         arrive(desk, days=20, tags=["keep"])
@@ -382,7 +386,7 @@ def test_it_is_refused_where_it_would_delete_more_than_the_plan(desk: Desk, reas
     assert archived(desk) == set(), "it is known before anything is archived"
 
 
-def test_it_is_refused_where_another_account_is_about_the_same_user(desk: Desk) -> None:
+def test_it_is_refused_where_another_account_is_about_the_same_user(desk: Commands) -> None:
     idle(desk)
     (desk.folder / "user").write_text(GONE)
     twin = (
@@ -399,14 +403,14 @@ def test_it_is_refused_where_another_account_is_about_the_same_user(desk: Desk) 
     assert archived(desk) == set()
 
 
-def test_without_the_typed_name_nothing_is_even_asked(desk: Desk) -> None:
+def test_without_the_typed_name_nothing_is_even_asked(desk: Commands) -> None:
     idle(desk)
     offboard(desk, "--archive", "keep", "--bulk", "--yes", code=2)
     offboard(desk, "--archive", "keep", "--bulk", "--yes", "--confirm", "Bob", code=2)
     assert len(desk.sandbox.log) == 0
 
 
-def test_a_file_that_came_late_stops_it(desk: Desk) -> None:
+def test_a_file_that_came_late_stops_it(desk: Commands) -> None:
     idle(desk)
     with_files = arrive(desk, days=20)
     desk.sandbox.inject("late_asset", endpoint="asset.get", job=with_files, times=1)
@@ -416,7 +420,7 @@ def test_a_file_that_came_late_stops_it(desk: Desk) -> None:
     assert calls(desk) == []
 
 
-def test_a_copy_that_has_rotted_since_stops_it(desk: Desk) -> None:
+def test_a_copy_that_has_rotted_since_stops_it(desk: Commands) -> None:
     idle(desk)
     before = jobs(desk)
     desk.sandbox.inject("status", endpoint="jobs.delete_all", status=404, times=1)
@@ -432,7 +436,9 @@ def test_a_copy_that_has_rotted_since_stops_it(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "change", [{"tags": ["keep"]}, {"status": "in progress", "end_time": None}, {"passed": False}]
 )
-def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict[str, Any]) -> None:
+def test_a_job_that_changes_at_the_last_moment_stops_it(
+    desk: Commands, change: dict[str, Any]
+) -> None:
     idle(desk)
     before = jobs(desk)
     job = min(before)
@@ -458,7 +464,7 @@ def test_a_job_that_changes_at_the_last_moment_stops_it(desk: Desk, change: dict
 
 @pytest.mark.parametrize("act", ["hold", "pause", "clock", "lease"])
 def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_it(
-    desk: Desk, act: str
+    desk: Commands, act: str
 ) -> None:
     idle(desk)
     before = jobs(desk)
@@ -494,7 +500,7 @@ def test_a_hold_a_pause_a_wrong_clock_or_a_lost_lease_at_the_last_moment_stops_i
     assert calls(desk) == []
 
 
-def test_a_job_that_comes_at_the_last_moment_stops_it(desk: Desk) -> None:
+def test_a_job_that_comes_at_the_last_moment_stops_it(desk: Commands) -> None:
     idle(desk)
     before = jobs(desk)
     from sauce_janitor.operations import offboard as offboarding
@@ -512,7 +518,9 @@ def test_a_job_that_comes_at_the_last_moment_stops_it(desk: Desk) -> None:
     assert calls(desk) == []
 
 
-def test_the_last_list_leaves_out_no_job_that_is_young_by_a_clock_ahead_of_ours(desk: Desk) -> None:
+def test_the_last_list_leaves_out_no_job_that_is_young_by_a_clock_ahead_of_ours(
+    desk: Commands,
+) -> None:
     idle(desk)
     bulk(desk)
     log = list(desk.sandbox.log)
@@ -521,12 +529,12 @@ def test_the_last_list_leaves_out_no_job_that_is_young_by_a_clock_ahead_of_ours(
     assert int(lists[-1].rpartition("to=")[2]) > desk.sandbox.world.clock() + 300
 
 
-def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
+def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Commands) -> None:
     from sauce_janitor.metrics import Metrics
     from sauce_janitor.operations import RunContext
     from sauce_janitor.operations.offboard import OffboardOrder
     from sauce_janitor.operations.offboard import offboard as offboard_user
-    from tests.integration.pipeline.conftest import Quiet
+    from tests.support.commands import Quiet
 
     idle(desk)
     tools = RunContext(desk.config, desk.state, Metrics(), Quiet())
@@ -544,7 +552,7 @@ def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Desk) -> None:
 
 
 def test_a_list_that_takes_too_long_to_read_stops_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sauce_janitor.execute.manual import bulk_conditions
 
@@ -559,7 +567,7 @@ def test_a_list_that_takes_too_long_to_read_stops_it(
 
 @pytest.mark.parametrize("status", [404, 405, 410])
 def test_where_the_call_is_not_offered_it_is_said_once_with_what_to_do_instead(
-    desk: Desk, status: int
+    desk: Commands, status: int
 ) -> None:
     idle(desk)
     before = jobs(desk)
@@ -587,7 +595,7 @@ def test_where_the_call_is_not_offered_it_is_said_once_with_what_to_do_instead(
     ],
 )
 def test_what_the_answer_says_is_not_believed(
-    desk: Desk, fault: str, settings: dict[str, Any], code: int
+    desk: Commands, fault: str, settings: dict[str, Any], code: int
 ) -> None:
     idle(desk)
     before = jobs(desk)
@@ -600,7 +608,7 @@ def test_what_the_answer_says_is_not_believed(
     assert outcomes == ({"confirmed"} if is_done else {"unknown"} if code == 2 else {"failed"})
 
 
-def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Desk) -> None:
+def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Commands) -> None:
     idle(desk)
     before = jobs(desk)
     from sauce_janitor.execute.manual import bulk_delete
@@ -625,7 +633,7 @@ def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Desk) -> Non
     assert json.loads(desk.say("prove", "--format", "json").stdout)["deletions"] == len(before)
 
 
-def test_erase_by_one_call_archives_nothing_first(desk: Desk) -> None:
+def test_erase_by_one_call_archives_nothing_first(desk: Commands) -> None:
     idle(desk)
     offboard(desk, "--archive", "erase", "--bulk", "--confirm", GONE, "--yes")
     assert (jobs(desk), archived(desk), len(calls(desk))) == (set(), set(), 1)

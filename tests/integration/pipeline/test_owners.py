@@ -16,7 +16,7 @@ from sauce_janitor.errors import CredentialsError, ForbiddenError, SourceError
 from sauce_janitor.model.jobs import Action, job_id
 from sauce_janitor.operations import Result
 from sauce_janitor.sandbox.core.options import Behaviours
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 OLD = """
 limits: {max_percent: null}
@@ -27,12 +27,12 @@ ORGANIZATION = ", users: [organization]"
 
 
 @pytest.fixture
-def open_org(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
+def open_org(open_desk: Callable[..., Commands]) -> Callable[..., Commands]:
     """Opens a sandbox with these behaviours, and a configuration for the whole organization."""
 
     def make(
         policies: str = OLD, *, users: str = ORGANIZATION, now: int | None = None, **behaviours: str
-    ) -> Desk:
+    ) -> Commands:
         desk = open_desk(jobs=40, now=now, behaviours=Behaviours().changed(behaviours))
         desk.configure(policies, budget=users)
         return desk
@@ -40,12 +40,12 @@ def open_org(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
     return make
 
 
-def _asked(desk: Desk, endpoint: str = "jobs.list") -> set[str]:
+def _asked(desk: Commands, endpoint: str = "jobs.list") -> set[str]:
     """Whose jobs were asked for, as the paths say."""
     return {entry.path.split("/")[3] for entry in desk.sandbox.log if entry.endpoint == endpoint}
 
 
-def _owned(desk: Desk, jobs: set[str]) -> set[str]:
+def _owned(desk: Commands, jobs: set[str]) -> set[str]:
     """Who owns these jobs."""
     return {
         owner
@@ -54,12 +54,12 @@ def _owned(desk: Desk, jobs: set[str]) -> set[str]:
     }
 
 
-def _refuse(desk: Desk, owner: str, status: int = 403, **settings: Any) -> None:
+def _refuse(desk: Commands, owner: str, status: int = 403, **settings: Any) -> None:
     """From now on nothing of this owner's is answered."""
     desk.sandbox.inject("status", path=f"/rest/*/{quote(owner)}/*", status=status, **settings)
 
 
-def _an_hour_ago(desk: Desk) -> Result:
+def _an_hour_ago(desk: Commands) -> Result:
     """A dry run an hour ago: everybody was listed, and the next run has to list what is new
     since.
     """
@@ -69,7 +69,7 @@ def _an_hour_ago(desk: Desk) -> Result:
     return result
 
 
-def _keys(desk: Desk, *owners: str, users: str = "[me, alice, bob]") -> str:
+def _keys(desk: Commands, *owners: str, users: str = "[me, alice, bob]") -> str:
     """The account's settings with credentials of their own for these owners."""
     found = []
     for owner in owners:
@@ -82,7 +82,7 @@ def _keys(desk: Desk, *owners: str, users: str = "[me, alice, bob]") -> str:
 
 
 def test_an_organization_is_its_users_who_left_and_its_service_accounts(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org()
     result = desk.run(execute=True)
@@ -92,13 +92,13 @@ def test_an_organization_is_its_users_who_left_and_its_service_accounts(
     assert {quote(name) for name in EVERYBODY} == _asked(desk)
 
 
-def test_organization_and_names_may_stand_together(open_org: Callable[..., Desk]) -> None:
+def test_organization_and_names_may_stand_together(open_org: Callable[..., Commands]) -> None:
     desk = open_org(users=", users: [bob, organization, me]")
     assert desk.run().whose.owners[:2] == ("bob", "demo")
     assert len(desk.run().whose.owners) == len(EVERYBODY)
 
 
-def test_who_may_not_look_users_up_goes_by_insights(open_org: Callable[..., Desk]) -> None:
+def test_who_may_not_look_users_up_goes_by_insights(open_org: Callable[..., Commands]) -> None:
     desk = open_org(team_management="forbidden")
     result = desk.run()
     assert set(result.whose.owners) == EVERYBODY
@@ -111,7 +111,7 @@ def test_who_may_not_look_users_up_goes_by_insights(open_org: Callable[..., Desk
 
 
 def test_when_nobody_says_who_is_in_it_the_run_ends_with_one_sentence_and_touches_nothing(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org(team_management="forbidden", insights="forbidden")
     with pytest.raises(
@@ -125,7 +125,7 @@ def test_when_nobody_says_who_is_in_it_the_run_ends_with_one_sentence_and_touche
 
 
 def test_a_list_of_users_that_breaks_off_never_shrinks_the_organization_unsaid(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org(users=ORGANIZATION + ", retries: {attempts: 1}", insights="off")
     _an_hour_ago(desk)
@@ -142,7 +142,7 @@ def test_a_list_of_users_that_breaks_off_never_shrinks_the_organization_unsaid(
 
 
 def test_who_is_not_in_it_any_more_is_listed_as_long_as_that_is_answered(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org()
     _an_hour_ago(desk)
@@ -162,7 +162,7 @@ def test_who_is_not_in_it_any_more_is_listed_as_long_as_that_is_answered(
 
 
 def test_members_without_any_job_cost_a_request_a_day_and_no_more(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org()
     for job in list(desk.sandbox.job_ids("bob")):
@@ -185,7 +185,7 @@ def test_members_without_any_job_cost_a_request_a_day_and_no_more(
     assert asked_now(), "who is named is asked each time"
 
 
-def test_offline_an_organization_is_who_is_known(open_org: Callable[..., Desk]) -> None:
+def test_offline_an_organization_is_who_is_known(open_org: Callable[..., Commands]) -> None:
     desk = open_org()
     desk.run()
     requests = len(desk.sandbox.log)
@@ -197,7 +197,7 @@ def test_offline_an_organization_is_who_is_known(open_org: Callable[..., Desk]) 
     desk.say("simulate", "--for", "2d")
 
 
-def test_names_that_need_percent_encoding_go_all_the_way(open_org: Callable[..., Desk]) -> None:
+def test_names_that_need_percent_encoding_go_all_the_way(open_org: Callable[..., Commands]) -> None:
     policies = (
         "limits: {max_percent: null}\npolicies: [{name: old, match: all, then: {archive: 1h,"
         " delete_job: 20d}}]"
@@ -219,7 +219,7 @@ def test_names_that_need_percent_encoding_go_all_the_way(open_org: Callable[...,
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_one_owner_who_is_refused_stops_nobody_else(
-    open_org: Callable[..., Desk], status: int
+    open_org: Callable[..., Commands], status: int
 ) -> None:
     desk = open_org()
     known = _an_hour_ago(desk).plan.inventory
@@ -241,7 +241,7 @@ def test_one_owner_who_is_refused_stops_nobody_else(
     assert desk.run().plan.inventory < known
 
 
-def test_who_may_only_look_goes_on_archiving(open_org: Callable[..., Desk]) -> None:
+def test_who_may_only_look_goes_on_archiving(open_org: Callable[..., Commands]) -> None:
     policies = "limits: {max_percent: null}\nworkers: 1\n"
     policies += "policies: [{name: old, match: all, then: {archive: 1h, delete_job: 5d}}]"
     desk = open_org(policies, users=", users: [alice]", others_jobs="read")
@@ -255,7 +255,7 @@ def test_who_may_only_look_goes_on_archiving(open_org: Callable[..., Desk]) -> N
 
 
 def test_status_names_who_was_left_out_and_tells_the_age_of_the_others_listings(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org()
     _an_hour_ago(desk)
@@ -272,7 +272,7 @@ def test_status_names_who_was_left_out_and_tells_the_age_of_the_others_listings(
     assert [left["owner"] for left in told["left_out"]] == ["alice"]
 
 
-def test_when_all_are_refused_the_first_refusal_is_told(open_org: Callable[..., Desk]) -> None:
+def test_when_all_are_refused_the_first_refusal_is_told(open_org: Callable[..., Commands]) -> None:
     desk = open_org(users=", users: [alice, bob]", others_jobs="forbidden")
     with pytest.raises(ForbiddenError, match="the job list of alice"):
         desk.run(execute=True)
@@ -280,7 +280,7 @@ def test_when_all_are_refused_the_first_refusal_is_told(open_org: Callable[..., 
 
 @pytest.mark.parametrize("fault", ["empty_list", "not_a_list"])
 def test_an_owner_whose_list_is_not_to_be_believed_is_left_out(
-    open_org: Callable[..., Desk], fault: str
+    open_org: Callable[..., Commands], fault: str
 ) -> None:
     desk = open_org(users=ORGANIZATION + ", listing: {full_every: 1s}")
     _an_hour_ago(desk)
@@ -290,7 +290,7 @@ def test_an_owner_whose_list_is_not_to_be_believed_is_left_out(
     assert [left.owner for left in result.left_out] == ["bob"]
 
 
-def test_wrong_credentials_of_the_account_end_its_run(open_org: Callable[..., Desk]) -> None:
+def test_wrong_credentials_of_the_account_end_its_run(open_org: Callable[..., Commands]) -> None:
     desk = open_org(users=", users: [me, alice]")
     desk.sandbox.inject("status", endpoint="jobs.list", path="*alice*", status=401)
     with pytest.raises(CredentialsError):
@@ -298,7 +298,9 @@ def test_wrong_credentials_of_the_account_end_its_run(open_org: Callable[..., De
     assert desk.writes() == []
 
 
-def test_a_sauce_that_does_not_answer_ends_the_account_s_run(open_org: Callable[..., Desk]) -> None:
+def test_a_sauce_that_does_not_answer_ends_the_account_s_run(
+    open_org: Callable[..., Commands],
+) -> None:
     desk = open_org(users=", users: [me, alice], retries: {attempts: 1}")
     desk.sandbox.inject("status", endpoint="jobs.list", path="*alice*", status=503)
     with pytest.raises(SourceError, match="503"):
@@ -323,7 +325,9 @@ def _due(result: Result) -> set[str]:
     return {job.job_id for job in result.plan.jobs()}
 
 
-def test_losing_an_owner_deletes_nothing_more_of_the_others(open_org: Callable[..., Desk]) -> None:
+def test_losing_an_owner_deletes_nothing_more_of_the_others(
+    open_org: Callable[..., Commands],
+) -> None:
     now = int(time.time())
     desk = open_org(
         GROUPED, users=", users: [me, alice, bob], listing: {full_every: 1s}", now=now - DAY
@@ -350,7 +354,7 @@ def test_losing_an_owner_deletes_nothing_more_of_the_others(open_org: Callable[.
     ("builds_v2", "team_management"), [("on", "on"), ("on", "forbidden"), ("off", "on")]
 )
 def test_a_build_of_one_owner_says_nothing_of_another_s_of_the_same_name(
-    open_org: Callable[..., Desk], builds_v2: str, team_management: str
+    open_org: Callable[..., Commands], builds_v2: str, team_management: str
 ) -> None:
     policies = """
 limits: {max_percent: null}
@@ -368,7 +372,7 @@ policies: [{name: green, match: {all: [{build: rc-1}, {build_status: success}]},
 
 
 def test_what_an_accepted_plan_left_out_is_not_expected_by_the_next(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org(OLD.replace("null", "null, max_jobs: 1000"))
     assert _an_hour_ago(desk).plan.expected == 0  # everybody's jobs are known from here on
@@ -382,7 +386,7 @@ def test_what_an_accepted_plan_left_out_is_not_expected_by_the_next(
 # --- credentials of their own ---------------------------------------------------------------------
 
 
-def _by_user(desk: Desk) -> Iterator[tuple[str | None, str]]:
+def _by_user(desk: Commands) -> Iterator[tuple[str | None, str]]:
     """Who asked about whose jobs."""
     owner_of = {
         job: owner for owner in EVERYBODY for job in desk.sandbox.job_ids(owner, even_deleted=True)
@@ -392,7 +396,7 @@ def _by_user(desk: Desk) -> Iterator[tuple[str | None, str]]:
             yield entry.user, owner_of[entry.job_id]
 
 
-def test_credentials_of_an_owner_are_for_his_jobs_alone(open_org: Callable[..., Desk]) -> None:
+def test_credentials_of_an_owner_are_for_his_jobs_alone(open_org: Callable[..., Commands]) -> None:
     desk = open_org(others_jobs="hidden")
     desk.configure(OLD, budget=_keys(desk, "alice", "bob"))
     result = desk.run(execute=True)
@@ -403,7 +407,7 @@ def test_credentials_of_an_owner_are_for_his_jobs_alone(open_org: Callable[..., 
 
 
 def test_each_credential_has_its_own_budget_and_one_that_is_spent_stops_no_other(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org()
     budget = ", budget: {per_second: 100, per_hour: 20}"
@@ -423,7 +427,7 @@ def test_each_credential_has_its_own_budget_and_one_that_is_spent_stops_no_other
 
 @pytest.mark.parametrize("when", ["before", "halfway"])
 def test_credentials_of_an_owner_that_are_not_accepted_stop_nobody_else(
-    open_org: Callable[..., Desk], when: str
+    open_org: Callable[..., Commands], when: str
 ) -> None:
     desk = open_org(others_jobs="hidden")
     desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]"))
@@ -441,7 +445,7 @@ def test_credentials_of_an_owner_that_are_not_accepted_stop_nobody_else(
 
 
 def test_credentials_of_an_owner_that_cannot_be_had_stop_nobody_else(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org()
     desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]"))
@@ -453,7 +457,9 @@ def test_credentials_of_an_owner_that_cannot_be_had_stop_nobody_else(
     assert _owned(desk, desk.deleted()) == {"demo"}
 
 
-def test_a_command_for_a_key_that_fails_is_run_once_a_run(open_org: Callable[..., Desk]) -> None:
+def test_a_command_for_a_key_that_fails_is_run_once_a_run(
+    open_org: Callable[..., Commands],
+) -> None:
     desk = open_org()
     command = "{command: [sh, -c, 'echo >> calls; exit 1']}"
     desk.configure(
@@ -465,7 +471,7 @@ def test_a_command_for_a_key_that_fails_is_run_once_a_run(open_org: Callable[...
 
 
 def test_deletes_that_an_earlier_run_began_are_asked_about_with_the_owner_s_own_credentials(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org(others_jobs="hidden")
     desk.configure(
@@ -485,7 +491,7 @@ def test_deletes_that_an_earlier_run_began_are_asked_about_with_the_owner_s_own_
 
 
 def test_acts_by_hand_take_the_credentials_of_the_job_s_owner(
-    open_org: Callable[..., Desk],
+    open_org: Callable[..., Commands],
 ) -> None:
     desk = open_org(others_jobs="hidden")
     desk.configure(OLD, budget=_keys(desk, "alice", users="[me, alice]"))
@@ -496,7 +502,7 @@ def test_acts_by_hand_take_the_credentials_of_the_job_s_owner(
     assert job in desk.say("jobs", "--tag", "looked-at").stdout
 
 
-def test_jobs_of_an_organization_are_looked_at_by_hand(open_org: Callable[..., Desk]) -> None:
+def test_jobs_of_an_organization_are_looked_at_by_hand(open_org: Callable[..., Commands]) -> None:
     desk = open_org()
     rows = json.loads(desk.say("jobs", "--limit", "0", "--format", "json").stdout)
     assert {row["owner"] for row in rows} == EVERYBODY

@@ -5,7 +5,6 @@ do.
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -20,33 +19,18 @@ from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations import Order, RunContext, run
 from sauce_janitor.state import State
-from tests.integration.pipeline.conftest import Desk, Quiet
-
-POLICIES = """
-limits: {max_percent: null}
-policies:
-  - {name: old, match: all, then: {archive: 1d, delete_job: 10d}}
-"""
+from tests.support.commands import Commands, Quiet
+from tests.support.ownership import POLICIES, switch_state
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(jobs=12)
     made.configure(POLICIES)
     return made
 
 
-def switch_state(desk: Desk, to: Path | None = None) -> None:
-    """Another machine's state from now on: a new one, or a copy."""
-    desk.state.close()
-    desk._state.clear()
-    for path in desk.folder.glob("state.db*"):
-        path.unlink()
-    if to is not None:
-        shutil.copy(to, desk.folder / "state.db")
-
-
-def copy_of_state(desk: Desk, name: str) -> Path:
+def copy_of_state(desk: Commands, name: str) -> Path:
     copy = desk.folder / name
     with (
         closing(sqlite3.connect(desk.folder / "state.db")) as source,
@@ -56,7 +40,7 @@ def copy_of_state(desk: Desk, name: str) -> Path:
     return copy
 
 
-def test_two_copies_of_one_state_never_work_on_one_archive_in_turn(desk: Desk) -> None:
+def test_two_copies_of_one_state_never_work_on_one_archive_in_turn(desk: Commands) -> None:
     desk.run(execute=True)
     clone = copy_of_state(desk, "clone.db")
     desk.run(execute=True)
@@ -81,7 +65,7 @@ def test_two_copies_of_one_state_never_work_on_one_archive_in_turn(desk: Desk) -
     desk.say("run", "--execute", code=3)
 
 
-def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Desk) -> None:
+def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Commands) -> None:
     desk.run(execute=True)
     other = State.open(desk.folder / "other.db")
     path = desk.folder / "config.yaml"
@@ -100,7 +84,7 @@ def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Desk) -> None:
 
 @pytest.mark.parametrize("archive", ["1d", "none"])
 def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(
-    desk: Desk, archive: str
+    desk: Commands, archive: str
 ) -> None:
     desk.configure(POLICIES.replace("archive: 1d", f"archive: {archive}"))
 
@@ -121,7 +105,7 @@ def test_a_run_that_lost_the_archive_archives_and_deletes_nothing_more(
     assert list((desk.folder / "archive").rglob("receipt*.json")) == []
 
 
-def test_a_foreign_state_lifts_no_hold_of_the_archives_owner(desk: Desk) -> None:
+def test_a_foreign_state_lifts_no_hold_of_the_archives_owner(desk: Commands) -> None:
     [job, *_] = [each.job_id for each in desk.run().plan.jobs()]
     desk.run(execute=True)
     desk.say("hold", "add", job, "--reason", "audit")

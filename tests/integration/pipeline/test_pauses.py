@@ -15,22 +15,22 @@ from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations import Order, RunContext, run
-from tests.integration.pipeline.conftest import Desk, Quiet
-from tests.integration.pipeline.test_ownership import POLICIES, switch_state
+from tests.support.commands import Commands, Quiet
+from tests.support.ownership import POLICIES, switch_state
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(jobs=12)
     made.configure(POLICIES)
     return made
 
 
-def mirror(desk: Desk) -> Path:
+def mirror(desk: Commands) -> Path:
     return desk.folder / "archive" / PAUSE_FILE
 
 
-def test_a_lost_state_never_loses_the_stop(desk: Desk) -> None:
+def test_a_lost_state_never_loses_the_stop(desk: Commands) -> None:
     desk.say("pause", "--reason", "an incident")  # before there is any archive
     switch_state(desk)
     desk.say("run", "--execute", code=3)
@@ -56,7 +56,7 @@ def test_a_lost_state_never_loses_the_stop(desk: Desk) -> None:
 
 
 def test_a_new_state_beside_an_archive_that_is_not_new_starts_paused_and_says_how_to_go_on(
-    desk: Desk,
+    desk: Commands,
 ) -> None:
     desk.run(execute=True)
     switch_state(desk)
@@ -82,7 +82,7 @@ def test_a_new_state_beside_an_archive_that_is_not_new_starts_paused_and_says_ho
 @pytest.mark.parametrize(
     "first", [f"hold add {'a' * 32} --reason x", "archive reindex", "archive adopt --yes"]
 )
-def test_no_command_makes_a_new_state_an_old_one(desk: Desk, first: str) -> None:
+def test_no_command_makes_a_new_state_an_old_one(desk: Commands, first: str) -> None:
     desk.run(execute=True)
     switch_state(desk)
     desk.say(*first.split())
@@ -90,7 +90,7 @@ def test_no_command_makes_a_new_state_an_old_one(desk: Desk, first: str) -> None
         desk.run(execute=True)
 
 
-def test_an_archive_that_moved_is_not_new_to_its_state(desk: Desk) -> None:
+def test_an_archive_that_moved_is_not_new_to_its_state(desk: Commands) -> None:
     desk.run(execute=True)
     (desk.folder / "archive").rename(desk.folder / "moved")
     path = desk.folder / "config.yaml"
@@ -98,7 +98,7 @@ def test_an_archive_that_moved_is_not_new_to_its_state(desk: Desk) -> None:
     assert desk.run(execute=True).complete
 
 
-def test_a_pause_in_the_archive_stops_a_run_under_way(desk: Desk) -> None:
+def test_a_pause_in_the_archive_stops_a_run_under_way(desk: Commands) -> None:
     def by_another_machine(*_: object) -> None:
         PauseMirror(desk.folder / "archive").pause(
             MirroredPause("jane", "wrong policy", 1), is_known=True
@@ -114,7 +114,7 @@ def test_a_pause_in_the_archive_stops_a_run_under_way(desk: Desk) -> None:
     assert desk.writes() == []
 
 
-def test_a_damaged_state_keeps_nobody_from_stopping(desk: Desk) -> None:
+def test_a_damaged_state_keeps_nobody_from_stopping(desk: Commands) -> None:
     desk.run(execute=True)
     desk.state.close()
     desk._state.clear()
@@ -123,7 +123,7 @@ def test_a_damaged_state_keeps_nobody_from_stopping(desk: Desk) -> None:
     assert mirror(desk).exists()
 
 
-def test_an_archive_that_is_not_mounted_keeps_nobody_from_stopping(desk: Desk) -> None:
+def test_an_archive_that_is_not_mounted_keeps_nobody_from_stopping(desk: Commands) -> None:
     desk.run(execute=True)
     (desk.folder / "archive").rename(desk.folder / "elsewhere")
     (desk.folder / "archive").mkdir()
@@ -134,7 +134,7 @@ def test_an_archive_that_is_not_mounted_keeps_nobody_from_stopping(desk: Desk) -
     assert desk.state.switch.is_paused()
 
 
-def test_a_pause_that_cannot_be_read_is_a_pause_and_can_be_lifted(desk: Desk) -> None:
+def test_a_pause_that_cannot_be_read_is_a_pause_and_can_be_lifted(desk: Commands) -> None:
     desk.run(execute=True)
     mirror(desk).write_text("{")
     with pytest.raises(RefusedError, match="cannot say whether it is paused"):

@@ -17,7 +17,7 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations import Order, RunContext, run
 from sauce_janitor.operations.wiring import progress
 from sauce_janitor.sandbox import LoggedRequest
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 workers: 1
@@ -42,13 +42,13 @@ class Counted:
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(jobs=20)
     made.configure(POLICIES)
     return made
 
 
-def execute(desk: Desk, *, stop_at: int | None = None) -> tuple[Counted, Any]:
+def execute(desk: Commands, *, stop_at: int | None = None) -> tuple[Counted, Any]:
     counted = Counted()
     tools = RunContext(
         desk.config, desk.state, Metrics(), counted, clock=lambda: time.time() + desk.later_s
@@ -65,14 +65,14 @@ def execute(desk: Desk, *, stop_at: int | None = None) -> tuple[Counted, Any]:
     return counted, run(desk.config.account("box"), tools, Order(execute=True))
 
 
-def test_a_whole_run_takes_as_many_steps_as_it_has_jobs(desk: Desk) -> None:
+def test_a_whole_run_takes_as_many_steps_as_it_has_jobs(desk: Commands) -> None:
     counted, result = execute(desk)
     assert dict(counted.phases)["execute"] == counted.steps["execute"] == result.plan.job_count > 10
     assert dict(counted.phases)["list"] is None
     assert counted.steps["list"] >= result.plan.inventory, "each page counts as it comes"
 
 
-def test_jobs_that_fail_or_wait_for_their_next_try_count_once_too(desk: Desk) -> None:
+def test_jobs_that_fail_or_wait_for_their_next_try_count_once_too(desk: Commands) -> None:
     broken = [job.job_id for job in desk.run().plan.jobs()][:4]
     for job in broken:
         desk.sandbox.inject("status", endpoint="asset.get", job=job, status=404)
@@ -85,13 +85,13 @@ def test_jobs_that_fail_or_wait_for_their_next_try_count_once_too(desk: Desk) ->
     assert waited
 
 
-def test_a_run_that_is_stopped_takes_fewer_steps_and_never_more(desk: Desk) -> None:
+def test_a_run_that_is_stopped_takes_fewer_steps_and_never_more(desk: Commands) -> None:
     counted, result = execute(desk, stop_at=1)
     assert counted.steps["execute"] < result.plan.job_count
 
 
 def test_status_shows_a_run_that_goes_on_and_not_one_that_has_ended(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_FIRST_S", 0.01)
     monkeypatch.setattr(progress, "_EVERY_S", 0.01)

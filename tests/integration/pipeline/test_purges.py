@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action, AssetsStanding
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 PROTECTED = """
 limits: {max_percent: null}
@@ -22,12 +22,12 @@ policies: [{name: keepers, match: all, then: {archive: 1h}}]
 """
 
 
-def purged(desk: Desk) -> set[str]:
+def purged(desk: Commands) -> set[str]:
     return {line.job_id for line in desk.state.journal.lines("box") if line.kind == "purged"}
 
 
 def test_a_job_that_stayed_for_its_assets_sake_goes_after_they_were_purged(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(PROTECTED)
@@ -43,7 +43,9 @@ def test_a_job_that_stayed_for_its_assets_sake_goes_after_they_were_purged(
     assert desk.deleted() == found
 
 
-def test_the_look_is_once_a_day_and_a_dry_run_takes_none(open_desk: Callable[..., Desk]) -> None:
+def test_the_look_is_once_a_day_and_a_dry_run_takes_none(
+    open_desk: Callable[..., Commands],
+) -> None:
     desk = open_desk()
     desk.configure(PROTECTED)
     desk.run()
@@ -56,13 +58,13 @@ def test_the_look_is_once_a_day_and_a_dry_run_takes_none(open_desk: Callable[...
     assert asked_for_lists(desk) == once
 
 
-def asked_for_lists(desk: Desk) -> int:
+def asked_for_lists(desk: Commands) -> int:
     return sum(
         entry.method == "GET" and entry.path.endswith("/assets") for entry in desk.sandbox.log
     )
 
 
-def test_what_was_lost_is_told_once_and_counted(open_desk: Callable[..., Desk]) -> None:
+def test_what_was_lost_is_told_once_and_counted(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(EVERYTHING)
     done = desk.run(execute=True).execution
@@ -83,7 +85,7 @@ def test_what_was_lost_is_told_once_and_counted(open_desk: Callable[..., Desk]) 
 
 
 def test_what_expires_unarchived_is_in_plan_status_and_metrics(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=200)
     desk.configure(EVERYTHING.replace("archive: 1h", "archive: 29d"))
@@ -106,7 +108,7 @@ def test_what_expires_unarchived_is_in_plan_status_and_metrics(
 
 
 def test_what_a_run_archived_does_not_count_as_expiring_any_more(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=200)
     desk.configure(EVERYTHING)
@@ -121,7 +123,7 @@ def test_what_a_run_archived_does_not_count_as_expiring_any_more(
 
 
 def test_kept_and_held_jobs_are_archived_the_nearest_purge_first(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure("""
@@ -149,7 +151,7 @@ policies: [{name: keepers, match: all, keep: [{last: 5}], then: {archive: 1h, de
     assert kept
 
 
-def test_screenshots_come_as_one_request_a_job(open_desk: Callable[..., Desk]) -> None:
+def test_screenshots_come_as_one_request_a_job(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(EVERYTHING)
     desk.run(execute=True)

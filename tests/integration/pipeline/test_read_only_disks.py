@@ -18,7 +18,7 @@ import pytest
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
-from tests.integration.pipeline.conftest import Desk, Heard
+from tests.support.commands import Commands, Heard
 
 POLICIES = """
 limits: {max_percent: null}
@@ -51,10 +51,10 @@ def freeze(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
 
 
-def a_desk(folder: Path, stack: ExitStack) -> Desk:
+def a_desk(folder: Path, stack: ExitStack) -> Commands:
     """A folder in which one run has archived and deleted, and closed the state."""
     sandbox = stack.enter_context(Sandbox(SandboxOptions(jobs=12)))
-    desk = Desk(folder, sandbox, stack)
+    desk = Commands(folder, sandbox, stack)
     desk.configure(POLICIES, budget=", budget: {per_hour: 5000}")
     desk.say("run", "--execute")
     desk.say("hold", "add", "a" * 32, "--reason", "x", "--yes")
@@ -70,7 +70,7 @@ def contents(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def an_archived_job(desk: Desk, heard: Callable[..., Heard]) -> str:
+def an_archived_job(desk: Commands, heard: Callable[..., Heard]) -> str:
     listed = heard(desk, "archive", "list", "--format", "json", "--limit", "1")
     assert listed.code == 0, listed.stderr
     [entry] = json.loads(listed.stdout)
@@ -138,7 +138,7 @@ def test_a_state_that_is_written_elsewhere_is_read_as_it_is_now_through_a_read_o
         subprocess.run(["mount", "--bind", disk, glass], check=True)
         stack.callback(unmount, glass)
         subprocess.run(["mount", "-o", "remount,ro,bind", glass], check=True)
-        there = Desk(glass, desk.sandbox, stack)
+        there = Commands(glass, desk.sandbox, stack)
 
         closed = heard(there, "status")
         assert (closed.code, closed.stderr.count("read as of its last change")) == (0, 1), closed
@@ -166,7 +166,7 @@ def test_a_state_with_a_log_that_a_crash_left_is_read_with_what_the_log_has(
             shutil.copy(disk / file, shot / file)
         stack.pop_all().close()
         freeze(disk)
-        said = heard(Desk(shot, desk.sandbox, ExitStack()), "status")
+        said = heard(Commands(shot, desk.sandbox, ExitStack()), "status")
         assert (said.code, "only in the log" in said.stdout) == (0, True), said
         assert said.stderr.count("read as of its last change") == 1
 

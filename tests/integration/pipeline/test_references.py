@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.errors import ConfigError
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICY = """
 limits: {max_percent: null}
@@ -22,7 +22,7 @@ FORMS = ("prefix", "address", "name", "build")
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     """One job `solo` in build `alone`, and two called `twin`."""
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
@@ -34,17 +34,17 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     return desk
 
 
-def _solo(desk: Desk) -> str:
+def _solo(desk: Commands) -> str:
     return (desk.folder / "solo").read_text()
 
 
-def _written(desk: Desk) -> dict[str, str]:
+def _written(desk: Commands) -> dict[str, str]:
     job = _solo(desk)
     address = f"https://app.saucelabs.com/tests/{job}?auth=s3cret"
     return {"prefix": job[:8], "address": address, "name": "solo", "build": "alone"}
 
 
-def test_every_command_that_takes_an_id_takes_each_form_of_it(desk: Desk) -> None:
+def test_every_command_that_takes_an_id_takes_each_form_of_it(desk: Commands) -> None:
     job = _solo(desk)
     for form, text in _written(desk).items():
         assert json.loads(desk.say("job", text, "--format", "json").stdout)["id"] == job, (
@@ -83,7 +83,7 @@ def test_every_command_that_takes_an_id_takes_each_form_of_it(desk: Desk) -> Non
     assert not desk.deleted()
 
 
-def test_what_is_more_than_one_job_is_refused_and_nothing_is_sent(desk: Desk) -> None:
+def test_what_is_more_than_one_job_is_refused_and_nothing_is_sent(desk: Commands) -> None:
     desk.say("plan")
     for words in (
         ("tag", "twin", "--add", "x", "--yes"), ("tag", _solo(desk), "pair", "--add", "x", "--yes"),
@@ -97,7 +97,7 @@ def test_what_is_more_than_one_job_is_refused_and_nothing_is_sent(desk: Desk) ->
     assert desk.writes() == []
 
 
-def test_a_job_newer_than_the_last_listing_makes_a_name_ambiguous(desk: Desk) -> None:
+def test_a_job_newer_than_the_last_listing_makes_a_name_ambiguous(desk: Commands) -> None:
     """Else `stop solo` would stop the one that the state knows, and the person meant the other."""
     desk.say("plan")
     newer = desk.sandbox.arrive(created_at=int(time.time()) - 60)
@@ -108,7 +108,7 @@ def test_a_job_newer_than_the_last_listing_makes_a_name_ambiguous(desk: Desk) ->
     desk.say("tag", newer[:10], "--add", "x", "--yes")
 
 
-def test_a_job_that_is_called_otherwise_by_now_is_not_the_one_that_is_named(desk: Desk) -> None:
+def test_a_job_that_is_called_otherwise_by_now_is_not_the_one_that_is_named(desk: Commands) -> None:
     """Names change at Sauce Labs, and an old job's new name is in no listing of the news."""
     desk.say("plan")
     job, asked = _solo(desk), len(desk.sandbox.log)
@@ -123,14 +123,14 @@ def test_a_job_that_is_called_otherwise_by_now_is_not_the_one_that_is_named(desk
     desk.say("tag", job[:10], "--add", "x", "--yes")
 
 
-def test_a_job_whose_row_cannot_be_read_is_among_those_that_an_id_may_begin(desk: Desk) -> None:
+def test_a_job_whose_row_cannot_be_read_is_among_those_that_an_id_may_begin(desk: Commands) -> None:
     desk.say("plan")
     newer = desk.sandbox.arrive(created_at=int(time.time()) - 60)
     desk.sandbox.inject("bad_row", endpoint="jobs.list", only=newer, kind="exponent")
     assert f"is job {newer}" in desk.say("tag", newer[:10], "--add", "x", "--yes").stderr
 
 
-def test_a_job_of_somebody_whom_the_account_is_not_about_needs_its_whole_id(desk: Desk) -> None:
+def test_a_job_of_somebody_whom_the_account_is_not_about_needs_its_whole_id(desk: Commands) -> None:
     """What is known of who has left `users` is as old as their last listing."""
     theirs = desk.sandbox.arrive(created_at=int(time.time()) - 3 * DAY, owner="alice")
     desk.sandbox.edit(theirs, name="hers")
@@ -143,7 +143,7 @@ def test_a_job_of_somebody_whom_the_account_is_not_about_needs_its_whole_id(desk
     assert desk.writes() == []
 
 
-def test_a_held_job_that_no_listing_shows_makes_a_beginning_ambiguous(desk: Desk) -> None:
+def test_a_held_job_that_no_listing_shows_makes_a_beginning_ambiguous(desk: Commands) -> None:
     """Else the hold of the job that is listed is lifted, and its owner's policies delete it."""
     desk.say("plan")
     job = _solo(desk)
@@ -155,7 +155,7 @@ def test_a_held_job_that_no_listing_shows_makes_a_beginning_ambiguous(desk: Desk
     desk.say("hold", "release", job[:13], "--yes")
 
 
-def test_no_match_names_what_is_near(desk: Desk) -> None:
+def test_no_match_names_what_is_near(desk: Commands) -> None:
     desk.say("plan")
     wrong = desk.say("explain", "SOL", code=2).exception
     assert f"did you mean: {_solo(desk)} (of demo: solo in build alone)" in str(wrong)
@@ -163,7 +163,7 @@ def test_no_match_names_what_is_near(desk: Desk) -> None:
     assert json.loads(desk.say("hold", "list", "--format", "json").stdout) == []
 
 
-def test_stdin_takes_ids_and_beginnings_and_no_names(desk: Desk) -> None:
+def test_stdin_takes_ids_and_beginnings_and_no_names(desk: Commands) -> None:
     desk.say("plan")
     job = _solo(desk)
     desk.say("hold", "add", "-", "--reason", "why", stdin=f"{job[:9]}\n{job}\n")
@@ -173,7 +173,7 @@ def test_stdin_takes_ids_and_beginnings_and_no_names(desk: Desk) -> None:
     desk.say("hold", "add", "-", "--reason", "why", stdin="solo\n", code=2)
 
 
-def test_an_approval_takes_the_beginning_of_the_digest(desk: Desk) -> None:
+def test_an_approval_takes_the_beginning_of_the_digest(desk: Commands) -> None:
     digest = desk.config.policy_digest("box")
     said = desk.say("approve", digest.removeprefix("sha256:")[:10], "--reason", "why", "--yes")
     assert f"is the policy digest {digest}" in said.stderr

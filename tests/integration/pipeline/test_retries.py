@@ -14,7 +14,7 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.retries import Failing, FailureKind
 from sauce_janitor.operations.records.last_runs import recall
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 HOUR = 3600
 ARCHIVING = """
@@ -26,7 +26,7 @@ SIXTY = ", budget: {per_second: 100, per_hour: 60, burst: 60}, retries: {max_wai
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     """Twenty jobs whose asset list can never be read, the nearest to their purge, among sixty."""
     desk = open_desk(jobs=60)
     desk.metrics = Metrics()
@@ -34,14 +34,14 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
     return desk
 
 
-def _break(desk: Desk, count: int = 20) -> list[JobId]:
+def _break(desk: Commands, count: int = 20) -> list[JobId]:
     bad = [job.job_id for job in desk.run().plan.jobs()][:count]
     for job in bad:
         desk.sandbox.inject("not_a_list", endpoint="assets.list", job=job)
     return bad
 
 
-def _next_run(desk: Desk, bad: list[JobId], *, hours: float = 1) -> int:
+def _next_run(desk: Commands, bad: list[JobId], *, hours: float = 1) -> int:
     """A run later on; how many requests were about the jobs that cannot be archived."""
     desk.later_s += int(hours * HOUR)
     desk.an_hour_passes()
@@ -50,7 +50,7 @@ def _next_run(desk: Desk, bad: list[JobId], *, hours: float = 1) -> int:
     return sum(any(job in entry.path for job in bad) for entry in list(desk.sandbox.log)[before:])
 
 
-def test_twenty_jobs_that_can_never_be_archived_do_not_hold_up_the_others(desk: Desk) -> None:
+def test_twenty_jobs_that_can_never_be_archived_do_not_hold_up_the_others(desk: Commands) -> None:
     bad = _break(desk)
     good = {job.job_id for job in desk.run().plan.jobs()} - set(bad)
     took = [_next_run(desk, bad) for _ in range(7)]
@@ -60,7 +60,7 @@ def test_twenty_jobs_that_can_never_be_archived_do_not_hold_up_the_others(desk: 
     assert good <= archived
 
 
-def test_status_and_explain_say_what_is_tried_again_and_when(desk: Desk) -> None:
+def test_status_and_explain_say_what_is_tried_again_and_when(desk: Commands) -> None:
     bad = _break(desk, 4)
     for _ in range(2):
         _next_run(desk, bad)
@@ -85,7 +85,7 @@ def test_status_and_explain_say_what_is_tried_again_and_when(desk: Desk) -> None
         )
 
 
-def test_a_run_that_only_waits_for_the_next_try_says_so_and_ends_with_4(desk: Desk) -> None:
+def test_a_run_that_only_waits_for_the_next_try_says_so_and_ends_with_4(desk: Commands) -> None:
     bad = _break(desk, 2)
     for job in bad:  # as a run of six hours ago left it
         desk.state.retries.failed(
@@ -107,7 +107,7 @@ def test_a_run_that_only_waits_for_the_next_try_says_so_and_ends_with_4(desk: De
     assert desk.state.retries.of("box") == {}
 
 
-def test_a_job_of_which_nothing_is_wanted_any_more_is_not_tried_again(desk: Desk) -> None:
+def test_a_job_of_which_nothing_is_wanted_any_more_is_not_tried_again(desk: Commands) -> None:
     bad = _break(desk, 2)
     _next_run(desk, bad)
     assert {retry.kind for retry in desk.state.retries.of("box").values()} == {FailureKind.ANSWER}
@@ -119,7 +119,7 @@ def test_a_job_of_which_nothing_is_wanted_any_more_is_not_tried_again(desk: Desk
     assert desk.state.retries.of("box") == {}
 
 
-def test_a_deadline_names_failure_as_the_blocker_of_a_job_that_waits(desk: Desk) -> None:
+def test_a_deadline_names_failure_as_the_blocker_of_a_job_that_waits(desk: Commands) -> None:
     deadline = "\ndeadlines: [{name: privacy, match: all, assets_gone_by: 6d}]\n"
     policy = ARCHIVING.replace("discard: rest}", "discard: rest}, delete_assets: 2d")
     desk.configure(policy + deadline, budget=SIXTY.replace("60", "1000"))

@@ -10,7 +10,7 @@ import pytest
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations import Order, RunContext, run
-from tests.integration.pipeline.conftest import DAY, Desk, Quiet
+from tests.support.commands import DAY, Commands, Quiet
 
 POLICIES = """
 limits: {max_percent: 10}
@@ -21,7 +21,7 @@ policies:
 
 
 def test_a_plan_reviewed_for_one_policy_makes_nothing_of_the_others_expected(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(120)
     desk.configure(POLICIES)
@@ -35,7 +35,9 @@ def test_a_plan_reviewed_for_one_policy_makes_nothing_of_the_others_expected(
     assert desk.writes() == touched
 
 
-def test_a_plan_reviewed_whole_makes_what_it_left_expected(open_desk: Callable[..., Desk]) -> None:
+def test_a_plan_reviewed_whole_makes_what_it_left_expected(
+    open_desk: Callable[..., Commands],
+) -> None:
     desk = open_desk(120)
     desk.configure(POLICIES)
     file = str(desk.folder / "plan.json")
@@ -48,7 +50,9 @@ def test_a_plan_reviewed_whole_makes_what_it_left_expected(open_desk: Callable[.
     assert desk.run(execute=True).complete
 
 
-def test_a_time_that_no_answer_confirmed_is_not_remembered(open_desk: Callable[..., Desk]) -> None:
+def test_a_time_that_no_answer_confirmed_is_not_remembered(
+    open_desk: Callable[..., Commands],
+) -> None:
     """A second run in the same second lists nothing anew: then the vendor has said nothing of the
     time.
     """

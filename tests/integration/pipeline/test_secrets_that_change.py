@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.errors import CredentialsError
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -16,12 +16,12 @@ policies:
 """
 
 
-def answers(desk: Desk) -> list[int | None]:
+def answers(desk: Commands) -> list[int | None]:
     return [entry.status for entry in desk.sandbox.log]
 
 
 def test_a_key_that_changes_while_a_run_begins_does_not_end_it(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     script = (
@@ -36,7 +36,7 @@ def test_a_key_that_changes_while_a_run_begins_does_not_end_it(
 
 
 def test_a_key_that_stays_refused_ends_the_run_after_one_request(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
@@ -46,7 +46,7 @@ def test_a_key_that_stays_refused_ends_the_run_after_one_request(
     assert answers(desk) == [401]
 
 
-def test_each_run_reads_a_file_anew(open_desk: Callable[..., Desk]) -> None:
+def test_each_run_reads_a_file_anew(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk()
     desk.configure(POLICIES)
     desk.keep_key("{file: key}")

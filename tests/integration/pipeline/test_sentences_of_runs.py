@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.errors import RefusedError
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -18,7 +18,7 @@ policies:
 """
 
 
-def test_a_run(open_desk: Callable[..., Desk]) -> None:
+def test_a_run(open_desk: Callable[..., Commands]) -> None:
     """Terms: A **run** is one pass of sauce-janitor, never a test."""
     desk = open_desk()
     desk.configure(POLICIES)
@@ -27,7 +27,7 @@ def test_a_run(open_desk: Callable[..., Desk]) -> None:
     assert [run.mode for run in desk.state.runs.last("box")] == ["dry_run", "dry_run"]
 
 
-def test_the_same_plan(open_desk: Callable[..., Desk]) -> None:
+def test_the_same_plan(open_desk: Callable[..., Commands]) -> None:
     """Terms: The same inventory, state, configuration and `as_of` give the same plan, byte for
     byte, except for `created_at` and the seal."""
     desk = open_desk()
@@ -48,13 +48,13 @@ def test_the_same_plan(open_desk: Callable[..., Desk]) -> None:
 LIMITED = POLICIES.replace("{max_percent: null}", "{max_percent: 5, max_jobs: 3}")
 
 
-def refused(desk: Desk) -> str:
+def refused(desk: Commands) -> str:
     with pytest.raises(RefusedError) as caught:
         desk.run(execute=True)
     return str(caught.value)
 
 
-def test_a_broken_limit(open_desk: Callable[..., Desk]) -> None:
+def test_a_broken_limit(open_desk: Callable[..., Commands]) -> None:
     """Limits and approvals: A broken limit refuses the whole plan before the first change; it never
     trims it."""
     desk = open_desk()
@@ -64,7 +64,7 @@ def test_a_broken_limit(open_desk: Callable[..., Desk]) -> None:
     assert desk.run().plan.acting.jobs > 20
 
 
-def test_expected_jobs(open_desk: Callable[..., Desk]) -> None:
+def test_expected_jobs(open_desk: Callable[..., Commands]) -> None:
     """Limits and approvals: A job is *expected* if an earlier `run --execute` under the same policy
     digest knew it, its plan was accepted (not refused), and only time has passed since. Dry runs
     make nothing expected."""
@@ -86,7 +86,7 @@ def test_expected_jobs(open_desk: Callable[..., Desk]) -> None:
     assert desk.run().plan.expected == 0, "another policy digest"
 
 
-def test_growth(open_desk: Callable[..., Desk]) -> None:
+def test_growth(open_desk: Callable[..., Commands]) -> None:
     """Limits and approvals: `max_jobs` and `max_growth` (times the median of the last 7 accepted
     plans that deleted or stopped anything; not checked before there is one)"""
     desk = open_desk()
@@ -101,7 +101,7 @@ def test_growth(open_desk: Callable[..., Desk]) -> None:
 
 
 @pytest.mark.parametrize("way", ["apply", "approve", "approvals"])
-def test_lifting(open_desk: Callable[..., Desk], way: str) -> None:
+def test_lifting(open_desk: Callable[..., Commands], way: str) -> None:
     """Limits and approvals: To lift a limit, `apply` a reviewed plan, `approve DIGEST`, or commit
     what a refused plan prints: `approvals: [{account: eu, policy_digest: "sha256:…", lift:
     [max_percent], max_jobs: 480000, until: 2026-09-01, by: jane, reason: first clean-up}]`."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from sauce_janitor.model.jobs import Action
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICY = """
 limits: {max_percent: 100}
@@ -15,7 +15,7 @@ policies: [{name: runaways, match: all, then: {stop: 6h}}]
 
 
 def test_a_dry_run_stops_nothing_and_an_executing_run_what_runs_too_long(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     """Stopping jobs: and never in a dry run."""
     desk = open_desk(jobs=0)

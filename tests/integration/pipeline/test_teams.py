@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.errors import ConfigError, ForbiddenError, RefusedError, SourceError
 from sauce_janitor.sandbox.core.options import Behaviours
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 OLD = """
 limits: {max_percent: null}
@@ -21,10 +21,10 @@ PLATFORM = {"alice", "sso-nightly-bot"}
 
 
 @pytest.fixture
-def open_team(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
+def open_team(open_desk: Callable[..., Commands]) -> Callable[..., Commands]:
     """Opens a sandbox with these behaviours, and a configuration for these users."""
 
-    def make(users: str = "{team: platform}", **behaviours: str) -> Desk:
+    def make(users: str = "{team: platform}", **behaviours: str) -> Commands:
         desk = open_desk(jobs=20, behaviours=Behaviours().changed(behaviours))
         desk.configure(OLD, budget=f", users: {users}")
         return desk
@@ -32,7 +32,7 @@ def open_team(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
     return make
 
 
-def _owners_of(desk: Desk, jobs: set[str]) -> set[str]:
+def _owners_of(desk: Commands, jobs: set[str]) -> set[str]:
     return {
         owner
         for owner in desk.sandbox.owners
@@ -40,7 +40,7 @@ def _owners_of(desk: Desk, jobs: set[str]) -> set[str]:
     }
 
 
-def test_a_team_is_its_members_and_its_service_accounts(open_team: Callable[..., Desk]) -> None:
+def test_a_team_is_its_members_and_its_service_accounts(open_team: Callable[..., Commands]) -> None:
     desk = open_team()
     result = desk.run(execute=True)
     assert set(result.whose.owners) == PLATFORM
@@ -50,14 +50,14 @@ def test_a_team_is_its_members_and_its_service_accounts(open_team: Callable[...,
     assert "the team platform" in desk.say("status").stdout
 
 
-def test_teams_and_names_may_stand_together(open_team: Callable[..., Desk]) -> None:
+def test_teams_and_names_may_stand_together(open_team: Callable[..., Commands]) -> None:
     desk = open_team("[me, {team: platform}]")
     assert set(desk.run().whose.owners) == {"demo"} | PLATFORM
     desk.configure(OLD, budget=", users: [{team: web}, {team: platform}]")
     assert set(desk.run().whose.owners) == WEB | PLATFORM
 
 
-def test_a_team_may_be_named_by_its_id(open_team: Callable[..., Desk]) -> None:
+def test_a_team_may_be_named_by_its_id(open_team: Callable[..., Commands]) -> None:
     desk = open_team()
     (identity,) = {
         person.team_uuid
@@ -77,7 +77,7 @@ def test_a_team_may_be_named_by_its_id(open_team: Callable[..., Desk]) -> None:
     ],
 )
 def test_a_team_that_is_not_there_is_answered_with_what_is(
-    open_team: Callable[..., Desk], name: str, said: str
+    open_team: Callable[..., Commands], name: str, said: str
 ) -> None:
     desk = open_team(f"{{team: {name}}}")
     with pytest.raises(ConfigError, match=f"the organization has no team '{name}'") as wrong:
@@ -87,7 +87,9 @@ def test_a_team_that_is_not_there_is_answered_with_what_is(
     desk.say("plan", code=2)
 
 
-def test_two_teams_of_one_name_are_refused_with_their_ids(open_team: Callable[..., Desk]) -> None:
+def test_two_teams_of_one_name_are_refused_with_their_ids(
+    open_team: Callable[..., Commands],
+) -> None:
     desk = open_team()
     desk.sandbox.inject("lie", endpoint="teams.list", row=0, set={"name": "platform"})
     with pytest.raises(ConfigError, match="2 teams are called 'platform': write the id") as wrong:
@@ -99,7 +101,7 @@ def test_two_teams_of_one_name_are_refused_with_their_ids(open_team: Callable[..
 
 @pytest.mark.parametrize("switch", ["forbidden", "off"])
 def test_who_may_not_ask_for_teams_is_told_what_to_do(
-    open_team: Callable[..., Desk], switch: str
+    open_team: Callable[..., Commands], switch: str
 ) -> None:
     """Insights does not know of teams: there is nobody else to ask."""
     desk = open_team(team_management=switch)
@@ -114,7 +116,9 @@ def test_who_may_not_ask_for_teams_is_told_what_to_do(
     assert desk.writes() == []
 
 
-def test_service_accounts_that_may_not_be_listed_are_a_gap(open_team: Callable[..., Desk]) -> None:
+def test_service_accounts_that_may_not_be_listed_are_a_gap(
+    open_team: Callable[..., Commands],
+) -> None:
     desk = open_team(service_accounts="forbidden")
     result = desk.run(execute=True)
     assert result.whose.owners == ("alice",)
@@ -128,7 +132,7 @@ def test_service_accounts_that_may_not_be_listed_are_a_gap(open_team: Callable[.
 )
 @pytest.mark.parametrize("endpoint", ["teams.list", "teams.members"])
 def test_an_answer_that_is_not_whole_makes_no_plan(
-    open_team: Callable[..., Desk], fault: dict[str, object], endpoint: str
+    open_team: Callable[..., Commands], fault: dict[str, object], endpoint: str
 ) -> None:
     settings = dict(fault)
     desk = open_team("{team: web}, retries: {attempts: 1}")
@@ -138,7 +142,7 @@ def test_an_answer_that_is_not_whole_makes_no_plan(
     assert desk.writes() == []
 
 
-def test_the_jobs_of_who_left_a_team_leave_the_plan(open_team: Callable[..., Desk]) -> None:
+def test_the_jobs_of_who_left_a_team_leave_the_plan(open_team: Callable[..., Commands]) -> None:
     desk = open_team("{team: web}")
     desk.run()
     desk.sandbox.inject("lie", endpoint="teams.members", row=1, set={"username": "alice"})
@@ -153,7 +157,7 @@ def test_the_jobs_of_who_left_a_team_leave_the_plan(open_team: Callable[..., Des
     assert "bob" not in offline.whose.owners, "nor is anybody told of them by what asks nobody"
 
 
-def test_who_is_in_the_teams_of_two_accounts_is_refused(open_team: Callable[..., Desk]) -> None:
+def test_who_is_in_the_teams_of_two_accounts_is_refused(open_team: Callable[..., Commands]) -> None:
     desk = open_team("{team: web}")
     (desk.folder / "alice.key").write_text("alice-key")
     two = f"base_url: {desk.sandbox.base_url}, username: alice, access_key: {{file: alice.key}}"
@@ -166,7 +170,7 @@ def test_who_is_in_the_teams_of_two_accounts_is_refused(open_team: Callable[...,
 
 
 def test_a_rule_on_the_team_takes_that_team_s_jobs_and_none_whose_team_is_not_told(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(jobs=0)
     desk.configure(OLD.replace("match: all", "match: {team_id: web1}"))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sauce_janitor import cli
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 timezone: Asia/Colombo
@@ -24,7 +24,7 @@ TIME = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d (\S+)")
 
 
 def test_each_command_shows_the_configured_zone_and_with_utc_utc(
-    open_desk: Callable[..., Desk],
+    open_desk: Callable[..., Commands],
 ) -> None:
     desk = open_desk(5)
     desk.configure(POLICIES)
@@ -44,7 +44,7 @@ def test_each_command_loads_its_configuration_so_that_times_follow_it() -> None:
     assert apart == {"serving.py"}, "say session.load(); the daemon keeps UTC"
 
 
-def test_what_machines_read_is_in_utc_in_every_zone(open_desk: Callable[..., Desk]) -> None:
+def test_what_machines_read_is_in_utc_in_every_zone(open_desk: Callable[..., Commands]) -> None:
     desk = open_desk(5)
     desk.configure(POLICIES)
     for words in (

@@ -23,7 +23,7 @@ from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
 from sauce_janitor.operations.wiring.run_settings import Vanished
 from sauce_janitor.state import Query
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -34,7 +34,7 @@ EACH_TIME = ", listing: {full_every: 1s}"
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(jobs=60, days=60)
     made.configure(POLICIES, budget=EACH_TIME)
     made.metrics = Metrics()
@@ -42,29 +42,29 @@ def desk(open_desk: Callable[..., Desk]) -> Desk:
 
 
 @pytest.fixture
-def other(desk: Desk, tmp_path: Path) -> Iterator[Desk]:
+def other(desk: Commands, tmp_path: Path) -> Iterator[Commands]:
     """Another machine."""
     folder = tmp_path / "other"
     folder.mkdir()
     with ExitStack() as stack:
-        made = Desk(folder, desk.sandbox, stack)
+        made = Commands(folder, desk.sandbox, stack)
         made.configure(POLICIES)
         yield made
 
 
-def counted(desk: Desk, what: str) -> float:
+def counted(desk: Commands, what: str) -> float:
     assert desk.metrics is not None
     desk.metrics.settle(desk.state.counters)
     return desk.metrics.shown().get(("vanished", (("account", "box"), ("what", what))), 0)
 
 
-def told(desk: Desk) -> dict[str, int] | None:
+def told(desk: Commands) -> dict[str, int] | None:
     [status] = json.loads(desk.say("status", "--format", "json").stdout)
     found: dict[str, int] | None = status["vanished"]
     return found
 
 
-def test_what_another_janitor_deletes_is_told_everywhere(desk: Desk, other: Desk) -> None:
+def test_what_another_janitor_deletes_is_told_everywhere(desk: Commands, other: Commands) -> None:
     planned = desk.run().plan.totals[Action.DELETE_JOB]
     assert 5 < planned < 30
     assert told(desk) is None
@@ -86,7 +86,7 @@ def test_what_another_janitor_deletes_is_told_everywhere(desk: Desk, other: Desk
 
 
 def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_explain_it(
-    desk: Desk,
+    desk: Commands,
 ) -> None:
     now = int(time.time())
     desk.run()
@@ -117,7 +117,7 @@ def test_what_is_gone_when_its_turn_comes_is_a_trace_unless_we_or_the_purge_expl
     assert traces.found.jobs == 6
 
 
-def leave_open(desk: Desk, outcome: str | None) -> list[Job]:
+def leave_open(desk: Commands, outcome: str | None) -> list[Job]:
     """Begin the delete of eight old jobs as a run does that is killed, or that learns no more than
     `outcome`.
     """
@@ -143,7 +143,7 @@ def leave_open(desk: Desk, outcome: str | None) -> list[Job]:
 
 @pytest.mark.parametrize("outcome", [None, "unknown", "failed"])
 def test_deletes_of_ours_that_come_true_unseen_are_no_trace(
-    desk: Desk, outcome: str | None
+    desk: Commands, outcome: str | None
 ) -> None:
     for job in leave_open(desk, outcome):
         desk.sandbox.remove(job.id)
@@ -154,7 +154,7 @@ def test_deletes_of_ours_that_come_true_unseen_are_no_trace(
 
 @pytest.mark.parametrize("outcome", [None, "unknown", "failed"])
 def test_a_delete_of_ours_explains_what_is_gone_when_its_turn_comes(
-    desk: Desk, outcome: str | None
+    desk: Commands, outcome: str | None
 ) -> None:
     traces = ForeignDeletes(
         "box", desk.state, Telemetry("box", "a run", Metrics()), now=int(time.time())
@@ -165,7 +165,7 @@ def test_a_delete_of_ours_explains_what_is_gone_when_its_turn_comes(
     assert traces.found == Vanished(0, 0)
 
 
-def test_deletes_that_nobody_could_look_up_are_no_trace_in_the_next_plan(desk: Desk) -> None:
+def test_deletes_that_nobody_could_look_up_are_no_trace_in_the_next_plan(desk: Commands) -> None:
     desk.sandbox.inject("status", endpoint="jobs.lookup", status=503)
     result = desk.run(execute=True)
     assert result.execution is not None
@@ -176,7 +176,7 @@ def test_deletes_that_nobody_could_look_up_are_no_trace_in_the_next_plan(desk: D
     assert told(desk) is None
 
 
-def test_a_run_s_own_deletes_and_a_few_by_hand_are_no_alarm(desk: Desk) -> None:
+def test_a_run_s_own_deletes_and_a_few_by_hand_are_no_alarm(desk: Commands) -> None:
     [first, *_] = [each.job_id for each in desk.run().plan.jobs()]
     url = f"{desk.sandbox.base_url}/rest/v1.1/demo/jobs/{first}"
     assert requests.delete(url, auth=("demo", desk.sandbox.access_key), timeout=10).ok

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.execute import unstarted_jobs
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICY = """
 limits: {max_percent: null}
@@ -20,7 +20,7 @@ policies: [{name: copied, match: all, then: {archive: 1h, delete_assets: 3d, del
 
 @pytest.mark.parametrize("status", [404, 400])
 def test_a_job_that_never_started_is_archived_bare_and_goes(
-    open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, status: int
+    open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
@@ -41,7 +41,9 @@ def test_a_job_that_never_started_is_archived_bare_and_goes(
     assert desk.say("prove").exit_code == 0
 
 
-def test_nothing_is_noted_any_more_of_a_job_that_is_gone(open_desk: Callable[..., Desk]) -> None:
+def test_nothing_is_noted_any_more_of_a_job_that_is_gone(
+    open_desk: Callable[..., Commands],
+) -> None:
     desk = open_desk(jobs=0)
     desk.configure(POLICY, budget=", listing: {full_every: 1s}")
     begun = int(time.time()) - 9 * DAY

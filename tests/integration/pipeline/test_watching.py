@@ -16,7 +16,7 @@ import pytest
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import Action, JobId, Owner
-from tests.integration.pipeline.conftest import Desk
+from tests.support.commands import Commands
 
 POLICIES = """
 limits: {max_percent: null}
@@ -29,19 +29,19 @@ policies:
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk()
     made.configure(POLICIES)
     return made
 
 
-def status(desk: Desk, *arguments: str) -> dict[str, Any]:
+def status(desk: Commands, *arguments: str) -> dict[str, Any]:
     [told] = json.loads(desk.say("status", "--format", "json", *arguments).stdout)
     assert isinstance(told, dict)
     return told
 
 
-def proven(desk: Desk, *arguments: str, code: int = 0) -> dict[str, Any]:
+def proven(desk: Commands, *arguments: str, code: int = 0) -> dict[str, Any]:
     found = json.loads(desk.say("prove", "--format", "json", *arguments, code=code).stdout)
     assert isinstance(found, dict)
     return found
@@ -50,7 +50,7 @@ def proven(desk: Desk, *arguments: str, code: int = 0) -> dict[str, Any]:
 # --- status ---------------------------------------------------------------------------------------
 
 
-def test_before_the_first_run_status_says_so_and_asks_nothing(desk: Desk) -> None:
+def test_before_the_first_run_status_says_so_and_asks_nothing(desk: Commands) -> None:
     told = status(desk)
     assert (told["last_runs"], told["last_plan"], told["listing"]["full_at"]) == ([], None, None)
     said = desk.say("status").stdout
@@ -59,7 +59,7 @@ def test_before_the_first_run_status_says_so_and_asks_nothing(desk: Desk) -> Non
     assert len(desk.sandbox.log) == 0
 
 
-def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -> None:
+def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Commands) -> None:
     plan = desk.run().plan
     told = status(desk)
     assert told["last_plan"]["left"] is None
@@ -103,7 +103,7 @@ def test_status_tells_runs_plan_listing_budget_holds_and_approvals(desk: Desk) -
         assert words in said
 
 
-def test_status_tells_refused_and_failed_runs_and_the_pause(desk: Desk) -> None:
+def test_status_tells_refused_and_failed_runs_and_the_pause(desk: Commands) -> None:
     desk.configure(POLICIES.replace("max_percent: null", "max_percent: null, max_jobs: 1"))
     with pytest.raises(RefusedError):
         desk.run(execute=True)
@@ -119,12 +119,12 @@ def test_status_tells_refused_and_failed_runs_and_the_pause(desk: Desk) -> None:
     assert "PAUSED by" in desk.say("status").stdout
 
 
-def test_a_look_at_another_time_is_no_run(desk: Desk) -> None:
+def test_a_look_at_another_time_is_no_run(desk: Commands) -> None:
     desk.run(as_of=1_900_000_000)
     assert status(desk)["last_runs"] == []
 
 
-def test_an_unknown_account_is_refused(desk: Desk) -> None:
+def test_an_unknown_account_is_refused(desk: Commands) -> None:
     desk.say("status", "--account", "nope", code=2)
     desk.say("prove", "--account", "nope", code=2)
 
@@ -132,7 +132,7 @@ def test_an_unknown_account_is_refused(desk: Desk) -> None:
 # --- prove ----------------------------------------------------------------------------------------
 
 
-def test_every_deletion_is_proven_by_its_receipt_or_was_wanted_without(desk: Desk) -> None:
+def test_every_deletion_is_proven_by_its_receipt_or_was_wanted_without(desk: Commands) -> None:
     desk.run(execute=True)
     before = len(desk.sandbox.log)
     found = proven(desk)
@@ -146,14 +146,14 @@ def test_every_deletion_is_proven_by_its_receipt_or_was_wanted_without(desk: Des
     assert "Cannot be proven: what Sauce Labs held and never listed" in said
 
 
-def stored(desk: Desk) -> list[Path]:
+def stored(desk: Commands) -> list[Path]:
     """The folders of archived jobs that were deleted."""
     folders = sorted(path.parent for path in (desk.folder / "archive").rglob("receipt.json"))
     return [folder for folder in folders if folder.name in desk.deleted()]
 
 
 @pytest.mark.parametrize("damage", ["changed byte", "lost file", "lost folder", "lost receipt"])
-def test_what_is_lost_or_changed_is_found(desk: Desk, damage: str) -> None:
+def test_what_is_lost_or_changed_is_found(desk: Commands, damage: str) -> None:
     desk.run(execute=True)
     folder = stored(desk)[0]
     if damage == "changed byte":
@@ -173,7 +173,7 @@ def test_what_is_lost_or_changed_is_found(desk: Desk, damage: str) -> None:
     assert proven(desk, stored(desk)[1].name)["findings"] == []
 
 
-def test_a_receipt_put_in_the_place_of_the_one_in_the_journal_is_found(desk: Desk) -> None:
+def test_a_receipt_put_in_the_place_of_the_one_in_the_journal_is_found(desk: Commands) -> None:
     desk.run(execute=True)
     folder = stored(desk)[0]
     receipt = folder / "receipt.json"
@@ -181,7 +181,7 @@ def test_a_receipt_put_in_the_place_of_the_one_in_the_journal_is_found(desk: Des
     assert proven(desk, code=6)["findings"]
 
 
-def test_a_receipt_that_the_archive_does_not_have_is_found(desk: Desk) -> None:
+def test_a_receipt_that_the_archive_does_not_have_is_found(desk: Commands) -> None:
     desk.run(execute=True)
     job = JobId(stored(desk)[0].name)
     journal = desk.state.journal.during("box", "another run", lambda: 5)
@@ -190,13 +190,13 @@ def test_a_receipt_that_the_archive_does_not_have_is_found(desk: Desk) -> None:
     assert f"does not have its receipt {'f' * 64}" in finding
 
 
-def test_an_archive_that_is_gone_is_no_proof(desk: Desk) -> None:
+def test_an_archive_that_is_gone_is_no_proof(desk: Commands) -> None:
     desk.run(execute=True)
     shutil.rmtree(desk.folder / "archive")
     desk.say("prove", code=4)
 
 
-def test_an_edited_journal_is_found(desk: Desk) -> None:
+def test_an_edited_journal_is_found(desk: Commands) -> None:
     desk.run(execute=True)
     desk.state.close()
     desk._state.clear()
@@ -208,7 +208,7 @@ def test_an_edited_journal_is_found(desk: Desk) -> None:
     assert "line 3 of the journal" in found["findings"][0]
 
 
-def test_a_delete_in_doubt_is_said_to_be_unproven(desk: Desk) -> None:
+def test_a_delete_in_doubt_is_said_to_be_unproven(desk: Commands) -> None:
     desk.run(execute=True)
     found = proven(desk)
     assert (found["in_doubt"], found["already_gone"]) == (0, 0)
@@ -223,7 +223,7 @@ def test_a_delete_in_doubt_is_said_to_be_unproven(desk: Desk) -> None:
     assert "outcome is not known yet" in desk.say("prove", code=6).stdout
 
 
-def test_a_job_that_nobody_knows_is_refused(desk: Desk) -> None:
+def test_a_job_that_nobody_knows_is_refused(desk: Commands) -> None:
     desk.run()
     desk.say("prove", "a" * 32, code=2)
     desk.say("prove", "nonsense", code=2)

@@ -11,7 +11,7 @@ import pytest
 
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.sandbox.core.options import Behaviours
-from tests.integration.pipeline.conftest import DAY, Desk
+from tests.support.commands import DAY, Commands
 
 POLICY = """
 limits: {max_percent: 100}
@@ -27,13 +27,13 @@ policies:
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Desk]) -> Desk:
+def desk(open_desk: Callable[..., Commands]) -> Commands:
     made = open_desk(jobs=0)
     made.configure(POLICY)
     return made
 
 
-def build(desk: Desk, name: str, *ages_in_days: float, **fields: object) -> list[str]:
+def build(desk: Commands, name: str, *ages_in_days: float, **fields: object) -> list[str]:
     """Jobs of one build, the oldest first; `fields` are those of the newest."""
     now = int(time.time())
     ages = sorted(ages_in_days, reverse=True)
@@ -42,14 +42,14 @@ def build(desk: Desk, name: str, *ages_in_days: float, **fields: object) -> list
     return made
 
 
-def left(desk: Desk, jobs: list[str]) -> int:
+def left(desk: Commands, jobs: list[str]) -> int:
     """How many of these are still there."""
     return sum(job in set(desk.sandbox.job_ids()) for job in jobs)
 
 
 @pytest.mark.parametrize("builds_v2", ["on", "off"])
 def test_an_old_build_goes_whole_and_one_with_a_held_member_stays_whole(
-    open_desk: Callable[..., Desk], builds_v2: str
+    open_desk: Callable[..., Commands], builds_v2: str
 ) -> None:
     desk = open_desk(jobs=0, behaviours=Behaviours().changed({"builds_v2": builds_v2}))
     desk.configure(POLICY)
@@ -65,7 +65,7 @@ def test_an_old_build_goes_whole_and_one_with_a_held_member_stays_whole(
 
 
 @pytest.mark.parametrize("builds", ["v2", "v1", "not offered"])
-def test_where_builds_are_asked_for(open_desk: Callable[..., Desk], builds: str) -> None:
+def test_where_builds_are_asked_for(open_desk: Callable[..., Commands], builds: str) -> None:
     """Builds: (v2, else v1, else unknown)."""
     desk = open_desk(
         jobs=0, behaviours=Behaviours().changed({"builds_v2": "on" if builds == "v2" else "off"})
@@ -83,7 +83,7 @@ def test_where_builds_are_asked_for(open_desk: Callable[..., Desk], builds: str)
     assert plan.totals[Action.DELETE_JOB] == (0 if builds == "not offered" else 2)
 
 
-def test_the_rest_of_a_build_goes_in_the_next_run(desk: Desk) -> None:
+def test_the_rest_of_a_build_goes_in_the_next_run(desk: Commands) -> None:
     """Builds: If the API's count and status forget deleted jobs, their earlier values are used."""
     # The failed job, the oldest, goes first: then the build is said to be one of fewer jobs, all of
     # them passed.
@@ -98,7 +98,7 @@ def test_the_rest_of_a_build_goes_in_the_next_run(desk: Desk) -> None:
     assert left(desk, jobs) == 0
 
 
-def test_a_builds_answer_serves_no_job_that_was_asked_about_later(desk: Desk) -> None:
+def test_a_builds_answer_serves_no_job_that_was_asked_about_later(desk: Commands) -> None:
     """And a build that only lost jobs goes on going when it is asked for again."""
     jobs = build(desk, "rc-1", 90, 90, 90, 90)
     desk.sandbox.edit(jobs[0], passed=False)

@@ -35,7 +35,7 @@ from sauce_janitor.model.jobs import (
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.decide import decide
 from sauce_janitor.retention.plan.planner import Plan, make_plan
-from tests.fakes.records import NOW, id_of, record
+from tests.support.jobs import NOW, id_of, record
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 CASES: dict[str, Any] = yaml.safe_load((GOLDEN / "policies.yaml").read_text())

@@ -11,7 +11,7 @@ from sauce_janitor.model.jobs import Job, JobState, Owner, job_id
 from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.state import Query
 from sauce_janitor.state import State as Store
-from tests.fakes.records import DAY, NOW, keep, policy, rules, where
+from tests.support.jobs import DAY, NOW, keep, policy, rules, where
 
 OWNER = Owner("jane")
 MOST_BYTES_A_JOB = 150

@@ -23,7 +23,7 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, JobState, Record, Verdict, Why
 from sauce_janitor.model.policies import Atom, Glob, KeepRule, Match, Policy
 from sauce_janitor.retention.decide import decide
-from tests.fakes.records import DAY, HOUR, NOW, keep, policy, record, rules, where
+from tests.support.jobs import DAY, HOUR, NOW, keep, policy, record, rules, where
 
 STATUSES = ("passed", "passed", "failed", "failed", "error", "complete", None, UNKNOWN)
 NAMES = ("login", "checkout", "search", None, UNKNOWN)

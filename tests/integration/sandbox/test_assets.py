@@ -10,8 +10,7 @@ import zipfile
 import pytest
 
 from sauce_janitor.sandbox import Sandbox
-
-from .conftest import Call, Start, finished, unfinished
+from tests.support.sandbox import Call, Start, finished, unfinished
 
 
 def names_in(listing: dict[str, object]) -> set[str]:

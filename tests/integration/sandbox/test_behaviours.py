@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.sandbox import Rate
-
-from .conftest import NOW, Call, Start, finished, unfinished
+from tests.support.sandbox import NOW, Call, Start, finished, unfinished
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Call, Start, finished
+from tests.support.sandbox import Call, Start, finished
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 

@@ -10,8 +10,7 @@ import pytest
 import requests
 
 from sauce_janitor.sandbox import Sandbox
-
-from .conftest import Call, Start, finished, unfinished
+from tests.support.sandbox import Call, Start, finished, unfinished
 
 LIST = "/rest/v1/demo/jobs?limit=20&full=true"
 

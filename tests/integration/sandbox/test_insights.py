@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.sandbox import Sandbox
-
-from .conftest import NOW, Call, Caller, Start, finished
+from tests.support.sandbox import NOW, Call, Caller, Start, finished
 
 PAGE = Path(__file__).parents[2] / "data" / "samples" / "sauce-docs" / "insights_samples.json"
 WEEK = "time_range=7d"

@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from .conftest import NOW, Call, Start, finished, unfinished
+from tests.support.sandbox import NOW, Call, Start, finished, unfinished
 
 SEED_ROW = {
     "status", "base_config", "command_counts", "deletion_time", "url", "org_id", "creation_time", "id", "team_id",

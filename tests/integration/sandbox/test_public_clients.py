@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.fakes.tunnel import Tunnel
-
-from .conftest import Start, finished, unfinished
+from tests.support.sandbox import Start, finished, unfinished
 
 DATA = Path(__file__).parents[2] / "data"
 TLS = DATA / "tls"

@@ -7,7 +7,7 @@ from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
 
-from .conftest import Call, Start, finished
+from tests.support.sandbox import Call, Start, finished
 
 
 def test_a_delete_is_logged_with_the_files_that_it_destroyed(start: Start, call: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from .conftest import Call, Start
+from tests.support.sandbox import Call, Start
 
 
 def test_a_million_jobs_fit_in_a_few_megabytes(start: Start, call: Call) -> None:

@@ -13,8 +13,7 @@ from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
 from tests.fakes.vendor import Vendor
-
-ACCESS_KEY = "canary-4711-access-key-of-the-account"
+from tests.support.sauce import ACCESS_KEY
 
 
 @pytest.fixture

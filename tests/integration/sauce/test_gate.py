@@ -22,11 +22,9 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
-from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.permits import (
-    DeleteAddress,
     DeleteAssetsPermit,
-    DeleteJobPermit,
     NothingWanted,
     Receipt,
     StopPermit,
@@ -42,26 +40,16 @@ from sauce_janitor.sauce.http.request_events import RequestEvent
 from sauce_janitor.sauce.http.transport import HttpRequest
 from sauce_janitor.sauce.writes import _Armed
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
+from tests.support.sauce import BY_ID, JOB, ME, PROOF, job_permit
 
-JOB = JobId("ab" * 16)
-ME = Owner("jsmith")
 ASSETS = f"/rest/v1/jsmith/jobs/{JOB}/assets"
-BY_ID = f"/rest/v1.1/jobs/{JOB}"
 JOB_PATH = f"/rest/v1/jsmith/jobs/{JOB}"
-PROOF = Receipt("0" * 64)
 
 
 def assets_permit(
     age_s: float = 0.0, proof: Receipt | NothingWanted = PROOF, job: str = JOB
 ) -> DeleteAssetsPermit:
     return DeleteAssetsPermit(JobId(job), ME, proof, "f", CLOCK.monotonic() - age_s, 1)
-
-
-def job_permit(
-    age_s: float = 0.0, owner: str = ME, job: str = JOB, *, address: DeleteAddress | None = "v1.1"
-) -> DeleteJobPermit:
-    asked_at = CLOCK.monotonic() - age_s
-    return DeleteJobPermit(JobId(job), Owner(owner), PROOF, "f", asked_at, 1, address=address)
 
 
 def stop_permit() -> StopPermit:

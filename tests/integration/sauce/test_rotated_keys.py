@@ -19,8 +19,7 @@ from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
 from tests.fakes.vendor import Vendor, json_reply, reply
-from tests.integration.sauce.conftest import ACCESS_KEY
-from tests.integration.sauce.test_gate import BY_ID, job_permit
+from tests.support.sauce import ACCESS_KEY, BY_ID, job_permit
 
 NEW_KEY = "canary-4712-the-key-of-today"
 JOBS = "/rest/v1/jsmith/jobs"

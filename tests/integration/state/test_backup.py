@@ -19,8 +19,7 @@ from sauce_janitor.state.file import state_file
 from sauce_janitor.state.file.backup import back_up, copies
 from sauce_janitor.state.file.database import sqlite_engine
 from sauce_janitor.state.file.tables import READABLE_FROM, REVISIONS
-from tests.integration.state.conftest import Python
-from tests.integration.state.test_opening import execute, filled, first_schema, migrate
+from tests.support.state import Python, execute, filled, first_schema, migrate
 
 
 def ask(path: Path, sql: str) -> Any:
@@ -123,7 +122,8 @@ def test_what_a_crash_while_copying_left_is_swept(path: Path, python: Python) ->
     first_schema(path)
     code, _ = python.run("""
         import os
-        from sauce_janitor.state import State, backup
+        from sauce_janitor.state import State
+        from sauce_janitor.state.file import backup
         backup._flush = lambda *_: os._exit(9)
         State.open(STATE)
     """)

@@ -20,8 +20,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.state import State
-from tests.integration.state.conftest import ROOT
-from tests.integration.state.test_opening import first_schema
+from tests.support.state import ROOT, first_schema
 
 SOURCE = Path(__file__).with_name("struck.c")
 DEEDS = (("fail", errno.EIO), ("fail on", errno.ENOSPC), ("kill", 0))

@@ -14,7 +14,7 @@ from sauce_janitor.model.job_changes import BY_HAND, ManualAction, ManualStopPer
 from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.state import ManualJournal, State
 from tests.fakes.job_list import OWNER, an_id
-from tests.integration.state.conftest import Python
+from tests.support.state import Python
 
 WANTED = {"tags": ["keep"]}
 

@@ -22,7 +22,7 @@ from sauce_janitor.model.permits import (
 )
 from sauce_janitor.state import RunJournal, State
 from tests.fakes.job_list import OWNER, a_job, an_id
-from tests.integration.state.conftest import Python
+from tests.support.state import Python
 
 RECEIPT = Receipt("ab" * 32)
 

@@ -14,7 +14,7 @@ from sauce_janitor.errors import LeaseError
 from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.state import State
 from tests.fakes.job_list import OWNER, an_id
-from tests.integration.state.conftest import Python
+from tests.support.state import Python
 
 HOLD = """
     import sys

@@ -12,7 +12,7 @@ from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.state import Pause, Query, State
 from tests.fakes.job_list import OWNER, a_job, an_id
-from tests.integration.state.conftest import Python
+from tests.support.state import Python
 
 NOON = 1_780_315_200
 

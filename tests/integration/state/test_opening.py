@@ -13,60 +13,18 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.state import State
-from sauce_janitor.state.file import state_file
 from sauce_janitor.state.file.database import sqlite_engine
 from sauce_janitor.state.file.tables import REVISIONS, metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
-from tests.integration.state.conftest import Python
-
-
-def filled(path: Path, count: int = 2000) -> None:
-    with State.open(path) as state:
-        state.accounts.admit("eu", base_url="u", username="demo")
-        jobs = [a_job(number) for number in range(count)]
-        state.jobs.of("eu", OWNER).put(jobs, unreadable=(), mark=1, now=1, bookmark=None)
-
-
-def execute(path: Path, sql: str) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(sql)
-        connection.commit()
-
-
-def first_schema(path: Path) -> None:
-    """A state as the first release left it, with an account and a plan that was accepted."""
-    path.parent.mkdir()
-    path.touch()
-    engine = sqlite_engine(path)
-    with engine.begin() as connection:
-        migrate(connection, "0001")
-        state_file._found(connection)
-        for sql in (
-            "INSERT INTO accounts VALUES ('eu', 'u', 'demo')",
-            (
-                "INSERT INTO acceptances (account, policy_digest, accepted_at, jobs) VALUES ('eu',"
-                " 'sha256:a', 5, 7)"
-            ),
-        ):
-            connection.exec_driver_sql(sql)
-    engine.dispose()
-
-
-def migrate(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", "sauce_janitor.state:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+from tests.support.state import Python, execute, filled, first_schema
 
 
 def test_a_new_state_is_for_its_user_alone(path: Path) -> None:

@@ -20,7 +20,7 @@ from sauce_janitor.state.file.filesystems import nobody_writes
 from sauce_janitor.state.file.read_only import open_readonly
 from sauce_janitor.state.file.state_file import revision
 from sauce_janitor.state.file.tables import REVISIONS
-from tests.integration.state.test_opening import execute, first_schema
+from tests.support.state import execute, first_schema
 
 
 @pytest.fixture

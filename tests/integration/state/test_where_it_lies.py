@@ -13,7 +13,7 @@ import pytest
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state import State
 from sauce_janitor.state.file import filesystems
-from tests.integration.state.conftest import ROOT
+from tests.support.state import ROOT
 
 
 def test_a_state_on_this_machine_s_disk_opens_and_one_on_a_shared_mount_is_refused_before_anything_is_made(

@@ -21,7 +21,7 @@ from sauce_janitor.web.archive_page import make_archive_view
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.server import RunningServer, ServerLimits
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
-from tests.integration.archive.test_storing import ORIGIN
+from tests.support.archive import ORIGIN
 
 CONFIG = """\
 version: 1

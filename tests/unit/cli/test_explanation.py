@@ -18,7 +18,7 @@ from sauce_janitor.model.jobs import UNKNOWN, Action, Owner, Record
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.what_if.explain import explain
 from sauce_janitor.state import JournalLine
-from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, where
+from tests.support.jobs import DAY, NOW, id_of, keep, policy, record, rules, where
 
 HOSTILE = "login\x1b[2J\x07\u202egnp.exe\r\nPlan: 0 to archive [bold red]x[/]"
 RULES = rules(

@@ -12,7 +12,7 @@ from sauce_janitor.execute.events import Halt
 from sauce_janitor.model.jobs import Action, JobState
 from sauce_janitor.model.retries import FailureKind
 from tests.fakes.execution import House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP, run
 
 
 @pytest.mark.parametrize("action", [ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP])

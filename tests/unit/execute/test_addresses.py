@@ -11,7 +11,7 @@ from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Halt, Skip
 from sauce_janitor.model.jobs import JobId
 from tests.fakes.execution import FakeAnswer, FakeSauce, House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
 
 
 def house_that_serves(*addresses: str) -> House:

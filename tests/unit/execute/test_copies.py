@@ -9,7 +9,7 @@ from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import CopyDamaged, CopyRestored, Event
 from sauce_janitor.model.jobs import Action, AssetListing, JobId
 from tests.fakes.execution import FakeSauce, House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
 
 
 def told(house: House) -> list[type[Event]]:

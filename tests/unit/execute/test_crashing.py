@@ -15,7 +15,7 @@ from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import Action, JobId, JobState
 from sauce_janitor.retention.plan.planner import JobPlan
 from tests.fakes.execution import House, KilledError, number
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP
 
 Wish = tuple[tuple[Action, ...], Selection | None]
 

@@ -26,7 +26,7 @@ from sauce_janitor.execute.events import (
 )
 from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, JobId, JobState, Owner
 from tests.fakes.execution import NOW, FakeAnswer, FakeSauce, House, Row, fingerprint
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, STOP, run
 
 Change = Callable[[House, JobId], None]
 

@@ -12,7 +12,7 @@ from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.model.jobs import Action, AssetListing, JobId
 from sauce_janitor.retention.plan.planner import JobPlan
 from tests.fakes.execution import NOW, FakeSauce, House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, run
 
 
 def plan(house: House, jobs: list[JobId], *actions: Action) -> list[JobPlan]:

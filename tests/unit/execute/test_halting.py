@@ -29,7 +29,7 @@ from sauce_janitor.execute.events import Event, Halt, Halted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.model.jobs import AssetListing, JobId
 from tests.fakes.execution import FakeSauce, House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_JOB, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_JOB, run
 
 
 def _why(execution: Execution) -> Halt | None:

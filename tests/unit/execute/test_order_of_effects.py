@@ -9,7 +9,7 @@ import pytest
 from sauce_janitor.execute import Outcome
 from sauce_janitor.model.permits import NothingWanted, Receipt
 from tests.fakes.execution import House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 
 
 def test_archive_and_delete_happen_in_the_order_of_effects() -> None:

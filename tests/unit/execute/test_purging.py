@@ -16,7 +16,7 @@ from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, JobId
 from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
 from tests.fakes.execution import ME, NOW, House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 
 KEEP_PURGED = replace(ALL, if_purged="keep")
 

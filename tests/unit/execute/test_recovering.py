@@ -15,7 +15,7 @@ from sauce_janitor.model.permits import (
     StopPermit,
 )
 from tests.fakes.execution import ME, FakeSauce, House
-from tests.unit.execute.scene import DELETE_ASSETS, DELETE_JOB, STOP
+from tests.support.execution import DELETE_ASSETS, DELETE_JOB, STOP
 
 
 def _intent(house: House, job: JobId, action: Action, *, accepted: bool = False) -> int:

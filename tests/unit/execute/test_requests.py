@@ -8,7 +8,7 @@ import pytest
 
 from sauce_janitor.model.jobs import Action
 from tests.fakes.execution import House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, LOGS, run
 
 
 @pytest.mark.parametrize("workers", [1, 4])

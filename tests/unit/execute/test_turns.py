@@ -20,7 +20,7 @@ from sauce_janitor.execute.events import Halt
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.retries import Failing, FailureKind, Retry
 from tests.fakes.execution import FakeAnswer, FakeSauce, House
-from tests.unit.execute.scene import ALL, ARCHIVE, DELETE_JOB, run
+from tests.support.execution import ALL, ARCHIVE, DELETE_JOB, run
 
 FILES = {"log.json": b"[]", "video.mp4": b"film"}
 

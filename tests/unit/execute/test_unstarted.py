@@ -12,7 +12,7 @@ from sauce_janitor.errors import NotReadyError, SourceUnavailableError
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.model.jobs import UNKNOWN, Action, JobId
 from tests.fakes.execution import House
-from tests.unit.execute.scene import ALL, run
+from tests.support.execution import ALL, run
 
 ARCHIVE, JOB = Action.ARCHIVE, Action.DELETE_JOB
 NEVER: dict[str, Any] = {"status": "error", "error": "Test did not start", "started_at": None}

@@ -10,7 +10,7 @@ from sauce_janitor.inventory import CONFIRMED_AFTER_S
 from sauce_janitor.model.jobs import Oddness
 from tests.fakes.job_list import NOW, an_id
 from tests.fakes.job_store import MemoryStore
-from tests.unit.inventory.test_syncing import listed, some, there
+from tests.support.listing import listed, some, there
 
 HOUR = 3600
 

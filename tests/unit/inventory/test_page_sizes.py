@@ -14,7 +14,7 @@ from sauce_janitor.inventory.listing_memory import ListingMemory
 from sauce_janitor.inventory.page_sizes import PageSize
 from tests.fakes.job_list import NOW, JobList, an_id
 from tests.fakes.job_store import MemoryStore
-from tests.unit.inventory.test_syncing import DAY, listed, some, there
+from tests.support.listing import DAY, listed, some, there
 
 HOUR = 3600
 

@@ -13,7 +13,7 @@ from sauce_janitor.inventory.presence import contradicted
 from sauce_janitor.model.jobs import UNKNOWN, JobId
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, TimeName, a_job, an_id
 from tests.fakes.job_store import MemoryStore
-from tests.unit.inventory.test_syncing import DAY, listed, some, there
+from tests.support.listing import DAY, listed, some, there
 
 
 def ask(jobs: JobList, store: MemoryStore, *numbers: int) -> dict[JobId, str]:

@@ -11,7 +11,7 @@ from sauce_janitor.inventory import CONFIRMED_AFTER_S, SpellingError
 from sauce_janitor.model.jobs import UNKNOWN, JobState, Oddness, Owner
 from tests.fakes.job_list import NOW, a_job, an_id
 from tests.fakes.job_store import MemoryStore
-from tests.unit.inventory.test_syncing import DAY, listed, some, there
+from tests.support.listing import DAY, listed, some, there
 
 HOUR = 3600
 

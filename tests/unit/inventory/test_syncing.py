@@ -11,28 +11,11 @@ from typing import Any
 import pytest
 
 from sauce_janitor.errors import SourceError, SourceUnavailableError
-from sauce_janitor.inventory import ContradictionError, SyncReport, SyncRequest, sync
+from sauce_janitor.inventory import ContradictionError
 from sauce_janitor.model.jobs import UNKNOWN, Build, JobState
-from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, TimeName, a_job, an_id
+from tests.fakes.job_list import NOW, JobList, TimeName, a_job, an_id
 from tests.fakes.job_store import MemoryStore
-
-DAY = 86_400
-
-
-def listed(jobs: JobList, store: MemoryStore, now: int = NOW, **wanted: object) -> SyncReport:
-    demand = replace(SyncRequest(now, full_every_s=DAY), **wanted)  # type: ignore[arg-type]
-    return sync(OWNER, ListedBy(jobs), store, demand)
-
-
-def some(count: int, **settings: object) -> JobList:
-    jobs = JobList(**settings)  # type: ignore[arg-type]
-    jobs.add(*(a_job(number) for number in range(count)))
-    return jobs
-
-
-def there(store: MemoryStore) -> set[str]:
-    return {one for one, known in store.known.items() if not known.gone}
-
+from tests.support.listing import DAY, listed, some, there
 
 # --- whole, in few requests -----------------------------------------------------------------------
 

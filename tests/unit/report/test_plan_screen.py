@@ -18,8 +18,8 @@ from sauce_janitor.model.jobs import Record
 from sauce_janitor.operations.wiring.disk_space import DiskSpace
 from sauce_janitor.retention.plan.effects import Weights, effects_of
 from sauce_janitor.retention.plan.planner import Plan, make_plan
-from tests.fakes.records import DAY, NOW, record
-from tests.unit.retention.sentences import told
+from tests.support.jobs import DAY, NOW, record
+from tests.support.policies import told
 
 GB = 1e9
 RULES = told("""

@@ -11,7 +11,8 @@ from sauce_janitor.model.job_age import age_time, newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, Why
 from sauce_janitor.model.policies import Hold
 from sauce_janitor.retention.decide import decide
-from tests.fakes.records import (
+from tests.support.decisions import decisions, going, ids, reasons, whys
+from tests.support.jobs import (
     BERLIN,
     DAY,
     HOUR,
@@ -25,7 +26,6 @@ from tests.fakes.records import (
     running,
     where,
 )
-from tests.unit.retention.deciding_with import decisions, going, ids, reasons, whys
 
 OLD = policy("old", job="1d")
 BY_END = ("end_time", "modification_time")

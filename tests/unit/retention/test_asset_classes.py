@@ -17,8 +17,8 @@ from sauce_janitor.retention.plan.costs import (
     wants_class,
 )
 from sauce_janitor.retention.what_if.simulate import Setting, simulate
-from tests.fakes.records import DAY, NOW, record
-from tests.unit.retention.sentences import faults, told
+from tests.support.jobs import DAY, NOW, record
+from tests.support.policies import faults, told
 
 POLICIES = Path(__file__).parents[3] / "docs" / "reference" / "policies.md"
 

@@ -18,8 +18,8 @@ from sauce_janitor.model.jobs import (
 )
 from sauce_janitor.model.policies import Hold, Rules
 from sauce_janitor.retention.builds import has_only_lost_jobs
-from tests.fakes.records import DAY, HOUR, keep, policy, record, rules, where
-from tests.unit.retention.deciding_with import going, ids, reasons, whys
+from tests.support.decisions import going, ids, reasons, whys
+from tests.support.jobs import DAY, HOUR, keep, policy, record, rules, where
 
 WHOLE = policy(
     "rcs", where(build="rc-*"), unit="build", job="10d", keep=(keep("l", "last", count=1),)

@@ -16,10 +16,10 @@ from sauce_janitor.model.policies import ArchiveRule, Hold, Rules
 from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.what_if.diff import ChangeKind, DecisionDiff, DiffSide, compare
 from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
-from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, running, where
-from tests.unit.retention import worlds
-from tests.unit.retention.deciding_with import decisions, going
-from tests.unit.retention.test_simulating import odd
+from tests.support import worlds
+from tests.support.decisions import decisions, going
+from tests.support.jobs import DAY, NOW, id_of, keep, policy, record, rules, running, where
+from tests.support.odd_jobs import odd
 
 JANE, BOB = Owner("jane"), Owner("bob")
 

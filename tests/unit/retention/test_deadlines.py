@@ -40,8 +40,8 @@ from sauce_janitor.retention.plan.deadlines import (
     watched_fields,
 )
 from sauce_janitor.retention.plan.planner import Plan, make_plan
-from tests.fakes.records import DAY, NOW, id_of, keep, policy, record, rules, running, where
-from tests.unit.retention.sentences import told
+from tests.support.jobs import DAY, NOW, id_of, keep, policy, record, rules, running, where
+from tests.support.policies import told
 
 PII = where(tags="pii")
 

@@ -10,8 +10,8 @@ from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
 from sauce_janitor.model.policies import ArchiveRule, DeleteRule, Forbid, Rules
 from sauce_janitor.retention.decide import decide
-from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
-from tests.unit.retention.deciding_with import decisions, going, ids, reasons, whys
+from tests.support.decisions import decisions, going, ids, reasons, whys
+from tests.support.jobs import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 
 ASSETS, JOB, ARCHIVE, STOP = Action.DELETE_ASSETS, Action.DELETE_JOB, Action.ARCHIVE, Action.STOP
 ALL = frozenset({"all"})

@@ -23,8 +23,8 @@ from sauce_janitor.retention.plan.effects import (
     effects_of,
 )
 from sauce_janitor.retention.plan.planner import Plan, make_plan
-from tests.fakes.records import DAY, NOW, record, running
-from tests.unit.retention.sentences import told
+from tests.support.jobs import DAY, NOW, record, running
+from tests.support.policies import told
 
 BY_RECEIPTS = Weights(
     {

@@ -13,10 +13,10 @@ from sauce_janitor.model.jobs import UNKNOWN, Action, BuildCounters, Record, Ver
 from sauce_janitor.model.policies import Hold, KeepRule, Rules
 from sauce_janitor.retention.precedence import actions_stated
 from sauce_janitor.retention.what_if.explain import Explanation, PolicyView, RuleView, explain
-from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, keep, policy, record, rules, where
-from tests.unit.retention import worlds
-from tests.unit.retention.deciding_with import decisions, going
-from tests.unit.retention.test_simulating import odd
+from tests.support import worlds
+from tests.support.decisions import decisions, going
+from tests.support.jobs import BERLIN, DAY, HOUR, NOW, id_of, keep, policy, record, rules, where
+from tests.support.odd_jobs import odd
 
 
 def explained(made: Rules, jobs: list[Record], label: str) -> Explanation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint
-from tests.fakes.records import NOW, policy, record, rules, running, where
+from tests.support.jobs import NOW, policy, record, rules, running, where
 
 READING = rules(policy("p", where(name="*")))
 

@@ -9,8 +9,8 @@ from sauce_janitor.model.policies import ArchiveRule
 from sauce_janitor.model.retries import FailureKind, Retry
 from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.plan.planner import make_plan
-from tests.fakes.records import DAY, NOW, id_of, policy, record, rules
-from tests.unit.retention.deciding_with import whys
+from tests.support.decisions import whys
+from tests.support.jobs import DAY, NOW, id_of, policy, record, rules
 
 
 def _given_up_after(text: str | None) -> ArchiveRule:

@@ -13,7 +13,7 @@ from sauce_janitor.model.jobs import AssetsStanding, JobState, Record
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.plan.costs import files_wanted
 from sauce_janitor.retention.what_if.inflow import Inflow, inflow
-from tests.fakes.records import DAY, HOUR, NOW, keep, policy, record, rules, where
+from tests.support.jobs import DAY, HOUR, NOW, keep, policy, record, rules, where
 
 NIGHTLY = rules(policy("nightly", where(build="nightly-1"), archive="2h", assets="10d", job="180d"))
 

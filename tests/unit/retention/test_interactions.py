@@ -15,9 +15,9 @@ from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.interactions import by_weight, foreseen, possible_lines
 from sauce_janitor.retention.plan.planner import make_plan
-from tests.fakes.records import DAY, HOUR, NOW, record, running
-from tests.unit.retention import worlds
-from tests.unit.retention.sentences import told
+from tests.support import worlds
+from tests.support.jobs import DAY, HOUR, NOW, record, running
+from tests.support.policies import told
 
 
 def rules_of(one: str, other: str, more: str = "") -> Rules:

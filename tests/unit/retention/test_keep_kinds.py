@@ -16,10 +16,10 @@ from sauce_janitor.model.jobs import Record
 from sauce_janitor.model.match_text import keep_phrase
 from sauce_janitor.model.policies import KEEP_KINDS, KeepKind, Rules
 from sauce_janitor.retention.what_if.explain import PolicyView, explain
-from tests.fakes.records import DAY, HOUR, NOW, id_of, record
-from tests.unit.retention.deciding_with import going
-from tests.unit.retention.sentences import told
-from tests.unit.retention.test_simulating import on_days, simulated
+from tests.support.decisions import going
+from tests.support.jobs import DAY, HOUR, NOW, id_of, record
+from tests.support.policies import told
+from tests.support.simulations import on_days, simulated
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 JOBS = [

@@ -11,7 +11,8 @@ import pytest
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, JobState, Record, Why
 from sauce_janitor.model.policies import DeleteRule, Hold, KeepRule, Policy
-from tests.fakes.records import (
+from tests.support.decisions import going, ids, reasons
+from tests.support.jobs import (
     BERLIN,
     DAY,
     HOUR,
@@ -24,7 +25,6 @@ from tests.fakes.records import (
     running,
     where,
 )
-from tests.unit.retention.deciding_with import going, ids, reasons
 
 
 def keeping(*kept: KeepRule, **fields: Any) -> Policy:

@@ -24,10 +24,10 @@ from sauce_janitor.model.jobs import (
 )
 from sauce_janitor.model.policies import KeepRule, Policy, Rules
 from sauce_janitor.retention.matching import compile_match
-from tests.fakes.records import DAY, HOUR, NOW, where
+from tests.support import worlds
+from tests.support.decisions import decisions
+from tests.support.jobs import DAY, HOUR, NOW, where
 from tests.support.laws import examples
-from tests.unit.retention import worlds
-from tests.unit.retention.deciding_with import decisions
 
 BY_POLICIES = {
     Why.NO_POLICY,

@@ -21,7 +21,7 @@ from sauce_janitor.model.policies import (
     Regex,
 )
 from sauce_janitor.retention.matching import FieldTests, Truth, compile_match, fields_read
-from tests.fakes.records import record, running
+from tests.support.jobs import record, running
 
 
 def truth(match: Match, item: Record) -> Truth:

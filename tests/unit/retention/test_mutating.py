@@ -18,7 +18,7 @@ from sauce_janitor.model.policies import (
 )
 from sauce_janitor.retention.what_if.mutants import Noticed, Tried, measure, mutants, uncovered
 from sauce_janitor.retention.what_if.policy_tests import Expectation, MadeJob, PolicyTest
-from tests.fakes.records import DAY, NOW, keep, policy, rules, where
+from tests.support.jobs import DAY, NOW, keep, policy, rules, where
 
 RULES = rules(
     policy(

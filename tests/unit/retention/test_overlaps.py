@@ -15,7 +15,7 @@ from sauce_janitor.model.policies import (
     Regex,
 )
 from sauce_janitor.retention.overlaps import may_overlap
-from tests.fakes.records import where
+from tests.support.jobs import where
 
 
 def rx(field: str, pattern: str) -> Atom:

@@ -15,7 +15,7 @@ from sauce_janitor.model.policies import Forbid, Hold, Limits, Rules
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint
 from sauce_janitor.retention.plan.limits import NO_LEEWAY, ActingJobs, Approval, Leeway
 from sauce_janitor.retention.plan.planner import Plan, Waiting, make_plan
-from tests.fakes.records import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
+from tests.support.jobs import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 
 ALL = frozenset({"all"})
 

@@ -20,10 +20,10 @@ from sauce_janitor.retention.plan.archive_pruning import (
     ArchivePruning,
     JobPruning,
 )
-from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, record, rules, where
-from tests.unit.retention.sentences import faults, told
-from tests.unit.retention.worlds import World, one_record, worlds
-from tests.unit.retention.worlds import rules as random_rules
+from tests.support.jobs import BERLIN, DAY, HOUR, NOW, id_of, record, rules, where
+from tests.support.policies import faults, told
+from tests.support.worlds import World, one_record, worlds
+from tests.support.worlds import rules as random_rules
 
 SIMPLE = "[{name: p, match: all, then: {archive: {after: 1h, keep_for: 90d}}}]"
 GONE = AssetsStanding.DELETED

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config.loader import from_bytes
-from tests.unit.retention import sentences
+from tests.support import policies as sentences
 
 SECTIONS = (
     "Terms",

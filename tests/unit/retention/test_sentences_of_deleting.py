@@ -34,10 +34,10 @@ from sauce_janitor.retention.plan.limits import SMALL_PLAN
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.execution import House
-from tests.fakes.records import DAY, HOUR, NOW, id_of, record, running
-from tests.unit.execute.scene import ALL, run
-from tests.unit.retention.deciding_with import decisions, going, ids, whys
-from tests.unit.retention.sentences import faults, told
+from tests.support.decisions import decisions, going, ids, whys
+from tests.support.execution import ALL, run
+from tests.support.jobs import DAY, HOUR, NOW, id_of, record, running
+from tests.support.policies import faults, told
 
 ARCHIVE, ASSETS, JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP
 SIMPLE = "[{name: p, match: all, then: {archive: none, delete_job: 1d}}]"

@@ -22,10 +22,10 @@ from sauce_janitor.model.jobs import (
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.sauce.parse import parse_rows
 from tests.fakes.execution import House
-from tests.fakes.records import BERLIN, DAY, HOUR, NOW, id_of, record, running
-from tests.unit.execute.scene import ALL, run
-from tests.unit.retention.deciding_with import going, ids, whys
-from tests.unit.retention.sentences import faults, told
+from tests.support.decisions import going, ids, whys
+from tests.support.execution import ALL, run
+from tests.support.jobs import BERLIN, DAY, HOUR, NOW, id_of, record, running
+from tests.support.policies import faults, told
 
 ARCHIVE, ASSETS, JOB = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB
 

@@ -18,9 +18,9 @@ from sauce_janitor.model.policies import FIELDS
 from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.sauce.parse import parse_rows
-from tests.fakes.records import BERLIN, DAY, NOW, id_of, record
-from tests.unit.retention.deciding_with import going, ids, reasons, whys
-from tests.unit.retention.sentences import configured, faults, told
+from tests.support.decisions import going, ids, reasons, whys
+from tests.support.jobs import BERLIN, DAY, NOW, id_of, record
+from tests.support.policies import configured, faults, told
 
 DELETE = "then: {archive: none, delete_job: 1d}"
 

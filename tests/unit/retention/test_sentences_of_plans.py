@@ -20,9 +20,9 @@ from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.plan.limits import Leeway
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from sauce_janitor.sauce.parse import parse_assets, parse_builds, parse_rows
-from tests.fakes.records import DAY, HOUR, NOW, id_of, record, running
-from tests.unit.retention.deciding_with import decisions
-from tests.unit.retention.sentences import configured, told
+from tests.support.decisions import decisions
+from tests.support.jobs import DAY, HOUR, NOW, id_of, record, running
+from tests.support.policies import configured, told
 
 ARCHIVE, ASSETS, JOB, STOP = Action.ARCHIVE, Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP
 EVERYTHING = frozenset({"all"})

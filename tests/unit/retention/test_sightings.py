@@ -6,8 +6,8 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Record
 from sauce_janitor.model.policies import Atom, DeleteRule, Duration, Forbid, Hold, Not, Regex, Rules
 from sauce_janitor.retention.plan.planner import make_plan
-from tests.fakes.records import DAY, keep, policy, record, rules, where
-from tests.fakes.records import NOW as AS_OF
+from tests.support.jobs import DAY, keep, policy, record, rules, where
+from tests.support.jobs import NOW as AS_OF
 
 
 def lints(these: Rules, *records: Record) -> list[str]:

@@ -5,8 +5,6 @@ says what many do.
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,23 +12,16 @@ from hypothesis import strategies as st
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import Action, AssetsStanding, Record
-from sauce_janitor.model.policies import ArchiveRule, Hold, Limits, Policy, Rules
+from sauce_janitor.model.policies import ArchiveRule, Hold, Limits, Rules
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention.plan.costs import TYPICAL_BYTES, requests_needed, work_of
 from sauce_janitor.retention.plan.limits import Approval
 from sauce_janitor.retention.plan.planner import Plan, make_plan
-from sauce_janitor.retention.what_if.simulate import Setting, Simulation, simulate
-from tests.fakes.records import DAY, NOW, keep, policy, record, rules, running, where
-from tests.unit.retention import worlds
-
-
-def simulated(
-    made: Rules, jobs: list[Record], days: int = 40, *, day_by_day: bool = False
-) -> Simulation:
-    ordered = newest_first(jobs, made.age_from)
-    return simulate(
-        made, lambda: ordered, Setting(NOW, days, sizes=TYPICAL_BYTES), day_by_day=day_by_day
-    )
+from sauce_janitor.retention.what_if.simulate import Setting, simulate
+from tests.support import worlds
+from tests.support.jobs import DAY, NOW, keep, policy, record, rules, running, where
+from tests.support.odd_jobs import odd
+from tests.support.simulations import on_days, simulated
 
 
 def planned(
@@ -38,48 +29,6 @@ def planned(
 ) -> Plan:
     ordered = newest_first(jobs, made.age_from)
     return make_plan(made, lambda: ordered, as_of=as_of, accepted_at=accepted_at)
-
-
-def on_days(found: Simulation, action: Action = Action.DELETE_JOB) -> dict[int, int]:
-    return {day.number: day.totals[action] for day in found.days if day.totals[action]}
-
-
-def odd(world: worlds.World) -> tuple[Rules, list[Record]]:
-    """A world in which what a simulation has to follow is common: announcements, purges, missing
-    receipts, ends of holds.
-    """
-    made, jobs, rng = world
-    grace = rng.choice(["0s", "0s", "2d", "30h", "1mo"])
-    limits = rng.choice([Limits(), Limits(max_jobs=2), Limits(max_percent=10.0)])
-    holds = made.holds
-    if rng.randrange(2):
-        holds = (*holds, replace(worlds.hold(rng), id="more", until=NOW + rng.randint(1, 9) * DAY))
-    policies = tuple(_with_stop(rng, each) for each in made.policies)
-    made = replace(made, grace=parse_duration(grace), limits=limits, holds=holds, policies=policies)
-    return made, [_odd_job(rng, job) for job in jobs]
-
-
-def _with_stop(rng: Random, one: Policy) -> Policy:
-    return (
-        replace(one, stop=parse_duration(rng.choice(["6h", "3d"])))
-        if rng.randrange(4) == 0
-        else one
-    )
-
-
-def _odd_job(rng: Random, one: Record) -> Record:
-    changes: dict[str, Any] = {}
-    if rng.randrange(2):
-        changes["archived"] = None
-    if rng.randrange(4) == 0:
-        changes["accepted_for"] = rng.choice([Action.DELETE_ASSETS, Action.DELETE_JOB])
-    if rng.randrange(4) == 0:
-        changes["assets"] = rng.choice(list(AssetsStanding))
-    if rng.randrange(4) == 0:
-        changes["announced"] = {
-            rng.choice([Action.DELETE_ASSETS, Action.DELETE_JOB]): NOW - rng.randrange(3 * DAY)
-        }
-    return replace(one, **changes)
 
 
 # Seen to fail: holds that never end (courses._spells). Slots that stay taken when their job is gone

@@ -15,7 +15,7 @@ from sauce_janitor.retention.what_if.policy_tests import (
     made_records,
     try_out,
 )
-from tests.fakes.records import DAY, NOW, keep, policy, rules, where
+from tests.support.jobs import DAY, NOW, keep, policy, rules, where
 
 DELETE_JOB, DELETE_ASSETS, STOP = Action.DELETE_JOB, Action.DELETE_ASSETS, Action.STOP
 GREEN = where(status="passed")

@@ -14,7 +14,7 @@ from sauce_janitor.model.jobs import AssetsStanding, Record
 from sauce_janitor.model.policies import Deadline, Rules
 from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.retention.plan.vendor_purge import MOST_A_DAY, PurgeCandidate
-from tests.fakes.records import DAY, NOW, keep, policy, record, rules, where
+from tests.support.jobs import DAY, NOW, keep, policy, record, rules, where
 
 PROTECTED = rules(policy("p", assets="never", job="20d"))
 

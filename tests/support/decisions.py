@@ -8,7 +8,7 @@ from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import Action, Decision, Reason, Record, Verdict, Why
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.decide import decide
-from tests.fakes.records import NOW, id_of
+from tests.support.jobs import NOW, id_of
 
 Decisions = dict[Action, Decision]
 

@@ -12,7 +12,7 @@ Fault: TypeAlias = Mapping[str, Any]
 Ending: TypeAlias = Literal["goes", "stays", "refused"]
 
 NOISE, COPIED, STRIPPED, HERS = "NOISE", "COPIED", "STRIPPED", "HERS"
-"""The kinds of jobs, see `conftest.py`; in a fault each stands for one job of the kind."""
+"""The kinds of jobs, see `faulted_account.py`; in a fault each stands for one job of the kind."""
 LIST, DETAILS, ASSETS, FILE, LOOK_UP = (
     "jobs.list",
     "job.get",

@@ -16,7 +16,7 @@ from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.policies import Rules
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "reference" / "policies.md"
 FRAME = """
 version: 1

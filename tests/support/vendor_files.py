@@ -18,7 +18,7 @@ import yaml
 
 Json: TypeAlias = dict[str, Any]
 
-_SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+_SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 SWAGGER = {
     "jobs": _SAMPLES / "node-saucelabs" / "sauce.json",
     "older jobs": _SAMPLES / "node-saucelabs" / "sauce.2021-11-da447ef3-with-v1-builds.json",

@@ -34,7 +34,7 @@ from sauce_janitor.model.policies import (
     Regex,
     Rules,
 )
-from tests.fakes.records import BERLIN, DAY, HOUR, NOW, UTC, record
+from tests.support.jobs import BERLIN, DAY, HOUR, NOW, UTC, record
 
 T = TypeVar("T")
 World = tuple[Rules, list[Record], Random]

@@ -1,0 +1,45 @@
+"""Where tests stand, and whom they may import."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+TOP = Path(__file__).parents[2]
+TESTS = sorted((TOP / "tests").rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the dotted name of each thing that a file imports, in functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # A relative import names its folder by dots only.
+            module = ".".join(filter(None, ("." * node.level, node.module)))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def test_nothing_imports_a_conftest_or_another_test() -> None:
+    """pytest alone loads a conftest, and it may load it more than once: what several tests share
+    stands in tests/support.
+    """
+    wrong = [
+        f"{path.relative_to(TOP)} imports {name}"
+        for path in TESTS
+        for name in imported(path)
+        if any(part == "conftest" or part.startswith("test_") for part in name.split("."))
+    ]
+    assert wrong == []
+
+
+def test_the_support_of_tests_imports_no_tests() -> None:
+    wrong = [
+        f"{path.relative_to(TOP)} imports {name}"
+        for path in TESTS
+        if path.parent.name in {"support", "fakes"}
+        for name in imported(path)
+        if name.startswith("tests.") and name.split(".")[1] not in {"support", "fakes"}
+    ]
+    assert wrong == []

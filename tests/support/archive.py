@@ -1,0 +1,37 @@
+"""An archive on a real disk, and what is read from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sauce_janitor.archive import (
+    DiskReserve,
+    StoreOrigin,
+    WriteSettings,
+)
+from sauce_janitor.model.assets import Selection
+
+ROOMY = WriteSettings(min_free=DiskReserve(percent=0))
+
+
+ORIGIN = StoreOrigin(policy="nightly", run_id="run-1", base_url="https://u:s3cret@api.example.com")
+VIDEO_ONLY = Selection(frozenset({"video"}), discard_rest=True)
+
+
+def tree(root: Path) -> dict[str, bytes | None]:
+    """Every path below the root (None for a folder), but the sentinel and empty folders for work in
+    progress.
+    """
+    found = {
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
+        for path in root.rglob("*")
+    }
+    return {
+        name: data
+        for name, data in found.items()
+        if name not in {".sauce-janitor-archive", ".partial", ".partial/eu"}
+    }
+
+
+def folder_of(root: Path, number: int = 1) -> Path:
+    return root / "eu" / "alice" / "2025" / "12" / "31" / f"{number:032x}"

@@ -1,0 +1,88 @@
+"""Processes that use a state beside this one, and states as older versions left them."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from sauce_janitor.state import State
+from sauce_janitor.state.file import state_file
+from sauce_janitor.state.file.database import sqlite_engine
+from tests.fakes.job_list import OWNER, a_job
+
+ROOT = Path(__file__).parents[2]
+
+
+class Python:
+    """Runs code in another process; `STATE` is the state's path there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._begun: list[subprocess.Popen[str]] = []
+
+    def start(self, code: str) -> subprocess.Popen[str]:
+        source = f"STATE = {str(self._path)!r}\n" + textwrap.dedent(code)
+        process = subprocess.Popen(
+            [sys.executable, "-c", source], cwd=ROOT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self._begun.append(process)
+        return process
+
+    def run(self, code: str) -> tuple[int, str]:
+        """Exit code, and everything it said."""
+        process = self.start(code)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out + err
+
+    def close(self) -> None:
+        for process in self._begun:
+            process.kill()
+            process.communicate()
+
+
+def filled(path: Path, count: int = 2000) -> None:
+    with State.open(path) as state:
+        state.accounts.admit("eu", base_url="u", username="demo")
+        jobs = [a_job(number) for number in range(count)]
+        state.jobs.of("eu", OWNER).put(jobs, unreadable=(), mark=1, now=1, bookmark=None)
+
+
+def execute(path: Path, sql: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(sql)
+        connection.commit()
+
+
+def first_schema(path: Path) -> None:
+    """A state as the first release left it, with an account and a plan that was accepted."""
+    path.parent.mkdir()
+    path.touch()
+    engine = sqlite_engine(path)
+    with engine.begin() as connection:
+        migrate(connection, "0001")
+        state_file._found(connection)
+        for sql in (
+            "INSERT INTO accounts VALUES ('eu', 'u', 'demo')",
+            (
+                "INSERT INTO acceptances (account, policy_digest, accepted_at, jobs) VALUES ('eu',"
+                " 'sha256:a', 5, 7)"
+            ),
+        ):
+            connection.exec_driver_sql(sql)
+    engine.dispose()
+
+
+def migrate(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "sauce_janitor.state:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
