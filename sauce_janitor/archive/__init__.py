@@ -22,7 +22,7 @@ from sauce_janitor.archive.receipts import (
     Unstored,
     read_receipt,
 )
-from sauce_janitor.archive.settings import StoredJob, StoreOrigin, WriteSettings
+from sauce_janitor.archive.settings import StoreOrigin, WriteSettings
 from sauce_janitor.archive.store import Archive
 
 __all__ = [
@@ -54,7 +54,6 @@ __all__ = [
     "SizeLimits",
     "StoreOrigin",
     "StoredFile",
-    "StoredJob",
     "Unstored",
     "WriteSettings",
     "contents_of",

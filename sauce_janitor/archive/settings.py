@@ -4,7 +4,7 @@ stored of it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -13,7 +13,8 @@ from sauce_janitor.archive.asset_fetch import SizeLimits
 from sauce_janitor.archive.disk.root import DiskReserve
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.receipts import ReceiptFile
-from sauce_janitor.model.jobs import Job, MissingFile
+from sauce_janitor.model.jobs import Job
+from sauce_janitor.model.stored_jobs import StoredJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +47,6 @@ class StoreOrigin:
     purged: bool = False
     restores: bool = False
     emptied: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StoredJob:
-    """What the verified receipts of a job hold together.
-
-    `path` is the job's folder below the root, `sha256` the newest receipt's, `key` its selection.
-    `stored` has the bytes of each stored asset by name, `discarded` the names that are not stored
-    on purpose; it was made at `made_at` (epoch seconds). `pruned` are the stored ones whose bytes
-    have left the archive since, `missing` what is wanted and could not be had yet. `fetched_assets`
-    and `fetched_bytes` are this pass's own; `added` is False when everything was there already.
-    `odd` are those of this pass that do not look like what their names promise, with the reason.
-    `read_back`: this pass read every byte of it from the disk; `restored` are the paths of damaged
-    files that it fetched anew.
-    """
-
-    path: str
-    sha256: str
-    key: str
-    stored: Mapping[str, int]
-    discarded: frozenset[str]
-    made_at: int
-    pruned: frozenset[str] = frozenset()
-    fetched_assets: int = 0
-    fetched_bytes: int = 0
-    added: bool = False
-    odd: tuple[tuple[str, str], ...] = ()
-    read_back: bool = False
-    restored: tuple[str, ...] = ()
-    missing: tuple[MissingFile, ...] = ()
 
 
 def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> StoredJob:

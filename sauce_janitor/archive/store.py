@@ -40,7 +40,6 @@ from sauce_janitor.archive.receipts import (
     write_receipt,
 )
 from sauce_janitor.archive.settings import (
-    StoredJob,
     StoreOrigin,
     WriteSettings,
     base_address,
@@ -51,6 +50,7 @@ from sauce_janitor.archive.staging import StagingFolder, partial_folder, sweep
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobId, Owner
+from sauce_janitor.model.stored_jobs import StoredJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from sauce_janitor.execute.copies import refuse_if_lost, stored
 from sauce_janitor.execute.events import JobArchived, JobIncomplete, Skip
 from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.execute.lookups import AssetLookup
-from sauce_janitor.execute.ports import Archived, AssetStream, StoreReason
+from sauce_janitor.execute.ports import AssetStream
 from sauce_janitor.execute.purge_detection import is_purgeable, note_listed_again, note_purged
 from sauce_janitor.execute.unstarted_jobs import asset_list, never_started
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, MissingFile
+from sauce_janitor.model.stored_jobs import StoredJob, StoreReason
 
 YOUNG_DETAILS_S: Final = 60.0
 """Details from a look-up of several jobs are fresh enough to archive by for this long."""
@@ -99,7 +100,7 @@ def check_purged(work: ExecutionContext, task: JobTask, job: Job, listed: AssetL
 
 
 def uncovered(
-    archived: Archived | None, listed: AssetLookup, selection: Selection
+    archived: StoredJob | None, listed: AssetLookup, selection: Selection
 ) -> tuple[str, ...]:
     """Return the listed names that a delete may not destroy: neither stored and still there nor, by
     receipt and policy, given up.
@@ -118,7 +119,7 @@ def uncovered(
     )
 
 
-def forgotten(archived: Archived, selection: Selection) -> tuple[str, ...]:
+def forgotten(archived: StoredJob, selection: Selection) -> tuple[str, ...]:
     """Return the wanted names that were listed once and neither stored nor given up, whether they
     are still listed or not.
 
@@ -191,7 +192,7 @@ def _store(
 
 
 def _tell_incomplete(
-    work: ExecutionContext, task: JobTask, archived: Archived, lacking: Sequence[MissingFile]
+    work: ExecutionContext, task: JobTask, archived: StoredJob, lacking: Sequence[MissingFile]
 ) -> Never:
     """Report what is stored and what is missing, and raise IncompleteError, which ends everything
     still to do of the job.
@@ -218,5 +219,5 @@ def _tell_incomplete(
     )
 
 
-def _reasons(archived: Archived) -> tuple[tuple[str, str], ...]:
+def _reasons(archived: StoredJob) -> tuple[tuple[str, str], ...]:
     return tuple((each.name, each.why) for each in archived.missing)

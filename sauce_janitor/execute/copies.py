@@ -8,8 +8,8 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.execute.events import CopyDamaged, CopyRestored
 from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.execute.lookups import AssetLookup
-from sauce_janitor.execute.ports import Archived
 from sauce_janitor.model.permits import Receipt
+from sauce_janitor.model.stored_jobs import StoredJob
 
 
 def is_whole(work: ExecutionContext, task: JobTask) -> bool:
@@ -46,7 +46,7 @@ def refuse_if_lost(task: JobTask, listed: AssetLookup) -> None:
         )
 
 
-def stored(work: ExecutionContext, task: JobTask, archived: Archived) -> None:
+def stored(work: ExecutionContext, task: JobTask, archived: StoredJob) -> None:
     """Take over the result of an archive pass: the proof, and whether it restored a damaged
     copy.
     """

@@ -30,12 +30,13 @@ from sauce_janitor.execute.events import (
 )
 from sauce_janitor.execute.lookups import AssetLookup, DetailsLookup, Lookups
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.ports import Archived, ExecutionPorts
+from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.turn_order import TurnOrder
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import Action, Job, JobState, Owner
 from sauce_janitor.model.permits import NothingWanted, Receipt
 from sauce_janitor.model.retries import FailureKind, Retry
+from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.retention.plan.planner import JobPlan
 
 _RUN_ENDING = tuple(error for error, _ in ENDING)
@@ -77,7 +78,7 @@ class JobTask:
     listed: AssetLookup | None = None
     listed_twice: bool = False
     proof: Receipt | NothingWanted | None = None
-    archived: Archived | None = None
+    archived: StoredJob | None = None
     is_believed: bool = False
     read_back: str | None = None
     is_damaged: bool = False

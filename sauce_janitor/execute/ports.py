@@ -25,6 +25,7 @@ from sauce_janitor.model.jobs import (
     MissingFile,
     Owner,
 )
+from sauce_janitor.model.open_intents import OpenIntent
 from sauce_janitor.model.permits import (
     DeleteAssetsPermit,
     DeleteJobPermit,
@@ -32,6 +33,8 @@ from sauce_janitor.model.permits import (
     StopPermit,
 )
 from sauce_janitor.model.retries import Failing, Retry
+from sauce_janitor.model.stored_jobs import ReadBack, StoredJob, StoreReason
+from sauce_janitor.model.write_answers import WriteAnswer
 
 
 class AssetStream(Protocol):
@@ -89,21 +92,6 @@ class SourcePort(Protocol):
         """Requests that the calling thread has made so far, including retries."""
 
 
-class WriteResult(Protocol):
-    """The result of one write. `status` is None when no answer came. `doubtful`: the write may or
-    may not have been done.
-    """
-
-    @property
-    def status(self) -> int | None: ...
-    @property
-    def deleted(self) -> tuple[tuple[str, int], ...] | None: ...
-    @property
-    def doubtful(self) -> bool: ...
-    @property
-    def detail(self) -> str: ...
-
-
 class GatePort(Protocol):
     """The only way to change anything at Sauce Labs. Each permit allows one request, which is never
     repeated.
@@ -112,73 +100,9 @@ class GatePort(Protocol):
     BudgetSpentError or StoppedError when nothing was sent.
     """
 
-    def delete_assets(self, permit: DeleteAssetsPermit, /) -> WriteResult: ...
-    def delete_job(self, permit: DeleteJobPermit, /) -> WriteResult: ...
-    def stop(self, permit: StopPermit, /) -> WriteResult: ...
-
-
-class Archived(Protocol):
-    """What the verified receipts of one job hold together.
-
-    `sha256` is the newest receipt's, made at `made_at` (epoch seconds). `stored` has the size in
-    bytes of each stored asset by name. `pruned` are those of them whose bytes have since been
-    removed from the archive. `discarded` are the names that a receipt says are not stored on
-    purpose. `missing` are the files that are wanted and were unavailable. `fetched_assets` and
-    `fetched_bytes` are what the newest pass added; `odd` lists (name, reason) of those that do not
-    look like what their names say. `read_back`: the pass that returned this read every byte from
-    the disk. `restored` are the damaged files that it fetched again.
-    """
-
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def stored(self) -> Mapping[str, int]: ...
-    @property
-    def pruned(self) -> frozenset[str]: ...
-    @property
-    def discarded(self) -> frozenset[str]: ...
-    @property
-    def made_at(self) -> int: ...
-    @property
-    def fetched_assets(self) -> int: ...
-    @property
-    def fetched_bytes(self) -> int: ...
-    @property
-    def missing(self) -> tuple[MissingFile, ...]: ...
-    @property
-    def odd(self) -> tuple[tuple[str, str], ...]: ...
-    @property
-    def read_back(self) -> bool: ...
-    @property
-    def restored(self) -> tuple[str, ...]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """The result of reading a job's copy from the disk.
-
-    `receipt` is the SHA-256 of its newest receipt, None when there is no copy. `damaged` names each
-    file that is missing or not as it was stored, and its damage. No receipt but damage: there was a
-    copy, and it is gone.
-    """
-
-    receipt: str | None
-    damaged: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StoreReason:
-    """What a receipt says about why it was made: the policy that wanted it, and whether Sauce Labs
-    had purged the assets before.
-
-    `deletes`: a delete follows, so no listed asset may rest on a copy that was pruned. `emptied`: a
-    delete by this program took the assets.
-    """
-
-    policy: str
-    purged: bool = False
-    deletes: bool = False
-    emptied: bool = False
+    def delete_assets(self, permit: DeleteAssetsPermit, /) -> WriteAnswer: ...
+    def delete_job(self, permit: DeleteJobPermit, /) -> WriteAnswer: ...
+    def stop(self, permit: StopPermit, /) -> WriteAnswer: ...
 
 
 Fetch: TypeAlias = Callable[[str], AbstractContextManager[AssetStream]]
@@ -187,7 +111,7 @@ Fetch: TypeAlias = Callable[[str], AbstractContextManager[AssetStream]]
 class ArchivePort(Protocol):
     """Stores the copies. ArchiveError is about one job; ArchiveUnusableError ends the run."""
 
-    def archived(self, job: Job, /) -> Archived | None:
+    def archived(self, job: Job, /) -> StoredJob | None:
         """Return what is stored of the job, None for nothing. Raise ArchiveError when a receipt
         cannot be trusted.
         """
@@ -206,7 +130,7 @@ class ArchivePort(Protocol):
         /,
         *,
         why: StoreReason,
-    ) -> Archived:
+    ) -> StoredJob:
         """Fetch and verify what is wanted and not yet stored. Return when all of it is durable
         under its receipt.
         """
@@ -218,27 +142,6 @@ class ArchivePort(Protocol):
 
 
 Proven: TypeAlias = Literal["confirmed", "already_gone", "failed", "unknown"]
-
-
-class Unresolved(Protocol):
-    """A journaled intent without a final outcome. `detail` is the detail of its `unknown` outcome,
-    None when it has none.
-    """
-
-    @property
-    def intent(self) -> int: ...
-    @property
-    def action(self) -> Action: ...
-    @property
-    def job_id(self) -> JobId: ...
-    @property
-    def owner(self) -> Owner: ...
-    @property
-    def policy(self) -> str: ...
-    @property
-    def sent_at(self) -> int: ...
-    @property
-    def detail(self) -> str | None: ...
 
 
 class JournalPort(Protocol):
@@ -303,7 +206,7 @@ class JournalPort(Protocol):
     def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
         """Record that Sauce Labs lists assets of a job whose assets it had purged."""
 
-    def unresolved(self) -> Sequence[Unresolved]:
+    def unresolved(self) -> Sequence[OpenIntent]:
         """Return every intent that recovery has to ask about, oldest first."""
 
 

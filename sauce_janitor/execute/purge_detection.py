@@ -16,11 +16,12 @@ from sauce_janitor.errors import SourceError, StoppedError
 from sauce_janitor.execute.events import AssetsPurged, Event
 from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.execute.lookups import AssetLookup
-from sauce_janitor.execute.ports import Archived, ExecutionPorts
+from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, Job
 from sauce_janitor.model.retries import Retry
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
 
 KEPT_REQUESTS: Final = 0.5
@@ -49,7 +50,7 @@ def is_emptied(work: ExecutionContext, task: JobTask, job: Job) -> bool:
     return purged or work.ports.journal.assets_deleted(job.id)
 
 
-def note_purged(work: ExecutionContext, task: JobTask, job: Job, stored: Archived | None) -> None:
+def note_purged(work: ExecutionContext, task: JobTask, job: Job, stored: StoredJob | None) -> None:
     """Record, once a job, that two reads showed that the assets are gone. `stored` is what was
     archived of them before.
     """
@@ -84,7 +85,7 @@ def _failed_in_time(retry: Retry | None, ended_at: object) -> bool:
     return not isinstance(ended_at, int) or retry.first_failed_at < ended_at + PURGED_AFTER_S
 
 
-def _is_lost(selection: Selection | None, stored: Archived | None) -> bool:
+def _is_lost(selection: Selection | None, stored: StoredJob | None) -> bool:
     """Return whether something that is wanted was not stored in time."""
     if selection is None or not selection.assets:
         return False

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
 from sauce_janitor.execute.confirmation import ACCEPTED, BATCH, are_assets_gone, is_job_gone
 from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
-from sauce_janitor.execute.ports import JournalPort, Proven, SourcePort, Unresolved
+from sauce_janitor.execute.ports import JournalPort, Proven, SourcePort
 from sauce_janitor.model.jobs import Action, JobId, JobState, Owner
+from sauce_janitor.model.open_intents import OpenIntent
 
-Absent = Callable[[Unresolved], bool | None]
+Absent = Callable[[OpenIntent], bool | None]
 """Returns whether a complete listing that began after the write lacks the job; None when there has
 been none yet.
 """
@@ -65,7 +66,7 @@ def recover(
     return Recovery(**numbers)
 
 
-def _look_up(source: SourcePort, deletes: Sequence[Unresolved]) -> Mapping[JobId, bool]:
+def _look_up(source: SourcePort, deletes: Sequence[OpenIntent]) -> Mapping[JobId, bool]:
     """Return for each job that could be looked up with others whether it exists. Empty where that
     is not offered.
     """
@@ -85,7 +86,7 @@ def _look_up(source: SourcePort, deletes: Sequence[Unresolved]) -> Mapping[JobId
 
 
 def _ask(
-    source: SourcePort, one: Unresolved, found: Mapping[JobId, bool], absent: Absent | None
+    source: SourcePort, one: OpenIntent, found: Mapping[JobId, bool], absent: Absent | None
 ) -> tuple[Proven, str]:
     if one.action is Action.DELETE_ASSETS:
         gone = are_assets_gone(source, one.owner, one.job_id)
@@ -114,11 +115,11 @@ def _ask(
     return ("confirmed", "404 twice") if gone else ("failed", "the job is still there")
 
 
-def _accepted(one: Unresolved) -> bool:
+def _accepted(one: OpenIntent) -> bool:
     return one.detail is not None and one.detail.startswith(ACCEPTED)
 
 
-def _event(one: Unresolved, outcome: Proven, detail: str) -> Event:
+def _event(one: OpenIntent, outcome: Proven, detail: str) -> Event:
     if outcome != "confirmed":
         return ActionFailed(
             one.job_id, one.owner, one.policy, one.action, f"of an earlier run: {detail}"

@@ -18,16 +18,17 @@ from sauce_janitor.execute.delete_addresses import UNSERVED
 from sauce_janitor.execute.events import AssetsDeleted, JobDeleted, JobStopped
 from sauce_janitor.execute.job_task import ExecutionContext
 from sauce_janitor.execute.lookups import DetailsLookup, is_that_one
-from sauce_janitor.execute.ports import Archived, WriteResult
 from sauce_janitor.model.jobs import Action, JobState
+from sauce_janitor.model.stored_jobs import StoredJob
+from sauce_janitor.model.write_answers import WriteAnswer
 
 
 def conclude(
     work: ExecutionContext,
     pending: PendingConfirmations,
     sent: Sent,
-    answer: WriteResult,
-    archived: Archived | None,
+    answer: WriteAnswer,
+    archived: StoredJob | None,
 ) -> DetailsLookup | None:
     """Record the result of the write. Every intent ends here, or `pending` confirms it later.
 
@@ -81,7 +82,7 @@ def _are_assets_deleted(
     pending: PendingConfirmations,
     sent: Sent,
     deleted: tuple[tuple[str, int], ...],
-    archived: Archived | None,
+    archived: StoredJob | None,
 ) -> bool:
     """Return whether an accepted delete of assets may be believed.
 
@@ -101,20 +102,20 @@ def _are_assets_deleted(
     return gone
 
 
-def _accepted(answer: WriteResult) -> bool:
+def _accepted(answer: WriteAnswer) -> bool:
     return answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful
 
 
-def _may_have_been_done(answer: WriteResult) -> bool:
+def _may_have_been_done(answer: WriteAnswer) -> bool:
     status = answer.status
     return answer.doubtful or status is None or status < 400 or status >= 500 or status == 408
 
 
-def _says_gone(sent: Sent, answer: WriteResult) -> bool:
+def _says_gone(sent: Sent, answer: WriteAnswer) -> bool:
     return answer.status in (404, 410) or (answer.status == 400 and sent.action is not Action.STOP)
 
 
-def _is_refusal(sent: Sent, answer: WriteResult) -> bool:
+def _is_refusal(sent: Sent, answer: WriteAnswer) -> bool:
     """Return whether the answer says clearly that nothing was done, and not because there was
     nothing to do.
     """
@@ -128,7 +129,7 @@ def _is_refusal(sent: Sent, answer: WriteResult) -> bool:
 
 
 def _ask(
-    work: ExecutionContext, sent: Sent, answer: WriteResult, archived: Archived | None
+    work: ExecutionContext, sent: Sent, answer: WriteAnswer, archived: StoredJob | None
 ) -> DetailsLookup | None:
     """Ask Sauce Labs again, because the answer alone is not believed. Return as `conclude` does."""
     answered = (
@@ -175,7 +176,7 @@ def _ask(
 def _still_there(
     work: ExecutionContext,
     sent: Sent,
-    answer: WriteResult,
+    answer: WriteAnswer,
     answered: str,
     seen: DetailsLookup | None,
 ) -> DetailsLookup | None:
@@ -253,7 +254,7 @@ def _done(work: ExecutionContext, sent: Sent, detail: str) -> None:
 
 
 def _listed_but_not_deleted(
-    deleted: tuple[tuple[str, int], ...], archived: Archived | None
+    deleted: tuple[tuple[str, int], ...], archived: StoredJob | None
 ) -> bool:
     """Return whether the answer omits files that the receipts know: then the list must show that
     they are gone.
@@ -265,7 +266,7 @@ def _assets_deleted(
     work: ExecutionContext,
     sent: Sent,
     deleted: tuple[tuple[str, int], ...],
-    archived: Archived | None,
+    archived: StoredJob | None,
 ) -> None:
     reclaimed = sum(size for _, size in deleted)
     unlisted: tuple[str, ...] = ()

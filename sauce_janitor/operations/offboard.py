@@ -20,13 +20,14 @@ from sauce_janitor.errors import ArchiveError, JanitorError, RefusedError, Sourc
 from sauce_janitor.execute import Execution, ExecutionPorts, Recovery
 from sauce_janitor.execute.brake import Brake, HaltError, halt_of
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.execute.manual.bulk_conditions import UserListPage, why_not, why_not_now
+from sauce_janitor.execute.manual.bulk_conditions import why_not, why_not_now
 from sauce_janitor.execute.manual.bulk_delete import BulkDelete, empty
 from sauce_janitor.execute.outcomes import Tally, together
-from sauce_janitor.execute.ports import Archived
 from sauce_janitor.inventory import SyncRequest
 from sauce_janitor.inventory.pager import PagePosition, Pager
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Action, Job, JobId, Owner
+from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.operations import holds
 from sauce_janitor.operations.prune import Pruned, PruneOrder, prune
 from sauce_janitor.operations.run_session import RunSession
@@ -293,7 +294,7 @@ class _Leaving(RunSession):
                 brake.pull(halt_of(error), str(error), error)
         return tally.execution(error=brake.error)
 
-    def _pages(self, share: CredentialShare) -> Iterator[UserListPage]:
+    def _pages(self, share: CredentialShare) -> Iterator[JobPage]:
         pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
         until = (
             int(self.tools.clock()) + _AHEAD_S
@@ -301,7 +302,7 @@ class _Leaving(RunSession):
         for page, _ in pager.pages(PagePosition(until)):
             yield page
 
-    def _proven(self, job: Job) -> Archived | None:
+    def _proven(self, job: Job) -> StoredJob | None:
         """What is stored of the job, every byte of it read just now; None for nothing."""
         found = self.copies.read_back(job.owner, job.id, anew=True)
         if found.damaged:

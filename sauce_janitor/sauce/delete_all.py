@@ -14,11 +14,12 @@ from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
 from sauce_janitor.model.job_changes import DeleteAllPermit
 from sauce_janitor.model.jobs import owner_name
+from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.request_events import OnRequest
 from sauce_janitor.sauce.http.transport import HttpRequest
-from sauce_janitor.sauce.writes import OWNER, Allowed, WriteAnswer, Writer
+from sauce_janitor.sauce.writes import OWNER, Allowed, Writer
 
 ALLOWED: Final = (Allowed.of(rf"DELETE /rest/v1\.1/{OWNER}/jobs"),)
 

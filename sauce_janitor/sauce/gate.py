@@ -19,14 +19,15 @@ from sauce_janitor.model.permits import (
     Receipt,
     StopPermit,
 )
+from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest
 from sauce_janitor.sauce.http.transport import HttpRequest
-from sauce_janitor.sauce.writes import JOB_ID, OWNER, Allowed, WriteAnswer, Writer
+from sauce_janitor.sauce.writes import JOB_ID, OWNER, Allowed, Writer
 
-__all__ = ["ALLOWED", "Gate", "WriteAnswer"]
+__all__ = ["ALLOWED", "Gate"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -19,6 +19,7 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
+from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.failures import RetryableError
@@ -60,21 +61,6 @@ class Allowed:
     def of(cls, line: str, body: Callable[[object], bool] = no_body) -> Allowed:
         """With the line as a pattern."""
         return cls(re.compile(line), body)
-
-
-@dataclass(frozen=True, slots=True)
-class WriteAnswer:
-    """What came back for a write.
-
-    `status` is None without an answer. `deleted` are the names and bytes that Delete Job Assets
-    says it destroyed, None where it says nothing. `doubtful`: whether it was done must be asked;
-    only a 400, a 404 and a whole 2xx (nothing or JSON, no page of some proxy) are clear.
-    """
-
-    status: int | None
-    deleted: tuple[tuple[str, int], ...] | None
-    doubtful: bool
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,18 +20,8 @@ from sauce_janitor.state.file.read_only import ReadOnly, may_write, open_readonl
 from sauce_janitor.state.file.state_file import check_integrity, open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
-from sauce_janitor.state.journal.journal import (
-    Journal,
-    JournalLine,
-    OpenIntent,
-    RunJournal,
-    SeenReceipt,
-)
-from sauce_janitor.state.journal.manual_journal import (
-    ManualActions,
-    ManualJournal,
-    OpenManualAction,
-)
+from sauce_janitor.state.journal.journal import Journal, JournalLine, RunJournal, SeenReceipt
+from sauce_janitor.state.journal.manual_journal import ManualActions, ManualJournal
 from sauce_janitor.state.journal.prune_journal import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import OwnerJobs
@@ -62,8 +52,6 @@ __all__ = [
     "ManualJournal",
     "MetricCounters",
     "Notes",
-    "OpenIntent",
-    "OpenManualAction",
     "OpenPruning",
     "OwnerJobs",
     "Pause",

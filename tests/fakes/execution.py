@@ -25,15 +25,7 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
-from sauce_janitor.execute.ports import (
-    Archived,
-    ExecutionPorts,
-    Fetch,
-    Proven,
-    ReadBack,
-    StoreReason,
-    Unresolved,
-)
+from sauce_janitor.execute.ports import ExecutionPorts, Fetch, Proven
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import (
     Action,
@@ -49,6 +41,7 @@ from sauce_janitor.model.jobs import (
     Verdict,
 )
 from sauce_janitor.model.jobs import Why as ReasonWhy
+from sauce_janitor.model.open_intents import OpenIntent
 from sauce_janitor.model.permits import (
     DELETE_ADDRESSES,
     DeleteAddress,
@@ -59,6 +52,8 @@ from sauce_janitor.model.permits import (
     StopPermit,
 )
 from sauce_janitor.model.retries import Failing, Retry, failed_again
+from sauce_janitor.model.stored_jobs import ReadBack, StoredJob, StoreReason
+from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.retention.plan.planner import JobPlan
 
 DAY = 86_400
@@ -128,8 +123,7 @@ class FakeJob:
 
 
 @dataclass(frozen=True)
-class FakeAnswer:
-    status: int | None
+class FakeAnswer(WriteAnswer):
     deleted: tuple[tuple[str, int], ...] | None = None
     doubtful: bool = False
     detail: str = ""
@@ -347,21 +341,6 @@ class FakeSauce:
         return len(self.served)
 
 
-@dataclass(frozen=True)
-class FakeArchived:
-    sha256: str
-    stored: Mapping[str, int]
-    discarded: frozenset[str] = frozenset()
-    made_at: int = 0
-    fetched_assets: int = 0
-    odd: tuple[tuple[str, str], ...] = ()
-    missing: tuple[MissingFile, ...] = ()
-    fetched_bytes: int = 0
-    read_back: bool = True
-    restored: tuple[str, ...] = ()
-    pruned: frozenset[str] = frozenset()
-
-
 class FakeArchive:
     def __init__(self, effects: Effects, clock: FakeClock) -> None:
         self.effects = effects
@@ -385,17 +364,20 @@ class FakeArchive:
         if self.unusable:
             raise ArchiveUnusableError("the archive's sentinel is missing")
 
-    def archived(self, job: Job, /) -> Archived | None:
+    def archived(self, job: Job, /) -> StoredJob | None:
         self.on_look()
         if job.id not in self.files:
             return None
         files, discarded = self.files[job.id], self.discarded[job.id]
-        return FakeArchived(
-            self._sha256(job.id),
-            {name: len(data) for name, data in files.items()},
-            discarded,
-            self.made_at.get(job.id, NOW - 2 * DAY),
+        return StoredJob(
+            path=job.id,
+            sha256=self._sha256(job.id),
+            key="",
+            stored={name: len(data) for name, data in files.items()},
+            discarded=discarded,
+            made_at=self.made_at.get(job.id, NOW - 2 * DAY),
             missing=self.missing.get(job.id, ()),
+            read_back=True,
         )
 
     def read_back(self, owner: Owner, job_id: JobId, /) -> ReadBack:
@@ -423,7 +405,7 @@ class FakeArchive:
         /,
         *,
         why: StoreReason,
-    ) -> Archived:
+    ) -> StoredJob:
         self.check()
         job_id = document.job.id
         aside = dict(self.files.get(job_id, {}))
@@ -455,7 +437,7 @@ class FakeArchive:
             self.missing[job_id] = tuple(missing)
             self.whys.append(why)
         stored = self.archived(document.job)
-        assert isinstance(stored, FakeArchived)
+        assert stored is not None
         return replace(
             stored,
             restored=tuple(sorted(rotten)),
@@ -574,7 +556,7 @@ class FakeJournal:
     def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
         self._write(Row("listed_again", Action.ARCHIVE, job_id))
 
-    def unresolved(self) -> Sequence[Unresolved]:
+    def unresolved(self) -> Sequence[OpenIntent]:
         return [
             OpenIntent(
                 number, row.action, row.job_id, ME, "p", NOW,
@@ -663,17 +645,6 @@ class FakeRetries:
 
     def listed(self, job_id: JobId, /) -> None:
         self.unlisted.pop(job_id, None)
-
-
-@dataclass(frozen=True)
-class OpenIntent:
-    intent: int
-    action: Action
-    job_id: JobId
-    owner: Owner
-    policy: str
-    sent_at: int
-    detail: str | None
 
 
 def fingerprint(job: Job) -> str:

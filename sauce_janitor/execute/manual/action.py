@@ -20,10 +20,8 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
-from sauce_janitor.execute.ports import WriteResult
 from sauce_janitor.model.job_changes import (
     FIELDS,
-    Deed,
     Field,
     HandPermit,
     ManualAction,
@@ -33,6 +31,8 @@ from sauce_janitor.model.job_changes import (
     is_same,
 )
 from sauce_janitor.model.jobs import JobDocument, JobId, JobState, Owner
+from sauce_janitor.model.open_intents import OpenManualAction
+from sauce_janitor.model.write_answers import WriteAnswer
 
 LOOKS: Final = 4
 """How often to look for the effect of a write: an answer of Sauce Labs may be a moment old."""
@@ -57,8 +57,8 @@ class ManualSourcePort(Protocol):
 class ManualGatePort(Protocol):
     """Writes to Sauce Labs, as `execute.ports.GatePort` does."""
 
-    def update(self, permit: UpdatePermit, /) -> WriteResult: ...
-    def stop(self, permit: ManualStopPermit, /) -> WriteResult: ...
+    def update(self, permit: UpdatePermit, /) -> WriteAnswer: ...
+    def stop(self, permit: ManualStopPermit, /) -> WriteAnswer: ...
 
 
 class ManualJournalPort(Protocol):
@@ -68,21 +68,6 @@ class ManualJournalPort(Protocol):
     def end(
         self, intent: int, outcome: Literal["done", "failed", "unknown"], /, *, detail: str
     ) -> None: ...
-
-
-class OpenManualActionRow(Protocol):
-    """A manual action that an earlier command started and did not see the end of."""
-
-    @property
-    def intent(self) -> int: ...
-    @property
-    def action(self) -> Deed: ...
-    @property
-    def job_id(self) -> JobId: ...
-    @property
-    def owner(self) -> Owner: ...
-    @property
-    def wanted(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +159,7 @@ def _see_it_stop(ports: ManualPorts, owner: Owner, job_id: JobId, *, looks: int)
 
 
 def settle(
-    source: ManualSourcePort, journal: ManualJournalPort, actions: Iterable[OpenManualActionRow]
+    source: ManualSourcePort, journal: ManualJournalPort, actions: Iterable[OpenManualAction]
 ) -> int:
     """Record the outcome of actions that were cut short. Return how many have no answer yet. Raises
     what ends a run.
@@ -215,7 +200,7 @@ def _is_as_wanted(document: JobDocument | None, wanted: Mapping[str, Any]) -> bo
     return all(is_same(name, found.get(name), wanted[name]) for name in FIELDS if name in wanted)
 
 
-def send(ports: ManualPorts, intent: int, write: Callable[[], WriteResult]) -> WriteResult:
+def send(ports: ManualPorts, intent: int, write: Callable[[], WriteAnswer]) -> WriteAnswer:
     """Send the one write of an action. An error that keeps it from being sent is journaled, too."""
     try:
         return write()
@@ -228,12 +213,12 @@ def send(ports: ManualPorts, intent: int, write: Callable[[], WriteResult]) -> W
         raise
 
 
-def is_refused(answer: WriteResult) -> bool:
+def is_refused(answer: WriteAnswer) -> bool:
     """Return whether Sauce Labs said clearly that it did nothing."""
     return answer.status is not None and 400 <= answer.status < 500 and not answer.doubtful
 
 
-def answer_text(answer: WriteResult) -> str:
+def answer_text(answer: WriteAnswer) -> str:
     """Return Sauce Labs' answer to a write in words, as part of a sentence."""
     if answer.status is None:
         return f"gave no answer ({answer.detail})"

@@ -5,10 +5,11 @@ list show them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from sauce_janitor.clock import Clock
 from sauce_janitor.errors import SourceError
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Action, Job, JobId, JobState, Owner
 from sauce_janitor.retention.plan.planner import JobPlan
 
@@ -18,15 +19,6 @@ FRESH_S: Final = 9.0
 """The listing's first answer may be 10 s old when the call is sent; the last second is for the
 final checks.
 """
-
-
-class UserListPage(Protocol):
-    """One list answer; see `inventory.ports`."""
-
-    @property
-    def jobs(self) -> tuple[Job, ...]: ...
-    @property
-    def rejected(self) -> tuple[str, ...]: ...
 
 
 def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
@@ -48,7 +40,7 @@ def why_not(plans: Mapping[JobId, JobPlan], known: int) -> str | None:
 
 
 def why_not_now(
-    listing: Iterable[UserListPage], owner: Owner, plans: Mapping[JobId, JobPlan], clock: Clock
+    listing: Iterable[JobPage], owner: Owner, plans: Mapping[JobId, JobPlan], clock: Clock
 ) -> str | None:
     """Return why the call would not be sent, as far as the user's list shows; None when nothing
     prevents it so far.
@@ -63,7 +55,7 @@ def why_not_now(
     )
 
 
-def each_once(pages: Iterable[UserListPage], owner: Owner) -> Iterator[Job]:
+def each_once(pages: Iterable[JobPage], owner: Owner) -> Iterator[Job]:
     """Yield every job of the user's list once. Raise SourceError when part of it cannot be read."""
     seen: set[JobId] = set()
     for page in pages:

@@ -34,20 +34,23 @@ from sauce_janitor.execute.delete_addresses import UNSERVED
 from sauce_janitor.execute.empty_lists import waits_until
 from sauce_janitor.execute.events import Halt, JobDeleted
 from sauce_janitor.execute.lookups import AssetLookup
-from sauce_janitor.execute.manual.bulk_conditions import UserListPage, each_once, too_slow, unfit
+from sauce_janitor.execute.manual.bulk_conditions import each_once, too_slow, unfit
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.ports import Archived, ExecutionPorts, WriteResult
+from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.job_changes import DeleteAllPermit
+from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Action, Job, JobId, Owner
 from sauce_janitor.model.permits import DeleteJobPermit, NothingWanted, Receipt
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.model.stored_jobs import StoredJob
+from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.retention.plan.planner import JobPlan
 
 
 class BulkGatePort(Protocol):
     """The only thing that can send the call. Raises as `execute.ports.GatePort` does."""
 
-    def delete_all(self, permit: DeleteAllPermit, /) -> WriteResult: ...
+    def delete_all(self, permit: DeleteAllPermit, /) -> WriteAnswer: ...
 
 
 class BulkJournal(Protocol):
@@ -73,8 +76,8 @@ class BulkDelete:
     known: int
     gate: BulkGatePort
     journal: BulkJournal
-    listing: Callable[[], Iterable[UserListPage]]
-    proven: Callable[[Job], Archived | None]
+    listing: Callable[[], Iterable[JobPage]]
+    proven: Callable[[Job], StoredJob | None]
 
 
 def empty(ports: ExecutionPorts, tally: Tally, brake: Brake, what: BulkDelete) -> None:
@@ -139,7 +142,7 @@ class _Emptying:
     def _listed(self) -> Iterator[Job]:
         return each_once(self._pages(), self._what.owner)
 
-    def _pages(self) -> Iterator[UserListPage]:
+    def _pages(self) -> Iterator[JobPage]:
         """Read the user's list again, with a check of the brake after each page."""
         for page in self._what.listing():
             yield page
@@ -177,7 +180,7 @@ class _Emptying:
         self._bare += listed.empty and self._waits(job, archived)
         return Receipt(archived.sha256)
 
-    def _waits(self, job: Job, archived: Archived) -> bool:
+    def _waits(self, job: Job, archived: StoredJob) -> bool:
         """Return whether only an empty list younger than a day says that the job has nothing to
         lose.
         """
@@ -242,7 +245,7 @@ class _Emptying:
 
     # --- after ------------------------------------------------------------------------------------
 
-    def _conclude(self, sent: Sequence[Sent], answer: WriteResult) -> None:
+    def _conclude(self, sent: Sequence[Sent], answer: WriteAnswer) -> None:
         """Look up each job; one that is still there has failed."""
         if answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful:
             pending = PendingConfirmations(self._ports, self._tally)

@@ -24,7 +24,6 @@ from sauce_janitor.execute.manual.action import (
     look,
     send,
 )
-from sauce_janitor.execute.ports import WriteResult
 from sauce_janitor.model.job_changes import (
     Field,
     JobChange,
@@ -34,6 +33,7 @@ from sauce_janitor.model.job_changes import (
     is_same,
 )
 from sauce_janitor.model.jobs import JobDocument
+from sauce_janitor.model.write_answers import WriteAnswer
 
 MOST_TRIES: Final = 3
 """Writes of one change, each after somebody else overwrote the one before."""
@@ -69,7 +69,7 @@ class _Written:
     fields: dict[Field, object]
     before: JobDocument
     intent: int
-    answer: WriteResult
+    answer: WriteAnswer
 
 
 class _Update:

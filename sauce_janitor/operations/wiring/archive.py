@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sauce_janitor import archive, config, state
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.execute.ports import Archived, Fetch, ReadBack, StoreReason
+from sauce_janitor.execute.ports import Fetch
 from sauce_janitor.inventory import presence
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import (
@@ -28,6 +28,7 @@ from sauce_janitor.model.jobs import (
     Record,
     Text,
 )
+from sauce_janitor.model.stored_jobs import ReadBack, StoredJob, StoreReason
 from sauce_janitor.operations.wiring.pauses import pause_if_new
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
 from sauce_janitor.operations.wiring.run_settings import RunContext
@@ -192,7 +193,7 @@ class FittedArchive:
     ) -> None:
         self._held, self._copies, self._run_id, self._base_url = held, copies, run_id, base_url
 
-    def archived(self, job: Job, /) -> Archived | None:
+    def archived(self, job: Job, /) -> StoredJob | None:
         return self._held.archived(job)
 
     def store(
@@ -204,7 +205,7 @@ class FittedArchive:
         /,
         *,
         why: StoreReason,
-    ) -> Archived:
+    ) -> StoredJob:
         origin = archive.StoreOrigin(
             why.policy,
             self._run_id,

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.model.job_changes import Deed, ManualAction
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, MissingFile, Owner
+from sauce_janitor.model.open_intents import OpenIntent
 from sauce_janitor.model.permits import (
     DeleteJobPermit,
     DeletePermit,
@@ -76,21 +77,6 @@ class SeenReceipt:
     selection: str
     policy: str
     missing: tuple[MissingFile, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OpenIntent:
-    """An intent without a final outcome; `detail` is what its `unknown` outcome said, None when the
-    run ended before one.
-    """
-
-    intent: int
-    action: Action
-    job_id: JobId
-    owner: Owner
-    policy: str
-    sent_at: int
-    detail: str | None
 
 
 class Journal:

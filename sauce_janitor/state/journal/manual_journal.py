@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -23,8 +22,9 @@ from filelock import FileLock, Timeout
 from sqlalchemy import select
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError, StoppedError
-from sauce_janitor.model.job_changes import BY_HAND, Deed, HandPermit
+from sauce_janitor.model.job_changes import BY_HAND, HandPermit
 from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.open_intents import OpenManualAction
 from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import journal, open_intents
 from sauce_janitor.state.journal import statements
@@ -37,20 +37,6 @@ DONE: Final = "done_by_hand"
 
 Outcome = Literal["done", "failed", "unknown"]
 _GLANCE_S: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class OpenManualAction:
-    """An act by hand without a final outcome; `wanted` is what its line says was to become of the
-    job.
-    """
-
-    intent: int
-    action: Deed
-    job_id: JobId
-    owner: Owner
-    wanted: Mapping[str, Any]
-    sent_at: int
 
 
 class ManualJournal(RunJournal):

@@ -17,7 +17,6 @@ from sauce_janitor.archive import (
     Archive,
     DiskReserve,
     SizeLimits,
-    StoredJob,
     StoreOrigin,
     WriteSettings,
     read_receipt,
@@ -33,6 +32,7 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.model.assets import EVERYTHING, Selection
 from sauce_janitor.model.jobs import AssetListing, job_id, owner_name
+from sauce_janitor.model.stored_jobs import StoredJob
 from tests.fakes.asset_shelf import ENDED_AT, HAR, LOG, MP4, PNG, AssetShelf, ShelfBody, document
 from tests.support.archive import ORIGIN, ROOMY, VIDEO_ONLY, folder_of, tree
 

@@ -371,7 +371,7 @@ def test_a_line_that_was_not_committed_never_was(path: Path, python: Python) -> 
     code, said = python.run(
         PRELUDE
         + """
-    from sauce_janitor.state import journal as module
+    from sauce_janitor.state.journal import journal as module
     module._carry_over = lambda *_: os._exit(9)
     journal.outcome(seq, "confirmed", detail="")
     """

@@ -23,7 +23,8 @@ from sauce_janitor.execute.manual.action import LOOKS, ManualPorts, ManualResult
 from sauce_janitor.execute.manual.field_changes import MOST_TRIES, differences, update
 from sauce_janitor.model.job_changes import JobChange, ManualAction, ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import Action, Job, JobDocument, JobId, JobState, Owner
-from sauce_janitor.sauce.writes import WriteAnswer
+from sauce_janitor.model.open_intents import OpenManualAction
+from sauce_janitor.model.write_answers import WriteAnswer
 
 JOB = JobId("ab" * 16)
 DEMO = Owner("demo")
@@ -354,31 +355,32 @@ def test_a_500_of_a_stop_that_was_done_is_done() -> None:
 # --- what an earlier command left open ------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Open:
-    action: Action | ManualAction
-    wanted: dict[str, Any]
-    intent: int = 1
-    job_id: JobId = JOB
-    owner: Owner = DEMO
+def unfinished(action: Action | ManualAction, wanted: dict[str, Any]) -> OpenManualAction:
+    return OpenManualAction(1, action, JOB, DEMO, wanted, sent_at=0)
 
 
 @pytest.mark.parametrize(
     ("act", "state", "outcome"),
     [
         (
-            Open(ManualAction.UPDATE, {"tags": ["old"], "name": "checkout"}),
+            unfinished(ManualAction.UPDATE, {"tags": ["old"], "name": "checkout"}),
             JobState.FINISHED,
             "done",
         ),
-        (Open(ManualAction.UPDATE, {"tags": ["keep"]}), JobState.FINISHED, "failed"),
-        (Open(ManualAction.UPDATE, {"custom-data": ["team"]}), JobState.FINISHED, "done"),
-        (Open(ManualAction.UPDATE, {"custom-data": ["run", "team"]}), JobState.FINISHED, "failed"),
-        (Open(Action.STOP, {}), JobState.FINISHED, "done"),
-        (Open(Action.STOP, {}), JobState.RUNNING, "failed"),
+        (unfinished(ManualAction.UPDATE, {"tags": ["keep"]}), JobState.FINISHED, "failed"),
+        (unfinished(ManualAction.UPDATE, {"custom-data": ["team"]}), JobState.FINISHED, "done"),
+        (
+            unfinished(ManualAction.UPDATE, {"custom-data": ["run", "team"]}),
+            JobState.FINISHED,
+            "failed",
+        ),
+        (unfinished(Action.STOP, {}), JobState.FINISHED, "done"),
+        (unfinished(Action.STOP, {}), JobState.RUNNING, "failed"),
     ],
 )
-def test_what_was_cut_short_is_looked_up(act: Open, state: JobState, outcome: str) -> None:
+def test_what_was_cut_short_is_looked_up(
+    act: OpenManualAction, state: JobState, outcome: str
+) -> None:
     world = World(state=state)
     world.job["custom-data"] = {"team": "qa"}
     assert settle(Reading(world), world, [act]) == 0
@@ -392,7 +394,7 @@ def test_an_act_that_cannot_be_looked_up_stays_open() -> None:
         raise SourceUnavailableError("no answer")
 
     world.before_read = fail
-    assert settle(Reading(world), world, [Open(Action.STOP, {})]) == 1
+    assert settle(Reading(world), world, [unfinished(Action.STOP, {})]) == 1
     assert world.lines == []
 
 

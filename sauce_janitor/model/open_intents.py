@@ -1,0 +1,41 @@
+"""Lines of the journal that still wait for a final outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sauce_janitor.model.job_changes import Deed
+from sauce_janitor.model.jobs import Action, JobId, Owner
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """An intent of a run without a final outcome. `sent_at` is in epoch seconds.
+
+    `detail` is the detail of its `unknown` outcome, None when the run ended before writing one.
+    """
+
+    intent: int
+    action: Action
+    job_id: JobId
+    owner: Owner
+    policy: str
+    sent_at: int
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenManualAction:
+    """A manual action without a final outcome. `sent_at` is in epoch seconds.
+
+    `wanted` are the fields of the job that its line in the journal says were to change.
+    """
+
+    intent: int
+    action: Deed
+    job_id: JobId
+    owner: Owner
+    wanted: Mapping[str, Any]
+    sent_at: int
