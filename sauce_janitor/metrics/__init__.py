@@ -1,4 +1,4 @@
-"""What Prometheus is told: the names, the numbers, and where one-shot runs leave them."""
+"""Metrics for Prometheus: the families, their values, and the export of one-shot runs."""
 
 from sauce_janitor.metrics.export import NotTakenError, push, write_textfile
 from sauce_janitor.metrics.families import ALL, PREFIX, MetricFamily

@@ -1,4 +1,4 @@
-"""Where a one-shot run leaves its metrics: a file for node_exporter's textfile collector, a
+"""The export of a one-shot run's metrics: a file for node_exporter's textfile collector, or a
 Pushgateway.
 """
 
@@ -23,41 +23,43 @@ _OWNED: Final = re.compile(rf"{_OWNER}(\S+)\n".encode())
 
 
 class NotTakenError(Exception):
-    """A Pushgateway, or a file that is another's, did not take the metrics; its text is one
-    sentence.
+    """A Pushgateway did not accept the metrics, or the file belongs to another instance.
+
+    The text is one sentence.
     """
 
 
 def write_textfile(path: Path, page: bytes, *, instance: str) -> None:
-    """Replace the file whole, readable by all: a collector sees the old page or the new one.
+    """Replace the file in one step, readable by all: a collector sees the old or the new page.
 
-    NotTakenError where another instance's runs left the file; OSError when it cannot be written.
+    Raise NotTakenError if the file belongs to another instance, OSError when it cannot be written.
     """
-    # two janitors that write one file would replace each other's numbers, run by run
+    # Two instances that write one file would replace each other's numbers at every run.
     if (owner := _owner_of(path)) not in (None, instance):
         raise NotTakenError(
-            f"the file is of another janitor (instance {owner}): name another file in"
+            f"the file belongs to another instance ({owner}): name another file in"
             " metrics.textfile, and give each configuration a metrics.instance; or remove the file"
-            " where that janitor is gone"
+            " if that instance no longer exists"
         )
-    aside = path.with_name(
-        f".{path.name}.{secrets.token_hex(4)}"
-    )  # the collector reads *.prom only
+    # The collector reads *.prom only, so it never sees the partial file.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with os.fdopen(os.open(aside, flags, 0o644), "wb") as file:
-            os.fchmod(file.fileno(), 0o644)  # whatever the umask says
+        with os.fdopen(os.open(partial, flags, 0o644), "wb") as file:
+            # The collector usually runs as another user, and a strict umask would lock it out.
+            os.fchmod(file.fileno(), 0o644)
             file.write(f"{_OWNER}{instance}\n".encode() + page)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        partial.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _owner_of(path: Path) -> str | None:
-    """The instance that left the file; None where there is none, or one of a version that did not
-    say.
+    """Return the instance that wrote the file; None without a file, or without a name in it.
+
+    Early versions wrote no name.
     """
     try:
         with path.open("rb") as file:
@@ -68,14 +70,14 @@ def _owner_of(path: Path) -> str | None:
 
 
 def push(gateway: str, metrics: Metrics, accounts: Iterable[str], *, instance: str) -> None:
-    """Replace what the Pushgateway has of these accounts, and of what is about none, under this
-    instance.
+    """Replace the metrics of this instance in the Pushgateway: one group for each account, and one
+    for the metrics without an account.
 
-    The grouping key is the account and the instance, so that neither two accounts nor two janitors
-    replace each other's numbers. `gateway` is its address. Where it is a whole one with a grouping
-    key (…/metrics/job/NAME/instance/ONE), the whole page goes there. NotTakenError, in a sentence,
-    when a group is not taken; the others are pushed all the same. Source:
-    https://github.com/prometheus/pushgateway, API, PUT.
+    The grouping key has the account and the instance, so that neither two accounts nor two
+    instances replace each other's numbers. If the address `gateway` already has a grouping key
+    (…/metrics/job/NAME/instance/ONE), the whole page goes there. Raise NotTakenError when a group
+    is not accepted; the others are pushed nevertheless.
+    Source: https://github.com/prometheus/pushgateway, API, PUT.
     """
     groups = {gateway: metrics.page()}
     if "/metrics/job/" not in gateway:
@@ -85,18 +87,19 @@ def push(gateway: str, metrics: Metrics, accounts: Iterable[str], *, instance: s
         }
     refused: list[NotTakenError] = []
     with requests.Session() as session:
-        session.trust_env = False  # no proxy and no .netrc that the configuration does not name
+        # Use no proxy and no .netrc that the configuration does not name.
+        session.trust_env = False
         for address, page in groups.items():
             try:
                 _put(session, address, page)
-            except NotTakenError as wrong:
-                refused.append(wrong)
+            except NotTakenError as error:
+                refused.append(error)
     if refused:
         raise refused[0]
 
 
 def _grouped(account: str | None, instance: str) -> str:
-    """The rest of the grouping key; the configuration allows no slash in either name."""
+    """Return the rest of the grouping key. The configuration allows no slash in either name."""
     of_account = "" if account is None else f"/account/{quote(account, safe='')}"
     return f"{of_account}/instance/{quote(instance, safe='')}"
 
@@ -104,10 +107,14 @@ def _grouped(account: str | None, instance: str) -> str:
 def _put(session: requests.Session, address: str, page: bytes) -> None:
     try:
         answer = session.put(
-            address, data=page, headers={"Content-Type": "text/plain; version=0.0.4"}, timeout=_PUSH_TIMEOUT_S,
+            address,
+            data=page,
+            headers={"Content-Type": "text/plain; version=0.0.4"},
+            timeout=_PUSH_TIMEOUT_S,
             allow_redirects=False,
-        )  # fmt: skip
-    except requests.RequestException as wrong:
-        raise NotTakenError(f"the Pushgateway does not answer ({type(wrong).__name__})") from wrong
+        )
+    except requests.RequestException as error:
+        # The text of the error may have the address, and a password in it: name its type only.
+        raise NotTakenError(f"the Pushgateway does not answer ({type(error).__name__})") from error
     if answer.status_code not in {200, 202}:
         raise NotTakenError(f"the Pushgateway answers {answer.status_code}: {answer.text[:200]}")

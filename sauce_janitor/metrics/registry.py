@@ -1,8 +1,8 @@
-"""The numbers, as they are counted and as they are shown.
+"""The values of all metrics: how they are counted and how they are shown.
 
-What is counted persists in the state: `settle` puts it there and shows what all processes on the
-state counted together. So a number that Prometheus has seen is on the disk, and no restart, however
-sudden, ever makes a counter smaller.
+Counters persist in the state: `settle` saves them there, and then shows what all processes on the
+state have counted together. So a number that Prometheus has seen is on the disk, and no restart or
+crash ever makes a counter smaller.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from sauce_janitor.metrics.families import ALL, BUCKETS_S, PREFIX, MetricFamily
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of name and value, sorted by name."""
 Amounts: TypeAlias = Mapping[tuple[str, Labels], float]
-"""By a counter's name (without prefix and `_total`) and labels; a histogram is `NAME_bucket`,
-`NAME_sum` and `NAME_count`.
+"""Values by the name of a counter (without prefix and `_total`) and labels.
+
+A histogram has the names `NAME_bucket`, `NAME_sum` and `NAME_count`.
 """
 
 _COUNTERS: Final = {family.name: family for family in ALL if family.kind == "counter"}
@@ -35,17 +36,17 @@ _BOUNDS: Final = (*(f"{bound}" for bound in BUCKETS_S), "+Inf")
 
 
 class CounterStore(Protocol):
-    """Where counters outlive the process (`state.Counters`)."""
+    """Stores counters beyond the end of the process (`state.Counters`)."""
 
     def add(self, amounts: Amounts, /) -> None:
-        """Add to them, all or nothing."""
+        """Add these amounts to the stored ones, all or nothing."""
 
     def all(self) -> Amounts:
-        """All of them, also what other processes added."""
+        """Return all stored amounts, including those of other processes."""
 
 
 class Metrics:
-    """All numbers of this process; `page()` is their text. Threads may call any method."""
+    """All metrics of this process. `page()` is their text. Any thread may call any method."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -71,7 +72,7 @@ class Metrics:
             self._grown[name, tuple(sorted(labels.items()))] += amount
 
     def took(self, account: str, phase: str, seconds: float) -> None:
-        """One phase (list, plan, execute) of a run ended after `seconds`."""
+        """Record that one phase (list, plan, execute) of a run took `seconds`."""
         labels = (("account", account), ("phase", phase))
         with self._lock:
             for bound, text in zip((*BUCKETS_S, math.inf), _BOUNDS, strict=True):
@@ -86,37 +87,36 @@ class Metrics:
         (gauge.labels(**labels) if labels else gauge).set(value)
 
     def forget(self, name: str, account: str) -> None:
-        """Drop a gauge's series of one account, so that a policy that is gone leaves no stale
-        number.
+        """Remove all series of one gauge for an account, before its new values are set.
+
+        Otherwise a policy that no longer exists would leave a stale number.
         """
         self._gauges[name].remove_by_labels({"account": account})
 
     def forget_account(self, account: str) -> None:
-        """Drop every gauge's series of an account that is gone."""
+        """Remove the series of all gauges for an account that is no longer configured."""
         for family in ALL:
             if family.kind == "gauge" and "account" in family.labels:
                 self.forget(family.name, account)
 
     def executes(self, change: int) -> None:
-        """One run more (1) or less (-1) carries out a plan."""
+        """Count one run more (1) or less (-1) that carries out a plan."""
         with self._lock:
             self._executing += change
             self.set("executing", self._executing)
 
     def counted(self, name: str) -> Amounts:
-        """Return what was added to a counter since it was last put into the store, by its
-        labels.
-        """
+        """Return what was added to a counter since the last `settle`, by its labels."""
         with self._lock:
             return {key: amount for key, amount in self._grown.items() if key[0] == name}
 
     # --- showing ----------------------------------------------------------------------------------
 
     def settle(self, store: CounterStore) -> None:
-        """Put what was counted into the store, and show what it holds then.
+        """Add the new counts to the store, and show what the store then has.
 
-        Raises what the store raises; what was counted is then kept for the next time, and shown all
-        the same.
+        Raise what the store raises. The new counts are then kept for the next time, and are shown
+        nevertheless.
         """
         with self._turn:
             with self._lock:
@@ -140,26 +140,24 @@ class Metrics:
         self._shown = shown
 
     def shown(self) -> Amounts:
-        """The counters as they are shown."""
+        """Return the counters as they are shown."""
         return self._shown
 
     def page(self, **labels: str) -> bytes:
-        """Everything in Prometheus' text format; each series has these labels, too."""
+        """Return all metrics in Prometheus' text format, each series with these labels as well."""
         return generate_latest(
             _Chosen(self.registry, lambda _: True, labels) if labels else self.registry
         )
 
     def page_of(self, account: str | None) -> bytes:
-        """What is about one account alone; None: what is about none."""
+        """Return the metrics of one account; for None, the metrics without an account."""
         return generate_latest(
             _Chosen(self.registry, lambda sample: sample.labels.get("account") == account, {})
         )
 
 
 class _Chosen(Collector):
-    """The series of a registry that are wanted, with more labels. A family without any is left
-    out.
-    """
+    """Some series of a collector, with more labels. A family without any series is left out."""
 
     def __init__(
         self, whole: Collector, wanted: Callable[[Sample], bool], labels: Mapping[str, str]
@@ -179,7 +177,7 @@ class _Chosen(Collector):
 
 
 class _Shown:
-    """The counters and histograms, for the registry."""
+    """Collects the shown counters and histograms for the registry."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -218,7 +216,10 @@ def _histogram(family: MetricFamily, amounts: Amounts) -> Metric:
 
 
 def _known(amounts: Amounts) -> Amounts:
-    """Without what another version counted: other names, other labels."""
+    """Return only the amounts of known names with the right labels.
+
+    The store may also have amounts of an older or a newer version.
+    """
     labels = {family.name: set(family.labels) for family in _COUNTERS.values()}
     for family in _HISTOGRAMS.values():
         own = set(family.labels)

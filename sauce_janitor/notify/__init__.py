@@ -1,6 +1,4 @@
-"""Telling people: what is worth a message, how it is said, and how it is sent without anybody
-waiting for it.
-"""
+"""Notifications to webhooks: their content, and how they are sent without delaying a run."""
 
 from sauce_janitor.notify.messages import Notification, payload
 from sauce_janitor.notify.webhooks import WebhookSender, WebhookTarget

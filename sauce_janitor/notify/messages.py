@@ -1,6 +1,4 @@
-"""What is worth a message, and the JSON that says it: Slack takes its `text`, a program the
-rest.
-"""
+"""A notification, and its JSON: Slack shows `text`, programs read the other keys."""
 
 from __future__ import annotations
 
@@ -15,8 +13,10 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What somebody should know. `same` says what makes it the same as before: not its numbers;
-    `at` is in epoch seconds.
+    """A message for people. `at` is epoch seconds.
+
+    `same` identifies the content without its numbers: a message with the same `same` as the last
+    one is a repetition.
     """
 
     event: Event
@@ -28,23 +28,26 @@ class Notification:
 
     @property
     def key(self) -> str:
-        """What it is the newest of."""
+        """The event and account, by which the last message is remembered."""
         return f"{self.event}:{self.account}"
 
 
-def payload(tiding: Notification) -> dict[str, Any]:
-    """What is posted. Control characters are gone, and what Slack would take for markup is text."""
+def payload(message: Notification) -> dict[str, Any]:
+    """Return the JSON to post. Its text has no control characters and no markup of Slack."""
     return {
-        "text": _plain(f"sauce-janitor, {tiding.account}: {tiding.text}"),
-        "event": tiding.event,
-        "account": tiding.account,
-        "at": f"{dt.datetime.fromtimestamp(tiding.at, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "details": dict(tiding.details),
+        "text": _plain(f"sauce-janitor, {message.account}: {message.text}"),
+        "event": message.event,
+        "account": message.account,
+        "at": f"{dt.datetime.fromtimestamp(message.at, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "details": dict(message.details),
     }
 
 
 def _plain(text: str) -> str:
-    """Source: Slack, formatting text for app surfaces: & < > are the characters to escape."""
+    """Return printable text of at most 2,000 characters, with the markup of Slack escaped.
+
+    Source: Slack, formatting text for app surfaces: & < > are the characters to escape.
+    """
     kept = "".join(character for character in text if character.isprintable() or character == "\n")
     kept = kept if len(kept) <= _LONGEST else f"{kept[: _LONGEST - 1]}…"
     return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,8 +1,8 @@
-"""Posts tidings to webhooks from a thread of its own: nobody waits for it, and nothing fails
-because of it.
+"""Posts notifications to webhooks from a separate thread: no run waits for it or fails because of
+it.
 
-The same is told once a day, not after every run: what was told last is kept in the state. A
-webhook's address is a secret, read when it is needed and written nowhere.
+The same message is sent once a day, not after every run: the state remembers the last message. The
+address of a webhook is a secret, read when it is needed and never written anywhere.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ import structlog
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.notify.messages import Notification, payload
 
-_AGAIN_S: Final = 24 * 3600
+_REPEAT_AFTER_S: Final = 24 * 3600
 _WAITS_S: Final = (1.0, 5.0, 15.0)
 _TIMEOUT_S: Final = 10
-_MOST_WAITING: Final = 100
+_MOST_QUEUED: Final = 100
 
 
 class NotificationLog(Protocol):
-    """What was told last, by key (`state.Notes`)."""
+    """Remembers the last message by key (`state.Notes`)."""
 
     def read(self, key: str, /) -> str | None:
-        """It, if there is one."""
+        """Return the value of this key, None if there is none."""
 
     def write(self, key: str, value: str, /) -> None:
-        """Keep it."""
+        """Store the value of this key."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """One webhook: how its address is had (a JanitorError when it cannot be), and of which events
-    it is told.
+    """One webhook: a function that reads its address, and the events that it wants.
+
+    `url` raises a JanitorError when the address cannot be read.
     """
 
     url: Callable[[], str] = field(repr=False)
@@ -50,13 +51,11 @@ class WebhookTarget:
 
 
 class WebhookSender:
-    """Tells hooks. Any thread may call it; `close` waits for what is on its way, and not longer
-    than it is told.
-    """
+    """Sends messages to webhooks. Any thread may call it."""
 
     def __init__(self, *, waits_s: Sequence[float] = _WAITS_S) -> None:
-        self._waiting: queue.Queue[tuple[WebhookTarget, Notification] | None] = queue.Queue(
-            _MOST_WAITING
+        self._queue: queue.Queue[tuple[WebhookTarget, Notification] | None] = queue.Queue(
+            _MOST_QUEUED
         )
         self._closing = threading.Event()
         self._waits_s = waits_s
@@ -64,80 +63,85 @@ class WebhookSender:
         self._log: Any = structlog.get_logger()
 
     def tell(
-        self, tidings: Sequence[Notification], hooks: Sequence[WebhookTarget], told: NotificationLog
+        self, messages: Sequence[Notification], hooks: Sequence[WebhookTarget], log: NotificationLog
     ) -> None:
-        """Tell every hook that asked for it what is news; StateError when what was told last cannot
-        be had.
+        """Queue each new message for the webhooks that want its event.
+
+        Raise StateError when the last message cannot be read or written.
         """
-        for tiding in tidings:
-            wanting = [hook for hook in hooks if tiding.event in hook.on]
-            if wanting and self._is_news(tiding, told):
+        for message in messages:
+            wanting = [hook for hook in hooks if message.event in hook.on]
+            if wanting and self._is_news(message, log):
                 for hook in wanting:
-                    self._put(hook, tiding)
+                    self._put(hook, message)
 
     def close(self, within_s: float) -> None:
-        """Send what waits, as far as that goes within so many seconds."""
+        """Send what is queued, as far as possible within so many seconds, and stop."""
         if self._thread is None:
             return
         try:
-            self._waiting.put(None, timeout=within_s)
+            self._queue.put(None, timeout=within_s)
         except queue.Full:
             pass
         else:
             self._thread.join(within_s)
         self._closing.set()
 
-    def _is_news(self, tiding: Notification, told: NotificationLog) -> bool:
-        same = hashlib.sha256(tiding.same.encode()).hexdigest()
-        last = json.loads(told.read(f"told:{tiding.key}") or "{}")
-        if last.get("same") == same and 0 <= tiding.at - last.get("at", 0) < _AGAIN_S:
+    def _is_news(self, message: Notification, log: NotificationLog) -> bool:
+        same = hashlib.sha256(message.same.encode()).hexdigest()
+        last = json.loads(log.read(f"told:{message.key}") or "{}")
+        # A last time in the future comes from a clock that was wrong: the message is sent.
+        if last.get("same") == same and 0 <= message.at - last.get("at", 0) < _REPEAT_AFTER_S:
             return False
-        told.write(f"told:{tiding.key}", json.dumps({"same": same, "at": tiding.at}))
+        log.write(f"told:{message.key}", json.dumps({"same": same, "at": message.at}))
         return True
 
-    def _put(self, hook: WebhookTarget, tiding: Notification) -> None:
+    def _put(self, hook: WebhookTarget, message: Notification) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._post_all, name="notify", daemon=True)
             self._thread.start()
         try:
-            self._waiting.put_nowait((hook, tiding))
+            self._queue.put_nowait((hook, message))
         except queue.Full:
+            # A webhook that does not answer must not use up the memory: the message is dropped.
             self._log.warning(
-                "notify.dropped", told=tiding.event, account=tiding.account, why="too many wait"
+                "notify.dropped", told=message.event, account=message.account, why="too many wait"
             )
 
     def _post_all(self) -> None:
-        while (next_one := self._waiting.get()) is not None:
-            self._post(*next_one)
+        while (queued := self._queue.get()) is not None:
+            self._post(*queued)
 
-    def _post(self, hook: WebhookTarget, tiding: Notification) -> None:
+    def _post(self, hook: WebhookTarget, message: Notification) -> None:
         why = ""
         for wait_s in (0.0, *self._waits_s):
             if self._closing.wait(wait_s):
                 return
-            why = _sent(hook, tiding)
+            why = _failure_of(hook, message)
             if not why:
-                self._log.info("notify.sent", told=tiding.event, account=tiding.account)
+                self._log.info("notify.sent", told=message.event, account=message.account)
                 return
-        self._log.warning("notify.failed", told=tiding.event, account=tiding.account, why=why)
+        self._log.warning("notify.failed", told=message.event, account=message.account, why=why)
 
 
-def _sent(hook: WebhookTarget, tiding: Notification) -> str:
-    """Why it could not be sent, in words that do not have the address; empty when it was."""
+def _failure_of(hook: WebhookTarget, message: Notification) -> str:
+    """Send one message. Return why that failed, without the address; empty on success."""
     try:
         url = hook.url()
-    except JanitorError as wrong:
-        return str(wrong)
+    except JanitorError as error:
+        return str(error)
     if not _is_safe(url):
         return "the address is not https:// (plain http only to a loopback address)"
     with requests.Session() as session:
-        session.trust_env = False  # no proxy and no .netrc that the configuration does not name
+        # Use no proxy and no .netrc that the configuration does not name.
+        session.trust_env = False
         try:
             answer = session.post(
-                url, json=payload(tiding), timeout=_TIMEOUT_S, allow_redirects=False
+                url, json=payload(message), timeout=_TIMEOUT_S, allow_redirects=False
             )
-        except requests.RequestException as wrong:
-            return type(wrong).__name__  # its text has the address
+        except requests.RequestException as error:
+            # The text of the error has the address, which is a secret: name its type only.
+            return type(error).__name__
     return "" if answer.ok and not answer.is_redirect else f"the answer was {answer.status_code}"
 
 

@@ -1,3 +1,1 @@
-"""What the program shows over HTTP: pages that only look, behind one guard, served within
-limits.
-"""
+"""The HTTP pages: read-only, behind one guard, served within limits."""

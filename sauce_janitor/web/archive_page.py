@@ -1,8 +1,9 @@
-"""The archive's page: builds and jobs to browse and search, and one job with its film, pictures,
-logs and requests.
+"""The archive's pages: lists of jobs and builds to browse and search, and one job with its video,
+pictures, logs and requests.
 
-It only looks. Everything archived was chosen by strangers: names are escaped and their control
-characters replaced, bytes are answered so that no browser runs them, and URLs are made of numbers.
+They are read-only. All that is archived may come from strangers: names are escaped and their
+control characters replaced, files are served so that no browser runs them, and URLs name files by
+number.
 """
 
 from __future__ import annotations
@@ -31,10 +32,15 @@ STATUSES: Final = ("passed", "failed", "error", "complete")
 _PAGE: Final = 100
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOTS_WITHOUT_SCRIPT: Final = 60
+_HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories of characters that a page never shows: controls, formats, line separators."""
 
 
-def make_archive_view(shelf: ArchiveSource, title: str) -> Flask:
-    """The application; to be put behind `guard.Guard`. `title` says which archive it is."""
+def make_archive_view(archive: ArchiveSource, title: str) -> Flask:
+    """Return the WSGI application, which needs a `guard.Guard` before it.
+
+    `title` says which archive it shows.
+    """
     app = Flask("sauce_janitor.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
@@ -45,63 +51,64 @@ def make_archive_view(shelf: ArchiveSource, title: str) -> Flask:
         "clean": clean,
     }
     app.jinja_env.globals |= {"archive_title": title, "statuses": STATUSES}
-    _add_lists(app, shelf)
-    _add_jobs(app, shelf)
+    _add_lists(app, archive)
+    _add_jobs(app, archive)
 
     @app.after_request
-    def guarded(answer: Response) -> Response:
+    def add_policy(answer: Response) -> Response:
+        # A stored file has a stricter policy of its own already.
         answer.headers.setdefault("Content-Security-Policy", POLICY)
         return answer
 
     @app.errorhandler(JanitorError)
-    def wrong(error: JanitorError) -> tuple[str, int]:
+    def show_error(error: JanitorError) -> tuple[str, int]:
         return render_template("archive_error.html", message=str(error), code=500), 500
 
     @app.errorhandler(HTTPException)
-    def refused(error: HTTPException) -> tuple[str, int]:
+    def show_refusal(error: HTTPException) -> tuple[str, int]:
         code = error.code or 500
-        message = (
-            "The archive has nothing here." if code == 404 else error.description or error.name
-        )
-        return render_template("archive_error.html", message=message, code=code), code
+        message = "The archive has no such page, job or file." if code == 404 else error.description
+        return render_template("archive_error.html", message=message or error.name, code=code), code
 
     return app
 
 
-def _add_lists(app: Flask, shelf: ArchiveSource) -> None:
+def _add_lists(app: Flask, archive: ArchiveSource) -> None:
     @app.get("/")
     def jobs() -> str:
-        query, given = _query()
-        found, size = shelf.count(query)
+        query, fields = _query()
+        found, size = archive.count(query)
         return render_template(
             "archive_jobs.html",
-            entries=list(shelf.search(query)),
+            entries=list(archive.search(query)),
             found=found,
             size=size,
-            given=given,
-            owners=shelf.owners(),
-            **_paging(query, found, "jobs", given),
+            fields=fields,
+            owners=archive.owners(),
+            **_paging(query, found, "jobs", fields),
         )
 
     @app.get("/builds")
     def builds() -> str:
-        query, given = _query()
-        found = list(shelf.builds(query))
+        query, fields = _query()
+        found = list(archive.builds(query))
+        # Builds are not counted: a full page means that there may be one more page.
         more = len(found) == _PAGE
         count = query.skip + len(found) + more
         return render_template(
             "archive_builds.html",
             builds=found,
-            given=given,
-            owners=shelf.owners(),
-            **_paging(query, count, "builds", given),
+            fields=fields,
+            owners=archive.owners(),
+            **_paging(query, count, "builds", fields),
         )
 
 
-def _add_jobs(app: Flask, shelf: ArchiveSource) -> None:
+def _add_jobs(app: Flask, archive: ArchiveSource) -> None:
     @app.get("/jobs/<account>/<job_id>")
     def job(account: str, job_id: str) -> str:
-        shown = _job(shelf, account, job_id)
+        shown = _job(archive, account, job_id)
+        # The query of the list that the user came from; anything but a query is dropped.
         back = request.args.get("from", "")
         return render_template(
             "archive_job.html",
@@ -119,24 +126,25 @@ def _add_jobs(app: Flask, shelf: ArchiveSource) -> None:
 
     @app.get("/jobs/<account>/<job_id>/files/<int:number>")
     def asset(account: str, job_id: str, number: int) -> Response:
-        shown, file = _file(shelf, account, job_id, number)
-        return responses.answer(file, shelf.open(shown, file), save="save" in request.args)
+        shown, file = _file(archive, account, job_id, number)
+        return responses.answer(file, archive.open(shown, file), save="save" in request.args)
 
     @app.get("/jobs/<account>/<job_id>/files/<int:number>/lines")
     def lines(account: str, job_id: str, number: int) -> Response:
-        shown, file = _file(shelf, account, job_id, number)
+        shown, file = _file(archive, account, job_id, number)
         if file.kind in {"video", "image", "other"}:
             abort(404)
         if text := request.args.get("q", "")[:200]:
-            return jsonify(responses.search(shelf.open(shown, file), text))
+            return jsonify(responses.search(archive.open(shown, file), text))
         first = request.args.get("first", 0, type=int)
-        return jsonify(responses.lines(shelf.open(shown, file), first=max(0, first), count=1000))
+        return jsonify(responses.lines(archive.open(shown, file), first=max(0, first), count=1000))
 
 
-def _job(shelf: ArchiveSource, account: str, job_id: str) -> ShownJob:
+def _job(archive: ArchiveSource, account: str, job_id: str) -> ShownJob:
     try:
-        shown = shelf.job(account, checked_id(job_id))
+        shown = archive.job(account, checked_id(job_id))
     except ValueError:
+        # Not an id of Sauce Labs: it must not become part of a path on the disk.
         shown = None
     if shown is None:
         abort(404)
@@ -144,42 +152,48 @@ def _job(shelf: ArchiveSource, account: str, job_id: str) -> ShownJob:
 
 
 def _file(
-    shelf: ArchiveSource, account: str, job_id: str, number: int
+    archive: ArchiveSource, account: str, job_id: str, number: int
 ) -> tuple[ShownJob, ShownFile]:
-    shown = _job(shelf, account, job_id)
+    shown = _job(archive, account, job_id)
     if not 0 <= number < len(shown.files):
         abort(404)
     return shown, shown.files[number]
 
 
 def _query() -> tuple[ArchiveQuery, dict[str, Any]]:
-    """What the address asks for, and the same as the form shows it. What cannot be meant is left
-    out.
+    """Return the query of the URL, and its values as the form shows them.
+
+    Values that make no sense are left out.
     """
-    given: dict[str, Any] = {name: clean(request.args.get(name, "").strip()[:300]) for name in
-                             ("q", "owner", "build", "account", "since", "until")}  # fmt: skip
-    given["status"] = [status for status in request.args.getlist("status") if status in STATUSES]
+    fields: dict[str, Any] = {}
+    for name in ("q", "owner", "build", "account", "since", "until"):
+        fields[name] = clean(request.args.get(name, "").strip()[:300])
+    fields["status"] = [status for status in request.args.getlist("status") if status in STATUSES]
     page = max(1, min(request.args.get("page", 1, type=int), 1_000_000))
     try:
-        owner = owner_name(given["owner"]) if given["owner"] else None
+        owner = owner_name(fields["owner"]) if fields["owner"] else None
     except ValueError:
-        owner, given["owner"] = None, ""
+        owner, fields["owner"] = None, ""
     query = ArchiveQuery(
-        account=given["account"] or None,
+        account=fields["account"] or None,
         owner=owner,
-        build=given["build"] or None,
-        status=tuple(given["status"]),
-        text=given["q"] or None,
-        since=_midnight(given["since"]),
-        until=_midnight(given["until"], days=1),
+        build=fields["build"] or None,
+        status=tuple(fields["status"]),
+        text=fields["q"] or None,
+        since=_midnight(fields["since"]),
+        # The form names the last day, the query the first second after it.
+        until=_midnight(fields["until"], days=1),
         limit=_PAGE,
         skip=(page - 1) * _PAGE,
     )
-    return query, given
+    return query, fields
 
 
 def _midnight(text: str, *, days: int = 0) -> int | None:
-    """The first second of a day in UTC, or of so many days later; None for what is no day."""
+    """Return the first second of the day that is `days` after the day in `text`, in UTC.
+
+    Return None if the text is not a day.
+    """
     if not _DAY.fullmatch(text):
         return None
     try:
@@ -190,24 +204,22 @@ def _midnight(text: str, *, days: int = 0) -> int | None:
 
 
 def _paging(
-    query: ArchiveQuery, found: int, endpoint: str, given: Mapping[str, Any]
+    query: ArchiveQuery, found: int, endpoint: str, fields: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Which page this is, and where the others are."""
+    """Return the number of this page, and the URLs of the pages before and after it."""
     page, pages = query.skip // _PAGE + 1, max(1, -(-found // _PAGE))
-    asked: dict[str, Any] = {name: value for name, value in given.items() if value}
+    filters: dict[str, Any] = {name: value for name, value in fields.items() if value}
 
     def address(number: int) -> str | None:
-        return (
-            url_for(endpoint, **asked, page=number)
-            if 1 <= number <= pages and number != page
-            else None
-        )
+        if number == page or not 1 <= number <= pages:
+            return None
+        return url_for(endpoint, **filters, page=number)
 
-    here = url_for(endpoint, **(asked | {"page": page} if page > 1 else asked))
+    here = url_for(endpoint, **(filters | {"page": page} if page > 1 else filters))
     return {
         "page": page,
         "pages": pages,
-        "asked": asked,
+        "filters": filters,
         "back": here.partition("?")[2],
         "before": address(page - 1),
         "after": address(page + 1),
@@ -215,7 +227,7 @@ def _paging(
 
 
 def _as_data(shown: ShownJob) -> dict[str, Any]:
-    """What the page's scripts need: numbers and cleaned names, never bytes."""
+    """Return what the scripts of the page need: numbers and cleaned names, never bytes."""
     base = url_for("job", account=shown.entry.account, job_id=shown.entry.job_id)
     return {
         "base": base,
@@ -232,17 +244,13 @@ def _as_data(shown: ShownJob) -> dict[str, Any]:
     }
 
 
-# --- words ----------------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------------
 
 
 def clean(text: object) -> str:
-    """One line without control characters, and without those that turn the direction of writing."""
+    """Return one line without control characters and those that change the writing direction."""
     return "".join(
-        (
-            "\N{REPLACEMENT CHARACTER}"
-            if unicodedata.category(each) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-            else each
-        )
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in _HARMFUL else each
         for each in str(text)
     )
 

@@ -1,5 +1,6 @@
-"""What the archive's page shows, and whom it asks: values and a protocol, so that it knows nothing
-of disks and databases.
+"""The values that the archive's pages show, and the protocol that gives them.
+
+So the pages need to know nothing of disks and databases.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, Arch
 from sauce_janitor.model.jobs import JobId
 
 Kind = Literal["video", "image", "commands", "har", "json", "text", "other"]
-"""How a file is shown: what is `other` can only be saved."""
+"""How a file is shown. A file of kind `other` can only be saved."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFile:
-    """One stored asset; `bytes` and `sha256` are the original's.
+    """One stored asset. `bytes` and `sha256` are those of the original.
 
-    `number` is its place in the job's list: no URL is made of a name.
+    `number` is its position in the job's list; URLs have it instead of the name.
     """
 
     number: int
@@ -31,7 +32,7 @@ class ShownFile:
 
 @dataclass(frozen=True, slots=True)
 class UnstoredAsset:
-    """An asset that is not stored, or not any more, and why."""
+    """An asset that is not stored, or no longer, and why."""
 
     name: str
     why: str
@@ -39,9 +40,7 @@ class UnstoredAsset:
 
 @dataclass(frozen=True, slots=True)
 class ShownReceipt:
-    """One receipt: its file's name, when it was made (epoch seconds), for which policy, and its
-    SHA-256.
-    """
+    """One receipt: its file name, when it was made (epoch seconds), its policy and SHA-256."""
 
     file: str
     made_at: int
@@ -51,9 +50,9 @@ class ShownReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ShownJob:
-    """One archived job. `facts` are what its document says of it, by name.
+    """One archived job. `facts` are the fields of its job document, by name.
 
-    `started_at` (epoch seconds) is where its film begins.
+    `started_at` (epoch seconds) is when its video begins.
     """
 
     entry: ArchiveEntry
@@ -64,37 +63,40 @@ class ShownJob:
     started_at: int | None = None
 
     def of_kind(self, kind: Kind) -> tuple[ShownFile, ...]:
-        """Its files of one kind, in their order."""
+        """Return the files of one kind, in the order of the list."""
         return tuple(file for file in self.files if file.kind == kind)
 
 
 class ArchiveSource(Protocol):
-    """The archive, as a page looks at it. Every method may raise a JanitorError."""
+    """Gives a page what it shows of the archive. Every method may raise a JanitorError."""
 
     def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
-        """The entries that are asked for, newest first."""
+        """Yield the entries that match, newest first."""
 
     def count(self, query: ArchiveQuery, /) -> tuple[int, int]:
-        """How many there are, and the bytes of their assets."""
+        """Return how many entries match, and the bytes of their assets."""
 
     def builds(self, query: ArchiveQuery, /) -> Sequence[ArchiveBuild]:
-        """The builds of those entries, newest first."""
+        """Return the builds of the entries that match, newest first."""
 
     def owners(self) -> Sequence[str]:
-        """Whose jobs there are."""
+        """Return the owners of all archived jobs."""
 
     def job(self, account: str, job_id: JobId, /) -> ShownJob | None:
-        """One job; None when the archive has nothing of it."""
+        """Return one job; None if it is not archived."""
 
     def open(self, job: ShownJob, file: ShownFile, /) -> BinaryIO:
-        """The original bytes of a file; close it."""
+        """Return the original bytes of a file. The caller closes it."""
 
 
 def kind_of(name: str) -> Kind:
-    """How a file of this name is shown. Nothing but what a browser only paints or plays is ever
-    shown as it is.
+    """Return how a file of this name is shown.
+
+    Only what a browser just paints or plays is shown as it is; HTML, SVG and scripts are shown as
+    text.
     """
     lower = name.lower()
+    # The commands of the session have a view of their own, other JSON is a tree.
     if lower == "log.json":
         return "commands"
     ending = lower.rpartition(".")[2]
@@ -102,7 +104,9 @@ def kind_of(name: str) -> Kind:
 
 
 _KINDS: dict[str, Kind] = {
-    "mp4": "video", "webm": "video", "png": "image", "jpg": "image", "jpeg": "image", "har": "har", "json": "json",
-    "log": "text", "txt": "text", "xml": "text", "html": "text", "htm": "text", "csv": "text", "js": "text", "css": "text",
-    "svg": "text", "yml": "text", "yaml": "text", "md": "text",
+    "mp4": "video", "webm": "video",
+    "png": "image", "jpg": "image", "jpeg": "image",
+    "har": "har", "json": "json",
+    "log": "text", "txt": "text", "xml": "text", "html": "text", "htm": "text", "csv": "text",
+    "js": "text", "css": "text", "svg": "text", "yml": "text", "yaml": "text", "md": "text",
 }  # fmt: skip

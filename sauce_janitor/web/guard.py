@@ -1,8 +1,8 @@
-"""Who may look at our pages: a wall around a WSGI application that only reads.
+"""Access control of the pages: a WSGI application around another one that only reads.
 
-It answers GET and HEAD only; it answers no name that a foreign web page could have been served
-under (DNS rebinding); what is not open needs the token; and every answer carries the headers that
-keep a browser from doing more with it than show it.
+It allows GET and HEAD only. It refuses host names under which a foreign web page could have been
+served (DNS rebinding). Paths that are not open need the token. Every answer has the headers that
+keep a browser from doing anything with it but show it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 TRUSTED: Final = "sauce_janitor.trusted"
-"""Key of the WSGI environment: True for who showed the token, or sits at this very machine."""
+"""Key of the WSGI environment: True for a client that gave the token or is on this machine."""
 
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none';"
@@ -36,19 +36,19 @@ HEADERS: Final = (
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
     ("Cache-Control", "no-store"),
 )
-"""Set on every answer that does not say otherwise itself."""
+"""Set on every answer, except where it has the same header already."""
 
 _FORWARDED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA")
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRules:
-    """Who is let in.
+    """Who may see the pages.
 
-    `listen` is HOST:PORT as configured; `hosts` are further names that clients may call us by;
-    `token` gives what opens what is not in `open_paths` (None: nobody needs one);
-    `local_is_trusted`: who connects from this machine, not through a proxy, may see what the token
-    shows on open paths.
+    `listen` is HOST:PORT as configured. `hosts` are further names in the `Host` header that are
+    accepted. `token` returns the token that all but `open_paths` need; None means that no path
+    needs one. With `local_is_trusted`, a client on this machine that does not come through a proxy
+    sees on open paths what the token would show.
     """
 
     listen: str
@@ -58,11 +58,11 @@ class AccessRules:
     local_is_trusted: bool = True
 
     def answers_to(self, host: str) -> bool:
-        """Whether a request may call us by this `Host`.
+        """Return whether a request with this `Host` is accepted.
 
-        A foreign page can only reach us under a name of its own, resolved to our address: so an
-        address is always good, and so is a name of one label where we listen for others, as
-        containers and pods call each other.
+        A foreign page can reach this server only under a name of its own that resolves to our
+        address (DNS rebinding). So an address is always accepted, and, unless we listen on loopback
+        only, so is a name of one label, as containers and pods use for each other.
         """
         name = _name(host)
         ours = {"localhost", _name(self.listen), *(known.lower() for known in self.hosts)}
@@ -71,30 +71,33 @@ class AccessRules:
         return bool(name) and "." not in name and not is_local(_name(self.listen))
 
     def knows(self, authorization: str) -> bool:
-        """Whether the header shows the token: `Bearer TOKEN`, or `Basic` with any user and the
-        token as the password.
+        """Return whether the header has the token.
+
+        It is `Bearer TOKEN`, or `Basic` with any user and the token as the password.
         """
         if self.token is None:
             return False
-        shown, expected = _shown(authorization), self.token().encode()
-        # of their digests: how long a token is takes no time either
-        return hmac.compare_digest(
+        shown, expected = _token_in(authorization), self.token().encode()
+        # Digests are compared, because the time must not reveal the length of the token either.
+        is_same = hmac.compare_digest(
             hashlib.sha256(shown).digest(), hashlib.sha256(expected).digest()
-        ) and bool(expected)
+        )
+        # An empty token, of a file that is just being written, must not admit everybody.
+        return is_same and bool(expected)
 
 
 class Guard:
-    """The wall: a WSGI application around another one."""
+    """A WSGI application that checks each request before it passes it to another one."""
 
-    def __init__(self, within: WSGIApplication, door: AccessRules) -> None:
-        self._within, self._door = within, door
+    def __init__(self, app: WSGIApplication, rules: AccessRules) -> None:
+        self._app, self._rules = app, rules
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start = _with_headers(start_response)
-        refused = self._refusal(environ)
-        if refused is None:
-            return self._within(environ, start)
-        status, sentence, more = refused
+        refusal = self._refusal(environ)
+        if refusal is None:
+            return self._app(environ, start)
+        status, sentence, more = refusal
         body = f"{sentence}\n".encode()
         sizes = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
         start(status, [*sizes, *more])
@@ -104,41 +107,43 @@ class Guard:
         if environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
             return (
                 "405 Method Not Allowed",
-                "Nothing can be changed here: GET and HEAD only.",
+                "These pages are read-only: use GET or HEAD.",
                 [("Allow", "GET, HEAD")],
             )
         host = environ.get("HTTP_HOST")
-        if host is not None and not self._door.answers_to(host):  # a browser always says it
+        # A browser always sends Host. A client that does not is no browser, so DNS rebinding cannot
+        # be its purpose.
+        if host is not None and not self._rules.answers_to(host):
             return (
                 "421 Misdirected Request",
-                "Not known by this name: web.hosts in the configuration lists more.",
+                "This host name is not accepted: add it to web.hosts in the configuration.",
                 [],
             )
-        known = self._door.knows(environ.get("HTTP_AUTHORIZATION", ""))
+        known = self._rules.knows(environ.get("HTTP_AUTHORIZATION", ""))
         environ[TRUSTED] = (
             known
-            or self._door.token is None
-            or (self._door.local_is_trusted and _from_here(environ))
+            or self._rules.token is None
+            or (self._rules.local_is_trusted and _from_here(environ))
         )
-        if self._door.token is None or known or environ.get("PATH_INFO") in self._door.open_paths:
+        if self._rules.token is None or known or environ.get("PATH_INFO") in self._rules.open_paths:
             return None
         realm = 'realm="sauce-janitor", charset="UTF-8"'
-        asks = [("WWW-Authenticate", f"{scheme} {realm}") for scheme in ("Basic", "Bearer")]
+        schemes = [("WWW-Authenticate", f"{scheme} {realm}") for scheme in ("Basic", "Bearer")]
         return (
             "401 Unauthorized",
-            "Show the token: Authorization: Bearer TOKEN, or the token as the password.",
-            asks,
+            "The token is missing: send Authorization: Bearer TOKEN, or the token as the password.",
+            schemes,
         )
 
 
 def is_local(host: str) -> bool:
-    """Whether the host, without a port, can only be this machine."""
+    """Return whether the host, without a port, can only be this machine."""
     address = _address(host.lower())
     return host.lower() == "localhost" or (address is not None and address.is_loopback)
 
 
 def _name(host: str) -> str:
-    """The host of HOST or HOST:PORT, in lower case, without brackets and without the root's dot."""
+    """Return the host of HOST or HOST:PORT in lower case, without brackets and final dot."""
     text = host.strip().lower()
     if text.startswith("["):
         return text[1:].partition("]")[0]
@@ -154,14 +159,14 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _from_here(environ: WSGIEnvironment) -> bool:
-    """Whether the client sits at this machine: not one whom a proxy on this machine speaks for."""
+    """Return whether the client is on this machine, and no proxy sends requests for others."""
     return is_local(str(environ.get("REMOTE_ADDR", ""))) and not any(
         name in environ for name in _FORWARDED
     )
 
 
-def _shown(authorization: str) -> bytes:
-    """The token that the header shows; empty where there is none."""
+def _token_in(authorization: str) -> bytes:
+    """Return the token of the header, empty if there is none."""
     scheme, _, text = authorization.strip().partition(" ")
     if scheme.lower() == "bearer":
         return text.strip().encode("latin-1", "replace")
@@ -177,9 +182,8 @@ def _with_headers(start_response: StartResponse) -> StartResponse:
     def start(
         status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
     ) -> Callable[[bytes], object]:
-        said = {name.lower() for name, _ in headers}
-        return start_response(
-            status, [*headers, *(each for each in HEADERS if each[0].lower() not in said)], exc_info
-        )
+        names = {name.lower() for name, _ in headers}
+        more = [header for header in HEADERS if header[0].lower() not in names]
+        return start_response(status, [*headers, *more], exc_info)
 
     return start

@@ -1,6 +1,4 @@
-"""What the status page shows, as plain values: numbers, epoch seconds, sentences. Nothing is
-escaped yet, the page does it.
-"""
+"""The values of the status page: numbers, epoch seconds and sentences. The page escapes them."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run: when it began, whether it changed anything, and what came of it."""
+    """One run: when it began, its mode, its result, and a summary."""
 
     started_at: int
     mode: str
@@ -20,7 +18,7 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class PolicyLine:
-    """What the newest plan has for one policy, by action."""
+    """The number of planned actions for one policy in the newest plan, by action."""
 
     policy: str
     counts: tuple[int, ...]
@@ -28,7 +26,7 @@ class PolicyLine:
 
 @dataclass(frozen=True, slots=True)
 class LabeledFact:
-    """A word and what there is to say of it; `bad` marks what somebody should look at."""
+    """A name and a fact. `bad` marks one that needs attention."""
 
     name: str
     text: str
@@ -37,9 +35,7 @@ class LabeledFact:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One account. `now` says what it is doing, None when nothing; `dark` the black-out in
-    force.
-    """
+    """One account. `now` says what it does now, None for nothing; `dark` is the black-out."""
 
     name: str
     identity: str
@@ -55,8 +51,10 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything at one moment. `troubles` are what keeps the daemon from being ready, `faults` of
-    the newest configuration.
+    """All that the page shows at one moment.
+
+    `troubles` are the reasons why the daemon is not ready, `faults` the problems of the newest
+    configuration.
     """
 
     at: int
@@ -72,11 +70,11 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the daemon can do its work, and what keeps it from it."""
+    """Whether the daemon can work, and the reasons why it cannot."""
 
     reasons: tuple[str, ...]
 
     @property
     def ready(self) -> bool:
-        """Nothing keeps it from it."""
+        """Whether there is no reason against it."""
         return not self.reasons

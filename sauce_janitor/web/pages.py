@@ -1,8 +1,7 @@
-"""The daemon's pages: /healthz, /readyz, /metrics and the status page. They read what is kept ready
-for them in memory.
+"""The daemon's pages: /healthz, /readyz, /metrics and the status page.
 
-Nothing here asks the database, the disk or Sauce Labs: whatever is wrong with those, these answer
-at once and say so.
+They show values that the daemon keeps in memory, and never access the database, the disk or Sauce
+Labs. So they answer at once, also when one of those fails.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ _REFRESH_S: Final = 60
 
 
 class PageSource(Protocol):
-    """What there is to show; each call answers at once."""
+    """Gives the pages their values. Every method returns at once."""
 
     def alive(self) -> bool:
-        """Whether the daemon does its rounds."""
+        """Return whether the schedule of the daemon advances."""
 
     def readiness(self) -> Readiness:
-        """Whether it can do its work."""
+        """Return whether the daemon can work."""
 
     def metrics(self) -> bytes:
-        """Everything for Prometheus, in its text format."""
+        """Return all metrics in Prometheus' text format."""
 
     def overview(self) -> Overview:
-        """How things stand."""
+        """Return the current values of the status page."""
 
 
-def make_pages(shown: PageSource) -> Flask:
-    """The application; to be put behind `guard.Guard`."""
+def make_pages(daemon: PageSource) -> Flask:
+    """Return the WSGI application, which needs a `guard.Guard` before it."""
     app = Flask("sauce_janitor.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["when"] = _when
@@ -45,14 +44,15 @@ def make_pages(shown: PageSource) -> Flask:
 
     @app.get("/healthz")
     def healthz() -> Response:
-        return _text(
-            "ok" if shown.alive() else "the schedule stands still", 200 if shown.alive() else 503
-        )
+        if daemon.alive():
+            return _text("ok", 200)
+        return _text("the schedule stands still", 503)
 
     @app.get("/readyz")
     def readyz() -> Response:
-        readiness = shown.readiness()
+        readiness = daemon.readiness()
         status = 200 if readiness.ready else 503
+        # The reasons name paths and accounts: not for everybody who reaches an open path.
         if not request.environ.get(TRUSTED):
             return _text("ready" if readiness.ready else "not ready", status)
         answer = jsonify(ready=readiness.ready, reasons=list(readiness.reasons))
@@ -61,14 +61,14 @@ def make_pages(shown: PageSource) -> Flask:
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(shown.metrics(), content_type=_METRICS_TYPE)
+        return Response(daemon.metrics(), content_type=_METRICS_TYPE)
 
     @app.get("/")
     def status() -> Response:
         refreshes = request.args.get("refresh") != "off"
         answer = Response(
             render_template(
-                "status.html", view=shown.overview(), refreshes=refreshes, every_s=_REFRESH_S
+                "status.html", view=daemon.overview(), refreshes=refreshes, every_s=_REFRESH_S
             )
         )
         if refreshes:

@@ -1,5 +1,5 @@
-"""Stored files as answers: whole or in ranges, of types that a browser cannot run, and logs by the
-line in flat memory.
+"""Stored files as HTTP answers: whole or in ranges, of types that a browser does not run, and logs
+line by line without loading them into memory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from sauce_janitor.web.archive_query import ShownFile
 
 SANDBOX: Final = "default-src 'none'; style-src 'none'; sandbox"
-"""The policy of everything archived: whatever it is, it runs nothing and belongs to no origin."""
+"""The policy of every archived file: it runs nothing and belongs to no origin."""
 
 _SHOWN_AS: Final = {
-    "mp4": "video/mp4", "webm": "video/webm", "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg",
-}  # fmt: skip
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+}
 _PIECE: Final = 64 * 1024
 _AT_ONCE: Final = 4 * 1024 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
@@ -29,11 +33,11 @@ _MOST_FOUND: Final = 500
 
 
 def answer(file: ShownFile, stored: BinaryIO, *, save: bool) -> Response:
-    """The file, or the range that is asked for. Pictures and films are shown, all else is plain
-    text or saved.
+    """Return the file, or the requested range of it.
 
-    Of a film at most 4 MiB at once: a player asks for more when it needs it, and does not keep a
-    thread waiting meanwhile.
+    Pictures and videos are shown, all other files are plain text or saved. An answer has at most
+    4 MiB of a video: the player requests more when it needs it, and a slow one does not occupy a
+    thread.
     """
     ending = file.name.lower().rpartition(".")[2]
     shown = _SHOWN_AS.get(ending)
@@ -50,10 +54,12 @@ def answer(file: ShownFile, stored: BinaryIO, *, save: bool) -> Response:
     if request.if_none_match.contains(file.sha256):
         stored.close()
         return Response(status=304, headers=headers)
+    # A compressed log cannot be read from the middle.
     if shown is None or not stored.seekable():
         return _whole(stored, file.bytes, headers)
     headers["Accept-Ranges"] = "bytes"
     asked = _RANGE.fullmatch(request.headers.get("Range", ""))
+    # Several ranges, or a malformed one: HTTP allows to ignore the header (RFC 9110, 14.2).
     if asked is None or not any(asked.groups()):
         return _whole(stored, file.bytes, headers)
     try:
@@ -77,6 +83,7 @@ def _whole(stored: BinaryIO, size: int, headers: dict[str, str]) -> Response:
 def _bounds(asked: re.Match[str], size: int) -> tuple[int, int]:
     start, end = asked.groups()
     if not start:
+        # `bytes=-500` means the last 500 bytes.
         first, last = max(0, size - int(end)), size - 1
     else:
         first, last = int(start), min(int(end), size - 1) if end else size - 1
@@ -86,8 +93,9 @@ def _bounds(asked: re.Match[str], size: int) -> tuple[int, int]:
 
 
 class _Pieces:
-    """So many bytes of a file from where it stands; closed also when nobody reads them (HEAD, a
-    client that left).
+    """Yields so many bytes of a file from its current position.
+
+    The server closes it in any case, also when nobody reads the bytes (HEAD, a client that left).
     """
 
     def __init__(self, stored: BinaryIO, left: int) -> None:
@@ -99,21 +107,22 @@ class _Pieces:
             yield piece
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stored.close()
 
 
 def _disposition(name: str, *, attached: bool) -> str:
+    """Return the Content-Disposition header: the name as ASCII, and exactly as in RFC 6266."""
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)[-120:] or "asset"
     quoted = urllib.parse.quote(name[:400], safe="", errors="replace")
-    return (
-        f"{'attachment' if attached else 'inline'}; filename=\"{plain}\"; filename*=UTF-8''{quoted}"
-    )
+    kind = "attachment" if attached else "inline"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quoted}"
 
 
 def lines(stored: BinaryIO, *, first: int, count: int) -> dict[str, Any]:
-    """So many lines from line `first` (from 0) on: `{first, lines, more}`. A line over 4,000
-    characters is cut and says so.
+    """Return `count` lines, at most 2,000, from line `first` (from 0) on: `{first, lines, more}`.
+
+    A line of more than 4,000 bytes is cut, and its end says so.
     """
     found: list[str] = []
     with stored:
@@ -127,8 +136,9 @@ def lines(stored: BinaryIO, *, first: int, count: int) -> dict[str, Any]:
 
 
 def search(stored: BinaryIO, text: str) -> dict[str, Any]:
-    """Where the text stands, whatever the letters' case: `{found: [[number, line]], more}`, at most
-    500 lines.
+    """Return the lines that contain the text, without regard to case, at most 500.
+
+    The shape is `{found: [[number, line]], more}`.
     """
     found: list[tuple[int, str]] = []
     wanted = text.casefold()
@@ -142,12 +152,11 @@ def search(stored: BinaryIO, text: str) -> dict[str, Any]:
 
 
 def _lines(stored: BinaryIO) -> Iterator[str]:
-    """Lines without their ends. One that is endless is read in pieces of a mebibyte and shown
-    cut.
-    """
+    """Yield lines without their ends. An endless line is read in pieces of 1 MiB and cut."""
     while piece := stored.readline(1024 * 1024):
         cut = len(piece) > _LONGEST_LINE
         text = piece[:_LONGEST_LINE].decode("utf-8", "replace").rstrip("\r\n")
         yield f"{text} … (cut)" if cut else text
+        # Skip the rest of a line that is longer than a piece.
         while not piece.endswith(b"\n") and (piece := stored.readline(1024 * 1024)):
             pass

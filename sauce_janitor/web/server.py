@@ -1,7 +1,7 @@
-"""Serves one WSGI application from a thread, within limits, until it is stopped.
+"""A server that serves one WSGI application from a thread, within limits, until it is stopped.
 
-However many clients are slow or say nothing, whoever asks whole questions is answered: when all
-places are taken, the oldest connection that has no request at work gives way to the newest.
+Slow or silent clients cannot lock others out: when all connections are taken, the oldest one
+without a request in progress is closed for the newest.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _STOP_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What one client, and all together, may take.
+    """The limits for one client and for all together.
 
-    `request_s`: how long the sending of one request may take; `idle_s`: how long a connection is
-    kept between two; an answer of up to `buffer_bytes` is kept in memory for a client that reads
-    slowly, what is more makes its thread wait.
+    `request_s` is how long a client may take to send one request, `idle_s` how long a connection
+    stays open between two. An answer of up to `buffer_bytes` waits in memory for a client that
+    reads slowly; a longer one makes its thread wait.
     """
 
     connections: int = 100
@@ -50,19 +50,17 @@ class ServerLimits:
 
 
 class RunningServer:
-    """A server at work, from when it is made until `stop`, which may be called twice. A context
-    manager.
+    """A server that runs from its creation until `stop`; also a context manager.
 
-    ConfigError, in one sentence, when the address cannot be had. `address` is what it listens on:
-    the port is a free one where port 0 was asked for.
+    Raise ConfigError if it cannot listen on the address. `address` is the one that it listens on;
+    for port 0 that is a free port.
     """
 
     def __init__(
         self, app: WSGIApplication, listen: str, limits: ServerLimits = ServerLimits()
     ) -> None:
-        logging.getLogger("waitress.queue").setLevel(
-            logging.ERROR
-        )  # it would tell of every burst of requests
+        # waitress would warn of every burst of requests.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         bound = _bind(listen)
         self.address: Final[tuple[str, int]] = bound.getsockname()[:2]
         self._server = _Server(app, bound, limits)
@@ -71,14 +69,18 @@ class RunningServer:
 
     @property
     def url(self) -> str:
-        """Where this machine reaches it, without a slash at the end."""
+        """The URL of the server on this machine, without a slash at the end."""
         host, port = self.address
-        if host in {"0.0.0.0", "::"}:  # noqa: S104 - what was bound, not what is
-            host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104 - the same
+        # Nobody can connect to the address that means "all addresses": name the loopback one.
+        if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared here, not bound
+            host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104 - compared here
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def stop(self) -> None:
-        """Answer what is at work, close every connection, end the thread."""
+        """Finish requests in progress, close every connection and end the thread.
+
+        A second call does nothing.
+        """
         if not self._thread.is_alive():
             return
         self._server.stop(_STOP_S)
@@ -103,23 +105,23 @@ def _bind(listen: str) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
+        # `[::]` means all addresses, of IPv4 too, where the system can serve both on one socket.
         both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(
             address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both
         )
-    except OSError as wrong:
-        # create_server puts an address of its own into strerror; a name that is not found has no
-        # such number
-        why = (
-            wrong.strerror if isinstance(wrong, socket.gaierror) else os.strerror(wrong.errno or 0)
-        )
+    except OSError as error:
+        # create_server repeats the address in strerror, so the text is made from the number; a name
+        # that is not found (gaierror) has no such number.
+        is_unknown_name = isinstance(error, socket.gaierror)
+        why = error.strerror if is_unknown_name else os.strerror(error.errno or 0)
         raise ConfigError(
-            f"cannot listen on {listen}: {why}; free it, or listen on another one"
-        ) from wrong
+            f"cannot listen on {listen}: {why}; free this address, or set another one"
+        ) from error
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that knows since when the request under way has been coming in."""
+    """A connection that knows when its current request began to arrive."""
 
     began_at = 0.0
 
@@ -130,11 +132,11 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a thread has a request of it."""
+        """Whether a thread works on a request of this connection."""
         return bool(self.requests)
 
     def is_too_slow(self, request_s: float) -> bool:
-        """Whether a request has been coming in for too long."""
+        """Return whether a request has been arriving for longer than `request_s`."""
         return (
             self.request is not None
             and not self.requests
@@ -143,9 +145,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
-    """waitress, but that it never stops accepting: places are taken from those who keep them for
-    nothing.
-    """
+    """A waitress server that never stops to accept: it closes idle connections instead."""
 
     channel_class = _Channel
 
@@ -155,16 +155,19 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
             sockets=[bound],
             threads=limits.threads,
             backlog=_BACKLOG,
-            connection_limit=2
-            * limits.connections,  # when all of them are at work; idle ones give way before
+            # waitress stops to accept at this number. `_make_room` closes idle connections at half
+            # of it, so it is only reached when all of them are at work.
+            connection_limit=2 * limits.connections,
             cleanup_interval=_CLEANED_EVERY_S,
             channel_timeout=limits.idle_s,
             max_request_header_size=limits.header_bytes,
             max_request_body_size=limits.body_bytes,
             outbuf_high_watermark=limits.buffer_bytes,
-            outbuf_overflow=2 * limits.buffer_bytes,  # nothing is ever written to a temporary file
-            asyncore_use_poll=True,  # select() ends at descriptor 1023
-            # the guard asks whether a proxy speaks for someone
+            # Above this waitress would write to a temporary file; the high watermark prevents it.
+            outbuf_overflow=2 * limits.buffer_bytes,
+            # select() fails above descriptor 1023.
+            asyncore_use_poll=True,
+            # The guard must see whether a request came through a proxy.
             clear_untrusted_proxy_headers=False,
             log_socket_errors=False,
             ident="sauce-janitor",
@@ -187,6 +190,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
             self._make_room()
 
     def _make_room(self) -> None:
+        """Close the oldest idle connections above the limit, but never the newest one."""
         channels: dict[int, Any] = self.active_channels
         *others, _newest = channels.values()
         idle = sorted(
@@ -202,18 +206,20 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
                 channel.will_close = True
 
     def stop(self, within_s: float) -> None:
-        """From another thread: end the workers first, for one of them that wakes the loop must find
-        it awake.
+        """End the workers, then the loop. Called from another thread than that of the loop.
+
+        The workers end first: one that wakes the loop must find it running.
         """
         self.task_dispatcher.shutdown(cancel_pending=True, timeout=within_s)
+        # A worker still waits for its client: the process ends with this thread in place.
         if self.task_dispatcher.threads:
             return
         written = threading.Lock()
 
         def close() -> None:
-            with (
-                written
-            ):  # the loop may be awake already: the pipe is not closed under who still writes to it
+            # The loop may run this before `pull_trigger` has returned: it must not close the pipe
+            # while the other thread still writes to it.
+            with written:
                 wasyncore.close_all(self._map)
 
         with written:

@@ -262,7 +262,7 @@ def test_two_janitors_do_not_replace_each_other_s_textfile(
     assert file.read_bytes() == before
     own = one.state.identity.instance_id
     with pytest.raises(
-        NotTakenError, match=rf"of another janitor \(instance {own}\): .*metrics\.instance"
+        NotTakenError, match=rf"belongs to another instance \({own}\): .*metrics\.instance"
     ):
         write_textfile(file, b"", instance="two")
     for desk, name in ((one, "first"), (two, "second")):

@@ -44,7 +44,7 @@ def test_a_taken_port_is_one_sentence_that_names_it(serving: RunningServer) -> N
     with pytest.raises(ConfigError) as refused:
         RunningServer(hello, listen)
     assert str(refused.value) == (
-        f"cannot listen on {listen}: Address already in use; free it, or listen on another one"
+        f"cannot listen on {listen}: Address already in use; free this address, or set another one"
     )
 
 

@@ -1,4 +1,4 @@
-// The session's commands (log.json): each with its time on the film and its picture.
+// The session's commands (log.json): each with its time in the video and its picture.
 // Source: Sauce Labs' command log: method, path, request, result, start_time (epoch seconds), duration (s), screenshot (a number).
 
 import { clean, later, make, marked, milliseconds } from "./dom.js";
@@ -7,7 +7,7 @@ import { node } from "./tree.js";
 const MOST = 2000;
 
 export function showCommands(paper, file, commands, stage) {
-  if (!Array.isArray(commands)) throw new Error("it is no list of commands");
+  if (!Array.isArray(commands)) throw new Error("it is not a list of commands");
   const search = make("input", { id: "paper-search", type: "search", autocomplete: "off", "data-paper-search": true });
   const said = make("span", { class: "told", role: "status" });
   const body = make("tbody");

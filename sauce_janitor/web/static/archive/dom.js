@@ -1,4 +1,4 @@
-// Making elements: text is always text, never markup.
+// Creates elements. Text is always text, never markup.
 
 export function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
@@ -11,14 +11,15 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
-/** One line: no control characters, none that turn the direction of writing. */
+/** Return one line without control characters and those that change the writing direction. */
 export const clean = (text) => String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "\uFFFD");
 
-/** The text with what was searched for marked. */
+/** Return the parts of the text, with each occurrence of `wanted` marked. */
 export function marked(text, wanted) {
   const line = clean(String(text).replaceAll("\t", "    "));
   if (!wanted) return [line];
   const lower = line.toLowerCase(), needle = wanted.toLowerCase(), parts = [];
+  // Some letters become longer in lower case, and then positions do not fit: mark nothing.
   if (lower.length !== line.length) return [line];
   let from = 0;
   for (let at = lower.indexOf(needle); at >= 0; at = lower.indexOf(needle, from)) {

@@ -1,4 +1,4 @@
-// Requests of a HAR: filtered by method, status, text and time, each with its bar on a common scale.
+// The requests of a HAR file: filtered by method, status, text and time, each with a bar on a common scale.
 // Source: HTTP Archive 1.2, entries: startedDateTime, time (ms), request, response.
 
 import { clean, later, make, marked, milliseconds, size } from "./dom.js";

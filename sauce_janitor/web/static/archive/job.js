@@ -1,4 +1,4 @@
-// One job: its film and pictures on one side, its logs and requests on the other, and the keys to all of it.
+// The page of one job: video and pictures on one side, logs and requests on the other, and all keys.
 
 import { make } from "./dom.js";
 import { isTyping, onKeys, walker } from "./keys.js";
@@ -7,13 +7,13 @@ import { showHar } from "./har.js";
 import { showLog } from "./log.js";
 import { showTree } from "./tree.js";
 
-const LARGEST = 64 * 1000 * 1000; // a larger JSON is shown by the line: no browser likes to have it whole
+const LARGEST = 64 * 1000 * 1000; // a larger JSON is shown as lines: a browser would freeze on the whole of it
 const AT_ONCE = 60;
 const data = JSON.parse(document.getElementById("data").textContent);
 const url = (number) => `${data.base}/files/${number}`;
 const paper = document.querySelector("[data-paper]");
 const tabs = [...document.querySelectorAll("[role=tab]")];
-const film = document.querySelector("[data-film]");
+const video = document.querySelector("[data-video]");
 const strip = document.querySelector("[data-strip]");
 const shots = data.files.filter((file) => file.kind === "image");
 
@@ -62,7 +62,7 @@ if (strip) {
 
 const stage = {
   startedAt: data.startedAt,
-  seek: (second) => { if (film) film.currentTime = Math.max(0, Math.min(second, Number.isFinite(film.duration) ? film.duration : second)); },
+  seek: (second) => { if (video) video.currentTime = Math.max(0, Math.min(second, Number.isFinite(video.duration) ? video.duration : second)); },
   picture: (number) => {
     const at = shots.findIndex((file) => file.name.startsWith(`${String(number).padStart(4, "0")}screenshot`));
     if (at >= 0) showPicture(at);
@@ -126,11 +126,11 @@ if (tabs.length) show(Number(tabs[0].dataset.number));
 const acts = {
   j: () => { rows.step(1); },
   k: () => { rows.step(-1); },
-  ArrowRight: (event) => (event.target === film ? false : showPicture(shot + 1)),
-  ArrowLeft: (event) => (event.target === film ? false : showPicture(shot - 1)),
+  ArrowRight: (event) => (event.target === video ? false : showPicture(shot + 1)),
+  ArrowLeft: (event) => (event.target === video ? false : showPicture(shot - 1)),
   " ": (event) => {
-    if (!film || event.target.closest?.("button, a, summary, video")) return false;
-    if (film.paused) film.play().catch(() => {}); else film.pause();
+    if (!video || event.target.closest?.("button, a, summary, video")) return false;
+    if (video.paused) video.play().catch(() => {}); else video.pause();
     return true;
   },
   "/": () => { paper?.querySelector("[data-paper-search]")?.focus(); },

@@ -1,4 +1,4 @@
-// Keys and the help that names them. A key with a modifier, or one that is typed into a field, belongs to the browser.
+// Keys, and the help that lists them. A key with a modifier, or typed into a field, is left to the browser.
 
 const help = document.getElementById("help");
 
@@ -6,7 +6,7 @@ export function isTyping(target) {
   return target instanceof HTMLElement && (target.matches("input:not([type=checkbox]), select, textarea") || target.isContentEditable);
 }
 
-/** Call the function of each key that is pressed outside of fields; Escape is told in fields, too. It returns false to decline. */
+/** Call the function of each key that is pressed outside of fields, and of Escape also in fields. A function returns false to leave the key to the browser. */
 export function onKeys(acts) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || help?.open) return;
@@ -22,7 +22,7 @@ for (const button of document.querySelectorAll("[data-help]")) {
   button.addEventListener("click", () => help.showModal());
 }
 
-/** A row among rows that is where one is: moves with `step`, is told to assistive technology by focus. */
+/** Return a cursor among rows: `step` moves it, and focus announces it to assistive technology. */
 export function walker(rows, focusable) {
   let at = -1;
   const go = (to) => {

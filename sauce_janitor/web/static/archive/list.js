@@ -1,4 +1,4 @@
-// The lists of jobs and builds by the keyboard.
+// The keys of the lists of jobs and builds.
 
 import { isTyping, onKeys, walker } from "./keys.js";
 

@@ -1,4 +1,4 @@
-// A log by the line: what is in sight is fetched, whatever its length, and searched where it is stored.
+// A log as lines: only visible lines are fetched, however long the log is, and the server searches it.
 
 import { later, make, marked } from "./dom.js";
 
@@ -11,7 +11,7 @@ export function showLog(paper, file, url) {
 
   const lineOf = (number, text, wanted, found) => {
     const label = found
-      ? make("button", { class: "jump", type: "button", title: "Show it among its neighbours", on: { click: () => jump(number) } }, String(number + 1))
+      ? make("button", { class: "jump", type: "button", title: "Show this line in its context", on: { click: () => jump(number) } }, String(number + 1))
       : String(number + 1);
     return make("div", { "data-row": true, "data-line": number }, make("span", {}, label), make("span", {}, ...marked(text, wanted)));
   };
@@ -69,7 +69,7 @@ export function showLog(paper, file, url) {
       more = false;
       log.replaceChildren(...answer.found.map(([number, line]) => lineOf(number, line, wanted, true)));
       const count = answer.found.length.toLocaleString("en");
-      said.textContent = answer.more ? `the first ${count} lines with it` : `${count} lines with it`;
+      said.textContent = answer.more ? `first ${count} matching lines` : `${count} matching lines`;
     } catch (wrong) {
       said.textContent = `Cannot be searched: ${wrong.message}`;
     }

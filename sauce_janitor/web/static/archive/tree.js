@@ -1,4 +1,4 @@
-// JSON as a tree: each level is made when it is opened, so that a large one opens at once.
+// JSON as a tree: each level is created when it is opened, so that a large one shows at once.
 
 import { clean, make } from "./dom.js";
 
