@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
-import structlog
 from rich.progress import (
     BarColumn,
     Progress,
@@ -118,6 +117,8 @@ class ProgressDisplay:
                 self._bar.update(self._task, completed=now.done)
             elif time.monotonic() - self._told_at >= _EVERY_S:
                 self._told_at = time.monotonic()
+                import structlog
+
                 structlog.get_logger().info(
                     "run.progress", phase=self._phase, done=now.done, total=now.total,
                     per_second=now.per_second, left_s=now.left_s,

@@ -16,8 +16,8 @@ from sauce_janitor.config import Config
 from sauce_janitor.errors import JanitorError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
-from sauce_janitor.operations import Result
 from sauce_janitor.operations.records import last_runs, notifications
+from sauce_janitor.operations.wiring.run_settings import Result
 from sauce_janitor.state import State
 
 _MESSAGES_S: Final = 20.0

@@ -24,7 +24,8 @@ from sauce_janitor.config import Account, Config
 from sauce_janitor.config.moments import unix_time
 from sauce_janitor.errors import ConfigError, JanitorError, LeaseError, RefusedError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Result, RunContext, run
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 from sauce_janitor.state import State
 
 _MILDEST_FIRST = (

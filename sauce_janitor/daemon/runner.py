@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 
 from sauce_janitor.config import Account
 from sauce_janitor.notify import Notification
-from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.wiring.progress import ProgressTracker
+from sauce_janitor.operations.wiring.run_settings import RunContext
 
 Work: TypeAlias = Callable[[Account, RunContext], list[Notification]]
 """A piece of work on an account; it gives back what there is to tell people."""

@@ -23,8 +23,8 @@ from sauce_janitor.daemon.work import RUN, UPKEEP, a_run, an_upkeep
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
-from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.records import last_runs, notifications
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 
 _MESSAGES_S: Final = 1.0

@@ -17,10 +17,11 @@ from sauce_janitor.config import Account
 from sauce_janitor.daemon.runner import Work
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.notify import Notification
-from sauce_janitor.operations import Order, RunContext, run
+from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.records import notifications
 from sauce_janitor.operations.verify import verify_daily
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 
 RUN: Final = "run"
 UPKEEP: Final = "upkeep"

@@ -9,12 +9,13 @@ import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-import requests
-
 from sauce_janitor.metrics.registry import Metrics
+
+if TYPE_CHECKING:
+    import requests
 
 _PUSH_TIMEOUT_S: Final = 10
 _JOB: Final = "/metrics/job/sauce-janitor"
@@ -79,6 +80,8 @@ def push(gateway: str, metrics: Metrics, accounts: Iterable[str], *, instance: s
     is not accepted; the others are pushed nevertheless.
     Source: https://github.com/prometheus/pushgateway, API, PUT.
     """
+    import requests
+
     groups = {gateway: metrics.page()}
     if "/metrics/job/" not in gateway:
         every = (None, *sorted(accounts))
@@ -105,6 +108,8 @@ def _grouped(account: str | None, instance: str) -> str:
 
 
 def _put(session: requests.Session, address: str, page: bytes) -> None:
+    import requests
+
     try:
         answer = session.put(
             address,

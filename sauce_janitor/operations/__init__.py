@@ -1,9 +1,4 @@
-"""One run, top to bottom: `running.run` is the sentence, the modules beside it its words. Only this
-knows every part.
+"""What the commands do: one module an operation, made of `steps`, `records` and `wiring`.
+
+Import the modules themselves: a command that only reads the state must not load the HTTP client.
 """
-
-from sauce_janitor.operations.policy_run import run
-from sauce_janitor.operations.wiring.progress import Progress
-from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
-
-__all__ = ["Order", "Progress", "Result", "RunContext", "run"]

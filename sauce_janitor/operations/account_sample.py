@@ -14,7 +14,7 @@ from sauce_janitor.config.output.proposals import JobSample
 from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory.pager import PagePosition, Pager
 from sauce_janitor.model.jobs import Job, JobId, owner_name
-from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.account_client import AccountClient, connection
 from sauce_janitor.sauce.http.connection import Connection
 
 DAYS: Final = 90
@@ -34,9 +34,9 @@ def newest_jobs(account: Account, *, now: int) -> JobSample:
     """
     # whoever waits for a file to start from is not helped by minutes of retries
     to = replace(
-        archive.connection(account), timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS, max_wait_s=_TIMEOUT_S
+        connection(account), timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS, max_wait_s=_TIMEOUT_S
     )
-    client = archive.AccountClient(to, lambda _request: None, threading.Event())
+    client = AccountClient(to, lambda _request: None, threading.Event())
     try:
         jobs, is_whole = _listed(client, to, now)
     finally:
@@ -46,9 +46,7 @@ def newest_jobs(account: Account, *, now: int) -> JobSample:
     return JobSample(f"{_shown(to.username)} at {to.base_url}", days, jobs, is_whole)
 
 
-def _listed(
-    client: archive.AccountClient, to: Connection, now: int
-) -> tuple[tuple[Job, ...], bool]:
+def _listed(client: AccountClient, to: Connection, now: int) -> tuple[tuple[Job, ...], bool]:
     """The jobs, each once, and whether they are all of those days."""
     found: dict[JobId, Job] = {}
     began = time.monotonic()

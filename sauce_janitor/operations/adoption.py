@@ -8,8 +8,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import structlog
-
 from sauce_janitor import archive, config, state
 from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
 from sauce_janitor.errors import ArchiveError
@@ -76,6 +74,8 @@ def adopt(settings: config.ArchiveConfig, held: state.State, *, by: str) -> Arch
             settings.path, root.fd, held.identity.instance_id, by=by, at=int(time.time())
         )
         held.identity.remember_archive(str(settings.path), root.uuid)
+        import structlog
+
         structlog.get_logger().warning(
             "archive.adopted",
             path=str(settings.path),

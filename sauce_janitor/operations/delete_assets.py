@@ -24,10 +24,10 @@ from sauce_janitor.model.policies import Rules
 from sauce_janitor.operations import holds
 from sauce_janitor.operations.run_session import RunSession
 from sauce_janitor.operations.steps import request_budget
-from sauce_janitor.operations.steps.listing import LATER, ListingResult, OwnersListing
+from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing
 from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.owners import Owners
-from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
+from sauce_janitor.operations.wiring.run_settings import LATER, Order, Result, RunContext
 from sauce_janitor.retention.decide import decide
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.plan.planner import JobPlan, make_plan

@@ -10,8 +10,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 
-import structlog
-
 from sauce_janitor import archive, config, state
 from sauce_janitor.archive import Catalogue, HoldMirror, MirroredHold
 from sauce_janitor.errors import ArchiveUnusableError
@@ -140,5 +138,7 @@ def open_holding(
                 stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key
             )
         except ArchiveUnusableError as wrong:
+            import structlog
+
             structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(wrong))
     return AccountHolds(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())

@@ -24,7 +24,7 @@ from sauce_janitor.execute.manual.action import ManualPorts, ManualResult, Manua
 from sauce_janitor.model.job_changes import BY_HAND, ManualAction
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
 from sauce_janitor.operations.records.telemetry import Telemetry
-from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import Clients
 from sauce_janitor.operations.wiring.owners import asked_of, whose
@@ -46,11 +46,11 @@ class ManualSession:
         self._run_id = f"hand-{uuid.uuid4().hex[:7]}"
         self.tell = Telemetry(account.name, self._run_id, tools.metrics)
         stack.callback(self.tell.conclude)
-        self._client = archive.AccountClient(
-            archive.connection(account),
+        self._client = AccountClient(
+            connection(account),
             self.tell.request,
             tools.stop,
-            store=archive.shared_count(tools, run_id=self._run_id, tell=self.tell.budget_lost),
+            store=shared_count(tools, run_id=self._run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self._client.close)
         self._reach = Clients(account, self._client, stack)
@@ -81,7 +81,7 @@ class ManualSession:
         """
         return self._of(owner).reader
 
-    def _of(self, owner: Owner | None) -> archive.AccountClient:
+    def _of(self, owner: Owner | None) -> AccountClient:
         return self._client if owner is None else self._reach.of(owner)
 
     def find(self, job_id: JobId, owner: Owner | None = None) -> JobDocument:

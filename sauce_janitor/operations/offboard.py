@@ -32,12 +32,12 @@ from sauce_janitor.operations import holds
 from sauce_janitor.operations.prune import Pruned, PruneOrder, prune
 from sauce_janitor.operations.run_session import RunSession
 from sauce_janitor.operations.steps import acceptance, request_budget
-from sauce_janitor.operations.steps.listing import LATER, ListingResult, OwnersListing
+from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing
 from sauce_janitor.operations.steps.review import InventoryDigest
 from sauce_janitor.operations.wiring.clients import CredentialShare
 from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.owners import Owners
-from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
+from sauce_janitor.operations.wiring.run_settings import LATER, Order, Result, RunContext
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.plan import limits
 from sauce_janitor.retention.plan.offboarding import OFFBOARD, rules_for

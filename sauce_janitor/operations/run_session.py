@@ -38,10 +38,12 @@ from sauce_janitor.operations.steps.retries import AccountRetries
 from sauce_janitor.operations.steps.review import InventoryDigest, Reviewed
 from sauce_janitor.operations.steps.shared_jobs import SharedJobs
 from sauce_janitor.operations.wiring import archive as fitting
+from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import Clients, CredentialShare
 from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.footprint import Footprint, footprint_of, weights_of
+from sauce_janitor.operations.wiring.fresh_answers import Fingerprints, FreshListings
 from sauce_janitor.operations.wiring.owners import (
     LeftOut,
     Owners,
@@ -102,11 +104,11 @@ class RunSession:
         stack.callback(self.tell.conclude)
         self.spending = request_budget.BudgetTelemetry(self.tell, self._budgets, tools.clock)
         tools.state.clock.check(self.now)
-        self.client = fitting.AccountClient(
-            fitting.connection(account),
+        self.client = AccountClient(
+            connection(account),
             self.spending.asked,
             tools.stop,
-            store=fitting.shared_count(tools, run_id=self.run_id, tell=self.tell.budget_lost),
+            store=shared_count(tools, run_id=self.run_id, tell=self.tell.budget_lost),
         )
         stack.callback(self.client.close)
         self.reach = Clients(account, self.client, stack)
@@ -166,7 +168,7 @@ class RunSession:
         )
         return ExecutionPorts(
             source=self.client.reader,
-            listings=fitting.FreshListings(self.client.reader, state.jobs, name),
+            listings=FreshListings(self.client.reader, state.jobs, name),
             gate=self._stack.enter_context(closing(self.client.gate())),
             archive=fitting.FittedArchive(
                 archive, self.copies, run_id=self.run_id, base_url=self.account.base_url
@@ -177,9 +179,7 @@ class RunSession:
             holds=holds,
             retries=self.retries,
             clock=CLOCK,
-            fingerprint=fitting.Fingerprints(
-                self.client.reader, state.jobs, self.query, self.fields
-            ),
+            fingerprint=Fingerprints(self.client.reader, state.jobs, self.query, self.fields),
             events=self._told,
             addresses=delete_addresses(self.account, state.notes, self.tools.clock),
             passed=self.tools.progress.step,
@@ -472,9 +472,9 @@ class RunSession:
         return replace(
             parts,
             source=client.reader,
-            listings=fitting.FreshListings(client.reader, known, self.account.name),
+            listings=FreshListings(client.reader, known, self.account.name),
             gate=self._stack.enter_context(closing(client.gate())),
-            fingerprint=fitting.Fingerprints(client.reader, known, self.query, self.fields),
+            fingerprint=Fingerprints(client.reader, known, self.query, self.fields),
         )
 
     def _leave_out(self, refused: Mapping[Owner, str]) -> Iterator[LeftOut]:

@@ -33,6 +33,8 @@ from sauce_janitor.model.jobs import (
 from sauce_janitor.operations.holds import AccountHolds
 from sauce_janitor.operations.steps.retries import AccountRetries
 from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.account_client import AccountClient
+from sauce_janitor.operations.wiring.fresh_answers import FreshListings
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
 from sauce_janitor.retention.fingerprint import DecisionFields, fingerprint
 from sauce_janitor.retention.plan.planner import JobPlan
@@ -66,7 +68,7 @@ class Bench:
             attempts=2,
             max_wait_s=0.2,
         )
-        self.client = archive.AccountClient(connection, lambda _request: None, self.stop)
+        self.client = AccountClient(connection, lambda _request: None, self.stop)
         stack.callback(self.client.close)
         self.state = stack.enter_context(Kept.open(folder / "state.db"))
         self.state.accounts.admit("eu", base_url=sandbox.base_url, username=sandbox.user)
@@ -86,7 +88,7 @@ class Bench:
     def parts(self) -> ExecutionPorts:
         return ExecutionPorts(
             source=self.client.reader,
-            listings=archive.FreshListings(self.client.reader, self.state.jobs, "eu"),
+            listings=FreshListings(self.client.reader, self.state.jobs, "eu"),
             gate=self.gate,
             archive=archive.FittedArchive(
                 self.archive,

@@ -18,7 +18,8 @@ from click.testing import Result as Said
 
 from sauce_janitor.config import Config, load
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, Result, RunContext, run
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 from sauce_janitor.sandbox import Sandbox
 from sauce_janitor.state import State
 

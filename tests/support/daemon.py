@@ -16,7 +16,7 @@ from sauce_janitor.daemon.scheduler import Scheduler
 from sauce_janitor.daemon.work import RUN, UPKEEP
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification
-from sauce_janitor.operations import RunContext
+from sauce_janitor.operations.wiring.run_settings import RunContext
 
 FAST = LookInterval(round_s=0.01, watch_s=0.01, follow_s=0.0, reopen_s=0.0, token_s=0.0)
 START = 1_795_000_000 // 3600 * 3600  # a full hour

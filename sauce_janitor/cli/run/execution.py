@@ -17,8 +17,8 @@ from sauce_janitor.config import Account
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
 from sauce_janitor.model.jobs import Action
-from sauce_janitor.operations import Result
 from sauce_janitor.operations.records.run_record import aside_row
+from sauce_janitor.operations.wiring.run_settings import Result
 from sauce_janitor.retention.plan.planner import Plan
 
 

@@ -12,10 +12,10 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.session import CommandSession, open_desk, order_of, pass_over, secret_of
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.model.jobs import Action, Decision, Job, Verdict
-from sauce_janitor.operations import Result
 from sauce_janitor.operations.steps import approval, request_budget
 from sauce_janitor.operations.steps import listing as surveying
 from sauce_janitor.operations.wiring import owners
+from sauce_janitor.operations.wiring.run_settings import Result
 from sauce_janitor.retention.decide import decide
 
 SOMETHING_TO_DO = 7

@@ -333,7 +333,7 @@ def _delete_path(told: dict[str, Any]) -> Iterator[str]:
 
 def _whose(told: dict[str, Any]) -> Iterator[str]:
     from sauce_janitor import report
-    from sauce_janitor.operations.steps.listing import LATER
+    from sauce_janitor.operations.wiring.run_settings import LATER
 
     owners = told["owners"]
     if owners and owners["how"]:

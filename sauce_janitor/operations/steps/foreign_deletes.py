@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sauce_janitor.execute import events as happened
 from sauce_janitor.execute.events import Event
 from sauce_janitor.model.job_changes import Deed
 from sauce_janitor.model.jobs import DELETES, Action
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
-from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring.run_settings import Vanished
 from sauce_janitor.state import State
+
+if TYPE_CHECKING:  # reading the state loads no metrics
+    from sauce_janitor.operations.records.telemetry import Telemetry
 
 _FORGOTTEN_S: Final = 85 * 86_400
 """Jobs older than about three months Sauce Labs may have put away itself."""

@@ -6,22 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from sauce_janitor import inventory
 from sauce_janitor.errors import ConfigError, JanitorError, SourceError
-from sauce_janitor.inventory import CONFIRMED_AFTER_S, SyncReport, SyncRequest
+from sauce_janitor.inventory import SyncReport, SyncRequest
 from sauce_janitor.model.jobs import Action, Owner, is_same_user
 from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring.clients import Clients
 from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.operations.wiring.progress import Progress
+from sauce_janitor.operations.wiring.run_settings import LATER
 from sauce_janitor.retention.plan.planner import JobPlan, Plan
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.state import Jobs
-
-LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
-"""When a listing confirms a doubtful first one."""
 
 
 @dataclass(frozen=True, slots=True)

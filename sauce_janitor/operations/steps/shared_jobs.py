@@ -15,7 +15,7 @@ from sauce_janitor.config.shared_users import ORGANIZATION, asks_as_itself, fold
 from sauce_janitor.errors import ConfigError, JanitorError, RefusedError
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.operations.records.telemetry import Telemetry
-from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.owners import asked_of, known_owners
 from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 
@@ -95,10 +95,8 @@ class SharedJobs:
 
     def _ask(self, other: Account) -> Collection[Owner]:
         tell = Telemetry(other.name, self._run_id, self._tools.metrics)
-        count = archive.shared_count(self._tools, run_id=self._run_id, tell=tell.budget_lost)
-        client = archive.AccountClient(
-            archive.connection(other), tell.request, self._tools.stop, store=count
-        )
+        count = shared_count(self._tools, run_id=self._run_id, tell=tell.budget_lost)
+        client = AccountClient(connection(other), tell.request, self._tools.stop, store=count)
         with closing(client):
             return asked_of(other, client.reader.people, now=int(self._tools.clock())).owners
 

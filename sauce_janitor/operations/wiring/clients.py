@@ -19,7 +19,7 @@ from sauce_janitor.errors import (
     SourceUnavailableError,
 )
 from sauce_janitor.model.jobs import Owner, is_same_user
-from sauce_janitor.operations.wiring.archive import AccountClient
+from sauce_janitor.operations.wiring.account_client import AccountClient
 
 _OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
 

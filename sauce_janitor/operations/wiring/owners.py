@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sauce_janitor.config import Account
 from sauce_janitor.model.jobs import Owner, owner_name
-from sauce_janitor.sauce.people import Organization, People
 from sauce_janitor.state import State
+
+if TYPE_CHECKING:  # reading the state loads no HTTP client
+    from sauce_janitor.sauce.people import Organization, People
 
 ORGANIZATION: Final = "organization"
 _FEW: Final = 8

@@ -6,13 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sauce_janitor import planfile
 from sauce_janitor.config import Account, Config
 from sauce_janitor.execute import Execution, Recovery
-from sauce_janitor.inventory import SyncReport
-from sauce_janitor.metrics import Metrics
+from sauce_janitor.inventory import CONFIRMED_AFTER_S, SyncReport
 from sauce_janitor.model.request_allowance import AllowanceTimetable
 from sauce_janitor.operations.wiring.footprint import Footprint
 from sauce_janitor.operations.wiring.owners import LeftOut, Owners
@@ -20,8 +19,13 @@ from sauce_janitor.operations.wiring.progress import Progress
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.state import Query, State
 
+if TYPE_CHECKING:  # reading the state loads no metrics
+    from sauce_janitor.metrics import Metrics
+
 FEW_VANISHED: Final = 5
 """So many jobs a run people may have deleted by hand; more are told of."""
+LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
+"""When a listing confirms a doubtful first one."""
 HOLD: Final = "(hold)"
 """What stands for a policy's name where a hold wants something; no policy can be called that."""
 

@@ -129,7 +129,6 @@ Index(
     jobs.c.owner,
     jobs.c.created_at,
     sqlite_where=jobs.c.state != "finished",
-    postgresql_where=jobs.c.state != "finished",
 )
 Index("ix_jobs_recent", jobs.c.account, jobs.c.owner, jobs.c.ended_at)
 
@@ -140,7 +139,6 @@ for _marked in (jobs.c.accepted_for, jobs.c.assets_announced_at, jobs.c.job_anno
         jobs.c.account,
         _marked,
         sqlite_where=_marked.is_not(None),
-        postgresql_where=_marked.is_not(None),
     )
 
 builds = Table(
@@ -203,7 +201,6 @@ Index(
     journal.c.action,
     unique=True,
     sqlite_where=journal.c.outcome == "confirmed",
-    postgresql_where=journal.c.outcome == "confirmed",
 )
 
 journal_head = Table(

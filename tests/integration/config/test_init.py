@@ -90,7 +90,7 @@ def examples(newcomer: Newcomer) -> str:
 
 
 def listed(newcomer: Newcomer) -> list[Job]:
-    from sauce_janitor.operations.wiring.archive import connection
+    from sauce_janitor.operations.wiring.account_client import connection
 
     with SauceReader(connection(newcomer.config().accounts[0])) as reader:
         return list(reader.list_jobs(newcomer.sandbox.user).jobs)  # type: ignore[arg-type]

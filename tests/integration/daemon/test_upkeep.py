@@ -17,7 +17,7 @@ from sauce_janitor.daemon.runner import RunSteps
 from sauce_janitor.daemon.work import a_run, an_upkeep
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification
-from sauce_janitor.operations import RunContext
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
 

@@ -11,8 +11,8 @@ import pytest
 from sauce_janitor.cli.confirmation import who
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import JobId, Owner
-from sauce_janitor.operations import RunContext
 from sauce_janitor.operations.delete_assets import AssetsOrder, delete_assets
+from sauce_janitor.operations.wiring.run_settings import RunContext
 from tests.support.commands import DAY, Commands, Quiet
 
 POLICIES = """

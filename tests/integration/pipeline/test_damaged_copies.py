@@ -16,7 +16,7 @@ from sauce_janitor.archive import Archive, Proof
 from sauce_janitor.execute import Outcome
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.jobs import Action, JobId, Owner
-from sauce_janitor.operations import Result
+from sauce_janitor.operations.wiring.run_settings import Result
 from tests.support.commands import DAY, Commands
 
 ARCHIVE = (

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, RunContext, run
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 from tests.support.commands import Commands, Quiet
 
 POLICY = """

@@ -531,9 +531,9 @@ def test_the_last_list_leaves_out_no_job_that_is_young_by_a_clock_ahead_of_ours(
 
 def test_only_what_was_shown_and_is_as_it_was_then_is_done(desk: Commands) -> None:
     from sauce_janitor.metrics import Metrics
-    from sauce_janitor.operations import RunContext
     from sauce_janitor.operations.offboard import OffboardOrder
     from sauce_janitor.operations.offboard import offboard as offboard_user
+    from sauce_janitor.operations.wiring.run_settings import RunContext
     from tests.support.commands import Quiet
 
     idle(desk)

@@ -14,7 +14,7 @@ import pytest
 
 from sauce_janitor.errors import CredentialsError, ForbiddenError, SourceError
 from sauce_janitor.model.jobs import Action, job_id
-from sauce_janitor.operations import Result
+from sauce_janitor.operations.wiring.run_settings import Result
 from sauce_janitor.sandbox.core.options import Behaviours
 from tests.support.commands import DAY, Commands
 

@@ -17,7 +17,8 @@ from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.errors import LeaseError, RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, RunContext, run
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 from sauce_janitor.state import State
 from tests.support.commands import Commands, Quiet
 from tests.support.ownership import POLICIES, switch_state

@@ -14,7 +14,8 @@ from sauce_janitor.cli.confirmation import who
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, RunContext, run
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 from tests.support.commands import Commands, Quiet
 from tests.support.ownership import POLICIES, switch_state
 

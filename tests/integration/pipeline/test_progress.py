@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, RunContext, run
+from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.wiring import progress
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 from sauce_janitor.sandbox import LoggedRequest
 from tests.support.commands import Commands
 

@@ -9,7 +9,8 @@ import pytest
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.operations import Order, RunContext, run
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 from tests.support.commands import DAY, Commands, Quiet
 
 POLICIES = """
