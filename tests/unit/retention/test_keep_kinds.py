@@ -23,7 +23,7 @@ from tests.support.simulations import on_days, simulated
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 JOBS = [
-    record("newest", 4 * HOUR, status="failed"),
+    record("newest", HOUR + 60, status="failed"),
     *(record(f"j{n}", n * DAY, status="passed") for n in (1, 2, 3, 9, 40, 70)),
     record("oldest", 2000 * DAY, status="passed"),
 ]
