@@ -1,6 +1,4 @@
-"""What the archive holds, as lists tell it: an entry a job, and what is asked of them. Pure
-values.
-"""
+"""One archived job as lists and searches see it, and what they can ask for."""
 
 from __future__ import annotations
 
@@ -11,13 +9,13 @@ from sauce_janitor.model.jobs import JobId, Owner
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """One archived job. Texts are the job's as it was archived, None for what it had not, or what
-    could not be read.
+    """One archived job. Texts are as they were when it was archived, None where the job had none or
+    it cannot be read.
 
-    `place` is its folder below the archive's root. Times are epoch seconds: `stored_at` of the
-    newest receipt. `assets` and `size_bytes` count what is left of it, `pruned` the files that are
-    not; `policy` had it stored. `missing` counts the wanted files that could not be had: with any,
-    it is not complete.
+    `place` is its folder below the archive's root. Times are epoch seconds: `stored_at` is that of
+    the newest receipt. `assets` and `size_bytes` count the files that are still there, `pruned` the
+    files that are not. `policy` is the one that archived it. `missing` counts the wanted files that
+    Sauce Labs did not give: with any, the entry is not complete.
     """
 
     account: str
@@ -43,11 +41,11 @@ class ArchiveEntry:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveQuery:
-    """Which entries: all of what is given must hold. Newest end first, `limit` of them (None: all)
-    after `skip`.
+    """Which entries to list: every field that is set must match. Newest end first, `limit` of them
+    (None: all) after `skip`.
 
-    `build` and `name` are globs, `text` is looked for in name and error, `since` and `until` (epoch
-    seconds; until the second before it) bound the end.
+    `build` and `name` are globs, and `text` is searched for in name and error. `since` and `until`
+    (epoch seconds, `until` excluded) bound the job's end.
     """
 
     account: str | None = None

@@ -1,6 +1,4 @@
-"""Which files of a job are what, which of them are wanted in the archive, and whether a receipt
-covers what is wanted.
-"""
+"""Asset classes, which assets an archive wants, and whether a receipt covers them."""
 
 from __future__ import annotations
 
@@ -14,12 +12,12 @@ from sauce_janitor.model.globs import compile_glob
 
 @dataclass(frozen=True, slots=True)
 class AssetClass:
-    """A class of files that `assets:` may name.
+    """A class of files that `assets:` can name.
 
     `patterns` are whole file names, or a beginning or an end with one `*`; letter case does not
-    matter. `example` is a file of this class. `is_log` puts it into the group `logs`.
-    `typical_files` are those that a job is taken to have before its asset list is known, and
-    `typical_bytes` what they weigh where no receipt says: None is nothing worth counting.
+    matter. `example` is a file of this class. `is_log` adds the class to the group `logs`.
+    `typical_files` are assumed of a job before its asset list is known, and `typical_bytes` is
+    their size before any receipt is there; None is too little to count.
     """
 
     name: str
@@ -106,7 +104,7 @@ ASSET_CLASSES: Final = (
     "logs",
     *(each.name for each in CLASSES if not each.is_log),
 )
-"""What `assets:` may name besides globs."""
+"""The names that `assets:` accepts besides globs."""
 
 
 def _patterns() -> Iterator[tuple[str, str]]:
@@ -140,7 +138,7 @@ def asset_classes(name: str) -> frozenset[str]:
 
 
 def matches_any(name: str, wanted: Iterable[str]) -> bool:
-    """Whether the file is of one of these classes, or matches one of these globs."""
+    """Return whether the file is of one of these classes, or matches one of these globs."""
     classes = asset_classes(name)
     return any(
         item in classes if item in ASSET_CLASSES else compile_glob(item)(name) for item in wanted
@@ -148,7 +146,7 @@ def matches_any(name: str, wanted: Iterable[str]) -> bool:
 
 
 def _simplest(items: Iterable[str]) -> frozenset[str]:
-    """The same set of files with fewer words: what `all` or `logs` covers is left out."""
+    """Return the same set of files in fewer names: without those that `all` or `logs` covers."""
     kept = set(items)
     if "all" in kept:
         return frozenset({"all"})
@@ -159,13 +157,13 @@ def _simplest(items: Iterable[str]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is stored of one job: the union of what policies want (`assets`: classes or globs) less
-    what is forbidden.
+    """Which files of one job are stored: the union of what the policies want (`assets`: classes or
+    globs), without what is forbidden.
 
-    `discard_rest` says that whoever wants less than everything has said aloud that the rest may be
-    destroyed. `if_purged`: with assets purged by Sauce, `proceed` with job.json alone, or `keep`
-    the job. job.json is stored always. `gives_up` are the files that could not be had, and have
-    been missing for as long as the policies wait for them.
+    `discard_rest` says that every policy that wants less than everything explicitly accepts that
+    the rest is destroyed. `if_purged`: when Sauce Labs purged the assets, `proceed` with job.json
+    alone, or `keep` the job. job.json is always stored. `gives_up` are files that could not be
+    fetched for longer than the policies wait for them.
     """
 
     assets: frozenset[str]
@@ -175,12 +173,12 @@ class Selection:
     gives_up: frozenset[str] = field(default_factory=frozenset)
 
     def wants(self, name: str) -> bool:
-        """Whether the file is to be stored."""
+        """Return whether the file must be stored."""
         return matches_any(name, self.assets) and not matches_any(name, self.forbid)
 
     def may_lose(self, name: str) -> bool:
-        """Whether a delete may destroy the file unstored: forbidden to store, or unwanted and the
-        rest is discarded.
+        """Return whether a delete may destroy the file without a copy: it is forbidden to store, or
+        not wanted and the rest is discarded.
         """
         return matches_any(name, self.forbid) or (
             self.discard_rest and not matches_any(name, self.assets)
@@ -188,7 +186,7 @@ class Selection:
 
     @cached_property
     def key(self) -> str:
-        """The files wanted as canonical text, for receipts and plans: `all`, `har,logs,video`,
+        """The wanted files as canonical text, for receipts and plans: `all`, `har,logs,video`,
         `all!screenshots,video`.
         """
         wanted, forbidden = (
@@ -202,9 +200,10 @@ EVERYTHING: Final = Selection(frozenset({"all"}))
 
 
 def covers(archived: frozenset[str] | None, selection: Selection) -> bool:
-    """Whether receipts with these selection keys prove that all that `selection` wants is stored.
+    """Return whether receipts with these selection keys prove that everything `selection` wants is
+    stored.
 
-    A receipt made when more was forbidden than now does not cover what is allowed since.
+    A receipt from a time when more was forbidden does not cover what is allowed since.
     """
     if not archived:
         return False
@@ -213,6 +212,7 @@ def covers(archived: frozenset[str] | None, selection: Selection) -> bool:
     stored: set[str] = set()
     for key in archived:
         wanted, _, forbidden = key.partition("!")
+        # Otherwise the receipt may lack files that are wanted now.
         if _split(forbidden) <= _simplest(selection.forbid):
             stored |= _split(wanted)
     return "all" in stored or all(

@@ -1,6 +1,4 @@
-"""Durations: reading them, adding them to a time, and fast tests of age that are exact to the
-second.
-"""
+"""Durations: parse them, add them to a time, and test ages fast and exactly to the second."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sauce_janitor.model.policies import Duration
 
 AgeTest = Callable[[int], bool]
-"""Says of an epoch second whether it is old, or young, enough."""
+"""A test whether something of an epoch second is old, or young, enough."""
 
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MONTHS: Final = {"mo": 1, "y": 12}
@@ -22,17 +20,17 @@ _WRITTEN = re.compile(r"([0-9]+)([A-Za-z]*)")
 _LONGEST_YEARS = 100
 _LONGEST_S: Final = _LONGEST_YEARS * 366 * 86_400
 _LEEWAY_S: Final = 5 * 86_400
-"""By how much n calendar months can differ in length: month ends (3 d), summer time, a zone that
-skips a day (Samoa 2011).
+"""How much n calendar months can differ in length: month ends (3 d), daylight saving time, a zone
+that skips a day (Samoa 2011).
 """
 
 
 def parse_duration(text: object) -> Duration:
-    """The duration that `text` writes, such as `90min`, `2h`, `3d`, `6mo` (units `s min h d w mo
-    y`, whole numbers).
+    """Return the duration that `text` states, such as `90min`, `2h`, `3d`, `6mo` (units `s min h d
+    w mo y`, whole numbers).
 
-    Zero is a duration; who wants none refuses it. ValueError with a sentence that says how to mend
-    it for anything else.
+    Zero is a duration; callers that do not allow it must refuse it. Raise ValueError with a
+    sentence that says how to fix it for anything else.
     """
     written = _WRITTEN.fullmatch(text if isinstance(text, str) else str(text)[:60])
     if written is None:
@@ -45,6 +43,7 @@ def parse_duration(text: object) -> Duration:
         raise ValueError(
             f"{text} has no unit: write {text}d for days, or another of s min h d w mo y"
         )
+    # A wrong guess between minutes and months could delete jobs years too early.
     if unit == "m":
         raise ValueError(
             f"{text} is ambiguous: write {digits}min for minutes or {digits}mo for months"
@@ -53,7 +52,7 @@ def parse_duration(text: object) -> Duration:
         raise ValueError(
             f"{text!r:.60} has an unknown unit {unit!r:.20}: use one of s min h d w mo y"
         )
-    # Judged by length first: int() of a million digits is slow and refused by the interpreter.
+    # Python refuses to convert very many digits, and is slow with fewer: look at the length first.
     number = int(digits) if len(digits) <= 12 else _LONGEST_S + 1
     seconds, months = number * _SECONDS.get(unit, 0), number * _MONTHS.get(unit, 0)
     if seconds > _LONGEST_S or months > _LONGEST_YEARS * 12:
@@ -62,11 +61,11 @@ def parse_duration(text: object) -> Duration:
 
 
 def due_at(time: int, duration: Duration, zone: ZoneInfo) -> int:
-    """The epoch second at which something of `time` is `duration` old.
+    """Return the epoch second at which something of `time` is `duration` old.
 
-    Months and years are counted on the calendar of `zone`, at the same hour of the day, clamped to
-    the month's end: a month after January 31 is February 28 or 29. An hour that summer time skips
-    is taken as the one after.
+    Months and years are counted on the calendar of `zone`, at the same time of day, clamped to the
+    month's end: a month after January 31 is February 28 or 29. An hour that daylight saving time
+    skips is taken as the one after.
     """
     if not duration.months:
         return time + duration.seconds
@@ -77,15 +76,16 @@ def due_at(time: int, duration: Duration, zone: ZoneInfo) -> int:
 
 
 def at_least(duration: Duration, *, as_of: int, zone: ZoneInfo) -> AgeTest:
-    """A test of times: is something of that time at least `duration` old at `as_of`? Exactly as old
-    counts.
+    """Return a test of times: is something of that time at least `duration` old at `as_of`? Exactly
+    as old counts.
 
-    It says `due_at(time) <= as_of` and so stays true for every later `as_of`, but needs no calendar
-    for most times.
+    It is true when `due_at(time) <= as_of`, and so stays true for every later `as_of`, but needs no
+    calendar for most times.
     """
     if not duration.months:
         newest = as_of - duration.seconds
         return lambda time: time <= newest
+    # Calendar arithmetic is slow: only times near the border need it.
     about = _months_before(as_of, duration.months)
     surely, surely_not = about - _LEEWAY_S, about + _LEEWAY_S
 
@@ -98,8 +98,8 @@ def at_least(duration: Duration, *, as_of: int, zone: ZoneInfo) -> AgeTest:
 
 
 def at_most(duration: Duration, *, as_of: int, zone: ZoneInfo) -> AgeTest:
-    """A test of times: is something of that time at most `duration` old at `as_of`? Exactly as old
-    counts.
+    """Return a test of times: is something of that time at most `duration` old at `as_of`? Exactly
+    as old counts.
     """
     if not duration.months:
         oldest = as_of - duration.seconds

@@ -1,7 +1,6 @@
-"""Globs, compiled to the cheapest test that says the same: anchored, case-sensitive, `*`, `?`,
-`[…]` and `{a,b}`.
+"""Globs, compiled to the cheapest test: anchored, case-sensitive, with `*`, `?`, `[…]` and `{a,b}`.
 
-`[!…]` and `[^…]` both negate. A backslash is a character like others: `[*]` is the star itself.
+`[!…]` and `[^…]` both negate. A backslash is an ordinary character: `[*]` is the star itself.
 """
 
 from __future__ import annotations
@@ -15,23 +14,25 @@ from typing import Final
 TextTest = Callable[[str], bool]
 
 MOST_ALTERNATIVES: Final = 64
-"""How many texts `{a,b}` may stand for in one glob: each is tested by itself."""
+"""How many texts the braces of one glob may stand for: each is tested separately."""
 _DEEPEST: Final = 5
 _MAGIC = re.compile(r"[*?\[]")
 
 
 def is_plain(pattern: str) -> bool:
-    """Whether the glob is just the text itself."""
+    """Return whether the glob is just the text itself."""
     return not has_wildcards(pattern) and alternatives(pattern) == (pattern,)
 
 
 def has_wildcards(part: str) -> bool:
-    """Whether there is a `*`, `?` or `[` in it."""
+    """Return whether there is a `*`, `?` or `[` in it."""
     return _MAGIC.search(part) is not None
 
 
 def compile_glob(pattern: str) -> TextTest:
-    """A test of whole texts. Any text is a valid glob: an unclosed `[` or `{` is that character."""
+    """Return a test of whole texts. Any text is a valid glob: an unclosed `[` or `{` is that
+    character.
+    """
     parts = alternatives(pattern)
     if len(parts) == 1:
         return compile_part(parts[0])
@@ -42,9 +43,12 @@ def compile_glob(pattern: str) -> TextTest:
 
 
 def compile_part(pattern: str) -> TextTest:
-    """A test of whole texts for one of a glob's alternatives: braces are characters like others."""
+    """Return a test of whole texts for one of a glob's alternatives: braces are ordinary
+    characters.
+    """
     if not has_wildcards(pattern):
         return pattern.__eq__
+    # Most patterns are one of the next three: string methods are several times faster than `re`.
     if pattern == "*":
         return lambda _text: True
     head, tail = pattern[:-1], pattern[1:]
@@ -52,15 +56,15 @@ def compile_part(pattern: str) -> TextTest:
         return lambda text: text.startswith(head)
     if pattern.startswith("*") and not has_wildcards(tail):
         return lambda text: text.endswith(tail)
-    # fnmatch writes atomic groups: no backtracking from one star into another, so no pattern can
-    # freeze a run.
+    # fnmatch writes atomic groups, which do not backtrack from one star into another: no pattern
+    # can freeze a run.
     match = re.compile(fnmatch.translate(_for_fnmatch(pattern))).match
     return lambda text: match(text) is not None
 
 
 def alternatives(pattern: str) -> tuple[str, ...]:
-    """The globs without braces that `pattern` stands for. One that stands for too many is a text
-    with braces in it.
+    """Return the globs without braces that `pattern` stands for. One that stands for too many is a
+    text with braces in it.
     """
     if "{" not in pattern or not has_alternatives_in_bounds(pattern):
         return (pattern,)
@@ -68,7 +72,9 @@ def alternatives(pattern: str) -> tuple[str, ...]:
 
 
 def has_alternatives_in_bounds(pattern: str) -> bool:
-    """Whether its braces stand for no more texts, and are nested no deeper, than is looked at."""
+    """Return whether its braces stand for at most `MOST_ALTERNATIVES` texts and are not nested too
+    deep.
+    """
     try:
         return all(number < MOST_ALTERNATIVES for number, _ in enumerate(_expanded(pattern, 0)))
     except RecursionError:
@@ -76,26 +82,26 @@ def has_alternatives_in_bounds(pattern: str) -> bool:
 
 
 def class_end(text: str, at: int) -> int:
-    """Where the `]` of the `[` at that place is; -1 when there is none. A `]` that comes first
-    stands for itself.
+    """Return where the `]` of the `[` at that place is; -1 when there is none. A `]` that comes
+    first stands for itself.
     """
     first = at + 2 if text[at + 1 : at + 2] in {"!", "^"} else at + 1
     return text.find("]", first + 1)
 
 
 def exactly(text: str) -> str:
-    """The glob that matches just this text."""
+    """Return the glob that matches only this text."""
     return "".join(f"[{letter}]" if letter in "*?[{" else letter for letter in text)
 
 
 def with_literal_braces(text: str) -> str:
-    """The glob in which braces are characters like others."""
+    """Return the glob in which braces are ordinary characters."""
     return "".join("[{]" if char == "{" else char for _, char in _outside_of_classes(text))
 
 
 def for_sqlite(part: str) -> str:
-    """One of a glob's alternatives as SQLite's GLOB reads it: `[^…]` alone negates, and an unclosed
-    `[` matches nothing.
+    """Return one of a glob's alternatives for SQLite's GLOB, in which only `[^…]` negates and an
+    unclosed `[` matches nothing.
     """
     pieces = (piece for _, piece in _outside_of_classes(part))
     return "".join(
@@ -109,6 +115,7 @@ def _expanded(text: str, depth: int) -> Iterator[str]:
     if group is None:
         yield text
         return
+    # Nested braces multiply: a short text could stand for millions.
     if depth == _DEEPEST:
         raise RecursionError
     head, parts, tail = group
@@ -119,8 +126,8 @@ def _expanded(text: str, depth: int) -> Iterator[str]:
 
 
 def _first_group(text: str) -> tuple[str, list[str], str] | None:
-    """What stands before the first braces with a comma in them, what the commas part, and what
-    stands after.
+    """Return the text before the first braces with a comma in them, what the commas separate, and
+    the text after.
     """
     opened: list[tuple[int, list[int]]] = []
     found: tuple[int, list[int], int] | None = None
@@ -143,7 +150,7 @@ def _first_group(text: str) -> tuple[str, list[str], str] | None:
 
 
 def _outside_of_classes(text: str) -> Iterator[tuple[int, str]]:
-    """Each character and its place; a class such as `[{,]` as one."""
+    """Yield each character and its place; a class such as `[{,]` is one piece."""
     at = 0
     while at < len(text):
         end = class_end(text, at) if text[at] == "[" else -1
@@ -153,7 +160,7 @@ def _outside_of_classes(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _for_fnmatch(pattern: str) -> str:
-    """The glob as fnmatch reads it: `[!…]` alone negates, and `[^]` would be a class."""
+    """Return the glob for fnmatch, in which only `[!…]` negates and `[^]` is a class of its own."""
     pieces = (piece for _, piece in _outside_of_classes(pattern))
     return "".join(
         "[[]" if piece == "[" else "[!" + piece[2:] if piece[:2] == "[^" else piece

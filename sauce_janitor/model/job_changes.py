@@ -1,7 +1,7 @@
-"""What a person does to single jobs by hand, and the permits for it: no policy decides it, no plan
-has it, the journal does.
+"""What a person can change on a single job, and the permits for it. No policy or plan decides these
+changes; the journal records them.
 
-The API replaces what it is given: a list of tags, the whole of custom-data. So a change is merged
+The API replaces what it receives: the whole list of tags, all custom data. So a change is merged
 here into what the job has.
 """
 
@@ -27,35 +27,37 @@ from sauce_janitor.model.policies import (
 )
 
 BY_HAND: Final = "(by hand)"
-"""What stands for a policy's name in the journal; no policy can be called that."""
+"""The journal has this instead of a policy's name; no policy can be called that."""
 
 Field: TypeAlias = Literal["name", "tags", "public", "passed", "build", "custom-data"]
 FIELDS: Final[tuple[Field, ...]] = ("name", "tags", "public", "passed", "build", "custom-data")
-"""What can be changed of a job. Source: Jobs API, Update a Job."""
+"""The fields of a job that can be changed. Source: Jobs API, Update a Job."""
 VISIBILITIES: Final = ("public", "public restricted", "share", "team", "private")
-"""Source: Jobs API, Update a Job, `public`."""
+"""The values of `public`. Source: Jobs API, Update a Job."""
 _REMOVED: Final = "[removed]"
-"""What is left of a credential in a document that is kept or shown."""
+"""What replaces a credential in a document that is stored or shown."""
 _LONGEST_TAG: Final = 255
-_DEEPEST: Final = 32  # a document that is nested deeper than 64 cannot be read
+_DEEPEST: Final = 32
+"""How deep custom data may be nested: a document that is nested deeper than 64 cannot be read."""
 
 
 class ManualAction(StrEnum):
-    """What only people do: on record beside the actions of policies."""
+    """Actions that only people take; the journal has them beside the actions of policies."""
 
     UPDATE = "update"
 
 
 Deed: TypeAlias = Action | ManualAction
-"""Whatever the journal has an intent for."""
+"""Every action that the journal can have an intent for."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdatePermit:
-    """For PUT …/jobs/{id} with `body`: a JSON object of `FIELDS`, merged into the job's document.
+    """The permit for PUT …/jobs/{id} with `body`: a JSON object of `FIELDS`, merged into the job's
+    document.
 
-    `asked_at` is the monotonic clock, in seconds, when that document was asked for; the gate
-    refuses one older than 10 s. Good for one request.
+    `asked_at` is when that document was requested, in seconds of the monotonic clock; the gate
+    refuses one older than 10 s. A permit is good for one request.
     """
 
     job_id: JobId
@@ -67,9 +69,10 @@ class UpdatePermit:
 
 @dataclass(frozen=True, slots=True)
 class ManualStopPermit:
-    """For PUT …/jobs/{id}/stop: a job that a person wants stopped.
+    """The permit for PUT …/jobs/{id}/stop on behalf of a person.
 
-    It was seen unfinished by an answer that was asked for at `asked_at`, as of an update.
+    An answer that was requested at `asked_at` showed the job unfinished; the gate's limit is that
+    of an update.
     """
 
     job_id: JobId
@@ -80,11 +83,11 @@ class ManualStopPermit:
 
 @dataclass(frozen=True, slots=True)
 class DeleteAllPermit:
-    """For the one call that deletes all of a user's jobs. `typed` is the name as the operator typed
-    it.
+    """The permit for the one call that deletes all jobs of a user. `typed` is the name as the
+    operator typed it.
 
-    `jobs` were listed, none of them held, running or unproven, in the listing that began at
-    `asked_at`; `fence` is the lease's.
+    None of `jobs` was held, running or unproven in the listing that began at `asked_at`. `fence` is
+    the lease's fencing number.
     """
 
     owner: Owner
@@ -98,11 +101,10 @@ _AT_ONCE: Final = Duration("0s")
 
 
 def rules_for_assets(rules: Rules, owner: Owner) -> Rules:
-    """The account's rules with one policy: the assets of the owner's jobs go at once, each job
-    archived whole before.
+    """Return the account's rules with one policy: archive each job of the owner whole, then delete
+    its assets at once.
 
-    What the account's rules hold and forbid to store stays; announcing and deadlines are for
-    policies.
+    Holds and forbidden files still count. Grace and deadlines do not: they belong to policies.
     """
     policy = Policy(
         name=BY_HAND,
@@ -118,11 +120,11 @@ HandPermit: TypeAlias = UpdatePermit | ManualStopPermit
 
 @dataclass(frozen=True, slots=True)
 class JobChange:
-    """What a person wants changed of a job; None and () leave a field as it is.
+    """What a person wants to change of a job; None and () leave a field as it is.
 
-    `tags` replaces all tags, then `add` and `remove` have their way. `custom_data` are keys to set,
-    to any JSON value, and `drop_custom_data` keys to remove; the others stay. Raises ValueError for
-    what no job can have.
+    `tags` replaces all tags, then `add` and `remove` apply. `custom_data` are keys to set, to any
+    JSON value, and `drop_custom_data` are keys to remove; the others stay. Raises ValueError for
+    values that no job can have.
     """
 
     add: tuple[str, ...] = ()
@@ -147,10 +149,10 @@ class JobChange:
                     f"{tag!r:.80} is no tag: write 1 to {_LONGEST_TAG} printable characters"
                 )
         if both := set(self.add) & set(self.remove):
-            raise ValueError(f"tag {min(both)!r} is to be added and to be removed: say one of them")
+            raise ValueError(f"tag {min(both)!r} is both added and removed: use one of them")
         if self.public is not None and not _is_visibility(self.public):
             raise ValueError(
-                f"public is one of {', '.join(VISIBILITIES)}, or several with commas between, not"
+                f"public is one of {', '.join(VISIBILITIES)}, or several separated by commas, not"
                 f" {self.public!r:.80}"
             )
         for field, value in (("name", self.name), ("build", self.build)):
@@ -163,7 +165,7 @@ class JobChange:
             raise ValueError("custom data needs a name before the =")
         if both := dict(self.custom_data).keys() & set(self.drop_custom_data):
             raise ValueError(
-                f"custom data {min(both)!r:.80} is to be set and to be removed: say one of them"
+                f"custom data {min(both)!r:.80} is both set and removed: use one of them"
             )
         for key, value in self.custom_data:
             if _depth(value) > _DEEPEST:
@@ -174,14 +176,15 @@ class JobChange:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether nothing is wanted."""
+        """Whether the change is empty."""
         return self == JobChange()
 
     def of(self, document: JobDocument) -> dict[Field, object]:
-        """The fields to send so that the job becomes what is wanted; only those that differ, each
-        whole.
+        """Return the fields to send so that the job becomes what is wanted; only those that differ,
+        each whole.
 
-        ValueError when what has to be merged into cannot be read: half of it would be lost.
+        Raise ValueError when a value that the change must be merged into cannot be read: part of it
+        would be lost.
         """
         found = fields_of(document)
         wanted: dict[Field, object] = {}
@@ -221,6 +224,7 @@ class JobChange:
         old = dict(job.custom_data or {})
         changed = {*dict(self.custom_data), *self.drop_custom_data}
         kept = {key: value for key, value in old.items() if key not in changed}
+        # A credential was removed when the document was read: sending the rest would delete it.
         if _REMOVED in json.dumps(kept):
             raise ValueError(
                 f"the custom data of job {job.id} hold what looks like a credential, which is never"
@@ -230,9 +234,9 @@ class JobChange:
 
 
 def fields_of(document: JobDocument) -> dict[Field, object]:
-    """What the job has of `FIELDS` now; a field that cannot be read is left out."""
-    job, said = document.job, document.document
-    found: dict[Field, object] = {"passed": said.get("passed")} if "passed" in said else {}
+    """Return the current values of `FIELDS`; a field that cannot be read is left out."""
+    job, fields = document.job, document.document
+    found: dict[Field, object] = {"passed": fields["passed"]} if "passed" in fields else {}
     if job.tags is not UNKNOWN:
         found["tags"] = list(job.tags)
     if job.custom_data is not UNKNOWN:
@@ -246,7 +250,9 @@ def fields_of(document: JobDocument) -> dict[Field, object]:
 
 
 def is_same(field: Field, found: object, wanted: object) -> bool:
-    """Whether a field is as wanted: tags and roles in any order, a build but for blanks."""
+    """Return whether a field has the wanted value: tags and roles in any order, a build without
+    blanks at its ends.
+    """
     if field == "tags" and isinstance(found, list) and isinstance(wanted, list):
         return sorted(found) == sorted(wanted)
     if field == "build" and isinstance(wanted, str):
@@ -257,8 +263,9 @@ def is_same(field: Field, found: object, wanted: object) -> bool:
 
 
 def _is_same_json(found: object, wanted: object, *, unseen: bool = False) -> bool:
-    """Whether two JSON values are the same: true is no 1, though Python says so. `unseen`: a
-    credential may be removed.
+    """Return whether two JSON values are the same: true is not 1, although Python says so.
+
+    With `unseen`, text that replaces a credential equals any credential.
     """
     if unseen and isinstance(found, str) and _REMOVED in found:
         parts = map(re.escape, found.split(_REMOVED))
@@ -278,7 +285,7 @@ def _is_same_json(found: object, wanted: object, *, unseen: bool = False) -> boo
 
 
 def _depth(value: object) -> int:
-    """How many lists and objects stand in one another."""
+    """Return how deep lists and objects are nested."""
     inside: list[object] = [value]
     depth = 0
     while inside := [each for each in inside if isinstance(each, list | tuple | Mapping)]:
@@ -294,8 +301,9 @@ def _members_of(value: object) -> list[object]:
 
 
 def has_come(field: Field, found: object, wanted: object) -> bool:
-    """`is_same` of what was read back: where a credential was set, all that can be seen is that
-    there is one.
+    """Return whether a field that was read back has the wanted value, see `is_same`.
+
+    A credential is never shown: of one that was set, only its presence can be confirmed.
     """
     if field == "custom-data" and isinstance(found, Mapping) and isinstance(wanted, Mapping):
         return _is_same_json(found, wanted, unseen=True)
@@ -303,25 +311,25 @@ def has_come(field: Field, found: object, wanted: object) -> bool:
 
 
 def is_body(body: object) -> bool:
-    """Whether a request's body is what an update may carry: a JSON object with one or more of
-    `FIELDS`, each of its type.
+    """Return whether a request's body is one that an update may carry: a JSON object with one or
+    more of `FIELDS`, each of its type.
     """
     if not isinstance(body, bytes | str) or len(body) > 64 * 1024:
         return False
     try:
-        said = json.loads(body)
+        fields = json.loads(body)
     except (ValueError, RecursionError):
         return False
     return (
-        isinstance(said, dict)
-        and bool(said)
-        and all(_is_field(key, value) for key, value in said.items())
+        isinstance(fields, dict)
+        and bool(fields)
+        and all(_is_field(key, value) for key, value in fields.items())
     )
 
 
 def _is_visibility(value: object) -> bool:
-    """Whether `public` may become this: one role, or several with commas between (Source: Jobs API,
-    Update a Job).
+    """Return whether `public` can have this value: one role, or several separated by commas
+    (Source: Jobs API, Update a Job).
     """
     return isinstance(value, str) and set(roles_of(value)) <= set(VISIBILITIES)
 

@@ -1,5 +1,5 @@
 """What people write for a job or a build: an id, the beginning of one, an address of Sauce Labs'
-web pages, or a name. Pure.
+web pages, or a name.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from sauce_janitor.model.jobs import JobId, Owner, job_id
 
 FEWEST_DIGITS: Final = 4
-"""The least that is taken for the beginning of an id."""
+"""A shorter text is not taken for the beginning of an id."""
 FEW: Final = 3
-"""So many candidates a message names."""
+"""How many candidates a message names."""
 _PREFIX: Final = re.compile(rf"[0-9a-f]{{{FEWEST_DIGITS},31}}")
 _ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?:[a-z0-9-]+\.)*saucelabs\.com")
@@ -29,11 +29,11 @@ _BUILD_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class JobReference:
-    """What somebody wrote for a job: a whole `id`; else the `prefix` of one, if it can be that, or
-    a `name` of it or its build.
+    """What somebody wrote for a job: a whole `id`, or the `prefix` of one if it can be that, or a
+    `name` of the job or its build.
 
-    `text` is what was written, for messages, without the query of an address, which may be a key to
-    the job.
+    `text` is what was written, for messages. The query of an address is left out: it may hold a key
+    to the job.
     """
 
     text: str
@@ -44,9 +44,7 @@ class JobReference:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A job that a reference may mean. `created_at` is epoch seconds; None for what is not
-    known.
-    """
+    """A job that a reference may mean. `created_at` is epoch seconds. None is unknown."""
 
     id: JobId
     owner: Owner
@@ -61,8 +59,8 @@ class Candidate:
 
 
 def job_reference(text: str) -> JobReference:
-    """Return what the text stands for. ValueError for an address that names no job of Sauce Labs,
-    or for nothing.
+    """Return what the text refers to. Raise ValueError for an address that is not a Sauce Labs job,
+    and for an empty text.
     """
     written = text.strip()
     if not written:
@@ -72,6 +70,7 @@ def job_reference(text: str) -> JobReference:
     if _ADDRESS.match(written):
         shown = written.partition("?")[0]
         return JobReference(shown, id=_id_of_address(written))
+    # A whole id is 32 hexadecimal digits; anything else may be its beginning or a name.
     low = written.lower()
     try:
         return JobReference(written, id=job_id(low))
@@ -82,8 +81,8 @@ def job_reference(text: str) -> JobReference:
 
 
 def build_reference(text: str) -> str:
-    """Return the id of a build: of its address at Sauce Labs, or the text itself. ValueError for
-    another address.
+    """Return the id in the address of a build, or the text itself. Raise ValueError for any other
+    address.
     """
     written = text.strip()
     if not _ADDRESS.match(written):
@@ -100,10 +99,10 @@ def build_reference(text: str) -> str:
 def only(
     reference: JobReference, found: Collection[Candidate], near: Sequence[Candidate] = ()
 ) -> Candidate:
-    """Return the one job among those found that the reference means. ValueError, in one sentence,
-    for none and for several.
+    """Return the one job among those found that the reference means. Raise ValueError, in one
+    sentence, for none and for several.
 
-    `near` are jobs to name where none is found.
+    `near` are jobs that the message proposes when none is found.
     """
     different = {each.id: each for each in found}
     if len(different) == 1:
@@ -121,7 +120,7 @@ def only(
 
 
 def only_digest(text: str, digests: Collection[str]) -> str | None:
-    """Return the only digest that the text is or begins, with `sha256:` or without it; None for
+    """Return the only digest that the text equals or begins, with `sha256:` or without it; None for
     none and for several.
     """
     written = text.strip().lower().removeprefix("sha256:")
@@ -147,8 +146,8 @@ def _id_of_address(address: str) -> JobId:
 
 
 def _path_of(address: str) -> str:
-    """Return the path of an address at Sauce Labs. ValueError for any other host: its ids are none
-    of ours.
+    """Return the path of an address at Sauce Labs. Raise ValueError for any other host: its ids
+    mean something else.
     """
     try:
         parts = urlsplit(address)

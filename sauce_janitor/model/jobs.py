@@ -1,8 +1,8 @@
-"""The nouns everything else talks in: jobs, builds, assets, decisions. Pure values.
+"""The nouns that everything else speaks in: jobs, builds, assets, decisions.
 
-Times are whole epoch seconds in UTC, as the Jobs API gives them; only what people read turns them
+Times are whole epoch seconds in UTC, as the Jobs API gives them; only output for people turns them
 into dates. A field is its value, None (the API says null) or UNKNOWN (absent, unreadable or not
-offered): nothing else.
+offered).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from functools import lru_cache
 from typing import Final, Literal, NewType, TypeAlias
 
 JobId = NewType("JobId", str)
-"""32 lower-case hexadecimal digits. Make one with `job_id`: no URL or path is ever built from
-anything else.
+"""32 lower-case hexadecimal digits. Make one with `job_id`: URLs and paths are built from nothing
+else.
 """
 
 Owner = NewType("Owner", str)
-"""A Sauce Labs user name. Make one with `owner_name`; percent-encode it in URLs, never use it as a
-path as it is.
+"""A Sauce Labs user name. Make one with `owner_name`. Percent-encode it in URLs, and never use it
+as a path unchanged.
 """
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -30,7 +30,7 @@ _LONGEST_OWNER = 255
 
 
 class Unknown(Enum):
-    """The third truth: what could not be had or read. It is neither a value nor null."""
+    """The third truth value: the field is absent or unreadable. It is neither a value nor null."""
 
     UNKNOWN = "unknown"
 
@@ -45,15 +45,15 @@ Time: TypeAlias = int | Literal[Unknown.UNKNOWN] | None
 
 
 def job_id(text: object) -> JobId:
-    """The id, or ValueError for anything that is not 32 lower-case hexadecimal digits."""
+    """Return the id. Raise ValueError for anything that is not 32 lower-case hexadecimal digits."""
     if not isinstance(text, str) or _JOB_ID.fullmatch(text) is None:
         raise ValueError(f"not a job id (32 hexadecimal digits): {text!r:.80}")
     return JobId(text)
 
 
 def owner_name(text: object) -> Owner:
-    """The user name, or ValueError for one that cannot be a user's: empty, too long, a dot path, a
-    separator, blank ends.
+    """Return the user name. Raise ValueError for one that no user can have: empty, too long, a dot
+    path, a separator, blanks at its ends.
     """
     if (
         not isinstance(text, str)
@@ -67,20 +67,20 @@ def owner_name(text: object) -> Owner:
 
 
 def is_same_user(one: str, other: str) -> bool:
-    """Whether two spellings name one user: Sauce Labs answers to a name in any letters' case."""
+    """Return whether two spellings name one user: Sauce Labs ignores the case of a name."""
     return one == other or one.casefold() == other.casefold()
 
 
 def roles_of(public: str) -> tuple[str, ...]:
-    """Return the roles in a job's `public`, without blanks around them, each once, in their order.
+    """Return the roles in a job's `public` in their order, each once, without blanks around them.
 
-    Source: Jobs API, Update a Job: several roles are comma-separated.
+    Source: Jobs API, Update a Job: several roles are separated by commas.
     """
     return tuple(dict.fromkeys(role.strip() for role in public.split(",")))
 
 
 class JobState(StrEnum):
-    """Where a job stands. FINISHED only when the raw status is final *and* the end is known."""
+    """The state of a job: FINISHED only when the raw status is final *and* the end is known."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -89,7 +89,7 @@ class JobState(StrEnum):
 
 
 class Action(StrEnum):
-    """What can be done about a job, in the order in which one run would do it."""
+    """What can be done about a job, in the order in which a run does it."""
 
     ARCHIVE = "archive"
     DELETE_ASSETS = "delete_assets"
@@ -102,11 +102,11 @@ DELETES: Final = (Action.DELETE_ASSETS, Action.DELETE_JOB)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What Sauce Labs says of one job.
+    """One job as Sauce Labs describes it.
 
-    `status` is the verdict users see: passed, failed, error, complete; None until finished. `build`
-    is trimmed; a blank `build`, `error` or `team_id` is None. `tags` is never None: no tags are ().
-    `custom_data` keeps values as the API gave them.
+    `status` is the verdict that users see: passed, failed, error, complete; None until finished.
+    `build` is trimmed; a blank `build`, `error` or `team_id` is None. `tags` is never None: no tags
+    are (). `custom_data` has the values as the API gave them.
     """
 
     id: JobId
@@ -132,7 +132,7 @@ class Job:
 
 
 class Oddness(StrEnum):
-    """Why a row of a job list is no job of the owner that was asked about."""
+    """Why a row of a job list is not a job of the requested owner."""
 
     UNREADABLE = "unreadable"
     FOREIGN = "foreign"
@@ -141,8 +141,8 @@ class Oddness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OddRow:
-    """A row of a list answer that gave no job: its place in the answer from 0, the id it names (""
-    for none), and why.
+    """A row of a list answer that is not a job: its place in the answer, from 0; the id in it, ""
+    for none; and why.
     """
 
     place: int
@@ -156,8 +156,8 @@ class OddRow:
 
 @dataclass(frozen=True, slots=True)
 class JobDocument:
-    """One job as asked for by itself: parsed, and the whole document with every secret in it
-    removed (for job.json).
+    """One job that was requested by its id: parsed, and the whole document for job.json, with every
+    secret removed.
     """
 
     job: Job
@@ -166,7 +166,7 @@ class JobDocument:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One build record. `status` is the builds API's word: running, error, failed, complete,
+    """One build record. `status` is the word of the Builds API: running, error, failed, complete,
     success.
 
     `jobs` is finished + running + queued + new, or UNKNOWN; `open_jobs` is running + queued + new.
@@ -183,24 +183,24 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class AssetListing:
-    """The names List Job Assets gave, flattened, nulls dropped, each once, in the order given;
-    hostile until proven safe.
+    """The names that List Job Assets gave: flattened, without nulls, each once, in the order of the
+    answer. Do not trust them before they are checked.
     """
 
     names: tuple[str, ...]
 
 
 NOT_ASKED: Final = "not asked for yet: too many files before it could not be had"
-"""Why a file is missing that no pass came to; the next one asks for it first."""
+"""Why a file is missing that no pass requested; the next pass requests it first."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingFile:
-    """A listed file that is wanted and could not be had, and why, in a sentence fragment. Times are
+    """A wanted file that is listed but cannot be fetched, and why, as part of a sentence. Times are
     epoch seconds.
 
-    `since` is when it was first asked for in vain. `sha256` is of what came in its place, first at
-    `came_at`; None where nothing came, or what came can never be the file.
+    `since` is when a request for it first failed. `sha256` is that of the bytes that came instead,
+    first at `came_at`; None where nothing came, or where what came can never be the file.
     """
 
     name: str
@@ -211,14 +211,14 @@ class MissingFile:
 
     @property
     def was_asked_for(self) -> bool:
-        """Whether a pass asked for it in vain: nobody gives up what was never asked for."""
+        """Whether a pass requested it and failed. Nothing is given up before it was requested."""
         return self.why != NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
 class BuildCounters:
-    """What must add up before a build goes whole: `Build.jobs`, `Build.open_jobs`, and how many of
-    its jobs we `deleted`.
+    """The numbers that must add up before a whole build is deleted: `Build.jobs`,
+    `Build.open_jobs`, and how many of its jobs sauce-janitor `deleted`.
     """
 
     jobs: int | Literal[Unknown.UNKNOWN]
@@ -227,24 +227,24 @@ class BuildCounters:
 
 
 class AssetsStanding(StrEnum):
-    """What we know of a job's assets at Sauce Labs."""
+    """What is known of a job's assets at Sauce Labs."""
 
     PRESENT = "present"
-    DELETED = "deleted"  # by us, says the journal
-    PURGED = "purged"  # by Sauce, 30 days after the end
+    DELETED = "deleted"  # by sauce-janitor, according to the journal
+    PURGED = "purged"  # by Sauce Labs, 30 days after the end
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A job as the inventory hands it to the deciding: the vendor's facts, and ours.
+    """A job as the inventory gives it to the decision: the vendor's facts and ours.
 
-    `build_id` and `build_status` are the job's build's, None when it has none, UNKNOWN when it
-    cannot be told; `build_counters` too, and None where they were not asked for. `changed_at` is
-    when our listing last saw the job new or different (our clock). `archived` names the selections
-    a verified receipt covers, None when there is no receipt. `announced` has, per delete, since
-    when it is announced. `held` says that a local hold (in the state) protects the job.
-    `accepted_for` is the delete or stop that the last accepted plan had for it, if that was under
-    the same policy digest. `missing` are the files that its newest receipt says could not be had.
+    `build_id` and `build_status` are those of the job's build, None when it has none, UNKNOWN when
+    that is not known; `build_counters` too, and None where they were not requested. `changed_at` is
+    when a listing last saw the job new or changed (our clock). `archived` names the selections that
+    a verified receipt covers, None without a receipt. `announced` has, per delete, since when it is
+    announced. `held` says that a local hold (in the state) protects the job. `accepted_for` is the
+    delete or stop that the last accepted plan had for it, if the policy digest is still the same.
+    `missing` are the files that are missing according to its newest receipt.
     """
 
     job: Job
@@ -268,7 +268,7 @@ class Verdict(StrEnum):
 
 
 class Why(StrEnum):
-    """The closed set of reasons; `Reason.text` says each in words."""
+    """The closed set of reasons; `Reason.text` gives each in words."""
 
     HELD = "held"
     UNFINISHED = "unfinished"
@@ -293,8 +293,8 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One rule that spoke on one action: what it says, whose it is, which rule, and the detail
-    people read.
+    """One rule that counted for one action: what it says, its policy, the rule, and a detail for
+    people.
     """
 
     why: Why
@@ -304,8 +304,8 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """The reason as a sentence fragment an operator understands, stable for scripts: `nightly:
-        kept by last-green`.
+        """The reason as part of a sentence that an operator understands, stable for scripts:
+        `nightly: kept by last-green`.
         """
         return _text_of(self)
 
@@ -339,8 +339,8 @@ def _text_of(reason: Reason) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The fate of one job for one action, with at least one reason. `policy` and `due_since` are
-    set when it is due.
+    """The decision about one job and one action, with at least one reason. `policy` and `due_since`
+    are set when it is due.
     """
 
     action: Action

@@ -1,4 +1,4 @@
-"""Matches in words: what a message quotes of a rule, as the configuration would write it."""
+"""Matches and keep rules in words, as messages quote them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _WORDS: Final = {None: "null", True: "true", False: "false"}
 
 
 def phrase(match: Match) -> str:
-    """The match in one line, such as `build: nightly-*` or `not tags: pii`; a long one is cut."""
-    text = _said(match)
+    """Return the match in one line, such as `build: nightly-*` or `not tags: pii`; a long one is
+    cut.
+    """
+    text = _text_of(match)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _said(match: Match) -> str:
+def _text_of(match: Match) -> str:
     match match:
         case Atom():
-            patterns = [pattern_text(pattern) for pattern in match.patterns]
-            return (
-                f"{match.field}:"
-                f" {patterns[0] if len(patterns) == 1 else '[' + ', '.join(patterns) + ']'}"
-            )
+            patterns = ", ".join(pattern_text(pattern) for pattern in match.patterns)
+            texts = patterns if len(match.patterns) == 1 else f"[{patterns}]"
+            return f"{match.field}: {texts}"
         case Not():
             return f"not {_bracketed(match.part)}"
         case AllOf():
@@ -46,12 +46,12 @@ def _said(match: Match) -> str:
 
 
 def _bracketed(match: Match) -> str:
-    text = _said(match)
+    text = _text_of(match)
     return f"({text})" if isinstance(match, AllOf | AnyOf) and len(match.parts) > 1 else text
 
 
 def pattern_text(pattern: Pattern) -> str:
-    """One pattern as it is written."""
+    """Return one pattern as the configuration writes it."""
     match pattern:
         case Glob():
             return pattern.pattern
@@ -64,14 +64,16 @@ def pattern_text(pattern: Pattern) -> str:
 
 
 def keep_phrase(rule: KeepRule) -> str:
-    """A keep rule in one line, such as `last 3 where status: passed` or `daily 14, pick failed,
-    newest`.
+    """Return a keep rule in one line, such as `last 3 where status: passed` or `daily 14, pick
+    failed, newest`.
     """
     match rule.kind:
         case "since_last":
-            text = f"since_last {phrase(rule.since) if rule.since else ''}"
+            assert rule.since is not None
+            text = f"since_last {phrase(rule.since)}"
         case "within" | "within_of_newest":
-            text = f"{rule.kind} {rule.duration.text if rule.duration else ''}"
+            assert rule.duration is not None
+            text = f"{rule.kind} {rule.duration.text}"
         case "last" | CalendarPeriod():
             text = f"{rule.kind} {rule.count}"
         case _:

@@ -1,5 +1,6 @@
-"""Permits: the typed right to one write at Sauce Labs. Who executes makes them, the gate takes
-them, nothing else can write.
+"""Permits: the typed right to one write at Sauce Labs.
+
+The executor makes them and the gate takes them. Nothing else can write.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ DeleteAddress: TypeAlias = Literal["v1", "v1.1"]
 id alone.
 """
 DELETE_ADDRESSES: Final[tuple[DeleteAddress, ...]] = ("v1", "v1.1")
-"""All of them, in the order in which they are tried."""
+"""Both addresses, in the order in which they are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The proof that what is wanted of a job is stored and verified: the SHA-256 of its newest
+    """The proof that everything wanted of a job is stored and verified: the SHA-256 of its newest
     receipt file.
     """
 
@@ -28,19 +29,22 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class NothingWanted:
-    """No matching policy wants anything stored, and `policy` says `archive: none` aloud."""
+    """The reason why a delete needs no copy: no matching policy wants any file, and `policy` says
+    `archive: none` explicitly.
+    """
 
     policy: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeletePermit:
-    """What a delete needs: a proof, a decision confirmed by an answer of Sauce's, and the lease.
+    """What a delete needs: a proof, a decision that a fresh answer of Sauce Labs confirms, and the
+    lease.
 
-    `asked_at` is the monotonic clock (seconds) when that answer was asked for; the gate refuses one
-    older than 10 s. `fence` is the lease's fencing number. `listed_at` is when the asset list was
-    asked for that the proof rests on, None where it rests on none; the gate refuses one older than
-    60 s. A permit is good for one request.
+    `asked_at` is when that answer was requested, in seconds of the monotonic clock; the gate
+    refuses one older than 10 s. `fence` is the lease's fencing number. `listed_at` is when the
+    asset list was requested on which the proof rests, None where it rests on none; the gate refuses
+    one older than 60 s. A permit is good for one request.
     """
 
     job_id: JobId
@@ -55,15 +59,17 @@ class DeletePermit:
 
 @dataclass(frozen=True, slots=True)
 class DeleteAssetsPermit(DeletePermit):
-    """For DELETE …/jobs/{id}/assets."""
+    """The permit for DELETE …/jobs/{id}/assets."""
 
     action: ClassVar[Action] = Action.DELETE_ASSETS
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteJobPermit(DeletePermit):
-    """For DELETE …/jobs/{id}, by one of its addresses; None where one call deletes many jobs: then
-    the gate refuses it.
+    """The permit for DELETE …/jobs/{id}, by one of its addresses.
+
+    `address` is None where one call deletes many jobs; the gate refuses that permit for a single
+    job.
     """
 
     action: ClassVar[Action] = Action.DELETE_JOB
@@ -72,8 +78,8 @@ class DeleteJobPermit(DeletePermit):
 
 @dataclass(frozen=True, slots=True)
 class StopPermit:
-    """For PUT …/jobs/{id}/stop: a job seen running, as asked at `asked_at`, by a run that holds the
-    lease.
+    """The permit for PUT …/jobs/{id}/stop: a job that was running in an answer requested at
+    `asked_at`, for a run that holds the lease.
     """
 
     job_id: JobId
@@ -86,11 +92,11 @@ class StopPermit:
 
 @dataclass(frozen=True, slots=True)
 class PrunePermit:
-    """For removing stored files of one job from our own archive: their time there is over, and
+    """The permit to remove stored files of one job from the archive: their `keep_for` is over, and
     nothing holds the job.
 
-    `files` are paths beside the job's receipts, `why` says by whose word, for the record that
-    stays. `fence` is the lease's.
+    `files` are paths beside the job's receipts. `why` is the reason for the record that stays.
+    `fence` is the lease's fencing number.
     """
 
     job_id: JobId

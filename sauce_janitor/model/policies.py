@@ -1,8 +1,8 @@
-"""The retention language as values: what a configuration's policies, holds and limits become before
-they decide anything.
+"""The retention language as values: what the policies, holds and limits of a configuration become
+before they decide anything.
 
-docs/reference/policies.md says what each means. Everything here is checked when the configuration
-is read: patterns compile, durations are positive, names are unique, overrides name policies and
+docs/reference/policies.md says what each means. Everything here was checked when the configuration
+was read: patterns compile, durations are positive, names are unique, overrides name policies and
 have no cycle.
 """
 
@@ -18,8 +18,8 @@ from sauce_janitor.model.jobs import Action
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Elapsed `seconds` (s min h d w) or calendar `months` (mo y); exactly one of them is above
-    zero. `text` as written.
+    """A duration in `seconds` (s min h d w) or calendar `months` (mo y); exactly one of them is
+    above zero. `text` is as written.
     """
 
     text: str
@@ -32,9 +32,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """An anchored, case-sensitive glob (`*`, `?`, `[…]`, `{a,b}`); without them, the text
-    itself.
-    """
+    """An anchored, case-sensitive glob (`*`, `?`, `[…]`, `{a,b}`), or just the text itself."""
 
     pattern: str
 
@@ -48,14 +46,14 @@ class Regex:
 
 @dataclass(frozen=True, slots=True)
 class Literally:
-    """Exactly this: null, true or false."""
+    """Exactly this value: null, true or false."""
 
     value: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All of `bounds` hold; for `duration` the numbers are seconds, else plain numbers."""
+    """All of `bounds` hold. For `duration` the numbers are seconds."""
 
     bounds: tuple[tuple[Literal["lt", "le", "gt", "ge"], float], ...]
 
@@ -65,8 +63,8 @@ Pattern: TypeAlias = Glob | Regex | Literally | Comparison
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """`field` matches any of `patterns`. `{in: LIST}` is resolved to the list's patterns when the
-    configuration is read.
+    """A test whether `field` matches any of `patterns`. `{in: LIST}` became the list's patterns
+    when the configuration was read.
     """
 
     field: str
@@ -75,21 +73,21 @@ class Atom:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Kleene and; of nothing it is true (`match: all`)."""
+    """Kleene "and"; without parts it is true (`match: all`)."""
 
     parts: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Kleene or; of nothing it is false."""
+    """Kleene "or"; without parts it is false."""
 
     parts: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Kleene not."""
+    """Kleene "not"."""
 
     part: Match
 
@@ -98,10 +96,10 @@ Match: TypeAlias = Atom | AllOf | AnyOf | Not
 EVERYTHING = AllOf(())
 
 FIELDS = (
-    "name", "build", "owner", "tags", "status", "state", "os", "browser", "browser_version", "automation_backend",
-    "public", "error", "manual", "duration", "build_status", "team_id",
+    "name", "build", "owner", "tags", "status", "state", "os", "browser", "browser_version",
+    "automation_backend", "public", "error", "manual", "duration", "build_status", "team_id",
 )  # fmt: skip
-"""What `match`, `where` and `group_by` may name; also `custom_data.<key>`."""
+"""The fields that `match`, `where` and `group_by` can name, besides `custom_data.<key>`."""
 BUILD_FIELDS = ("build", "build_status")
 
 # --- policies -------------------------------------------------------------------------------------
@@ -121,11 +119,11 @@ names each `match` that does not know it yet.
 
 @dataclass(frozen=True, slots=True)
 class KeepRule:
-    """One keep rule; which fields count depends on `kind`.
+    """One keep rule; its `kind` says which fields count.
 
-    `count`: last and the calendar kinds. `duration`: within, within_of_newest. `since`: since_last.
-    `where` restricts what counts. `pick` is the order of preference within a period: newest,
-    oldest, passed, failed, error, complete.
+    `count`: `last` and the calendar kinds. `duration`: `within` and `within_of_newest`. `since`:
+    `since_last`. `where` restricts which jobs count. `pick` is the order of preference within a
+    period: newest, oldest, passed, failed, error, complete.
     """
 
     id: str
@@ -140,9 +138,7 @@ class KeepRule:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRule:
-    """What a policy says of one delete: `after` is None for `never`; `keep` protects from this
-    action alone.
-    """
+    """When a policy deletes; `after` is None for `never`. `keep` protects from this action only."""
 
     after: Duration | None
     keep: tuple[KeepRule, ...] = ()
@@ -150,13 +146,13 @@ class DeleteRule:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRule:
-    """What a policy wants stored. `none` says aloud that it wants nothing; then nothing else
+    """What a policy archives. `none` says explicitly that it archives nothing; then no other field
     counts.
 
-    `if_unavailable` is how long a delete waits for a file that cannot be had, None for ever.
-    `assets` are classes or globs, `("all",)` everything. `keep_for` is how long the archive holds a
-    file, by class or glob, None for ever; `all` is what no other key names, and without it that is
-    for ever.
+    `if_unavailable` is how long a delete waits for a file that cannot be fetched, None for ever.
+    `assets` are classes or globs, `("all",)` is everything. `keep_for` is how long the archive
+    keeps a file, by class or glob, None for ever. `all` is for files that no other key names;
+    without it they stay for ever.
     """
 
     none: bool = False
@@ -171,7 +167,9 @@ class ArchiveRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Brakes; None is off. Of a policy: on its own deletes; of the whole: on the account's."""
+    """The limits on a plan; None is off. Those of a policy count its own deletes, those of the
+    account all of them.
+    """
 
     max_jobs: int | None = None
     max_percent: float | None = None
@@ -183,8 +181,8 @@ Overrides: TypeAlias = tuple[str, ...] | Literal["all"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One retention policy. `archive`, `deletes` and `stop` hold only what `then` states; what is
-    not there is no opinion.
+    """One retention policy. `archive`, `deletes` and `stop` have only what `then` states; the
+    policy has no say on other actions.
     """
 
     name: str
@@ -204,8 +202,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Exactly one of `tag`, `tag_prefix`, `match`. `until` is the first second after it, None for
-    no end.
+    """A hold with exactly one of `tag`, `tag_prefix`, `match`. `until` is the first second after
+    it, None for no end.
     """
 
     id: str
@@ -220,7 +218,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Forbid:
-    """Assets that are never stored of the jobs that match."""
+    """Assets that are never stored, for jobs that match."""
 
     match: Match
     assets: tuple[str, ...]
@@ -228,7 +226,7 @@ class Forbid:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A promise that is watched, never acted on."""
+    """A promise that is watched but triggers no action."""
 
     name: str
     match: Match
@@ -239,9 +237,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All that decides for one account: `accounts:` selections are already applied, everything here
-    counts.
-    """
+    """Everything that decides for one account; `accounts:` selections are already applied."""
 
     timezone: ZoneInfo
     policies: tuple[Policy, ...]

@@ -1,5 +1,5 @@
-"""How many requests may leave, by the hour of the day: the configured budget as plain values, and
-how long work takes in it.
+"""How many requests may be sent at which hour: the configured budget as values, and how long work
+takes within it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ _DAY_S: Final = 86_400
 _WEEK_DAYS: Final = 7
 _NOTHING: Final = 1e-6
 _FORESEEN_HOURS: Final = 14 * 24
-"""So far ahead a course is followed hour by hour; what is left then goes on at the mean of a
-day.
-"""
+"""How far ahead requests are estimated hour by hour; the rest is estimated by the mean of a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAllowance:
-    """Requests a second and an hour, None without a limit, 0 an hour for none at all; `burst` of
-    them may leave at once.
+    """How many requests may be sent a second and an hour; None is no limit, and 0 an hour is no
+    request. `burst` of them may be sent at once.
     """
 
     per_second: float | None = None
@@ -38,12 +36,12 @@ class RequestAllowance:
 
     @property
     def unlimited(self) -> bool:
-        """Whether nothing limits it."""
+        """Whether there is no limit."""
         return self.per_second is None and self.per_hour is None
 
     @property
     def hourly(self) -> float | None:
-        """How many it comes to in an hour; None without a limit."""
+        """How many requests an hour allows; None without a limit."""
         rates = [self.per_second * _HOUR_S] if self.per_second is not None else []
         return min([*rates, self.per_hour] if self.per_hour is not None else rates, default=None)
 
@@ -60,9 +58,10 @@ class RequestAllowance:
 def allowance(
     per_second: float | None, per_hour: int | None, burst: int, *, loopback: bool
 ) -> RequestAllowance:
-    """What was asked for, with the polite default for what was not; a loopback address has no limit
-    of itself.
+    """Return what is configured, with the polite default for the rest. A loopback address has no
+    default limit.
     """
+    # A loopback address is a test server, which needs no protection.
     if loopback:
         return RequestAllowance(per_second, per_hour, burst)
     return RequestAllowance(
@@ -74,11 +73,11 @@ def allowance(
 
 @dataclass(frozen=True, slots=True)
 class AllowanceWindow:
-    """Another allowance on some days (0 is Monday) from `start` up to `end`, minutes after local
+    """Another allowance on some days (0 is Monday), from `start` to `end`, in minutes after local
     midnight.
 
-    An `end` that is not after `start` is the next day's: the window then belongs to the day on
-    which it begins.
+    An `end` that is not after `start` is on the next day; the window belongs to the day on which it
+    begins.
     """
 
     days: frozenset[int]
@@ -87,7 +86,7 @@ class AllowanceWindow:
     allowance: RequestAllowance
 
     def minutes(self) -> frozenset[int]:
-        """All minutes of the week, from Monday's midnight, that it covers."""
+        """Return all minutes of the week that it covers, counted from Monday's midnight."""
         length = (self.end - self.start) % _DAY_MINUTES or _DAY_MINUTES
         week = _WEEK_DAYS * _DAY_MINUTES
         return frozenset(
@@ -95,7 +94,7 @@ class AllowanceWindow:
         )
 
     def covers(self, day: int, minute: int) -> bool:
-        """Whether that minute of that weekday lies in it."""
+        """Return whether it covers that minute of that weekday."""
         if self.start < self.end:
             return day in self.days and self.start <= minute < self.end
         return (day in self.days and minute >= self.start) or (
@@ -105,9 +104,7 @@ class AllowanceWindow:
 
 @dataclass(frozen=True, slots=True)
 class AllowanceTimetable:
-    """The allowance of every moment: the usual one, but in windows. Hours are of the clock on the
-    wall in `zone`.
-    """
+    """The allowance at any time: the usual one outside windows. Hours are local times in `zone`."""
 
     usual: RequestAllowance
     windows: tuple[AllowanceWindow, ...] = ()
@@ -115,11 +112,11 @@ class AllowanceTimetable:
 
     @property
     def unlimited(self) -> bool:
-        """Whether nothing ever limits it."""
+        """Whether there is never a limit."""
         return self.usual.unlimited and all(window.allowance.unlimited for window in self.windows)
 
     def at(self, moment: float) -> RequestAllowance:
-        """What holds at that epoch second."""
+        """Return the allowance at that epoch second."""
         if not self.windows:
             return self.usual
         local = datetime.fromtimestamp(moment, self.zone)
@@ -129,7 +126,7 @@ class AllowanceTimetable:
         )
 
     def changes_at(self, moment: float) -> float:
-        """The epoch second after `moment` from which another allowance holds; infinity when there
+        """Return the first epoch second after `moment` with another allowance; infinity when there
         is none.
         """
         if self.windows:
@@ -140,8 +137,8 @@ class AllowanceTimetable:
         return math.inf
 
     def per_day(self) -> float | None:
-        """How many requests a day comes to, as the mean of a week; None when they are unlimited at
-        any time.
+        """Return how many requests a day allows, as the mean of a week; None when any time has no
+        limit.
         """
         hourly = [(window.allowance.hourly, len(window.minutes())) for window in self.windows]
         covered = sum(minutes for _, minutes in hourly)
@@ -155,10 +152,10 @@ class AllowanceTimetable:
         return total / _WEEK_DAYS
 
     def seconds_for(self, requests: int, *, now: float, left: int | None = None) -> float | None:
-        """How long so many requests take from `now` on; None where nothing limits them.
+        """Return how long so many requests take from `now` on; None where there is no limit.
 
-        `left` is what the hour still gives at `now`, all of it by default. An hour's requests leave
-        as fast as a second's limit lets them, then the next hour is waited for.
+        `left` is what the current hour still allows, by default all of it. The requests of an hour
+        are sent as fast as the limit a second allows; the rest waits for the next hour.
         """
         allowed = self.at(now)
         if requests <= 0 or allowed.unlimited:
@@ -174,8 +171,8 @@ class AllowanceTimetable:
         return _FORESEEN_HOURS * _HOUR_S + left_over / mean * _DAY_S if mean else None
 
     def _borders(self, moment: float) -> Iterator[float]:
-        """Every time after `moment` in the next eight days at which a window begins or ends, in
-        order.
+        """Yield every time after `moment` in the next eight days at which a window begins or ends,
+        in order.
         """
         minutes = sorted(
             {border % _DAY_MINUTES for each in self.windows for border in (each.start, each.end)}
@@ -189,8 +186,8 @@ class AllowanceTimetable:
                     yield at
 
     def _parts(self, begins: float) -> list[tuple[float, RequestAllowance]]:
-        """The hour from then on, cut where the allowance changes: seconds, and what holds in
-        them.
+        """Return the hour from then on, cut where the allowance changes: seconds, and the allowance
+        in them.
         """
         parts: list[tuple[float, RequestAllowance]] = []
         at, ends = begins, begins + _HOUR_S
@@ -204,8 +201,8 @@ class AllowanceTimetable:
 def _sent(
     requests: float, parts: list[tuple[float, RequestAllowance]], spent: int
 ) -> tuple[float, float]:
-    """How many of them leave in the parts of an hour that has `spent` already, and the second in
-    which the last one does.
+    """Return how many requests are sent in the parts of an hour in which `spent` were sent already,
+    and the second in which the last one is sent.
     """
     sent, elapsed, last = 0.0, 0.0, 0.0
     for seconds, allowed in parts:

@@ -1,6 +1,4 @@
-"""What failed before, and when it is tried again: behind what has not been tried, with growing
-pauses.
-"""
+"""When a failed job is tried again: after the jobs that were not tried, and with growing pauses."""
 
 from __future__ import annotations
 
@@ -15,31 +13,29 @@ from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 _LONGEST_PAUSE_S: Final = 3 * 86_400
 _OF_WHAT_IS_LEFT: Final = 4
 HURRIED_S: Final = 3 * 86_400
-"""A retry whose job is purged within this time keeps its place among the jobs that were not
-tried.
-"""
+"""A retry whose job is purged within this time is not moved behind the jobs that were not tried."""
 
 
 class FailureKind(StrEnum):
-    """Why a job did not reach its wanted state. Each kind has its own share of a run's requests."""
+    """Why a job did not reach the wanted state. Each kind has its own share of a run's requests."""
 
     UNAVAILABLE = "unavailable"  # no usable answer after all attempts: time-outs, 5xx
     FORBIDDEN = "forbidden"  # 403
     ANSWER = "answer"  # an answer that contradicts another one or cannot be read
     ARCHIVE = "archive"  # the copy could not be stored or proven
-    MISSING_FILES = "missing_files"  # stored but for files that cannot be had
-    GIVEN_UP = "given_up"  # the same, and the policies wait for these files no longer
+    MISSING_FILES = "missing_files"  # stored except for files that cannot be fetched
+    GIVEN_UP = "given_up"  # the same, and the policies no longer wait for these files
     DELETE = "delete"  # the delete was refused, or the job is still there
-    VANISHED = "vanished"  # listed, and 404 when asked for
+    VANISHED = "vanished"  # listed, but 404 when requested
     TOO_LARGE = "too_large"  # one try takes more requests than a run has
     NOT_READY = "not_ready"  # Sauce Labs says that it has not finished
-    CHANGED = "changed"  # the last look differs from what was decided on
+    CHANGED = "changed"  # different from what was decided on
     OTHER = "other"
 
     @property
     def is_failure(self) -> bool:
-        """Whether a run with such a job has failed; else the job was skipped on purpose, or goes on
-        without the files.
+        """Whether a run with such a job has failed. Otherwise the job was skipped on purpose, or
+        continues without the files.
         """
         return self not in (FailureKind.NOT_READY, FailureKind.CHANGED, FailureKind.GIVEN_UP)
 
@@ -48,9 +44,9 @@ class FailureKind(StrEnum):
 class Retry:
     """A job that failed and is tried again. Times are epoch seconds.
 
-    `tries` failed so far, the last one took so many `requests`; `reason` is one sentence of the
-    last one. `hurried`: its purge is near, so that it keeps its place among the jobs that were not
-    tried.
+    `tries` is how many tries failed so far, `requests` how many requests the last one took, and
+    `reason` its error in one sentence. `hurried`: its purge is near, so it keeps its place among
+    the jobs that were not tried.
     """
 
     job_id: JobId
@@ -66,7 +62,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """How a try of a job failed: its kind, one sentence, and the requests that the try took."""
+    """How a try of a job failed: the kind, one sentence, and the number of requests."""
 
     kind: FailureKind
     reason: str
@@ -80,13 +76,14 @@ def failed_again(
 
     The first one is due at once, so in the next run. Later each pause is as long as the job has
     been failing: pauses double. None is longer than 3 days, or than a quarter of the time until
-    Sauce Labs purges the job's assets, which it does 30 days after `ended_at`: so there are always
-    tries left before the purge.
+    Sauce Labs purges the job's assets, 30 days after `ended_at`: so there are always tries left
+    before the purge.
     """
     if before is None:
         return Retry(job_id, failing.kind, 1, at, at, at, failing.requests, failing.reason)
     since = min(before.first_failed_at, at)
     pause = min(at - since, _LONGEST_PAUSE_S)
+    # After the purge there is no hurry: nothing is left to save.
     if ended_at is not None and ended_at + PURGED_AFTER_S > at:
         pause = min(pause, (ended_at + PURGED_AFTER_S - at) // _OF_WHAT_IS_LEFT)
     tries = before.tries + 1
@@ -97,15 +94,15 @@ def failed_again(
 
 def purge_is_near(ended_at: object, *, as_of: int) -> bool:
     """Return whether Sauce Labs purges the assets of a job that ended then within 3 days, and has
-    not yet.
+    not done so yet.
     """
     return isinstance(ended_at, int) and 0 < ended_at + PURGED_AFTER_S - as_of <= HURRIED_S
 
 
 @dataclass(frozen=True, slots=True)
 class RetryGroup:
-    """The jobs of one kind of failure: how many, three of them that are due first, and when the
-    next one is (epoch seconds).
+    """The jobs of one kind of failure: how many there are, when the next one is due (epoch
+    seconds), and the three that are due first.
     """
 
     kind: FailureKind

@@ -1,4 +1,4 @@
-"""Numbers that protect something, each written once, with its reason."""
+"""Numbers that protect something: each is written once, with its reason."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ DAY_S: Final = 86_400
 PURGED_AFTER_S: Final = 30 * DAY_S
 """How long after a job's end Sauce Labs keeps its assets, in seconds.
 
-Source: Sauce Labs documentation, archived test results. A young job without assets is never taken
+Source: Sauce Labs documentation, archived test results. A younger job without assets is never taken
 for a purged one.
 """
 
 MAX_CLOCK_SKEW_S: Final = 300
-"""How far this machine's clock may be from the one of Sauce Labs for a run that deletes, in
+"""How far this machine's clock may differ from that of Sauce Labs in a run that deletes, in
 seconds.
 
-Policies count in days, so minutes do no harm; a clock that is off by more is broken, and may be off
-by days an hour later.
+Policies count in days, so minutes do no harm. A clock that differs by more is broken, and may
+differ by days an hour later.
 """
