@@ -43,3 +43,9 @@ def test_the_support_of_tests_imports_no_tests() -> None:
         if name.startswith("tests.") and name.split(".")[1] not in {"support", "fakes"}
     ]
     assert wrong == []
+
+
+def test_each_folder_of_unit_tests_is_a_folder_of_the_package() -> None:
+    unit = TOP / "tests/unit"
+    folders = {path.parent.relative_to(unit) for path in unit.rglob("test_*.py")}
+    assert [str(each) for each in folders if not (TOP / "sauce_janitor" / each).is_dir()] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 from sauce_janitor.config.loader import from_bytes
 from sauce_janitor.config.output.effective import effective_yaml
 
-EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
+EXAMPLE = Path(__file__).parents[4] / "config.example.yaml"
 FILE = Path("/srv/janitor/config.yaml")
 AWKWARD = """
 accounts: {eu: {region: US_WEST, username: jane, access_key: {command: [pass, show, hunter2]}}}
