@@ -48,9 +48,9 @@ ARCHIVE: Final = ("tests/integration/archive",)
 SYNC: Final = ("tests/unit/inventory",)
 DECIDE: Final = ("tests/unit/retention",)
 RUNS: Final = (
-    "tests/integration/pipeline/test_limits.py",
-    "tests/integration/pipeline/test_reviewed_plans.py",
-    "tests/integration/pipeline/test_invariants.py",
+    "tests/integration/operations/test_limits.py",
+    "tests/integration/operations/test_reviewed_plans.py",
+    "tests/integration/operations/test_invariants.py",
 )
 _DELETING: Final = "execute/delete_step.py"
 _WRITING: Final = "sauce/writes.py"
