@@ -1,4 +1,6 @@
-"""All archive work: fetching, receipts, verifying, catalogue."""
+"""The archive: fetches assets, proves and stores them, writes receipts, verifies, prunes,
+exports.
+"""
 
 from sauce_janitor.archive.asset_fetch import AssetBody, Fetch, SizeLimits
 from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof

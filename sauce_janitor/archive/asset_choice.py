@@ -1,4 +1,4 @@
-"""What one pass over a job fetches, and what its receipt says of everything else. Pure."""
+"""Chooses what one pass over a job fetches, and what its receipt says of everything else. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sauce_janitor.model.jobs import AssetListing, MissingFile
 
 @dataclass(frozen=True, slots=True)
 class AssetChoice:
-    """`wanted` is to be fetched, `kept` is stored and whole already; `listed` is all Sauce ever
-    listed of the job.
+    """What to do about each asset of a job.
 
-    `unlisted` are files that earlier passes could not have, where nothing is listed any more: they
-    stay missing.
+    `wanted` has to be fetched; `kept` is stored already and undamaged. `listed` is all that Sauce
+    Labs ever listed of the job. `unlisted` are files that earlier passes could not fetch, where
+    nothing is listed any more: they stay missing.
     """
 
     selection: str
@@ -30,8 +30,8 @@ class AssetChoice:
     unlisted: tuple[MissingFile, ...] = ()
 
     def changes_nothing(self, newest: ReceiptDocument) -> bool:
-        """Whether a receipt of this choice, with nothing fetched, would say what the newest one
-        says.
+        """Tell whether a receipt of this choice, with nothing fetched, would equal the newest
+        one.
         """
         return (
             self.kept_job == newest.job
@@ -46,8 +46,8 @@ class AssetChoice:
 
 @dataclass(frozen=True, slots=True)
 class UnavailableFiles:
-    """The paths of a receipt's files that are not to be had: those that do not match it, and those
-    that were pruned.
+    """Paths of a receipt's files that cannot be used: damaged ones, and pruned ones to be
+    restored.
     """
 
     damaged: frozenset[str] = frozenset()
@@ -63,13 +63,13 @@ def choose(
     purged: bool,
     emptied: bool = False,
 ) -> AssetChoice:
-    """Decide it from what Sauce lists, what is wanted, what the newest receipt has, and which of
-    its files are missing.
+    """Choose from what Sauce Labs lists, what the policy wants and what the newest receipt has.
 
-    A damaged file is fetched again while Sauce lists it; ArchiveError when it does not: then the
-    receipt would lie. One of the pruned ones that `missing` names is fetched again while Sauce
-    lists it, unless nobody wants it any more. A file that an earlier pass could not have stays
-    missing when the list is empty, unless a purge or a delete of ours (`emptied`) explains that.
+    A damaged file is fetched again while Sauce Labs lists it. Raises ArchiveError when it does not:
+    the receipt would then claim a file that is gone. A pruned file that `missing` names is fetched
+    again while Sauce Labs lists it, unless no policy wants it any more. A file that an earlier pass
+    could not fetch stays missing when the list is empty, unless a purge or a delete of ours
+    (`emptied`) explains the empty list.
     """
     earlier = newest.assets if newest else ()
     there = set(listing.names)
@@ -97,10 +97,9 @@ def choose(
         if name not in stored and (name in lost or selection.wants(name))
     )
     fetch = set(wanted)
-    # A list may be empty while Sauce Labs has the files: a delete would destroy what was never
-    # stored. One that names
-    # other files works, and the name was an error of an earlier one: it must not hold the job until
-    # its purge.
+    # A list may be empty although Sauce Labs has the files: a delete would then destroy what was
+    # never stored. A list that names other files is complete, and an earlier list named the missing
+    # file by mistake: that must not hold the job until Sauce Labs purges it.
     lacking = newest.missing if newest and not (listing.names or purged or emptied) else ()
     unlisted = tuple(
         each for each in lacking if each.name not in there | stored and selection.wants(each.name)
@@ -111,24 +110,19 @@ def choose(
         if name in stored or name in fetch or name in fetch_later:
             continue
         if selection.wants(name):
-            absent.append(
-                Unstored(
-                    name, "purged by Sauce Labs" if purged else "not listed by Sauce Labs any more"
-                )
-            )
+            why = "purged by Sauce Labs" if purged else "not listed by Sauce Labs any more"
+            absent.append(Unstored(name, why))
         elif selection.may_lose(name):
             discarded.append(Unstored(name, _why(name, selection)))
+    # When a pruned file is restored, the document is too, so that the newest receipt has both.
+    lost_documents = missing.damaged | (missing.pruned if again else set())
+    keeps_document = newest is not None and newest.job.file not in lost_documents
     return AssetChoice(
         selection=selection.key,
         listed=listed,
         wanted=wanted,
         kept=kept,
-        kept_job=(
-            newest.job
-            if newest
-            and newest.job.file not in missing.damaged | (missing.pruned if again else set())
-            else None
-        ),
+        kept_job=newest.job if newest is not None and keeps_document else None,
         discarded=tuple(discarded),
         absent=tuple(absent),
         purged=purged or (newest is not None and newest.purged),

@@ -1,5 +1,7 @@
-"""One asset from Sauce Labs to the disk: streamed, hashed on the way, bounded, and believed only
-with reason.
+"""Fetches one asset from Sauce Labs to the disk.
+
+The bytes are streamed, hashed on the way and bounded. They are believed only for a reason: their
+framing, their format, or a second equal read.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from sauce_janitor.archive.content.compression import Compressor, unpacked
-from sauce_janitor.archive.content.probe import ProbeResult, TrustLevel, judge
+from sauce_janitor.archive.content.probe import ProbeResult, TrustLevel, probe
 from sauce_janitor.archive.disk.folders import disk_errors, new_file, write_all
 from sauce_janitor.archive.receipts import Packed
 from sauce_janitor.errors import ArchiveError
@@ -22,10 +24,10 @@ _ROOM_EVERY = 64 * 1024 * 1024
 
 
 class AssetBody(Protocol):
-    """An asset's bytes as they come. Iterating raises SourceError unless the framing, where there
-    is one, is met to its end.
+    """The bytes of an asset as they arrive.
 
-    `framed` says whether the answer's framing proves that it is complete; `content_type` is the
+    Iterating raises SourceError unless the framing, where there is one, is met to its end. `framed`
+    tells whether the framing of the answer proves that it is complete. `content_type` is the
     answer's, None for none.
     """
 
@@ -37,14 +39,12 @@ class AssetBody(Protocol):
 
 
 Fetch = Callable[[str], AbstractContextManager[AssetBody]]
-"""Opens the asset of this name. Raises SourceError, also for one that was listed and is not
-there.
-"""
+"""Open the asset of this name. Raises SourceError, also where it was listed and does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """What one job may bring at most; beyond it the job stays at Sauce Labs and is reported."""
+    """The most that one job may bring. A larger job stays at Sauce Labs and is reported."""
 
     asset_bytes: int = 32 * 1024**3
     job_bytes: int = 64 * 1024**3
@@ -52,7 +52,7 @@ class SizeLimits:
 
 
 class ByteAllowance:
-    """What one job may still write; asks for room on the disk again every 64 MiB."""
+    """Counts what one job still may write, and checks the room on the disk every 64 MiB."""
 
     def __init__(self, caps: SizeLimits, check_room: Callable[[], None]) -> None:
         self._caps = caps
@@ -61,13 +61,14 @@ class ByteAllowance:
         self._asked = 0
 
     def give_back(self, asset_bytes: int) -> None:
-        """Count the bytes of an asset no more: it was removed."""
+        """Stop counting the bytes of an asset that was removed."""
         self._job -= asset_bytes
         self._asked = min(self._asked, self._job)
 
     def take(self, name: str, asset_bytes: int, more: int) -> None:
-        """Count `more` bytes of an asset that has `asset_bytes` with them. Raises ArchiveError
-        beyond a cap, or the floor's.
+        """Count `more` bytes of an asset that has `asset_bytes` with them.
+
+        Raises ArchiveError beyond a cap, or when the disk has too little room.
         """
         self._job += more
         if asset_bytes > self._caps.asset_bytes:
@@ -85,8 +86,8 @@ class ByteAllowance:
 
 @dataclass(frozen=True, slots=True)
 class FetchedAsset:
-    """What came of one asset: its length, SHA-256 and the answer's content type; `packed` where it
-    is stored compressed.
+    """One fetched asset: its length, SHA-256 and content type; `packed` where it is stored
+    compressed.
 
     `odd` says why the bytes do not look like the file that the name promises; None where they do.
     """
@@ -99,10 +100,10 @@ class FetchedAsset:
 
 
 class UntrustedBodyError(ArchiveError):
-    """What came twice in place of an asset reads like somebody else's answer: it is not stored.
+    """What came twice in place of an asset reads like another answer, so it is not stored.
 
-    `sha256` is of the bytes, for a later pass to compare; None where they can never be the asset,
-    or differed.
+    `sha256` is of the bytes, for a later pass to compare. It is None where they can never be the
+    asset, or where the two differed.
     """
 
     def __init__(self, text: str, sha256: str | None = None) -> None:
@@ -112,7 +113,7 @@ class UntrustedBodyError(ArchiveError):
 
 @dataclass(frozen=True, slots=True)
 class AssetSlot:
-    """Where one asset goes: a new file in an open folder, compressed or as it came."""
+    """Where one asset is written: a new file in an open folder, compressed or as it came."""
 
     folder: int
     file: str
@@ -127,28 +128,30 @@ def fetch_to_file(
     *,
     vouched: str | None = None,
 ) -> FetchedAsset:
-    """Store asset `name`, not yet durable.
+    """Store asset `name`; it is not durable yet.
 
-    An unframed, an empty or a perhaps cut body is believed only when a second read brings the same
-    bytes. One that reads like an error page is asked for once more, and refused when it comes
-    again, unless it has the SHA-256 `vouched`, which came a day ago. Raises ArchiveError and
-    whatever `fetch` raises; both name the asset.
+    A body that is unframed, empty or perhaps cut is believed only when a second read brings the
+    same bytes. A body that reads like an error page is asked for once more, and refused when it
+    comes again, unless it has the SHA-256 `vouched`, which came at least a day ago. Raises
+    ArchiveError and whatever `fetch` raises; both name the asset.
     """
     first = _receive(fetch, name, slot, allowance)
-    came = first
-    if first.judgement.trust >= TrustLevel.LATER:
-        # A gateway's page may be gone a moment later.
+    received = first
+    # It reads like an error page. A gateway's page may be gone a moment later, so ask again.
+    if first.result.trust >= TrustLevel.LATER:
         with disk_errors(f"remove what came for asset {name!r:.120}"):
             os.unlink(slot.file, dir_fd=slot.folder)
         allowance.give_back(first.fetched.bytes)
-        came = _receive(fetch, name, slot, allowance)
-    fetched, judgement = came.fetched, came.judgement
-    if judgement.trust >= TrustLevel.LATER:
+        received = _receive(fetch, name, slot, allowance)
+    fetched, result = received.fetched, received.result
+    if result.trust >= TrustLevel.LATER:
         same = first.fetched.sha256 == fetched.sha256
-        sha256 = fetched.sha256 if same and judgement.trust is TrustLevel.LATER else None
+        # Only equal bytes that may be the asset can be compared with those of another day.
+        sha256 = fetched.sha256 if same and result.trust is TrustLevel.LATER else None
         if sha256 is None or sha256 != vouched:
-            raise UntrustedBodyError(f"asset {name!r:.120}: {judgement.why}", sha256)
-    elif not came.framed or fetched.bytes == 0 or judgement.trust is TrustLevel.TWICE:
+            raise UntrustedBodyError(f"asset {name!r:.120}: {result.why}", sha256)
+    # Nothing proves that these bytes are complete, but a second equal read does.
+    elif not received.framed or fetched.bytes == 0 or result.trust is TrustLevel.TWICE:
         again = hash_of(fetch, name, allowance)
         if again != (fetched.bytes, fetched.sha256):
             raise ArchiveError(
@@ -158,32 +161,32 @@ def fetch_to_file(
 
 
 @dataclass(frozen=True, slots=True)
-class _Came:
-    """One body as it came, how far it is believed, and whether its framing proves it complete."""
+class _ReceivedBody:
+    """One body as it arrived, how far it is believed, and whether its framing proves it
+    complete.
+    """
 
     fetched: FetchedAsset
-    judgement: ProbeResult
+    result: ProbeResult
     framed: bool
 
 
-def _receive(fetch: Fetch, name: str, slot: AssetSlot, allowance: ByteAllowance) -> _Came:
-    with AssetWriter(name, slot, allowance) as incoming:
+def _receive(fetch: Fetch, name: str, slot: AssetSlot, allowance: ByteAllowance) -> _ReceivedBody:
+    with AssetWriter(name, slot, allowance) as writer:
         with fetch(name) as body:
             for piece in body:
-                incoming.write(piece)
+                writer.write(piece)
             content_type, framed = body.content_type, body.framed
-        fetched, judgement = incoming.end(content_type)
-    if not framed and judgement.trust is TrustLevel.TWICE:
-        # Neither the framing nor the format has an end: a gateway may cut it at the same place
-        # twice.
-        judgement = ProbeResult(TrustLevel.LATER, judgement.why)
-    return _Came(fetched, judgement, framed)
+        fetched, result = writer.end(content_type)
+    # Neither the framing nor the format shows an end. A gateway may cut the body at the same place
+    # twice, so two equal reads are not enough.
+    if not framed and result.trust is TrustLevel.TWICE:
+        result = ProbeResult(TrustLevel.LATER, result.why)
+    return _ReceivedBody(fetched, result, framed)
 
 
 class AssetWriter:
-    """One asset being written: bounded, hashed on the way, and looked at when it has ended. A
-    context manager.
-    """
+    """Writes one asset: bounded, hashed on the way, and probed at its end. A context manager."""
 
     def __init__(self, name: str, slot: AssetSlot, allowance: ByteAllowance) -> None:
         self._name, self._slot, self._allowance = name, slot, allowance
@@ -198,7 +201,7 @@ class AssetWriter:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         with disk_errors(f"close asset {self._name!r:.120}"):
@@ -207,14 +210,18 @@ class AssetWriter:
             self._allowance.give_back(self._length)
 
     def write(self, piece: bytes | memoryview) -> None:
-        """The next bytes. Raises ArchiveError beyond a cap or when the disk does not take them."""
+        """Write the next bytes. Raises ArchiveError beyond a cap, or when the disk does not take
+        them.
+        """
         self._length += len(piece)
         self._allowance.take(self._name, self._length, len(piece))
         self._digest.update(piece)
         self._put(self._packer.feed(piece) if self._packer else piece)
 
     def end(self, content_type: str | None) -> tuple[FetchedAsset, ProbeResult]:
-        """All of it came: what it is, and how far it is believed to be what the name says."""
+        """Finish a complete asset; return what it is and how far it is believed to be what its name
+        says.
+        """
         if self._packer:
             self._put(self._packer.finish())
         with (
@@ -223,12 +230,12 @@ class AssetWriter:
         ):
             plain.seek(0)
             stored = unpacked(plain) if self._packer else plain
-            judgement = judge(self._name, stored, self._length, content_type)
+            result = probe(self._name, stored, self._length, content_type)
         packed = self._packer.packed() if self._packer else None
-        odd = judgement.why or None
+        odd = result.why or None
         return FetchedAsset(
             self._length, self._digest.hexdigest(), content_type, packed, odd
-        ), judgement
+        ), result
 
     def _put(self, data: bytes | memoryview) -> None:
         with disk_errors(f"write asset {self._name!r:.120}"):
@@ -236,7 +243,9 @@ class AssetWriter:
 
 
 def hash_of(fetch: Fetch, name: str, allowance: ByteAllowance) -> tuple[int, str]:
-    """Fetch an asset without storing it; its length and SHA-256. Raises whatever `fetch` raises."""
+    """Fetch an asset without storing it; return its length and SHA-256. Raises what `fetch`
+    raises.
+    """
     digest, length = hashlib.sha256(), 0
     with fetch(name) as body:
         for piece in body:

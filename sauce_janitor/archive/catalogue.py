@@ -1,8 +1,7 @@
-"""Reading the archive: which jobs it holds, their receipts, and whether every byte is still what
-the receipts say.
+"""Reads the archive: which jobs it holds, their receipts, and whether every byte still matches.
 
-Nothing here writes, ever: a read-only mount is enough, and a damaged file is reported, never
-repaired by deleting.
+Nothing here writes. A read-only mount is enough, and a damaged file is reported, never repaired or
+removed.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from sauce_janitor.model.jobs import JobId, Owner
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong: in which job's folder, at which file in it, and what."""
+    """One problem: the folder of the job, the file in it, and what is wrong."""
 
     place: str
     file: str
@@ -46,11 +45,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One job as the archive holds it now: its receipts, oldest first, and all that is wrong with
-    them or the bytes.
+    """One job as the archive holds it now: its receipts, oldest first, and all problems with them.
 
-    `records` say what was pruned: such a file may be missing, and while it is there it is as its
-    receipt says.
+    `records` say what was pruned. Such a file may be missing; while it exists it must match its
+    receipt.
     """
 
     place: str
@@ -61,9 +59,7 @@ class Proof:
     records: tuple[PruneFile, ...] = ()
 
     def proves(self, sha256: str) -> bool:
-        """Whether the receipt with this hash stands unchanged, and everything stored is byte for
-        byte what was stored.
-        """
+        """Tell whether the receipt with this hash is unchanged and every stored byte matches."""
         return not self.findings and any(receipt.sha256 == sha256 for receipt in self.receipts)
 
 
@@ -75,13 +71,15 @@ class Catalogue:
 
     @classmethod
     def open(cls, path: Path, *, known_uuid: str | None = None) -> Catalogue:
-        """The archive at `path`. Raises ArchiveUnusableError for what is none, or another than the
-        known one.
+        """Open the archive at `path`.
+
+        Raises ArchiveUnusableError where there is none, or where it is another one than
+        `known_uuid`.
         """
         return cls(ArchiveRoot.open(path, known_uuid=known_uuid, make=False))
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the archive's folder."""
         self.root.close()
 
     def __enter__(self) -> Self:
@@ -90,7 +88,7 @@ class Catalogue:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self.close()
@@ -98,14 +96,15 @@ class Catalogue:
     def walk(
         self, *, account: str | None = None, owner: Owner | None = None, after: Place = ()
     ) -> Iterator[tuple[Place, bool]]:
-        """The folder of every job in the order of the names, and whether a link stands there or on
-        the way to it.
+        """Yield the folder of every job in the order of names, and whether a link stands there or
+        on the way.
         """
-        return walk(self.root.fd, (), _fixed(account, owner), after)
+        return walk(self.root.fd, (), _fixed_names(account, owner), after)
 
     def places(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
-        """The folder of every job, in the order of the names. Raises ArchiveError for one that
-        cannot be read, or a link.
+        """Yield the folder of every job, in the order of names.
+
+        Raises ArchiveError for a folder that cannot be read, and for a link.
         """
         for place, is_link in self.walk(account=account, owner=owner):
             yield _no_link(place, is_link=is_link)
@@ -115,11 +114,11 @@ class Catalogue:
 
         Neither owner nor age nor policy plays a part: the jobs with the lowest hashes of their ids
         are drawn. The same archive gives the same sample, and a new job changes at most one of it.
-        A folder that cannot be read is left out: `verify` says more of it.
+        A folder that cannot be read is left out; `verify` reports it.
         """
-        by_name = walk(self.root.fd, (), _fixed(account, None), by_name=True)
+        by_name = walk(self.root.fd, (), _fixed_names(account, None), by_name=True)
         drawn = heapq.nsmallest(
-            most, ((_lot(place), place) for place, is_link in by_name if not is_link)
+            most, ((_sample_key(place), place) for place, is_link in by_name if not is_link)
         )
         for _, place in drawn:
             with suppress(ArchiveError):
@@ -128,15 +127,16 @@ class Catalogue:
     def places_of(
         self, job_id: JobId, *, account: str | None = None, owner: Owner | None = None
     ) -> Iterator[Place]:
-        """The folders of one job: one, or none, or one for each account that holds it."""
+        """Yield the folders of one job: none, one, or one for each account that holds it."""
         for place, is_link in walk(
-            self.root.fd, (), (*_fixed(account, owner), None, None, None, job_id)
+            self.root.fd, (), (*_fixed_names(account, owner), None, None, None, job_id)
         ):
             yield _no_link(place, is_link=is_link)
 
     def receipts(self, place: Place) -> tuple[ReceiptFile, ...]:
-        """A job's receipts, oldest first; () when there is no such folder. ArchiveError when one
-        cannot be trusted.
+        """Return a job's receipts, oldest first; () when there is no such folder.
+
+        Raises ArchiveError when a receipt cannot be trusted.
         """
         try:
             with (
@@ -145,14 +145,15 @@ class Catalogue:
             ):
                 names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
                 return chain(folder, place, names)
-        except ArchiveError as wrong:
-            if isinstance(wrong.__cause__, FileNotFoundError):
+        except ArchiveError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
                 return ()
             raise
 
     def records(self, place: Place) -> tuple[PruneFile, ...]:
-        """What left a job's folder by pruning, oldest first. ArchiveError when a record or a
-        receipt cannot be trusted.
+        """Return the records of what was pruned of a job, oldest first.
+
+        Raises ArchiveError when a record or a receipt cannot be trusted.
         """
         with (
             disk_errors(f"read the archive's folder {'/'.join(place)}"),
@@ -164,8 +165,9 @@ class Catalogue:
     def receipts_of(
         self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None
     ) -> tuple[Place | None, tuple[ReceiptFile, ...]]:
-        """A job's folder and receipts; none when it is not there. `ended_at` (epoch seconds) spares
-        a search.
+        """Return a job's folder and receipts; None and () when there is none.
+
+        `ended_at` (epoch seconds UTC) saves a search.
         """
         if ended_at is not None:
             place = job_place(account, owner, job_id, ended_at)
@@ -176,8 +178,8 @@ class Catalogue:
         return None, ()
 
     def stands(self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None) -> bool:
-        """Whether there is a folder of the job, whatever is in it. `ended_at` (epoch seconds)
-        spares a search.
+        """Tell whether the job has a folder, whatever is in it. `ended_at` (epoch seconds UTC)
+        saves a search.
         """
         if ended_at is not None:
             *above, name = job_place(account, owner, job_id, ended_at)
@@ -188,14 +190,15 @@ class Catalogue:
                 ):
                     if exists(day, name):
                         return True
-            except ArchiveError as wrong:
-                if not isinstance(wrong.__cause__, FileNotFoundError):
+            except ArchiveError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
                     raise
         return next(iter(self.places_of(job_id, account=account, owner=owner)), None) is not None
 
     def prove(self, place: Place) -> Proof:
-        """Read everything stored of a job and compare it with its receipts. OSErrors of single
-        files become findings.
+        """Read everything stored of a job and compare it with its receipts.
+
+        A file that cannot be read becomes a finding.
         """
         findings: list[Finding] = []
         where = "/".join(place)
@@ -208,13 +211,14 @@ class Catalogue:
             try:
                 receipts = chain(folder, place, there)
                 records = read_records(folder, place, there, receipts)
-            except ArchiveError as wrong:
-                finding = Finding(where, receipt_name(1), Damage.RECEIPT, str(wrong))
+            except ArchiveError as error:
+                finding = Finding(where, receipt_name(1), Damage.RECEIPT, str(error))
                 return Proof(where, (), (finding,), 0, 0)
             if not receipts:
                 finding = Finding(where, receipt_name(1), Damage.RECEIPT, "there is none")
                 return Proof(where, (), (finding,), 0, 0)
             newest = receipts[-1].document
+            # A pruned file that is still there is checked like any other.
             pruned = gone_files(records) - there.keys()
             stored = [file for file in (newest.job, *newest.assets) if file.file not in pruned]
             for file in stored:
@@ -241,8 +245,9 @@ class Catalogue:
         )
 
     def proofs(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Proof]:
-        """`prove` for every job; a link where a folder should be is a finding, and nothing behind
-        it is looked at.
+        """Yield `prove` for every job.
+
+        A link where a folder should be is a finding, and nothing behind it is read.
         """
         for place, is_link in self.walk(account=account, owner=owner):
             if is_link:
@@ -260,8 +265,9 @@ class Catalogue:
     def proof(
         self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None = None
     ) -> Proof | None:
-        """`prove` for one job; None when the archive holds nothing of it. `ended_at` (epoch
-        seconds) spares a search.
+        """Return `prove` for one job; None when the archive holds nothing of it.
+
+        `ended_at` (epoch seconds UTC) saves a search.
         """
         if ended_at is not None:
             place = job_place(account, owner, job_id, ended_at)
@@ -272,10 +278,11 @@ class Catalogue:
         )
 
     def open_asset(self, place: Place, file: StoredFile) -> BinaryIO:
-        """The original bytes of one file of a receipt, whichever way it is stored; close it.
-        Nothing is verified by this.
+        """Open the original bytes of one file of a receipt, however it is stored; the caller closes
+        it.
 
-        Raises ArchiveError when it is not there. Reading one that is damaged may raise OSError.
+        Nothing is verified. Raises ArchiveError when the file does not exist. Reading a damaged
+        file may raise OSError.
         """
         with (
             disk_errors(f"open {'/'.join(place)}/{file.file} in the archive"),
@@ -284,8 +291,9 @@ class Catalogue:
             return open_original(folder, file)
 
     def open_file(self, place: Place, name: str) -> BinaryIO:
-        """A file that stands in a job's folder, as it stands there; close it. Raises ArchiveError
-        when there is none.
+        """Open a file in a job's folder as it is stored; the caller closes it.
+
+        Raises ArchiveError when there is none.
         """
         with (
             disk_errors(f"open {'/'.join(place)}/{name} in the archive"),
@@ -294,8 +302,9 @@ class Catalogue:
             return os.fdopen(open_file(folder, name), "rb")
 
     def is_whole(self, place: Place, receipt: ReceiptFile) -> bool:
-        """Whether every file of the receipt is there with its length, or was pruned: all that can
-        be told without reading.
+        """Tell whether every file of the receipt exists with its length, or was pruned.
+
+        This is all that can be known without reading the files.
         """
         with (
             disk_errors(f"read the archive's folder {'/'.join(place)}"),
@@ -316,16 +325,16 @@ class Catalogue:
 
 
 def _small(names: Iterable[str]) -> Iterator[str]:
-    """The receipts and the records of pruning among these names."""
+    """Yield the receipts and the records of pruning among these names."""
     return (name for name in names if receipt_number(name) or record_number(name))
 
 
-def _lot(place: Place) -> bytes:
-    """Return what decides whether a job is drawn: neither its end nor its owner shows in it."""
+def _sample_key(place: Place) -> bytes:
+    """Return the value that decides whether a job is drawn: its end and its owner play no part."""
     return hashlib.sha256(place[-1].encode()).digest()
 
 
-def _fixed(account: str | None, owner: Owner | None) -> tuple[str | None, str | None]:
+def _fixed_names(account: str | None, owner: Owner | None) -> tuple[str | None, str | None]:
     return account and folder_name(account), owner and folder_name(owner)
 
 
@@ -338,5 +347,5 @@ def _no_link(place: Place, *, is_link: bool) -> Place:
 
 
 def account_of(place: Place) -> str | None:
-    """The account's name that the place's first folder stands for."""
+    """Return the name of the account that the place's first folder stands for."""
     return name_of_folder(place[0])

@@ -1,6 +1,4 @@
-"""The receipts in a job's folder as a chain: each follows the one before, none is missing, all are
-about that job.
-"""
+"""The receipts in a job's folder as a chain: none is missing, and each follows the one before."""
 
 from __future__ import annotations
 
@@ -21,8 +19,10 @@ from sauce_janitor.errors import ArchiveError
 
 
 def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile, ...]:
-    """The receipts in a job's folder, each following the one before. Raises ArchiveError where one
-    does not.
+    """Return the receipts in a job's folder, oldest first.
+
+    Raises ArchiveError where one is missing, is about another job, or does not follow the one
+    before.
     """
     names = list(names)
     numbers = sorted(number for name in names if (number := receipt_number(name)) is not None)
@@ -35,13 +35,13 @@ def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile,
             data = read_small(folder, name, at_most=LONGEST)
         try:
             receipt = ReceiptFile(name, sha256_of(data), read_receipt(data))
-        except ArchiveError as wrong:
-            raise ArchiveError(f"{'/'.join(place)}/{name}: {wrong}") from wrong
-        said = receipt.document
-        at = (folder_name(said.account), folder_name(said.owner), said.job_id)
-        if said.number != number or at != (place[0], place[1], place[-1]):
+        except ArchiveError as error:
+            raise ArchiveError(f"{'/'.join(place)}/{name}: {error}") from error
+        document = receipt.document
+        at = (folder_name(document.account), folder_name(document.owner), document.job_id)
+        if document.number != number or at != (place[0], place[1], place[-1]):
             raise ArchiveError(f"{'/'.join(place)}/{name} is the receipt of something else")
-        if said.previous != (receipts[-1].sha256 if receipts else None):
+        if document.previous != (receipts[-1].sha256 if receipts else None):
             raise ArchiveError(
                 f"{'/'.join(place)}/{name} does not follow the receipt before it: one of them was "
                 "changed"

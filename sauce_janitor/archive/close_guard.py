@@ -1,9 +1,9 @@
-"""Whether an archive is still open, as threads see it that were left behind.
+"""Keeps an archive's descriptors open for threads that still use them when it is closed.
 
-A stop waits some seconds for the threads of a run, and then goes on without them. Such a thread may
-still be fetching when the archive is closed and another run begins. It must not use a descriptor
-that by then is another file's, and it must not show what it has made: the lease it worked under is
-gone.
+A stop waits some seconds for the threads of a run and then continues without them. Such a thread
+may still be fetching when the archive is closed and another run begins. It must not use a
+descriptor that by then belongs to another file, and it must not commit what it has made: its lease
+is gone.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from sauce_janitor.errors import ArchiveUnusableError
 
 
 class CloseGuard:
-    """`let_go` closes the descriptors: at `cut`, or when the last thread that holds on lets go
-    after it.
+    """Closes descriptors by `close`: at `cut`, or after it, when the last thread has left
+    `held`.
     """
 
-    def __init__(self, let_go: Callable[[], None]) -> None:
-        self._let_go = let_go
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close_folders = close
         self._lock = threading.Condition()
         self._holding = self._showing = 0
         self._is_cut = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """The descriptors stay open inside. Raises ArchiveUnusableError when the archive is
+        """Keep the descriptors open inside. Raises ArchiveUnusableError when the archive is
         closed.
         """
         with self._lock:
@@ -41,12 +41,13 @@ class CloseGuard:
                 self._holding -= 1
                 is_last = self._is_cut and self._holding == 0
             if is_last:
-                self._let_go()
+                self._close_folders()
 
     @contextmanager
     def committing(self) -> Iterator[None]:
-        """Nobody cuts it inside. Raises ArchiveUnusableError when the archive is closed: then
-        nothing may be shown any more.
+        """Keep the archive from being closed inside.
+
+        Raises ArchiveUnusableError when it is closed: then nothing may be committed any more.
         """
         with self._lock:
             self._check()
@@ -59,10 +60,11 @@ class CloseGuard:
                 self._lock.notify_all()
 
     def cut(self, *, last: Callable[[], None] = lambda: None) -> None:
-        """The archive is closed from now on, for everybody; waits for what is being shown. A second
-        time changes nothing.
+        """Close the archive for every thread; wait for commits that have begun. Calling it again is
+        safe.
 
-        `last` is called once, when nothing is shown any more and the descriptors are still open.
+        `last` is called once, when nothing is being committed any more and the descriptors are
+        still open.
         """
         with self._lock:
             was_cut, self._is_cut = self._is_cut, True
@@ -71,7 +73,7 @@ class CloseGuard:
                 last()
             is_last = not was_cut and self._holding == 0
         if is_last:
-            self._let_go()
+            self._close_folders()
 
     def _check(self) -> None:
         if self._is_cut:

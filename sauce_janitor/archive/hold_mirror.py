@@ -1,8 +1,7 @@
-"""The local holds of one account, mirrored in the archive's root: a state that is lost takes no
-hold with it.
+"""The local holds of one account, mirrored in the archive's root.
 
-The mirror is one small file, replaced whole. One that cannot be read holds everything: whoever asks
-it is told so by an error.
+A lost state therefore loses no hold. The mirror is one small file, always replaced as a whole.
+While it cannot be read, every job is held: each read raises an error.
 """
 
 from __future__ import annotations
@@ -32,7 +31,9 @@ _LARGEST: Final = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class MirroredHold:
-    """A hold on one job; `until` (epoch seconds) is the first second after it, None for no end."""
+    """A hold on one job. Times are epoch seconds UTC; `until` is the first second after it, None
+    for ever.
+    """
 
     job_id: JobId
     by: str
@@ -45,14 +46,14 @@ class HoldMirror:
     """One account's mirror in an open archive. Raises ArchiveUnusableError."""
 
     def __init__(self, root: ArchiveRoot, account: str | None, *, file: str = "") -> None:
-        """The mirror of the account, or of whichever account a `file` says it is."""
+        """Use the mirror of the account, or of whichever account `file` belongs to."""
         self._root, self._account = root, account
         self._file = file if account is None else _file_of(account)
         self._seen: tuple[tuple[int, int, int], tuple[MirroredHold, ...]] | None = None
 
     def others(self, known: Iterable[str]) -> tuple[HoldMirror, ...]:
-        """Return the mirrors here of no account that is `known`: of a state that was lost, or of
-        another one.
+        """Return the mirrors of accounts that are not `known`: of a lost state, or of another
+        one.
         """
         mine = {self._file, *map(_file_of, known)}
         with disk_errors(f"read the archive's folder {self._root.path}", of_all=True):
@@ -66,7 +67,7 @@ class HoldMirror:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else replaces it meanwhile; between hosts that depends on the file system."""
+        """Keep others from replacing the mirror. Between hosts that depends on the file system."""
         locking = f"lock the archive {self._root.path}"
         with disk_errors(locking, of_all=True):
             lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
@@ -78,34 +79,34 @@ class HoldMirror:
             shut(lock)
 
     def holds(self) -> tuple[MirroredHold, ...]:
-        """All holds in it, as they are now; () when there is none. It is read again only when it
-        was replaced.
+        """Return all holds as they are now, () when there is no mirror.
+
+        The file is read again only when it was replaced.
         """
         try:
             found = os.stat(self._file, dir_fd=self._root.fd, follow_symlinks=False)
         except FileNotFoundError:
+            # A mirror with holds was here a moment ago: somebody removed it.
             if self._seen is not None and self._seen[1]:
                 raise self._unreadable("it has vanished") from None
             return ()
-        except OSError as wrong:
-            raise self._unreadable(wrong.strerror or str(wrong)) from wrong
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from error
         identity = (found.st_ino, found.st_mtime_ns, found.st_size)
         if self._seen is None or self._seen[0] != identity:
             self._seen = identity, self._read()
         return self._seen[1]
 
     def replace(self, holds: Iterable[MirroredHold]) -> None:
-        """These are the holds from now on; durable when this returns, and whole whatever happens
-        meanwhile.
-        """
+        """Make these the holds: durable when this returns, and never half written."""
         plain = [asdict(hold) for hold in sorted(holds, key=lambda hold: (hold.job_id, hold.at))]
-        said = {
+        document = {
             "what": "sauce-janitor holds",
             "format": _FORMAT,
             "account": self._account,
             "holds": plain,
         }
-        text = json.dumps({**said, "sha256": _digest(plain)}, indent=1) + "\n"
+        text = json.dumps({**document, "sha256": _digest(plain)}, indent=1) + "\n"
         aside = f"{self._file}.{uuid.uuid4().hex}"
         with disk_errors(f"write {self._root.path / self._file}", of_all=True):
             try:
@@ -116,7 +117,8 @@ class HoldMirror:
                 finally:
                     os.close(file)
                 os.rename(aside, self._file, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
-            except BaseException:  # leave no file aside, whatever it was; raised again
+            # Whatever happened, leave no temporary file behind. The error is raised again.
+            except BaseException:
                 with suppress(OSError):
                     os.unlink(aside, dir_fd=self._root.fd)
                 raise
@@ -125,20 +127,20 @@ class HoldMirror:
 
     def _read(self) -> tuple[MirroredHold, ...]:
         try:
-            said = json.loads(read_small(self._root.fd, self._file, at_most=_LARGEST))
-            if self._account is None and _file_of(said["account"]) == self._file:
-                self._account = said["account"]
+            document = json.loads(read_small(self._root.fd, self._file, at_most=_LARGEST))
+            if self._account is None and _file_of(document["account"]) == self._file:
+                self._account = document["account"]
             if (
-                said["format"] != _FORMAT
-                or said["account"] != self._account
-                or said["sha256"] != _digest(said["holds"])
+                document["format"] != _FORMAT
+                or document["account"] != self._account
+                or document["sha256"] != _digest(document["holds"])
             ):
                 raise ValueError("it was changed, or is another account's")
-            return tuple(_hold(each) for each in said["holds"])
-        except OSError as wrong:
-            raise self._unreadable(wrong.strerror or str(wrong)) from wrong
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
-            raise self._unreadable(str(wrong)) from wrong
+            return tuple(_hold(each) for each in document["holds"])
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._unreadable(str(error)) from error
 
     def _unreadable(self, why: str) -> ArchiveError:
         return ArchiveUnusableError(
@@ -155,19 +157,23 @@ def _file_of(account: str) -> str:
 def _lock(folder: int) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-    except OSError as wrong:
+    except OSError as error:
         # Without locks the mirror is still replaced whole; of two holds set at once one may be
         # missing in it.
-        if wrong.errno not in NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
 
 
-def _hold(said: Any) -> MirroredHold:
-    until = said["until"]
-    if not isinstance(said["at"], int) or not isinstance(until, int | None):
+def _hold(document: Any) -> MirroredHold:
+    until = document["until"]
+    if not isinstance(document["at"], int) or not isinstance(until, int | None):
         raise TypeError("a time in it is no number")
     return MirroredHold(
-        job_id(said["job_id"]), str(said["by"]), str(said["reason"]), said["at"], until
+        job_id(document["job_id"]),
+        str(document["by"]),
+        str(document["reason"]),
+        document["at"],
+        until,
     )
 
 

@@ -1,6 +1,4 @@
-"""What the archive holds of one job at one look: its receipts, what was pruned since, and its
-document.
-"""
+"""What the archive holds of one job now: its receipts, what was pruned since, and its document."""
 
 from __future__ import annotations
 
@@ -27,8 +25,9 @@ from sauce_janitor.errors import ArchiveError
 
 @dataclass(frozen=True)
 class JobContents:
-    """One job as its folder says: `receipts` and `records` of pruning, both oldest first. Nothing
-    was read but those.
+    """One job as its folder describes it; no asset was read.
+
+    `receipts` and the `records` of pruning are both oldest first.
     """
 
     place: Place
@@ -37,23 +36,24 @@ class JobContents:
 
     @property
     def newest(self) -> ReceiptDocument:
-        """What the newest receipt says: it lists everything stored."""
+        """Return the newest receipt, which lists everything stored."""
         return self.receipts[-1].document
 
     @cached_property
     def gone(self) -> frozenset[str]:
-        """The paths of what was pruned."""
+        """Return the paths of what was pruned."""
         return gone_files(self.records)
 
     @cached_property
     def assets(self) -> tuple[StoredFile, ...]:
-        """The assets that are stored and were not pruned."""
+        """Return the assets that are stored and were not pruned."""
         return tuple(file for file in self.newest.assets if file.file not in self.gone)
 
     @cached_property
     def files(self) -> tuple[StoredFile, ...]:
-        """Every file that any receipt lists and that was not pruned: also the documents, and what a
-        later pass replaced.
+        """Return every file that any receipt lists and that was not pruned.
+
+        That includes the documents, and files that a later pass replaced.
         """
         lines = {
             file.file: file
@@ -64,13 +64,14 @@ class JobContents:
 
     @property
     def size_bytes(self) -> int:
-        """The originals' bytes of all assets that are left."""
+        """Return the size of all assets that are left, before compression."""
         return sum(file.bytes for file in self.assets)
 
 
 def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
-    """What a job's folder says; None when there is no such folder. ArchiveError when it cannot be
-    read or trusted.
+    """Return what a job's folder says; None when there is no such folder.
+
+    Raises ArchiveError when it cannot be read or trusted.
     """
     try:
         with (
@@ -82,15 +83,16 @@ def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
             if not receipts:
                 raise ArchiveError(f"{'/'.join(place)} holds no receipt")
             return JobContents(place, receipts, read_records(folder, place, names, receipts))
-    except ArchiveError as wrong:
-        if isinstance(wrong.__cause__, FileNotFoundError):
+    except ArchiveError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
             return None
         raise
 
 
 def document_of(root: ArchiveRoot, contents: JobContents) -> Mapping[str, object] | None:
-    """The job's newest document, as Sauce Labs gave it less its secrets; None when it is gone, or
-    not as it was stored.
+    """Return the job's newest document, as Sauce Labs sent it without its secrets.
+
+    None when it is gone, or does not match its receipt.
     """
     job = contents.newest.job
     try:
@@ -99,7 +101,7 @@ def document_of(root: ArchiveRoot, contents: JobContents) -> Mapping[str, object
             reach(root.fd, contents.place) as folder,
         ):
             data = read_small(folder, job.file, at_most=LONGEST)
-        said = json.loads(data) if sha256_of(data) == job.sha256 else None
+        document = json.loads(data) if sha256_of(data) == job.sha256 else None
     except (ArchiveError, ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) else None
+    return document if isinstance(document, dict) else None

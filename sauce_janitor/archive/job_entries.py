@@ -1,6 +1,4 @@
-"""An archived job as one line: what lists, searches and pages know of it, read from its folder
-alone.
-"""
+"""An archived job as lists, searches and pages know it, read from its folder alone."""
 
 from __future__ import annotations
 
@@ -16,16 +14,20 @@ _LONGEST_TEXT = 2000
 
 
 def entry_of(root: ArchiveRoot, place: Place) -> ArchiveEntry | None:
-    """The entry of the job in this folder; None when there is none. ArchiveError when its receipts
-    cannot be trusted.
+    """Return the entry of the job in this folder; None when there is none.
+
+    Raises ArchiveError when its receipts cannot be trusted.
     """
     contents = contents_of(root, place)
     return None if contents is None else entry_from(contents, document_of(root, contents))
 
 
 def entry_from(contents: JobContents, document: Mapping[str, object] | None) -> ArchiveEntry:
-    """The same of what was read already; `document` None: its texts are not known."""
-    newest, said = contents.newest, document or {}
+    """Return the entry of contents that were read already; without a `document` its texts are
+    unknown.
+    """
+    newest, fields = contents.newest, document or {}
+    browser = (_text(fields, "browser"), _text(fields, "browser_short_version"))
     return ArchiveEntry(
         account=newest.account,
         owner=newest.owner,
@@ -38,39 +40,38 @@ def entry_from(contents: JobContents, document: Mapping[str, object] | None) -> 
         size_bytes=contents.size_bytes,
         pruned=len(contents.gone),
         has_video=any("video" in asset_classes(file.name) for file in contents.assets),
-        name=_text(said, "name"),
-        build=_text(said, "build"),
-        status=_status(said),
-        error=_text(said, "error"),
-        os=_text(said, "os"),
-        browser=" ".join(
-            filter(None, (_text(said, "browser"), _text(said, "browser_short_version")))
-        )
-        or None,
-        duration_s=_duration(said, newest.ended_at),
+        name=_text(fields, "name"),
+        build=_text(fields, "build"),
+        status=_status(fields),
+        error=_text(fields, "error"),
+        os=_text(fields, "os"),
+        browser=" ".join(filter(None, browser)) or None,
+        duration_s=_duration(fields, newest.ended_at),
         missing=len(newest.missing),
     )
 
 
-def _text(said: Mapping[str, object], key: str) -> str | None:
-    """A text field, without blanks around it; None for none, a blank one, or anything else."""
-    value = said.get(key)
+def _text(fields: Mapping[str, object], key: str) -> str | None:
+    """Return a text field without surrounding blanks; None for a blank one or anything else."""
+    value = fields.get(key)
     return value.strip()[:_LONGEST_TEXT] or None if isinstance(value, str) else None
 
 
-def _status(said: Mapping[str, object]) -> str | None:
-    """The verdict that users see. Source: Jobs API, Get Job Details: passed, status, error."""
-    if not said:
+def _status(fields: Mapping[str, object]) -> str | None:
+    """Return the result that users see. Source: Jobs API, Get Job Details: passed, status,
+    error.
+    """
+    if not fields:
         return None
-    passed, raw = said.get("passed"), said.get("status")
+    passed, raw = fields.get("passed"), fields.get("status")
     if isinstance(passed, bool):
         return "passed" if passed else "failed"
-    if raw in {"error", "errored"} or _text(said, "error"):
+    if raw in {"error", "errored"} or _text(fields, "error"):
         return "error"
     return str(raw) if raw in {"passed", "failed"} else "complete"
 
 
-def _duration(said: Mapping[str, object], ended_at: int) -> int | None:
-    start = said.get("start_time")
+def _duration(fields: Mapping[str, object], ended_at: int) -> int | None:
+    start = fields.get("start_time")
     known = isinstance(start, int) and not isinstance(start, bool) and 0 < start <= ended_at
     return ended_at - start if known and isinstance(start, int) else None

@@ -1,6 +1,4 @@
-"""Gathering: all that one pass wants of a job, from Sauce Labs into the folder aside, with as few
-requests as it takes.
-"""
+"""Fetches all that one pass wants of a job into the staging folder, with few requests."""
 
 from __future__ import annotations
 
@@ -40,34 +38,26 @@ from sauce_janitor.errors import (
 from sauce_janitor.model.jobs import NOT_ASKED, MissingFile
 
 _LONGEST_WHY: Final = 400
-_NO_BUNDLE = (AnswerError, ForbiddenError, SourceUnavailableError)
-"""What asking for a bundle may end with while its files can still be had one by one."""
-
-
-_OF_A_FILE = (AnswerError, ArchiveError)
-"""What asking for a file may end with that is about this file alone."""
-_PERHAPS_OF_A_FILE = (ForbiddenError, NotReadyError, SourceUnavailableError)
-"""The same, where another file of the job came; else it is about the job, the owner or Sauce Labs
-as a whole.
-"""
+_BUNDLE_ERRORS = (AnswerError, ForbiddenError, SourceUnavailableError)
+"""Errors of a bundle after which its files can still be fetched one by one."""
+_FILE_ERRORS = (AnswerError, ArchiveError)
+"""Errors of a file that are about this file alone."""
+_PERHAPS_FILE_ERRORS = (ForbiddenError, NotReadyError, SourceUnavailableError)
+"""The same where another file of the job came; else about the job, the owner or Sauce Labs."""
 _UNANSWERED: Final = 2
-"""After so many files in a row without an answer the rest of the job is not asked for: it is not
-the files.
-"""
+"""After so many files in a row without an answer, the rest of the job is not asked for."""
 _LONGEST_STREAK: Final = 50
 _LONGEST_STREAK_S: Final = 180
 BELIEVED_AFTER_S: Final = 86_400
-"""What reads like somebody else's answer is believed when the same bytes come again so much
-later.
-"""
+"""What reads like another answer is believed when the same bytes come again so much later."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """What to fetch of one job: the names wanted, in order, and all that are listed; `url_of` says
-    where each comes from.
+    """What to fetch of one job.
 
-    `missing` are the files that earlier passes could not have, by name.
+    `wanted` are the names to fetch, in order; `listed` are all names of the job; `url_of` tells
+    where each comes from. `missing` are the files that earlier passes could not fetch, by name.
     """
 
     wanted: Sequence[str]
@@ -79,9 +69,9 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FetchedJob:
-    """What came, not yet durable, and what could not be had; both in the order of the errand.
+    """What came, not durable yet, and what could not be fetched; both in the order of the request.
 
-    `remarks` (name, why) tell what was odd on the way.
+    `remarks` (name, why) tell what was unusual on the way.
     """
 
     files: tuple[StoredFile, ...] = ()
@@ -90,36 +80,40 @@ class FetchedJob:
 
 
 class JobFetcher:
-    """Fetches for one archive; several threads may, each for its own job. `now` gives epoch
-    seconds.
+    """Fetches for one archive. Several threads may use it, each for its own job.
+
+    `now` returns epoch seconds UTC.
     """
 
     def __init__(
         self, allowance: Callable[[], ByteAllowance], now: Callable[[], int], *, compress: bool
     ) -> None:
         self._new_allowance, self._now, self._compress = allowance, now, compress
-        self._offer = BundleUse()
+        self._bundles = BundleUse()
 
-    def gather(self, errand: FetchRequest, folder: int, below: str) -> FetchedJob:
-        """Fetch all that can be had into the new folder `below` in `folder`, not yet durable.
+    def fetch(self, request: FetchRequest, folder: int, below: str) -> FetchedJob:
+        """Fetch all that can be fetched into the new folder `below` in `folder`; it is not durable
+        yet.
 
-        A file that cannot be had does not hold back the others. Raises what is about more than one
-        file: ArchiveUnusableError, and what `fetch` raises of the job, the owner or Sauce Labs as a
-        whole.
+        A file that cannot be fetched does not hold back the others. Raises what is about more than
+        one file: ArchiveUnusableError, and what `fetch` raises about the job, the owner or Sauce
+        Labs.
         """
-        if not errand.wanted:
+        if not request.wanted:
             return FetchedJob()
         with disk_errors("make a folder for assets"):
             os.mkdir(below, 0o700, dir_fd=folder)
             assets = open_folder(folder, below)
         try:
-            pass_ = _Pass(errand, assets, self._slots(errand.wanted, assets), self._new_allowance())
-            came = self._bundled(pass_, folder)
+            pass_ = _Pass(
+                request, assets, self._slots(request.wanted, assets), self._new_allowance()
+            )
+            came = self._fetch_bundle(pass_, folder)
             missing = _one_by_one(pass_, came, self._now)
             at = self._now()
             files = tuple(
                 self._stored(name, below, pass_.slots[name], came[name], at)
-                for name in errand.wanted
+                for name in request.wanted
                 if name in came
             )
         finally:
@@ -127,7 +121,7 @@ class JobFetcher:
         if not files:
             with disk_errors("remove an empty folder"):
                 os.rmdir(below, dir_fd=folder)
-        lacking = tuple(missing[name] for name in errand.wanted if name in missing)
+        lacking = tuple(missing[name] for name in request.wanted if name in missing)
         return FetchedJob(files, lacking, tuple(pass_.remarks))
 
     def _slots(self, wanted: Sequence[str], assets: int) -> dict[str, AssetSlot]:
@@ -141,33 +135,36 @@ class JobFetcher:
             slots[name] = AssetSlot(assets, file + ENDING if is_packed else file, is_packed)
         return slots
 
-    def _bundled(self, pass_: _Pass, folder: int) -> dict[str, tuple[FetchedAsset, str]]:
-        """What one request brings; nothing where it is not offered or cannot be trusted."""
-        shots = in_bundle(pass_.errand.wanted, pass_.errand.listed)
-        if not shots or not self._offer.stands:
+    def _fetch_bundle(self, pass_: _Pass, folder: int) -> dict[str, tuple[FetchedAsset, str]]:
+        """Return what one request brings; nothing where it is not offered or cannot be trusted."""
+        shots = in_bundle(pass_.request.wanted, pass_.request.listed)
+        if not shots or not self._bundles.is_worth_asking:
             return {}
-        url = pass_.errand.url_of(BUNDLE)
+        url = pass_.request.url_of(BUNDLE)
         try:
             with disk_errors("make a file for the screenshots"):
                 spool = _nameless_file(folder)
             try:
-                size = _receive(pass_.errand.fetch, spool, self._new_allowance())
+                size = _receive(pass_.request.fetch, spool, self._new_allowance())
                 fetched = pass_.unpack(spool, size, shots)
             finally:
                 os.close(spool)
             differs = pass_.difference(fetched)
+        # Our own disk failed: fetching one by one would fail too.
         except ArchiveUnusableError:
             raise
-        except (*_NO_BUNDLE, ArchiveError):
+        # The bundle is missing or broken: its files are fetched one by one.
+        except (*_BUNDLE_ERRORS, ArchiveError):
             pass_.forget(shots)
-            self._offer.failed()
+            self._bundles.failed()
             return {}
+        # The bundle is well formed but has other pictures: no further bundle is believed.
         if differs is not None:
             pass_.forget(shots)
-            self._offer.lied()
+            self._bundles.differed()
             pass_.remarks.append((BUNDLE, differs))
             return {}
-        self._offer.worked()
+        self._bundles.worked()
         return {name: (each, url) for name, each in fetched.items()}
 
     @staticmethod
@@ -191,19 +188,20 @@ class JobFetcher:
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    errand: FetchRequest
+    request: FetchRequest
     assets: int
     slots: dict[str, AssetSlot]
     allowance: ByteAllowance
     remarks: list[tuple[str, str]] = field(default_factory=list)
 
     def difference(self, fetched: dict[str, FetchedAsset]) -> str | None:
-        """How a bundle's pictures differ from the single files, by a sample; None where they do
-        not, or none can be had.
+        """Return how a bundle's pictures differ from the single files, by a sample.
+
+        None where they do not differ, or where no single file can be fetched.
         """
-        for name in sampled(tuple(fetched), self.errand.url_of(BUNDLE)):
+        for name in sampled(tuple(fetched), self.request.url_of(BUNDLE)):
             with suppress(AnswerError):
-                if hash_of(self.errand.fetch, name, self.allowance) != (
+                if hash_of(self.request.fetch, name, self.allowance) != (
                     fetched[name].bytes,
                     fetched[name].sha256,
                 ):
@@ -214,16 +212,16 @@ class _Pass:
         """Write the wanted entries of the bundle in `spool` to their files."""
         came = {}
         with os.fdopen(os.dup(spool), "rb") as stored:
-            bundle = Bundle(stored, size, self.errand.listed)
+            bundle = Bundle(stored, size, self.request.listed)
             try:
                 for name in shots:
                     if name in bundle.names:
-                        with AssetWriter(name, self.slots[name], self.allowance) as incoming:
+                        with AssetWriter(name, self.slots[name], self.allowance) as writer:
                             for piece in bundle.read(name):
-                                incoming.write(piece)
-                            fetched, judgement = incoming.end(None)
-                        if judgement.trust >= TrustLevel.TWICE:
-                            raise ArchiveError(f"{BUNDLE}: {name!r:.120}: {judgement.why}")
+                                writer.write(piece)
+                            fetched, result = writer.end(None)
+                        if result.trust >= TrustLevel.TWICE:
+                            raise ArchiveError(f"{BUNDLE}: {name!r:.120}: {result.why}")
                         came[name] = fetched
             finally:
                 bundle.close()
@@ -232,32 +230,34 @@ class _Pass:
         return came
 
     def forget(self, shots: Sequence[str]) -> None:
-        """Remove what was written of a bundle that is not to be trusted."""
+        """Remove what was written of files that are not to be trusted."""
         with disk_errors("remove the files of an untrusted bundle"):
             for name in shots:
                 with suppress(FileNotFoundError):
                     os.unlink(self.slots[name].file, dir_fd=self.assets)
 
 
-class _Streak:
-    """Files in a row that could not be had. After so many, or so long, it is hardly the files."""
+class _FailureStreak:
+    """Counts files in a row that could not be fetched, to tell when the files are not the
+    reason.
+    """
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self.end()
 
     def end(self) -> None:
-        """A file came."""
+        """Start again: a file came."""
         self._began, self._files, self._unanswered = self._now(), 0, 0
 
-    def add(self, wrong: JanitorError) -> None:
-        """A file did not come."""
+    def add(self, error: JanitorError) -> None:
+        """Count a file that did not come."""
         self._files += 1
-        self._unanswered += isinstance(wrong, SourceUnavailableError)
+        self._unanswered += isinstance(error, SourceUnavailableError)
 
     @property
     def is_over(self) -> bool:
-        """Whether to ask for no more files of the job in this pass."""
+        """Tell whether to ask for no more files of the job in this pass."""
         too_long = self._files > 0 and self._now() - self._began > _LONGEST_STREAK_S
         return self._files >= _LONGEST_STREAK or self._unanswered >= _UNANSWERED or too_long
 
@@ -265,74 +265,78 @@ class _Streak:
 def _one_by_one(
     pass_: _Pass, came: dict[str, tuple[FetchedAsset, str]], now: Callable[[], int]
 ) -> dict[str, MissingFile]:
-    """Fetch what has not come yet, last what failed last time; returns what could not be had."""
-    errand, missing = pass_.errand, dict[str, MissingFile]()
-    streak, perhaps = _Streak(now), list[SourceError]()
-    for name in sorted(errand.wanted, key=lambda name: _was_asked_for(errand.missing.get(name))):
+    """Fetch what has not come yet, last what failed last time; return what could not be fetched."""
+    request, missing = pass_.request, dict[str, MissingFile]()
+    streak, perhaps = _FailureStreak(now), list[SourceError]()
+    for name in sorted(request.wanted, key=lambda name: _failed_before(request.missing.get(name))):
         if name in came:
             continue
+        # Too many failures in a row: it is hardly these files, so the others wait for another run.
         if streak.is_over:
-            missing[name] = errand.missing.get(name) or MissingFile(name, NOT_ASKED, now())
+            missing[name] = request.missing.get(name) or MissingFile(name, NOT_ASKED, now())
             continue
-        vouched = _vouched(errand.missing.get(name), now())
+        vouched = _vouched(request.missing.get(name), now())
         try:
             fetched = fetch_to_file(
-                errand.fetch, name, pass_.slots[name], pass_.allowance, vouched=vouched
+                request.fetch, name, pass_.slots[name], pass_.allowance, vouched=vouched
             )
         except ArchiveUnusableError:
             raise
-        except (*_OF_A_FILE, *_PERHAPS_OF_A_FILE) as wrong:
-            if _is_of_the_disk(wrong):
+        except (*_FILE_ERRORS, *_PERHAPS_FILE_ERRORS) as error:
+            if _is_disk_error(error):
                 raise
-            missing[name] = _not_had(pass_, name, now(), wrong)
-            streak.add(wrong)
-            if isinstance(wrong, _PERHAPS_OF_A_FILE):
-                perhaps.append(wrong)
+            missing[name] = _missing_file(pass_, name, now(), error)
+            streak.add(error)
+            if isinstance(error, _PERHAPS_FILE_ERRORS):
+                perhaps.append(error)
         else:
-            came[name] = fetched, errand.url_of(name)
+            came[name] = fetched, request.url_of(name)
             streak.end()
+    # No file came at all, so the error is about more than one file.
     if perhaps and not came:
         raise perhaps[0]
     return missing
 
 
-def _is_of_the_disk(wrong: JanitorError) -> bool:
-    """Whether our own disk refused: no file is missing at Sauce Labs then, but for one that is too
-    large for it.
+def _is_disk_error(error: JanitorError) -> bool:
+    """Tell whether our own disk refused the file. Then no file is missing at Sauce Labs.
+
+    A file that is too large for our disk is the exception: it counts as missing.
     """
-    cause = wrong.__cause__
+    cause = error.__cause__
     return (
-        isinstance(wrong, ArchiveError)
+        isinstance(error, ArchiveError)
         and isinstance(cause, OSError)
         and cause.errno != errno.EFBIG
     )
 
 
-def _was_asked_for(before: MissingFile | None) -> bool:
+def _failed_before(before: MissingFile | None) -> bool:
     return before is not None and before.was_asked_for
 
 
 def _vouched(before: MissingFile | None, at: int) -> str | None:
-    """The SHA-256 of what came in place of a file at least a day ago."""
+    """Return the SHA-256 of what came in place of a file at least a day ago."""
     if before is None or before.came_at is None or at - before.came_at < BELIEVED_AFTER_S:
         return None
     return before.sha256
 
 
-def _not_had(pass_: _Pass, name: str, at: int, wrong: Exception) -> MissingFile:
-    """Put away what was written of a file, and say why it is missing."""
+def _missing_file(pass_: _Pass, name: str, at: int, error: Exception) -> MissingFile:
+    """Remove what was written of a file, and return why it is missing."""
     pass_.forget([name])
-    before = pass_.errand.missing.get(name)
-    sha256 = wrong.sha256 if isinstance(wrong, UntrustedBodyError) else None
+    before = pass_.request.missing.get(name)
+    sha256 = error.sha256 if isinstance(error, UntrustedBodyError) else None
     came_at = None if sha256 is None else at
+    # The same bytes as before: the day that they need counts from their first arrival.
     if before is not None and sha256 is not None and before.sha256 == sha256:
         came_at = before.came_at
     since = before.since if before is not None and before.was_asked_for else at
-    return MissingFile(name, f"{wrong}"[:_LONGEST_WHY], since, sha256, came_at)
+    return MissingFile(name, f"{error}"[:_LONGEST_WHY], since, sha256, came_at)
 
 
 def _nameless_file(folder: int) -> int:
-    """A file that is gone when it is closed, however this process ends."""
+    """Open a file without a name: it is gone when it is closed, however this process ends."""
     name = ".spool"
     file = os.open(
         name,

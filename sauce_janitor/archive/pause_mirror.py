@@ -1,7 +1,7 @@
-"""The pause, mirrored in the archive's root: a state that is lost takes no stop with it.
+"""The pause, mirrored in the archive's root: a lost state loses no pause.
 
-One small file, made and removed as a whole. One that cannot be read is a pause: whoever asks is
-told so by an error.
+It is one small file, made and removed as a whole. A file that cannot be read counts as a pause:
+each read raises an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class MirroredPause:
-    """Who paused, why and when (epoch seconds)."""
+    """Who paused, why and when (epoch seconds UTC)."""
 
     by: str
     reason: str
@@ -32,41 +32,41 @@ class MirroredPause:
 
 
 class PauseMirror:
-    """The mirror in the archive at a path. Any thread may ask; it is looked at anew each time, by
-    one call where there is none.
+    """The mirror in the archive at a path, for any thread. Raises ArchiveUnusableError.
 
-    Raises ArchiveUnusableError.
+    It is read again each time; where there is none, that costs one system call.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
 
     def paused(self) -> MirroredPause | None:
-        """The pause in force there; None where there is none, or no archive."""
+        """Return the pause in force; None where there is none, or no archive."""
         with disk_errors(f"look for a pause in {self._path}", of_all=True):
             try:
                 os.lstat(self._path / PAUSE_FILE)
             except (FileNotFoundError, NotADirectoryError):
                 return None
         with self._folder() as folder:
-            said = read_plain(self._path, folder, PAUSE_FILE)
-        if said is None:  # lifted just now
+            document = read_plain(self._path, folder, PAUSE_FILE)
+        # It was lifted a moment ago.
+        if document is None:
             return None
         try:
-            if said["format"] != _FORMAT:
+            if document["format"] != _FORMAT:
                 raise ValueError("another format")
-            return MirroredPause(str(said["by"]), str(said["reason"]), int(said["at"]))
-        except (ValueError, KeyError, TypeError) as wrong:
+            return MirroredPause(str(document["by"]), str(document["reason"]), int(document["at"]))
+        except (ValueError, KeyError, TypeError) as error:
             raise ArchiveUnusableError(
                 f"{self._path / PAUSE_FILE} cannot be read: it was changed or cut"
-            ) from wrong
+            ) from error
 
     def pause(self, pause: MirroredPause, *, is_known: bool) -> None:
-        """Pause there, durably; one that is there stays. Where no archive was ever made, its folder
-        is made for it.
+        """Pause, durably. A pause that is there stays. Where no archive was ever made, its folder
+        is made.
 
-        `is_known`: the state knows an archive at this path; when that is not there, its volume is
-        not mounted.
+        `is_known` says that the state knows an archive at this path. When it is missing then, its
+        volume is not mounted.
         """
         if not (self._path / SENTINEL).exists():
             if is_known:
@@ -81,7 +81,7 @@ class PauseMirror:
                     f"{self._path} is no archive and not empty: name an empty folder as "
                     "archive.path"
                 )
-            said = {
+            document = {
                 "what": "sauce-janitor pause",
                 "format": _FORMAT,
                 "by": pause.by,
@@ -89,12 +89,10 @@ class PauseMirror:
                 "at": pause.at,
             }
             with suppress(FileExistsError):
-                write_plain(self._path, folder, PAUSE_FILE, said, replaces=False)
+                write_plain(self._path, folder, PAUSE_FILE, document, replaces=False)
 
     def resume(self, *, is_known: bool) -> None:
-        """Lift it there, durably, also one that cannot be read; nothing happens where there is
-        none.
-        """
+        """Lift the pause, durably, even one that cannot be read; do nothing where there is none."""
         if is_known and not (self._path / SENTINEL).exists():
             raise ArchiveUnusableError(
                 f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is "

@@ -1,8 +1,7 @@
-"""Pruning: chosen files of a stored job leave the archive, and a record of them stays beside its
-receipts.
+"""Prunes: chosen files of a stored job leave the archive, and a record of them stays.
 
-The record is durable before the first file goes, so that a crash leaves files that are listed and
-still there, never a hole that nobody explains.
+The record is durable before the first file is removed. A crash leaves files that are on record and
+still there, never a missing file without an explanation.
 """
 
 from __future__ import annotations
@@ -46,8 +45,8 @@ Place = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class PruneDraft:
-    """A record that is not written yet, and where it will stand; its hash is for the journal,
-    before anything is done.
+    """A record that is not written yet, and its folder. The journal needs its hash before anything
+    else.
     """
 
     place: Place
@@ -56,25 +55,24 @@ class PruneDraft:
 
     @property
     def sha256(self) -> str:
-        """Of the record's bytes."""
+        """Return the SHA-256 of the record's bytes."""
         return self.made.sha256
 
     @property
     def files(self) -> tuple[GoneFile, ...]:
-        """What will go."""
+        """Return the files that will be removed."""
         return self.made.record.files
 
     @property
     def size_bytes(self) -> int:
-        """What will be free."""
+        """Return how many bytes will be freed."""
         return self.made.record.size_bytes
 
 
 class Pruner:
-    """Takes files of one account's jobs away. Only while the account's lease is held: then nobody
-    else writes here.
+    """Removes files of one account's jobs, only while the account's lease is held.
 
-    Needs no room above the floor of `archive.min_free`: it is what makes room. Raises ArchiveError
+    It needs no room above the floor of `archive.min_free`, as it makes room. Raises ArchiveError
     (this job) or ArchiveUnusableError (all jobs).
     """
 
@@ -102,11 +100,10 @@ class Pruner:
         records: tuple[PruneFile, ...],
         permit: PrunePermit,
     ) -> PruneDraft:
-        """The record for the permit's files of a job, with nothing done yet. ArchiveError when it
-        names what is not there.
+        """Return the record for the permit's files of a job, with nothing done yet.
 
-        A file of an asset that was stored twice goes with its namesake: `files` of the permit are
-        paths beside the receipts.
+        Raises ArchiveError when the permit names a file that is not there. `files` of the permit
+        are paths beside the receipts: a file of an asset that was stored twice is named twice.
         """
         newest = receipts[-1].document
         if (newest.job_id, newest.owner) != (permit.job_id, permit.owner):
@@ -147,8 +144,8 @@ class Pruner:
         )
 
     def prune(self, draft: PruneDraft) -> None:
-        """Write the record, durably, and then remove its files. The journal has the intent before
-        this is called.
+        """Write the record, durably, and then remove its files. The journal must have the intent
+        before.
         """
         self._check()
         where = "/".join(draft.place)
@@ -165,19 +162,20 @@ class Pruner:
                     with reach(self._root.fd, draft.place) as folder:
                         if exists(folder, draft.made.file):
                             raise ArchiveError(
-                                f"{where}/{draft.made.file} is in the way: a stranger wrote to the "
-                                "archive"
+                                f"{where}/{draft.made.file} exists already: another program wrote "
+                                "to the archive"
                             )
                         os.rename(aside, draft.made.file, src_dir_fd=partial, dst_dir_fd=folder)
                         os.fsync(folder)
-                except BaseException:  # leave no file aside, whatever it was; raised again
+                # Whatever happened, leave no staged file behind. The error is raised again.
+                except BaseException:
                     with suppress(OSError):
                         os.unlink(aside, dir_fd=partial)
                     raise
         self.finish(draft.place, draft.made)
 
     def left(self, place: Place, made: PruneFile) -> tuple[str, ...]:
-        """The files of a record that are still there."""
+        """Return the files of a record that are still there."""
         where = "/".join(place)
         with (
             disk_errors(f"look for files of {where} in the archive"),
@@ -186,8 +184,8 @@ class Pruner:
             return tuple(file.file for file in made.record.files if _is_there(folder, file.file))
 
     def finish(self, place: Place, made: PruneFile) -> None:
-        """Remove what a record that stands in the archive says is gone; what is not there any more
-        is well. Durable.
+        """Remove, durably, the files of a record that is in the archive. Files already gone are
+        fine.
         """
         self._check()
         where = "/".join(place)
@@ -200,8 +198,8 @@ class Pruner:
             os.fsync(folder)
 
     def _check(self) -> None:
-        """The archive is still the one that was opened, and nobody else works there.
-        ArchiveUnusableError, LeaseError.
+        """Raise ArchiveUnusableError or LeaseError unless this is the opened archive and the lease
+        holds.
         """
         self._root.check()
         if self._lease is not None:
@@ -231,8 +229,9 @@ def _is_there(folder: int, path: str) -> bool:
 
 
 def _by_folder(files: Iterable[GoneFile]) -> Iterable[tuple[str, list[str]]]:
-    """The job's own document last: while a crash can leave files behind, it says of which job they
-    are.
+    """Group the files by folder, the job's own document last.
+
+    While a crash can leave files behind, the document says which job they belong to.
     """
     folders: dict[str, list[str]] = {}
     for file in sorted(files, key=lambda file: ("/" not in file.file, file.file)):
@@ -258,5 +257,6 @@ def _remove_from(folder: int, above: str, names: Collection[str]) -> None:
     finally:
         shut(below)
     if above:
-        with suppress(OSError):  # something is left in it: it stays
+        # A folder that is not empty stays.
+        with suppress(OSError):
             os.rmdir(above, dir_fd=folder)

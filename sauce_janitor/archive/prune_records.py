@@ -1,8 +1,7 @@
-"""Records of what was pruned: `pruned.json`, then `pruned-2.json`, … beside a job's receipts, as
-values and as exact bytes.
+"""Records of what was pruned, as values and as exact bytes: `pruned.json`, `pruned-2.json`, …
 
-Receipts stay as they were written: the line of a pruned file stays in them, and the record says
-that it went, when and why.
+They stand beside a job's receipts. Receipts stay as they were written: the entry of a pruned file
+stays in them, and the record says that it was removed, when and why.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _RECORD_FILE = re.compile(r"pruned(?:-([2-9]|[1-9][0-9]+))?\.json")
 
 @dataclass(frozen=True, slots=True)
 class GoneFile:
-    """One stored file that left the archive, as its receipt has it: `bytes` and `sha256` are the
+    """One stored file that was pruned, as in its receipt: `bytes` and `sha256` are the
     original's.
     """
 
@@ -49,11 +48,11 @@ class GoneFile:
 
 @dataclass(frozen=True, slots=True)
 class PruneRecord:
-    """What one record says: which files went, by whose word (`why`), under which receipt (its
-    SHA-256), and when.
+    """What one record says: which files were removed, why, under which receipt (its SHA-256), and
+    when.
 
-    `number` is 1 for pruned.json, n for pruned-n.json; `previous` is the SHA-256 of the record
-    before, None of the first.
+    `number` is 1 for pruned.json, n for pruned-n.json. `previous` is the SHA-256 of the record
+    before, None for the first. `made_at` is epoch seconds UTC.
     """
 
     number: int
@@ -71,15 +70,13 @@ class PruneRecord:
 
     @property
     def size_bytes(self) -> int:
-        """The bytes of all its files."""
+        """Return the size of all its files."""
         return sum(file.bytes for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
 class PruneFile:
-    """A record as it stands, or will stand, in the archive: the file's name, the SHA-256 of its
-    bytes, and what it says.
-    """
+    """A record in the archive: the file's name, the SHA-256 of its bytes, and what it says."""
 
     file: str
     sha256: str
@@ -87,29 +84,28 @@ class PruneFile:
 
 
 def record_name(number: int) -> str:
-    """pruned.json, pruned-2.json, …"""
+    """Return pruned.json, pruned-2.json, …"""
     return "pruned.json" if number == 1 else f"pruned-{number}.json"
 
 
 def record_number(file: str) -> int | None:
-    """The number of a record's file name; None for any other name."""
+    """Return the number of a record's file name; None for any other name."""
     found = _RECORD_FILE.fullmatch(file)
     return int(found[1] or 1) if found else None
 
 
 def gone_files(records: Iterable[PruneFile]) -> frozenset[str]:
-    """The paths, beside the receipts, of all files that these records took away."""
+    """Return the paths, beside the receipts, of all files that these records removed."""
     return frozenset(file.file for each in records for file in each.record.files)
 
 
 def read_records(
     folder: int, place: tuple[str, ...], names: Iterable[str], receipts: Iterable[ReceiptFile]
 ) -> tuple[PruneFile, ...]:
-    """The records in a job's folder, oldest first, each following the one before and borne out by a
-    receipt.
+    """Return the records in a job's folder, oldest first.
 
-    Raises ArchiveError for one that is missing, edited, of something else, or takes away what no
-    receipt lists.
+    Each must follow the one before and belong to a receipt. Raises ArchiveError for a record that
+    is missing, changed or about something else, or that removes what no receipt lists.
     """
     where = "/".join(place)
     numbers = sorted(number for name in names if (number := record_number(name)) is not None)
@@ -130,33 +126,33 @@ def read_records(
             data = read_small(folder, name, at_most=LONGEST)
         try:
             each = PruneFile(name, sha256_of(data), _read(data))
-        except ArchiveError as wrong:
-            raise ArchiveError(f"{where}/{name}: {wrong}") from wrong
-        said = each.record
-        at = (folder_name(said.account), folder_name(said.owner), said.job_id)
+        except ArchiveError as error:
+            raise ArchiveError(f"{where}/{name}: {error}") from error
+        document = each.record
+        at = (folder_name(document.account), folder_name(document.owner), document.job_id)
         if (
-            said.number != number
+            document.number != number
             or at != (place[0], place[1], place[-1])
-            or said.receipt not in known
+            or document.receipt not in known
         ):
             raise ArchiveError(f"{where}/{name} is the record of something else")
-        if said.previous != (found[-1].sha256 if found else None):
+        if document.previous != (found[-1].sha256 if found else None):
             raise ArchiveError(
                 f"{where}/{name} does not follow the record before it: one of them was changed"
             )
-        if not set(said.files) <= stored:
+        if not set(document.files) <= stored:
             raise ArchiveError(f"{where}/{name} takes away what no receipt lists")
         found.append(each)
     return tuple(found)
 
 
 def _line(file: StoredFile | GoneFile) -> GoneFile:
-    """What a receipt and a record both say of a file."""
+    """Return what a receipt and a record both say of a file."""
     return GoneFile(file.name, file.file, file.bytes, file.sha256)
 
 
 def write_record(record: PruneRecord) -> bytes:
-    """The record file's exact bytes."""
+    """Return the exact bytes of the record's file."""
     return canonical(
         {
             "what": "files that left the archive; the receipts beside this have their lines",
@@ -181,50 +177,51 @@ def write_record(record: PruneRecord) -> bytes:
 
 
 def _read(data: bytes) -> PruneRecord:
-    """What a record says; ArchiveError unless it is exactly as it was written."""
+    """Parse a record. Raises ArchiveError unless its bytes are exactly as they were written."""
     try:
-        said = json.loads(data)
-        if said["version"] != VERSION:
+        document = json.loads(data)
+        if document["version"] != VERSION:
             raise ArchiveError(
-                f"the record has version {said['version']!r}; this sauce-janitor knows {VERSION}"
+                f"the record has version {document['version']!r}; "
+                f"this sauce-janitor knows {VERSION}"
             )
         record = PruneRecord(
-            number=int(said["number"]),
-            tool=str(said["tool"]),
-            archive=str(said["archive"]),
-            account=str(said["account"]),
-            owner=owner_name(said["owner"]),
-            job_id=job_id(said["job_id"]),
-            receipt=_digest(said["receipt"]),
-            run_id=str(said["run_id"]),
-            made_at=_time(said["made_at"]),
-            why=str(said["why"]),
-            files=tuple(_gone(each) for each in said["files"]),
-            previous=None if said["previous"] is None else _digest(said["previous"]),
+            number=int(document["number"]),
+            tool=str(document["tool"]),
+            archive=str(document["archive"]),
+            account=str(document["account"]),
+            owner=owner_name(document["owner"]),
+            job_id=job_id(document["job_id"]),
+            receipt=_digest(document["receipt"]),
+            run_id=str(document["run_id"]),
+            made_at=_time(document["made_at"]),
+            why=str(document["why"]),
+            files=tuple(_gone(each) for each in document["files"]),
+            previous=None if document["previous"] is None else _digest(document["previous"]),
         )
-    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as wrong:
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         raise ArchiveError(
-            f"the record cannot be read: it is cut or was changed ({wrong})"
-        ) from wrong
+            f"the record cannot be read: it is cut or was changed ({error})"
+        ) from error
     if write_record(record) != data:
         raise ArchiveError("the record was changed: it is not as it was written")
     return record
 
 
-def _gone(said: dict[str, object]) -> GoneFile:
-    file, size = str(said["file"]), said["bytes"]
+def _gone(document: dict[str, object]) -> GoneFile:
+    file, size = str(document["file"]), document["bytes"]
     if _FILE.fullmatch(file) is None:
         raise ValueError(f"not a file of the archive: {file!r:.80}")
     if type(size) is not int or size < 0:
         raise TypeError("a size in it is no count")
-    return GoneFile(str(said["name"]), file, size, _digest(said["sha256"]))
+    return GoneFile(str(document["name"]), file, size, _digest(document["sha256"]))
 
 
-def _digest(said: object) -> str:
-    if not isinstance(said, str) or _SHA256.fullmatch(said) is None:
-        raise ValueError(f"not a SHA-256: {said!r:.80}")
-    return said
+def _digest(document: object) -> str:
+    if not isinstance(document, str) or _SHA256.fullmatch(document) is None:
+        raise ValueError(f"not a SHA-256: {document!r:.80}")
+    return document
 
 
-def _time(said: str) -> int:
-    return int(datetime.strptime(said, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+def _time(document: str) -> int:
+    return int(datetime.strptime(document, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())

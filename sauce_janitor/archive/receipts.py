@@ -1,8 +1,8 @@
-"""Receipts: what is stored of a job, from where, and the hash of every byte; as values and as the
-file's exact bytes. Pure.
+"""Receipts: what is stored of a job, from where, and the hash of every byte. Pure.
 
-The newest receipt of a job lists everything stored of it: a later one carries the earlier one's
-files on and holds the hash of the file before it, so the receipts of a job are a chain.
+They are values here, and the exact bytes of their files. The newest receipt of a job lists
+everything stored of it: a later one repeats the earlier one's files and holds the hash of the file
+before it, so that the receipts of a job form a chain.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, MissingFile, Owner, job_id, owner_name
 
 VERSIONS: Final = (1, 2)
-"""The versions of receipts that are read. A receipt is version 1 unless it says what only a newer
-program understands.
+"""The versions of receipts that are read.
+
+A receipt is version 1 unless it says something that only a newer program understands.
 """
 ENCODING: Final = "zstd"
 LONGEST: Final = 64 * 1024 * 1024
@@ -28,14 +29,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 FILE_NAME: Final = re.compile(
     r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)"
 )
-"""What a stored file's path beside its receipt may look like."""
+"""Matches the path of a stored file beside its receipt."""
 _RECEIPT_FILE = re.compile(r"receipt(?:-([2-9]|[1-9][0-9]+))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """How a compressed file stands on the disk: its own length and SHA-256. Its encoding is
-    Zstandard (RFC 8878).
+    """How a compressed file stands on the disk: its own length and SHA-256. Encoding: Zstandard
+    (RFC 8878).
     """
 
     bytes: int
@@ -44,12 +45,13 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One stored file. `name` is the asset's as Sauce gave it, `file` its path beside the receipt.
+    """One stored file. `name` is the asset's as Sauce Labs gave it, `file` its path beside the
+    receipt.
 
-    `bytes` and `sha256` are of what Sauce sent; a file that is compressed on the disk has its own
-    in `packed`. `odd` says why the bytes do not look like what the name promises, None where they
-    do. `fetched_at` is our clock in epoch seconds; `url` where it came from, without credentials or
-    signature.
+    `bytes` and `sha256` are of what Sauce Labs sent; a file that is compressed on the disk has its
+    own in `packed`. `odd` says why the bytes do not look like what the name promises, None where
+    they do. `fetched_at` is our clock in epoch seconds UTC; `url` is where it came from, without
+    credentials or signature.
     """
 
     name: str
@@ -64,7 +66,7 @@ class StoredFile:
 
     @property
     def on_disk(self) -> tuple[int, str]:
-        """Length and SHA-256 of the file as it stands on the disk."""
+        """Return the length and SHA-256 of the file as it stands on the disk."""
         return (self.packed.bytes, self.packed.sha256) if self.packed else (self.bytes, self.sha256)
 
 
@@ -81,10 +83,11 @@ class ReceiptDocument:
     """What one receipt file says.
 
     `number` is 1 for receipt.json, n for receipt-n.json; `previous` is the SHA-256 of the receipt
-    before, None of the first. `listed` are the names Sauce listed, in order. `assets` is everything
-    stored, `discarded` what was listed and not wanted, `absent` what was wanted and is gone at
-    Sauce, `missing` what is wanted, listed, and could not be had yet: a later receipt has it, or
-    says so again. `purged` says that Sauce had purged the assets before.
+    before, None for the first. `listed` are the names that Sauce Labs listed, in order. `assets` is
+    everything stored, `discarded` what was listed and not wanted, `absent` what was wanted and is
+    gone at Sauce Labs. `missing` is what is wanted, listed, and could not be fetched yet: a later
+    receipt has it, or says so again. `purged` says that Sauce Labs had purged the assets before.
+    Times are epoch seconds UTC.
     """
 
     number: int
@@ -110,15 +113,13 @@ class ReceiptDocument:
 
     @property
     def size_bytes(self) -> int:
-        """The bytes of all stored assets."""
+        """Return the size of all stored assets."""
         return sum(asset.bytes for asset in self.assets)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptFile:
-    """A receipt as it stands in the archive: the file's name, the SHA-256 of its bytes, and what it
-    says.
-    """
+    """A receipt in the archive: the file's name, the SHA-256 of its bytes, and what it says."""
 
     file: str
     sha256: str
@@ -126,36 +127,36 @@ class ReceiptFile:
 
 
 def receipt_name(number: int) -> str:
-    """receipt.json, receipt-2.json, …"""
+    """Return receipt.json, receipt-2.json, …"""
     return "receipt.json" if number == 1 else f"receipt-{number}.json"
 
 
 def job_name(number: int) -> str:
-    """job.json, job-2.json, …: the job's document as it was for the receipt of that number."""
+    """Return job.json, job-2.json, …: the job's document for the receipt of that number."""
     return "job.json" if number == 1 else f"job-{number}.json"
 
 
 def assets_name(number: int) -> str:
-    """assets, assets-2, …: the folder of what the pass of that number fetched."""
+    """Return assets, assets-2, …: the folder of what the pass of that number fetched."""
     return "assets" if number == 1 else f"assets-{number}"
 
 
 def receipt_number(file: str) -> int | None:
-    """The number of a receipt file's name; None for any other name."""
+    """Return the number of a receipt's file name; None for any other name."""
     found = _RECEIPT_FILE.fullmatch(file)
     return int(found[1] or 1) if found else None
 
 
 def canonical(value: object) -> bytes:
-    """The one way a JSON file is written here: ASCII (so any name survives), indented, in the order
-    given, a line end.
+    """Return `value` as JSON, always written the same way.
 
-    Raises ArchiveError for a value that JSON cannot hold exactly.
+    It is ASCII (so any name survives), indented, in the order of the keys, with a line end. Raises
+    ArchiveError for a value that JSON cannot hold exactly.
     """
     try:
         text = json.dumps(value, ensure_ascii=True, allow_nan=False, indent=1, default=_plain)
-    except (ValueError, TypeError, RecursionError) as wrong:
-        raise ArchiveError(f"cannot be written as JSON: {wrong}") from wrong
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ArchiveError(f"cannot be written as JSON: {error}") from error
     return text.encode("ascii") + b"\n"
 
 
@@ -166,17 +167,17 @@ def _plain(value: object) -> object:
 
 
 def sha256_of(data: bytes) -> str:
-    """In hexadecimal."""
+    """Return the SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def day_and_time(at: int) -> str:
-    """Epoch seconds as ISO 8601 in UTC."""
+    """Return epoch seconds as ISO 8601 in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write_receipt(receipt: ReceiptDocument) -> bytes:
-    """The receipt file's exact bytes."""
+    """Return the exact bytes of the receipt's file."""
     missing = {"missing": [_lacking(each) for each in receipt.missing]} if receipt.missing else {}
     return canonical(
         {
@@ -206,23 +207,23 @@ def write_receipt(receipt: ReceiptDocument) -> bytes:
 
 
 def _version(receipt: ReceiptDocument) -> int:
-    """The oldest version whose readers understand all of the receipt."""
+    """Return the oldest version whose readers understand all of the receipt."""
     return 2 if receipt.missing or any(asset.odd is not None for asset in receipt.assets) else 1
 
 
 def _lacking(each: MissingFile) -> dict[str, object]:
-    said: dict[str, object] = {
+    value: dict[str, object] = {
         "name": each.name,
         "why": each.why,
         "since": day_and_time(each.since),
     }
     if each.sha256 is not None and each.came_at is not None:
-        said |= {"sha256": each.sha256, "came_at": day_and_time(each.came_at)}
-    return said
+        value |= {"sha256": each.sha256, "came_at": day_and_time(each.came_at)}
+    return value
 
 
 def _file(stored: StoredFile) -> dict[str, object]:
-    said: dict[str, object] = {
+    value: dict[str, object] = {
         "name": stored.name,
         "file": stored.file,
         "bytes": stored.bytes,
@@ -232,71 +233,70 @@ def _file(stored: StoredFile) -> dict[str, object]:
         "content_type": stored.content_type,
     }
     if stored.odd is not None:
-        said["odd"] = stored.odd
+        value["odd"] = stored.odd
     if stored.packed:
-        said["stored"] = {
+        value["stored"] = {
             "encoding": ENCODING,
             "bytes": stored.packed.bytes,
             "sha256": stored.packed.sha256,
         }
-    return said
+    return value
 
 
 def read_receipt(data: bytes) -> ReceiptDocument:
-    """What a receipt file says; ArchiveError for one that is cut, edited into nonsense, or of a
-    newer version.
+    """Parse a receipt file.
 
-    Strict: exactly the keys and kinds that `write_receipt` writes, and exactly its bytes when
-    written again.
+    Strict: exactly the keys and types that `write_receipt` writes, and exactly its bytes when
+    written again. Raises ArchiveError for one that is cut, changed, or of a newer version.
     """
     try:
-        said = json.loads(data)
-        version = said["version"]
-    except (ValueError, RecursionError, TypeError, KeyError) as wrong:
-        raise ArchiveError("the receipt cannot be read: it is cut or was changed") from wrong
+        value = json.loads(data)
+        version = value["version"]
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise ArchiveError("the receipt cannot be read: it is cut or was changed") from error
     if version not in VERSIONS:
         raise ArchiveError(
             f"the receipt has version {version!r}; this sauce-janitor knows {VERSIONS[-1]}"
         )
     try:
-        receipt = _receipt(said)
-    except (ValueError, TypeError, KeyError, AttributeError) as wrong:
-        raise ArchiveError(f"the receipt is not one of ours: {wrong}") from wrong
+        receipt = _receipt(value)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArchiveError(f"the receipt is not one of ours: {error}") from error
     if write_receipt(receipt) != data:
         raise ArchiveError("the receipt was changed: it is not as it was written")
     return receipt
 
 
-def _receipt(said: dict[str, object]) -> ReceiptDocument:
-    purged, previous = said["purged"], said["previous"]
+def _receipt(value: dict[str, object]) -> ReceiptDocument:
+    purged, previous = value["purged"], value["previous"]
     if not isinstance(purged, bool):
         raise TypeError("purged is neither true nor false")
     return ReceiptDocument(
-        number=_count(said["number"]),
-        tool=_text(said["tool"]),
-        archive=_text(said["archive"]),
-        account=_text(said["account"]),
-        base_url=_text(said["base_url"]),
-        owner=owner_name(said["owner"]),
-        job_id=job_id(said["job_id"]),
-        ended_at=epoch_of(said["ended_at"]),
-        policy=_text(said["policy"]),
-        run_id=_text(said["run_id"]),
-        selection=_text(said["selection"]),
-        made_at=epoch_of(said["made_at"]),
-        job=_stored(said["job"]),
-        listed=tuple(_text(name) for name in _list(said["listed"])),
-        assets=tuple(_stored(each) for each in _list(said["assets"])),
-        discarded=_unstored(said["discarded"]),
-        absent=_unstored(said["absent"]),
+        number=_count(value["number"]),
+        tool=_text(value["tool"]),
+        archive=_text(value["archive"]),
+        account=_text(value["account"]),
+        base_url=_text(value["base_url"]),
+        owner=owner_name(value["owner"]),
+        job_id=job_id(value["job_id"]),
+        ended_at=epoch_of(value["ended_at"]),
+        policy=_text(value["policy"]),
+        run_id=_text(value["run_id"]),
+        selection=_text(value["selection"]),
+        made_at=epoch_of(value["made_at"]),
+        job=_stored(value["job"]),
+        listed=tuple(_text(name) for name in _list(value["listed"])),
+        assets=tuple(_stored(each) for each in _list(value["assets"])),
+        discarded=_unstored(value["discarded"]),
+        absent=_unstored(value["absent"]),
         purged=purged,
         previous=None if previous is None else _digest(previous),
-        missing=tuple(_missing(each) for each in _list(said.get("missing", []))),
+        missing=tuple(_missing(each) for each in _list(value.get("missing", []))),
     )
 
 
-def _stored(said: object) -> StoredFile:
-    each = _object(said)
+def _stored(value: object) -> StoredFile:
+    each = _object(value)
     file = _text(each["file"])
     if FILE_NAME.fullmatch(file) is None:
         raise ValueError(f"not a file of the archive: {file!r:.80}")
@@ -314,8 +314,8 @@ def _stored(said: object) -> StoredFile:
     )
 
 
-def _missing(said: object) -> MissingFile:
-    each = _object(said)
+def _missing(value: object) -> MissingFile:
+    each = _object(value)
     came = "sha256" in each
     return MissingFile(
         name=_text(each["name"]),
@@ -326,49 +326,51 @@ def _missing(said: object) -> MissingFile:
     )
 
 
-def _packed(said: dict[str, object]) -> Packed:
-    if said["encoding"] != ENCODING:
-        raise ValueError(f"an encoding that this version does not know: {said['encoding']!r:.80}")
-    return Packed(bytes=_count(said["bytes"]), sha256=_digest(said["sha256"]))
+def _packed(value: dict[str, object]) -> Packed:
+    if value["encoding"] != ENCODING:
+        raise ValueError(f"an encoding that this version does not know: {value['encoding']!r:.80}")
+    return Packed(bytes=_count(value["bytes"]), sha256=_digest(value["sha256"]))
 
 
-def _unstored(said: object) -> tuple[Unstored, ...]:
+def _unstored(value: object) -> tuple[Unstored, ...]:
     return tuple(
-        Unstored(_text(_object(each)["name"]), _text(_object(each)["why"])) for each in _list(said)
+        Unstored(_text(_object(each)["name"]), _text(_object(each)["why"])) for each in _list(value)
     )
 
 
-def _text(said: object) -> str:
-    if not isinstance(said, str):
-        raise TypeError(f"not a text: {said!r:.80}")
-    return said
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a text: {value!r:.80}")
+    return value
 
 
-def _digest(said: object) -> str:
-    text = _text(said)
+def _digest(value: object) -> str:
+    text = _text(value)
     if _SHA256.fullmatch(text) is None:
         raise ValueError(f"not a SHA-256: {text!r:.80}")
     return text
 
 
-def _count(said: object) -> int:
-    if type(said) is not int or said < 0:
-        raise TypeError(f"not a count: {said!r:.80}")
-    return said
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError(f"not a count: {value!r:.80}")
+    return value
 
 
-def epoch_of(said: object) -> int:
-    """Epoch seconds of what `day_and_time` wrote. Raises TypeError and ValueError."""
-    return int(datetime.strptime(_text(said), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+def epoch_of(value: object) -> int:
+    """Return the epoch seconds of what `day_and_time` wrote. Raises TypeError and ValueError."""
+    return int(
+        datetime.strptime(_text(value), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    )
 
 
-def _list(said: object) -> list[object]:
-    if not isinstance(said, list):
-        raise TypeError(f"not a list: {said!r:.80}")
-    return said
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(f"not a list: {value!r:.80}")
+    return value
 
 
-def _object(said: object) -> dict[str, object]:
-    if not isinstance(said, dict):
-        raise TypeError(f"not an object: {said!r:.80}")
-    return said
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError(f"not an object: {value!r:.80}")
+    return value

@@ -1,6 +1,4 @@
-"""What a pass is told and what it tells: how to write, why and from where a job is stored, what is
-stored of it. Pure.
-"""
+"""The values that a pass over a job takes and returns: settings, origin, result. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ class WriteSettings:
     """How the archive is written.
 
     `verify: reread` reads every file back from the disk and compares it; `inline` trusts the hash
-    on the way and the flush. `compress`: logs and JSON are stored as Zstandard.
+    on the way and the flush. `compress` stores logs and JSON as Zstandard.
     """
 
     verify: Literal["reread", "inline"] = "reread"
@@ -33,12 +31,11 @@ class WriteSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreOrigin:
-    """Why a job is stored and from where: for its receipt. `purged`: Sauce had purged the assets,
-    so none is to be had.
+    """Why a job is stored and from where, for its receipt.
 
-    `emptied`: a delete of ours took them.
-
-    `restores`: a delete is to follow, so what was pruned here and is listed there is fetched again.
+    `purged`: Sauce Labs had purged the assets, so none can be fetched. `emptied`: a delete of ours
+    removed them. `restores`: a delete will follow, so what was pruned here and is listed there is
+    fetched again.
     """
 
     policy: str
@@ -50,22 +47,24 @@ class StoreOrigin:
 
 
 def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> StoredJob:
-    """What a job's newest receipt says is stored; `gone` are the paths of what was pruned."""
-    said = newest.document
+    """Return what a job's newest receipt says is stored; `gone` are the paths of what was
+    pruned.
+    """
+    document = newest.document
     return StoredJob(
         path="/".join(place),
         sha256=newest.sha256,
-        key=said.selection,
-        stored={asset.name: asset.bytes for asset in said.assets},
-        discarded=frozenset(each.name for each in said.discarded),
-        made_at=said.made_at,
-        pruned=frozenset(asset.name for asset in said.assets if asset.file in gone),
-        missing=said.missing,
+        key=document.selection,
+        stored={asset.name: asset.bytes for asset in document.assets},
+        discarded=frozenset(each.name for each in document.discarded),
+        made_at=document.made_at,
+        pruned=frozenset(asset.name for asset in document.assets if asset.file in gone),
+        missing=document.missing,
     )
 
 
 def base_address(origin: StoreOrigin) -> str:
-    """The origin's address, without a credential that might stand in it."""
+    """Return the origin's address, without a credential that might be in it."""
     parts = urlsplit(origin.base_url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
@@ -73,8 +72,9 @@ def base_address(origin: StoreOrigin) -> str:
 
 
 def origin_url(origin: StoreOrigin, job: Job, name: str | None = None) -> str:
-    """Where a job's document, or its asset `name`, came from. Source: Jobs API, Get Job Details,
-    Get a Job Asset File.
+    """Return where a job's document, or its asset `name`, came from.
+
+    Source: Jobs API, Get Job Details, Get a Job Asset File.
     """
     address = f"{base_address(origin)}/rest/v1/{_quoted(job.owner)}/jobs/{job.id}"
     return address if name is None else f"{address}/assets/{_quoted(name)}"

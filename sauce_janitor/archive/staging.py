@@ -1,9 +1,8 @@
-"""Work aside: where one pass over one job builds what is not yet proven, and how it becomes part of
-the archive or nothing.
+"""The staging folder, where one pass builds what is not proven yet, and how it becomes visible.
 
-A first pass builds the job's whole folder and shows it by one rename. A later pass adds to a folder
-that is there: its files first, its receipt last, so the receipt's rename is the commit. What a
-crash leaves is undone from `pass.json`, which says where the files were going.
+A first pass builds the job's whole folder and moves it into place by one rename. A later pass adds
+to an existing folder: its files first, its receipt last, so that the receipt's rename is the
+commit. What a crash leaves is undone from `pass.json`, which says where the files were going.
 """
 
 from __future__ import annotations
@@ -37,13 +36,15 @@ _PASS = "pass.json"  # noqa: S105 - a file's name
 _OLD_S = 86_400
 
 Stamp: TypeAlias = tuple[int, int, int]
-"""Inode, size and time of the last change (ns): what a rename leaves as it is. An inode alone may
-be used again.
+"""Inode, size and time of the last change (ns), which a rename keeps. An inode alone may be
+reused.
 """
 
 
 class StagingFolder:
-    """One job's folder aside, gone when the block ends unless it was shown. `fd` is the folder."""
+    """One job's staging folder, removed when the block ends unless it was shown. `fd` is the
+    folder.
+    """
 
     def __init__(
         self, root: int, partial: int, place: tuple[str, ...], number: int, *, word: str = ""
@@ -59,7 +60,8 @@ class StagingFolder:
             try:
                 self.fd = open_folder(self._partial, self._name)
                 self._write_destination()
-            except BaseException:  # let go of the folder, whatever it was; raised again
+            # Whatever happened, close and remove the folder. The error is raised again.
+            except BaseException:
                 self._close()
                 raise
         return self
@@ -67,15 +69,15 @@ class StagingFolder:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self._close()
 
     def _write_destination(self) -> None:
         if self._number > 1:
-            said = json.dumps({"place": self._place, "number": self._number})
-            write_file(self.fd, _PASS, said.encode())
+            document = json.dumps({"place": self._place, "number": self._number})
+            write_file(self.fd, _PASS, document.encode())
             make_durable(self.fd, [_PASS])
             os.fsync(self._partial)
 
@@ -89,7 +91,8 @@ class StagingFolder:
         """Make it part of the archive, durably: all of it when this returns, none of it when it
         raises.
 
-        Where the disk even refuses to take a half-shown pass back, it is aside until `sweep` can.
+        Where the disk refuses to undo a half-shown pass, the staging folder stays until `sweep`
+        can.
         """
         with disk_errors(f"move job {self._place[-1]} into its place in the archive"):
             if self._number == 1:
@@ -131,16 +134,18 @@ class StagingFolder:
                 raise
 
     def stamps(self, files: Iterable[str]) -> dict[str, Stamp]:
-        """The stamp of each of these files, as they stand aside. Raises OSError."""
+        """Return the stamp of each of these files, as they stand in the staging folder. Raises
+        OSError.
+        """
         return {name: _stamp(self.fd, name) for name in files}
 
     def verify_shown(self, stamps: Mapping[str, Stamp], files: Iterable[StoredFile]) -> None:
-        """ArchiveError unless what stands in the archive now are the very files that were written
-        aside, all of them.
+        """Raise ArchiveError unless the archive now has the very files that were staged, all of
+        them.
 
         A second writer (another machine, an old copy of this state) may have emptied the folder
-        between the last look and the rename. What such a rename showed is taken back where that is
-        possible, and never counts.
+        between the last check and the rename. What such a rename showed is undone where possible,
+        and never counts.
         """
         hashed = {file.file: file for file in files}
         try:
@@ -150,12 +155,12 @@ class StagingFolder:
                         name not in hashed or differs(folder, hashed[name])
                     ):
                         raise OSError(f"{name} is another file")
-        except OSError as wrong:
+        except OSError as error:
             self._take_back()
             raise ArchiveError(
-                f"job {self._place[-1]} is not in the archive as it was written ({wrong}): does "
+                f"job {self._place[-1]} is not in the archive as it was written ({error}): does "
                 "another machine work there?"
-            ) from wrong
+            ) from error
 
     def _take_back(self) -> None:
         with suppress(OSError):
@@ -171,7 +176,9 @@ class StagingFolder:
 
 
 def _stamp(folder: int, path: str) -> Stamp:
-    """The stamp of the file at this path of at most one folder below; a link is never followed.
+    """Return the stamp of the file at this path, at most one folder below; a link is never
+    followed.
+
     Raises OSError.
     """
     above, _, name = path.rpartition("/")
@@ -184,16 +191,14 @@ def _stamp(folder: int, path: str) -> Stamp:
 
 
 def _move(source: int, target: int, name: str) -> None:
-    """Rename, never over anything: the lease lets no one else write here between the look and the
-    rename.
-    """
+    """Rename, never over anything. The lease keeps others from writing between check and rename."""
     if exists(target, name):
-        raise ArchiveError(f"{name} is in the way: a stranger wrote to the archive")
+        raise ArchiveError(f"{name} exists already: another program wrote to the archive")
     os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
 
 
 def _undo(folder: int, aside: int, number: int) -> None:
-    """Take back the files of a pass whose receipt never came; nothing that a receipt lists is ever
+    """Move back the files of a pass that has no receipt. A file that a receipt lists is never
     touched.
     """
     if exists(folder, receipt_name(number)):
@@ -205,10 +210,9 @@ def _undo(folder: int, aside: int, number: int) -> None:
 
 
 def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word: True) -> int:
-    """Remove what crashed passes left aside, and say how many. Only while the account's lease is
-    held.
+    """Remove what crashed passes left, and return how many. Only while the account's lease is held.
 
-    `is_dead` says of a lease's word whether the run that worked under it surely works no more. What
+    `is_dead` tells of a lease's word whether the run that worked under it has surely ended. What
     others left is removed after a day without a change.
     """
     swept = 0
@@ -226,16 +230,15 @@ def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word
 
 
 def _word_of(name: str) -> str:
-    """The lease's word in the name of a folder or file aside; empty where an older version made
-    it.
-    """
+    """Return the lease's word in the name of a staged folder or file; "" for an older version's."""
     parts = name.split("-")
     return parts[1] if len(parts) == 3 else ""
 
 
 def _is_old(partial: int, name: str) -> bool:
-    """Whether nothing changed in it for a day, by the clock of the file system, which a new file
-    shows.
+    """Tell whether nothing changed in it for a day, by the clock of the file system.
+
+    A new file shows what time that clock has.
     """
     probe = f"clock-{uuid.uuid4().hex}"
     write_file(partial, probe, b"")
@@ -252,10 +255,12 @@ def _undo_leftover(root: int, partial: int, name: str) -> None:
         if not exists(leftover, _PASS):
             return
         try:
-            said = json.loads(read_small(leftover, _PASS, at_most=65536))
-            place, number = tuple(map(str, said["place"])), int(said["number"])
+            document = json.loads(read_small(leftover, _PASS, at_most=65536))
+            place, number = tuple(map(str, document["place"])), int(document["number"])
+        # The crash cut the file, and that was before anything was moved.
         except (ValueError, KeyError, TypeError):
-            return  # cut by the crash, before anything was moved
+            return
+        # Never follow a path that this program would not have written.
         if number < 2 or any("/" in part or part in {"", ".", ".."} for part in place):
             return
         with suppress(FileNotFoundError), reach(root, place) as folder:
@@ -265,8 +270,9 @@ def _undo_leftover(root: int, partial: int, name: str) -> None:
 
 
 def partial_folder(root: int, partial: str, account_folder: str) -> int:
-    """Where the account's passes work: on the archive's own file system, for only there a rename is
-    one step.
+    """Open the folder of the account's staging folders.
+
+    It is on the archive's own file system: only there is a rename one step.
     """
     with disk_errors("make the folder for work in progress in the archive", of_all=True):
         above = make_folder(root, partial)

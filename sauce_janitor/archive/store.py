@@ -1,5 +1,6 @@
-"""Storing a job: fetch aside, prove, flush, read back, receipt, show. When `store` returns, the
-copy is durable and proven.
+"""Stores a job: stage, prove, flush, read back, write the receipt, show.
+
+When `store` returns, the copy is durable and proven.
 """
 
 from __future__ import annotations
@@ -55,8 +56,10 @@ from sauce_janitor.model.stored_jobs import StoredJob
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One pass over one job. `earlier` are its receipts so far, oldest first; `gone` the paths of
-    what was pruned, `damaged` those of what does not match its receipt.
+    """One pass over one job.
+
+    `earlier` are its receipts so far, oldest first. `gone` are the paths of what was pruned,
+    `damaged` those of files that do not match their receipt.
     """
 
     place: Place
@@ -71,14 +74,14 @@ class _Task:
     def number(self) -> int:
         return len(self.earlier) + 1
 
-    def restored(self, gathered: FetchedJob) -> tuple[str, ...]:
-        """The damaged files that this pass has in new ones; what stands in no receipt is none of
+    def restored(self, fetched_job: FetchedJob) -> tuple[str, ...]:
+        """Return the damaged files that this pass replaced. A file that no receipt lists is none of
         them.
         """
         if not self.earlier:
             return ()
         newest = self.earlier[-1].document
-        missing = {each.name for each in gathered.missing}
+        missing = {each.name for each in fetched_job.missing}
         assets = tuple(file for file in newest.assets if file.name not in missing)
         return tuple(file.file for file in (newest.job, *assets) if file.file in self.damaged)
 
@@ -103,10 +106,11 @@ class Archive:
             settings,
             now,
         )
-        self._lease: ArchiveLease | None = None  # who only mirrors holds has none
+        # A caller that only mirrors holds has no lease.
+        self._lease: ArchiveLease | None = None
         self.catalogue = Catalogue(root)
-        self._life = CloseGuard(self._let_go)
-        self._gatherer = JobFetcher(
+        self._life = CloseGuard(self._close_folders)
+        self._fetcher = JobFetcher(
             lambda: ByteAllowance(settings.caps, self._check_room),
             self._clock,
             compress=settings.compress,
@@ -123,12 +127,14 @@ class Archive:
         now: Callable[[], float] = time.time,
         claimant: LeaseHolder | None = None,
     ) -> Archive:
-        """Open the archive at `path`, made (with its sentinel durable) when no uuid is known yet.
+        """Open the archive at `path`; make it, with its sentinel durable, when no uuid is known
+        yet.
 
-        For the run of a `claimant` it holds the account's lease on the archive until it is closed;
-        who only mirrors holds needs none. An archive that is made is the claimant's. Raises
-        ArchiveUnusableError: missing, another one, read-only, or no room above the settings' floor;
-        RefusedError when it is another state's, LeaseError when another run works there.
+        With a `claimant` that has a run, it holds the account's lease on the archive until it is
+        closed; a caller that only mirrors holds needs none. An archive that is made belongs to the
+        claimant. Raises ArchiveUnusableError where it is missing, another one, read-only, or has no
+        room above the settings' floor; RefusedError when it belongs to another state; LeaseError
+        when another run works there.
         """
         root = ArchiveRoot.open(
             path, known_uuid=known_uuid, make=True, maker=claimant.instance if claimant else None
@@ -143,7 +149,8 @@ class Archive:
             archive = cls(root, partial, account, settings or WriteSettings(), now)
             archive._lease = lease
             archive.check()
-        except BaseException:  # let go of the folders, whatever it was; raised again
+        # Whatever happened, release the lease and close the folders. The error is raised again.
+        except BaseException:
             if lease is not None:
                 lease.release()
             if partial >= 0:
@@ -154,28 +161,29 @@ class Archive:
 
     @property
     def uuid(self) -> str:
-        """The uuid in the archive's sentinel; the state remembers it."""
+        """Return the uuid in the archive's sentinel; the state remembers it."""
         return self._root.uuid
 
     @property
     def holds(self) -> HoldMirror:
-        """The account's local holds, as they are mirrored here."""
+        """Return the mirror of the account's local holds."""
         return HoldMirror(self._root, self._account)
 
     def close(self) -> None:
-        """Let go of the archive. A thread that is still storing a job then shows nothing of it, and
-        closes what it uses.
-        """
-        self._life.cut(last=self._give_back)
+        """Close the archive. A thread that is still storing a job then commits nothing of it.
 
-    def _give_back(self) -> None:
-        """Release the lease, once nothing is shown any more and before the archive's folder may be
+        It closes the descriptors that it uses itself.
+        """
+        self._life.cut(last=self._release_lease)
+
+    def _release_lease(self) -> None:
+        """Release the lease, after the last commit and before the archive's folder may be
         closed.
         """
         if self._lease is not None:
             self._lease.release()
 
-    def _let_go(self) -> None:
+    def _close_folders(self) -> None:
         shut(self._partial)
         self._root.close()
 
@@ -185,16 +193,16 @@ class Archive:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def check(self) -> None:
-        """ArchiveUnusableError unless it is still the archive that was opened, and has room above
-        its floor.
+        """Raise unless it still is the archive that was opened, with room above its floor.
 
-        LeaseError when another machine, or another copy of the state, works there by now.
+        ArchiveUnusableError for another or a full one, LeaseError when another machine, or another
+        copy of the state, works there by now.
         """
         with self._life.held():
             self._root.check()
@@ -209,20 +217,19 @@ class Archive:
         check_room(self._root.path, self._root.fd, self._settings.min_free)
 
     def sweep(self) -> int:
-        """Remove what crashed passes of this account left aside, and say how many. Only while the
-        account's lease is held.
+        """Remove what crashed passes of this account left, and return how many. Only under the
+        lease.
 
-        What may be another machine's work in hand stays (`ArchiveLease.is_dead`).
+        What may be another machine's unfinished work stays (`ArchiveLease.is_dead`).
         """
         tidy(self._root.path, self._root.fd)
         return sweep(self._root.fd, self._partial, *([self._lease.is_dead] if self._lease else []))
 
     def archived(self, job: Job) -> StoredJob | None:
-        """What is stored of the job, None for nothing; each file is there with its length
-        (`catalogue.prove` reads the bytes).
+        """Return what is stored of the job, None for nothing.
 
-        Raises ArchiveError when a receipt cannot be trusted or a file is missing or of another
-        length.
+        Each file exists with its length; `catalogue.prove` reads the bytes. Raises ArchiveError
+        when a receipt cannot be trusted, or a file is missing or of another length.
         """
         place = place_of(self._account, job)
         with self._life.held():
@@ -231,24 +238,24 @@ class Archive:
                 return None
             if not self.catalogue.is_whole(place, receipts[-1]):
                 raise ArchiveError(
-                    f"files of {'/'.join(place)} in the archive are missing or changed: see "
-                    "archive verify"
+                    f"files of {'/'.join(place)} in the archive are missing or changed: run "
+                    "`sauce-janitor archive verify`"
                 )
             return stored_by(place, receipts[-1], gone_files(self.catalogue.records(place)))
 
     @contextmanager
     def reading(self) -> Iterator[Catalogue]:
-        """Lend the archive to read in: it stays open while the block runs, whoever closes it
+        """Yield the catalogue; the archive stays open while the block runs, even if it is closed
         meanwhile.
         """
         with self._life.held():
             yield self.catalogue
 
     def read_back(self, owner: Owner, job_id: JobId, *, ended_at: int | None) -> Proof | None:
-        """Read every byte stored of a job from the disk, and hold it against the receipts; None for
+        """Read every byte stored of a job from the disk and compare it with the receipts; None for
         nothing.
 
-        `ended_at` (epoch seconds) spares a search. Raises ArchiveError when a receipt cannot be
+        `ended_at` (epoch seconds UTC) saves a search. Raises ArchiveError when a receipt cannot be
         trusted.
         """
         with self._life.held():
@@ -262,13 +269,13 @@ class Archive:
         fetch: Fetch,
         origin: StoreOrigin,
     ) -> StoredJob:
-        """Fetch what is wanted of the job and not yet stored; when this returns, it is proven and
+        """Fetch what is wanted of the job and not stored yet; when this returns, it is proven and
         durable.
 
-        A file that cannot be had does not hold back the others: `missing` of the result, and the
-        receipt, name it. Never rewrites: what is stored stays, a later pass adds. Raises
+        A file that cannot be fetched does not hold back the others: `missing` of the result, and
+        the receipt, name it. Nothing is rewritten: what is stored stays, a later pass adds. Raises
         ArchiveError (this job), ArchiveUnusableError (all jobs) or what `fetch` raises about more
-        than one file, and then nothing of this pass remains in the archive.
+        than one file; then nothing of this pass remains in the archive.
         """
         with self._life.held():
             return self._store(document, listing, selection, fetch, origin)
@@ -298,20 +305,21 @@ class Archive:
             )
         task = _Task(place, document, origin, choice, earlier, gone, damaged)
         if newest and not choice.wanted and not newest.missing and choice.changes_nothing(newest):
-            return self._vouch_again(task)
+            return self._flush_again(task)
         return self._pass(task, fetch)
 
     def _damaged(self, place: Place, earlier: tuple[ReceiptFile, ...]) -> frozenset[str]:
-        """The stored files that do not match their receipt: to be fetched again, while there still
-        is something to fetch.
+        """Return the stored files that do not match their receipt: they are fetched again while
+        they can be.
         """
         if not earlier:
             return frozenset()
         return frozenset(finding.file for finding in self.catalogue.prove(place).findings)
 
-    def _vouch_again(self, task: _Task) -> StoredJob:
-        """All is there and matched its receipt just now; flush it once more: whoever wrote it may
-        have died before that.
+    def _flush_again(self, task: _Task) -> StoredJob:
+        """Flush once more what is there and has just matched its receipt; return it.
+
+        Whoever wrote it may have died before the flush.
         """
         newest = task.earlier[-1]
         files = [
@@ -333,36 +341,37 @@ class Archive:
         word = self._lease.word if self._lease else ""
         with StagingFolder(
             self._root.fd, self._partial, task.place, task.number, word=word
-        ) as aside:
-            job = self._write_job(task, aside.fd)
-            gathered = self._fetch(task, fetch, aside.fd)
-            if _says_nothing_new(task, job, gathered):
-                return self._vouch_again(task)
-            fetched = gathered.files
+        ) as staging:
+            job = self._write_job(task, staging.fd)
+            fetched_job = self._fetch(task, fetch, staging.fd)
+            # A receipt that repeats the one before would only make the chain longer.
+            if _says_nothing_new(task, job, fetched_job):
+                return self._flush_again(task)
+            fetched = fetched_job.files
             fresh = fetched if job == task.choice.kept_job else (job, *fetched)
             with disk_errors(f"flush the files of job {task.place[-1]}"):
-                make_durable(aside.fd, [file.file for file in fresh])
+                make_durable(staging.fd, [file.file for file in fresh])
             if self._settings.verify == "reread":
-                read_back(aside.fd, fresh)
-            receipt = self._receipt(task, job, gathered)
+                read_back(staging.fd, fresh)
+            receipt = self._receipt(task, job, fetched_job)
             data = write_receipt(receipt)
             with disk_errors(f"write the receipt of job {task.place[-1]}"):
-                write_file(aside.fd, receipt_name(task.number), data)
-                make_durable(aside.fd, [receipt_name(task.number)])
+                write_file(staging.fd, receipt_name(task.number), data)
+                make_durable(staging.fd, [receipt_name(task.number)])
                 if self._settings.verify == "reread":
-                    read_back_receipt(aside.fd, receipt_name(task.number), data)
+                    read_back_receipt(staging.fd, receipt_name(task.number), data)
             with disk_errors(f"look at the files of job {task.place[-1]}"):
-                stamps = aside.stamps([*(file.file for file in fresh), receipt_name(task.number)])
+                stamps = staging.stamps([*(file.file for file in fresh), receipt_name(task.number)])
             with self._life.committing():
                 self._check_lease()
-                aside.show()
-                aside.verify_shown(stamps, fresh)
+                staging.show()
+                staging.verify_shown(stamps, fresh)
         shown = stored_by(
             task.place, ReceiptFile(receipt_name(task.number), sha256_of(data), receipt), task.gone
         )
         sizes = [file.bytes for file in fetched]
         odd = (
-            *gathered.remarks,
+            *fetched_job.remarks,
             *((file.name, file.odd) for file in fetched if file.odd is not None),
         )
         return replace(
@@ -372,11 +381,11 @@ class Archive:
             added=True,
             odd=odd,
             read_back=self._settings.verify == "reread",
-            restored=task.restored(gathered),
+            restored=task.restored(fetched_job),
         )
 
     def _write_job(self, task: _Task, folder: int) -> StoredFile:
-        """The job's document, unless it is stored already as it is now."""
+        """Write the job's document, unless it is stored already as it is now."""
         data = canonical(task.document.document)
         kept = task.choice.kept_job
         if kept is not None and kept.sha256 == sha256_of(data):
@@ -401,16 +410,17 @@ class Archive:
         missing = (
             {each.name: each for each in task.earlier[-1].document.missing} if task.earlier else {}
         )
-        errand = FetchRequest(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
+        request = FetchRequest(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
         try:
-            gathered = self._gatherer.gather(errand, folder, assets_name(task.number))
-        except ArchiveError as wrong:
-            raise type(wrong)(f"job {task.place[-1]}: {wrong}") from wrong
-        return replace(gathered, missing=(*gathered.missing, *task.choice.unlisted))
+            fetched_job = self._fetcher.fetch(request, folder, assets_name(task.number))
+        except ArchiveError as error:
+            raise type(error)(f"job {task.place[-1]}: {error}") from error
+        return replace(fetched_job, missing=(*fetched_job.missing, *task.choice.unlisted))
 
-    def _receipt(self, task: _Task, job: StoredFile, gathered: FetchedJob) -> ReceiptDocument:
+    def _receipt(self, task: _Task, job: StoredFile, fetched_job: FetchedJob) -> ReceiptDocument:
         ended_at = task.document.job.ended_at
-        assert isinstance(ended_at, int)  # place_of saw to it
+        # `place_of` refuses a job without an end.
+        assert isinstance(ended_at, int)
         choice, origin = task.choice, task.origin
         return ReceiptDocument(
             number=task.number,
@@ -427,27 +437,27 @@ class Archive:
             made_at=self._clock(),
             job=job,
             listed=choice.listed,
-            assets=(*choice.kept, *gathered.files),
+            assets=(*choice.kept, *fetched_job.files),
             discarded=choice.discarded,
             absent=choice.absent,
             purged=choice.purged,
             previous=task.earlier[-1].sha256 if task.earlier else None,
-            missing=gathered.missing,
+            missing=fetched_job.missing,
         )
 
     def _clock(self) -> int:
         return int(self._now())
 
 
-def _says_nothing_new(task: _Task, job: StoredFile, gathered: FetchedJob) -> bool:
-    """Whether a receipt of this pass would say what the newest one says: the same files are missing
-    as before.
+def _says_nothing_new(task: _Task, job: StoredFile, fetched_job: FetchedJob) -> bool:
+    """Tell whether a receipt of this pass would equal the newest one: the same files are
+    missing.
     """
-    if not task.earlier or gathered.files or job != task.choice.kept_job:
+    if not task.earlier or fetched_job.files or job != task.choice.kept_job:
         return False
     newest = task.earlier[-1].document
     before, now = (
         [(each.name, each.sha256, each.was_asked_for) for each in missing]
-        for missing in (newest.missing, gathered.missing)
+        for missing in (newest.missing, fetched_job.missing)
     )
     return before == now and task.choice.changes_nothing(newest)

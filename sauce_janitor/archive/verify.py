@@ -1,5 +1,5 @@
-"""Verifying many jobs side by side, in the order of their folders: so that it can be left off and
-gone on with.
+"""Verifies many jobs at once, in the order of their folders, so that it can be interrupted and
+resumed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _AHEAD: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class JobSampleShare:
-    """One share of all jobs, told by their ids: `parts` shares are all of them, and each `turn`
-    another one.
+    """One share of all jobs, chosen by their ids: `parts` shares are all jobs, each `turn` another
+    one.
     """
 
     parts: int
@@ -34,7 +34,7 @@ class JobSampleShare:
 
     @classmethod
     def of(cls, share: float, turn: int) -> JobSampleShare:
-        """About `share` of all jobs (0.05: a twentieth), rounded so that whole turns make up
+        """Return about `share` of all jobs (0.05: a twentieth), rounded so that whole turns cover
         all.
         """
         if not 0 < share <= 1:
@@ -42,15 +42,15 @@ class JobSampleShare:
         return cls(max(1, round(1 / share)), turn)
 
     def has(self, place: Place) -> bool:
-        """Whether the job at this place is among them."""
+        """Tell whether the job at this place is in the share."""
         drawn = int.from_bytes(hashlib.sha256(place[-1].encode()).digest()[:8], "big")
         return drawn % self.parts == self.turn % self.parts
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveScope:
-    """Which jobs: of an account and owner (None: all), behind the place `after` in the order of
-    places, of a sample.
+    """Which jobs to verify: of an account and owner (None: all), after the place `after`, of a
+    sample.
     """
 
     account: str | None = None
@@ -62,14 +62,13 @@ class ArchiveScope:
 def prove_all(
     catalogue: Catalogue, scope: ArchiveScope, *, workers: int | None = None
 ) -> Iterator[tuple[Place, Proof]]:
-    """`Catalogue.prove` for every job of the scope, several at once, handed out in the order of the
-    places.
+    """Yield `Catalogue.prove` for every job of the scope, several at once, in the order of places.
 
     A folder that cannot be read, or a link in place of one, is a finding, and nothing behind it is
-    looked at. Raises ArchiveError when the archive itself cannot be listed.
+    read. Raises ArchiveError when the archive itself cannot be listed.
     """
-    crew = workers or min(_MOST_WORKERS, max(_FEWEST_WORKERS, os.cpu_count() or 1))
-    with ThreadPoolExecutor(crew, thread_name_prefix="verify") as pool:
+    thread_count = workers or min(_MOST_WORKERS, max(_FEWEST_WORKERS, os.cpu_count() or 1))
+    with ThreadPoolExecutor(thread_count, thread_name_prefix="verify") as pool:
         waiting: deque[tuple[Place, Future[Proof]]] = deque()
         try:
             for place, is_link in catalogue.walk(
@@ -78,9 +77,9 @@ def prove_all(
                 if scope.sample is not None and not is_link and not scope.sample.has(place):
                     continue
                 waiting.append(
-                    (place, pool.submit(_linked if is_link else _proven(catalogue), place))
+                    (place, pool.submit(_link_proof if is_link else _prover(catalogue), place))
                 )
-                if len(waiting) > crew * _AHEAD:
+                if len(waiting) > thread_count * _AHEAD:
                     first, proof = waiting.popleft()
                     yield first, proof.result()
             while waiting:
@@ -91,20 +90,20 @@ def prove_all(
                 proof.cancel()
 
 
-def _proven(catalogue: Catalogue) -> Callable[[Place], Proof]:
+def _prover(catalogue: Catalogue) -> Callable[[Place], Proof]:
     def prove(place: Place) -> Proof:
         try:
             return catalogue.prove(place)
-        except ArchiveError as wrong:
-            return _found(place, Damage.CHANGED, str(wrong))
+        except ArchiveError as error:
+            return _proof_of(place, Damage.CHANGED, str(error))
 
     return prove
 
 
-def _linked(place: Place) -> Proof:
-    return _found(place, Damage.LINK, "a link in place of a folder")
+def _link_proof(place: Place) -> Proof:
+    return _proof_of(place, Damage.LINK, "a link in place of a folder")
 
 
-def _found(place: Place, damage: Damage, detail: str) -> Proof:
+def _proof_of(place: Place, damage: Damage, detail: str) -> Proof:
     where = "/".join(place)
     return Proof(where, (), (Finding(where, "", damage, detail),), 0, 0)

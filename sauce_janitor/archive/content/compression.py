@@ -1,9 +1,8 @@
-"""Compressing logs and JSON on the disk (`archive.compress`), and reading any stored file as Sauce
-Labs sent it.
+"""Compresses logs and JSON on the disk (`archive.compress`), and reads any stored file back.
 
-Zstandard, one frame a file, ending in `.zst`: `zstd -d` undoes it without us. Whoever reads gets
-the original bytes; what the frame claims about its size is never believed, only the receipt's
-length is.
+The format is Zstandard, one frame a file, ending in `.zst`: `zstd -d` unpacks it without us.
+Readers get the bytes as Sauce Labs sent them. The size that the frame claims is never believed,
+only the receipt's length is.
 """
 
 from __future__ import annotations
@@ -27,27 +26,27 @@ _LARGEST_WINDOW: Final = 8 * 1024 * 1024
 
 
 def is_packable(name: str) -> bool:
-    """Whether an asset of this name is text that compressing makes much smaller."""
+    """Tell whether an asset of this name is text that becomes much smaller."""
     return name.lower().endswith(_PACKABLE)
 
 
 class Compressor:
-    """Compresses what it is fed; knows length and hash of what came out."""
+    """Compresses what it is fed, and knows length and hash of the result."""
 
     def __init__(self) -> None:
         self._stream = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compressobj()
         self._digest, self._length = hashlib.sha256(), 0
 
     def feed(self, data: bytes | memoryview) -> bytes:
-        """What is to be written for it, perhaps nothing yet."""
+        """Return the bytes to write for `data`, perhaps none yet."""
         return self._out(self._stream.compress(data))
 
     def finish(self) -> bytes:
-        """The end of the frame."""
+        """Return the end of the frame."""
         return self._out(self._stream.flush())
 
     def packed(self) -> Packed:
-        """Of all that came out, after `finish`."""
+        """Return length and hash of the whole result, after `finish`."""
         return Packed(self._length, self._digest.hexdigest())
 
     def _out(self, data: bytes) -> bytes:
@@ -57,8 +56,9 @@ class Compressor:
 
 
 class _Unpacked(io.RawIOBase):
-    """The original bytes of a compressed file; seekable to its start only. OSError for what is no
-    whole frame.
+    """The original bytes of a compressed file; it can seek to its start only.
+
+    Raises OSError for anything that is not a whole frame.
     """
 
     def __init__(self, stored: BinaryIO) -> None:
@@ -86,8 +86,8 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             return self._stream.readinto(buffer)
-        except zstandard.ZstdError as wrong:
-            raise OSError(f"not a whole Zstandard frame: {wrong}") from wrong
+        except zstandard.ZstdError as error:
+            raise OSError(f"not a whole Zstandard frame: {error}") from error
 
     def close(self) -> None:
         if not self.closed:
@@ -96,13 +96,16 @@ class _Unpacked(io.RawIOBase):
 
 
 def unpacked(stored: BinaryIO) -> BinaryIO:
-    """The original bytes of the compressed file, from its start; closing it closes the file."""
+    """Return the original bytes of the compressed file, from its start; closing it closes the
+    file.
+    """
     return io.BufferedReader(_Unpacked(stored), _PIECE)
 
 
 def open_original(folder: int, file: StoredFile) -> BinaryIO:
-    """A stored file's original bytes, however it is stored; `folder` is the job's. Raises OSError.
-    Nothing is verified.
+    """Open a stored file's original bytes, however it is stored; `folder` is the job's.
+
+    Nothing is verified. Raises OSError.
     """
     above, _, name = file.file.rpartition("/")
     below = open_folder(folder, above) if above else os.dup(folder)
@@ -114,8 +117,9 @@ def open_original(folder: int, file: StoredFile) -> BinaryIO:
 
 
 def original_of(stored: BinaryIO, *, at_most: int) -> tuple[int, str]:
-    """Length and SHA-256 of what a compressed file holds, read from its start; not further than a
-    byte over `at_most`.
+    """Return length and SHA-256 of what a compressed file holds, read from its start.
+
+    It stops a byte after `at_most`.
     """
     digest, length, piece = hashlib.sha256(), 0, bytearray(_PIECE)
     view = memoryview(piece)

@@ -1,9 +1,9 @@
-"""Whether a long JSON text is whole, told from its strings and brackets in one pass and flat
-memory. Pure.
+"""Checks that a long JSON text is complete, by its strings and brackets, in one pass and flat
+memory.
 
-Numbers and words are not parsed: a cut or foreign body shows in the structure, and a log of
-hundreds of megabytes must neither fill the memory nor hold up its neighbours. The work is done by
-C-speed bytes methods, not per character.
+Pure. Numbers and words are not parsed: a cut or foreign body shows in the structure, and a log of
+hundreds of megabytes must neither fill the memory nor hold up other jobs. The work is done by bytes
+methods written in C, not per character.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ _ROUNDS = 16
 
 
 class NotJsonError(ValueError):
-    """The text is no JSON object or array; the message says how it shows."""
+    """The text is no JSON object or array; the message says why."""
 
 
 def check_structure(pieces: Iterable[bytes]) -> None:
-    """Read the pieces to their end; NotJsonError unless they are one JSON object or array by
-    strings, brackets and alphabet.
+    """Read the pieces to their end.
+
+    Raises NotJsonError unless they are one JSON object or array by strings, brackets and alphabet.
     """
     text = _Text()
     for piece in pieces:
@@ -36,8 +37,8 @@ def check_structure(pieces: Iterable[bytes]) -> None:
 
 
 class _Text:
-    """What is known of the text so far: whether it is in a string, which brackets are open, whether
-    it is over.
+    """What is known of the text so far: whether it is in a string, which brackets are open, its
+    end.
     """
 
     def __init__(self) -> None:
@@ -68,7 +69,7 @@ class _Text:
             raise NotJsonError("it is cut")
 
     def _outside_strings(self, piece: bytes) -> bytes:
-        """The piece with a lone quote for each string (or part of one)."""
+        """Return the piece with a lone quote for each string (or part of one)."""
         piece = self._escape + piece
         slashes = len(piece) - len(piece.rstrip(b"\\"))
         self._escape = b"\\" if slashes % 2 else b""
@@ -81,8 +82,9 @@ class _Text:
         return outside + b'"' if self._in_string else outside
 
     def _follow_quickly(self, outside: bytes) -> bool:
-        """Cancel matching neighbours and apply what remains; False (and nothing changed) where the
-        end may be near.
+        """Cancel matching neighbors and apply what remains.
+
+        False, and nothing changed, where the end may be near.
         """
         brackets = outside.translate(None, _NO_BRACKET)
         for _ in range(_ROUNDS):

@@ -40,20 +40,21 @@ _MOST_BOXES = 100_000
 class TrustLevel(IntEnum):
     """How far bytes are believed, best first."""
 
-    SOUND = 0  # nothing speaks against them
-    MARKED = 1  # whole, but not of the name's kind: stored with a mark
-    TWICE = 2  # perhaps cut: stored with a mark when a second read brings the same
-    LATER = (
-        3  # perhaps somebody else's answer: stored with a mark when the same bytes come a day later
-    )
-    FOREIGN = 4  # surely an error page in place of a video, picture or archive: never stored
+    # Nothing speaks against them.
+    SOUND = 0
+    # Complete, but not of the name's kind: stored with a mark.
+    MARKED = 1
+    # Perhaps cut: stored with a mark when a second read brings the same.
+    TWICE = 2
+    # Perhaps another answer: stored with a mark when the same bytes come a day later.
+    LATER = 3
+    # Surely an error page in place of a video, picture or archive: never stored.
+    FOREIGN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """How far the bytes are believed, and `why` not wholly: a sentence fragment, empty for
-    SOUND.
-    """
+    """How far the bytes are believed, and `why` not wholly: part of a sentence, empty for SOUND."""
 
     trust: TrustLevel
     why: str = ""
@@ -78,8 +79,9 @@ _SIGNATURES = {
     "ZIP": ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
     "GZ": ((0, b"\x1f\x8b\x08"),),
 }  # fmt: skip
-"""Source of the MP4 ones: ISO/IEC 14496-12, 4.3 and 8.1, and the QuickTime File Format; any of
-these boxes may come first.
+"""Where each format has which bytes. Any of these MP4 boxes may come first.
+
+Source of the MP4 ones: ISO/IEC 14496-12, 4.3 and 8.1, and the QuickTime File Format.
 """
 _PICTURES = ("PNG", "JPEG", "GIF", "WebP")
 _VIDEOS = ("MP4", "WebM", "FLV")
@@ -97,7 +99,7 @@ _KINDS = {
     "zip": ("ZIP", ("ZIP",)),
     "gz": ("GZ", ("GZ",)),
 }
-"""By ending: the format that it names, and those that are as good in its place."""
+"""By ending: the format that it names, and the formats that are accepted in its place."""
 _OTHER_BINARIES = frozenset(
     {
         "mkv",
@@ -141,7 +143,7 @@ _JSON_TYPES = frozenset(
 _UNTOLD_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
-def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> ProbeResult:
+def probe(name: str, stream: BinaryIO, size: int, content_type: str | None) -> ProbeResult:
     """How far `stream`, which is at its start and has `size` bytes, is believed to be the asset
     `name`.
     """
@@ -151,27 +153,28 @@ def judge(name: str, stream: BinaryIO, size: int, content_type: str | None) -> P
     ending = name.lower().rpartition(".")[2] if "." in name else ""
     called = (content_type or "").partition(";")[0].strip().lower()
     if ending in _KINDS or ending in _OTHER_BINARIES:
-        return _judge_binary(ending, head, (stream, size), called)
+        return _probe_binary(ending, head, (stream, size), called)
     if ending in {"json", "har"}:
-        return _judge_json(name, (head, stream, size), called)
-    return _judge_text(ending, head, size, called)
+        return _probe_json(name, (head, stream, size), called)
+    return _probe_text(ending, head, size, called)
 
 
 def what_is_wrong(name: str, stream: BinaryIO, size: int, content_type: str | None) -> str | None:
-    """Why the bytes are not stored as asset `name` when they come, as a sentence fragment; None
-    when they are.
+    """Return why the bytes are not stored as asset `name` when they come, as part of a sentence.
+
+    None when they are stored.
     """
-    judgement = judge(name, stream, size, content_type)
-    return judgement.why if judgement.trust >= TrustLevel.LATER else None
+    result = probe(name, stream, size, content_type)
+    return result.why if result.trust >= TrustLevel.LATER else None
 
 
 # --- videos, pictures and archives ----------------------------------------------------------------
 
 
-def _judge_binary(
+def _probe_binary(
     ending: str, head: bytes, whole: tuple[BinaryIO, int], called: str
 ) -> ProbeResult:
-    answer = _foreign_answer(head, whole[1])
+    answer = _other_answer(head, whole[1])
     if answer:
         is_medium = called.startswith(("video/", "image/", "audio/"))
         return ProbeResult(TrustLevel.TWICE if is_medium else TrustLevel.FOREIGN, answer)
@@ -180,7 +183,7 @@ def _judge_binary(
     named, family = _KINDS[ending]
     found = next((kind for kind in family if _is_of(kind, head)), None)
     if found is None:
-        # Text that the answer calls text, such as "Service Unavailable": perhaps a gateway's.
+        # A gateway may have sent a text such as "Service Unavailable", and called it a text.
         is_called_text = called.startswith("text/") or called in {*_JSON_TYPES, "application/xml"}
         return ProbeResult(
             TrustLevel.LATER if is_called_text else TrustLevel.TWICE,
@@ -213,8 +216,9 @@ def _has_png_end(stream: BinaryIO, size: int) -> bool:
 
 
 def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
-    """Whether a box goes on behind the file's end. Source: ISO/IEC 14496-12, 4.2: size 1 has 64
-    bits more, 0 is to the end.
+    """Tell whether a box continues after the end of the file.
+
+    Source: ISO/IEC 14496-12, 4.2: size 1 means 64 more bits of size, 0 means to the end.
     """
     at = 0
     for _ in range(_MOST_BOXES):
@@ -236,7 +240,7 @@ def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
 # --- texts ----------------------------------------------------------------------------------------
 
 
-def _judge_text(ending: str, head: bytes, size: int, called: str) -> ProbeResult:
+def _probe_text(ending: str, head: bytes, size: int, called: str) -> ProbeResult:
     if ending in _PAGES_THEMSELVES:
         return SOUND
     start = _after_preamble(head)
@@ -255,25 +259,24 @@ def _judge_text(ending: str, head: bytes, size: int, called: str) -> ProbeResult
     return SOUND
 
 
-def _judge_json(name: str, whole: tuple[bytes, BinaryIO, int], called: str) -> ProbeResult:
+def _probe_json(name: str, whole: tuple[bytes, BinaryIO, int], called: str) -> ProbeResult:
     head, stream, size = whole
     is_har = name.lower().endswith(".har")
-    if answer := _foreign_answer(head, size):
-        # Sauce Labs writes log.json (a list) and HAR itself: neither is ever an object of error
-        # words.
+    if answer := _other_answer(head, size):
+        # Sauce Labs writes log.json (a list) and HAR itself: neither is an object of error words.
         is_message = answer == _MESSAGE
         surely = is_har or name.lower() == "log.json" or not is_message
         return ProbeResult(TrustLevel.LATER if surely else TrustLevel.TWICE, answer)
     stream.seek(0)
-    wrong = _wrong_with_json(stream, size, har=is_har)
-    if wrong is None:
+    error = _json_problem(stream, size, har=is_har)
+    if error is None:
         return SOUND
     is_called_json = called in _JSON_TYPES | _UNTOLD_TYPES
-    return ProbeResult(TrustLevel.TWICE if is_called_json else TrustLevel.LATER, wrong)
+    return ProbeResult(TrustLevel.TWICE if is_called_json else TrustLevel.LATER, error)
 
 
-def _foreign_answer(head: bytes, size: int) -> str | None:
-    """What the bytes are if they are an answer about the file instead of the file."""
+def _other_answer(head: bytes, size: int) -> str | None:
+    """Return what the bytes are if they are an answer about the file instead of the file."""
     start = _after_preamble(head)
     if _PAGE.match(start):
         return _HTML
@@ -288,22 +291,22 @@ def _after_preamble(head: bytes) -> bytes:
 
 
 def _is_error_message(data: bytes) -> bool:
-    """Whether it is an object of error words that says anything: `{"errors": []}` tells of no
+    """Tell whether it is an object of error words with any content: `{"errors": []}` is no
     error.
     """
     try:
-        said = json.loads(data)
+        document = json.loads(data)
     except (ValueError, RecursionError):
         return False
-    return isinstance(said, dict) and said.keys() <= _ERROR_WORDS and any(said.values())
+    return isinstance(document, dict) and document.keys() <= _ERROR_WORDS and any(document.values())
 
 
-def _wrong_with_json(stream: BinaryIO, size: int, *, har: bool) -> str | None:
+def _json_problem(stream: BinaryIO, size: int, *, har: bool) -> str | None:
     what = "HAR" if har else "JSON"
     if size > _WHOLE:
-        wrong = _wrong_with_structure(stream)
-        if wrong:
-            return f"the bytes are no {what} ({wrong})"
+        error = _structure_problem(stream)
+        if error:
+            return f"the bytes are no {what} ({error})"
         stream.seek(0)
         return (
             "the JSON is no HAR (no log near its top)"
@@ -312,22 +315,22 @@ def _wrong_with_json(stream: BinaryIO, size: int, *, har: bool) -> str | None:
         )
     data = stream.read(size)
     try:
-        said = json.loads(data.decode(_encoding(data), "replace"))
+        document = json.loads(data.decode(_encoding(data), "replace"))
     except RecursionError:
-        wrong = _wrong_with_structure(io.BytesIO(data))
-        return f"the bytes are no {what} ({wrong})" if wrong else None
+        error = _structure_problem(io.BytesIO(data))
+        return f"the bytes are no {what} ({error})" if error else None
     except ValueError as why:
         return None if not har and _is_json_lines(data) else f"the bytes are no {what} ({why})"
     return (
         "the JSON is no HAR (no log at its top)"
-        if har and not (isinstance(said, dict) and "log" in said)
+        if har and not (isinstance(document, dict) and "log" in document)
         else None
     )
 
 
 def _is_json_lines(data: bytes) -> bool:
-    """Whether each line is JSON by itself, and each an object or a list: what loggers write under
-    the name .json.
+    """Tell whether each line is a JSON object or list by itself, as loggers write under the name
+    .json.
     """
     lines = [line for line in data.decode("utf-8-sig", "replace").splitlines() if line.strip()]
     try:
@@ -340,7 +343,7 @@ def _encoding(data: bytes) -> str:
     return "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
 
 
-def _wrong_with_structure(stream: BinaryIO) -> str | None:
+def _structure_problem(stream: BinaryIO) -> str | None:
     try:
         check_structure(iter(lambda: stream.read(_PIECE), b""))
     except NotJsonError as why:

@@ -1,5 +1,5 @@
-"""Reading stored bytes again, from the disk and not from memory, and holding them against what
-their receipt says.
+"""Reads stored bytes again, from the disk and not from memory, and compares them with the
+receipt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from sauce_janitor.archive.disk.folders import disk_errors, open_file, open_fold
 from sauce_janitor.archive.receipts import StoredFile
 from sauce_janitor.errors import ArchiveError
 
-_PIECE = 256 * 1024  # of each worker: larger ones are no faster
+# Each worker has one buffer of this size; larger ones are no faster.
+_PIECE = 256 * 1024
 
 
 class Damage(StrEnum):
@@ -32,7 +33,7 @@ class Damage(StrEnum):
 def forget_cached(folder: int, names: Iterable[str]) -> None:
     """Make the next read of these small files come from the disk.
 
-    One that cannot be opened is passed over: the read says what is wrong with it.
+    A file that cannot be opened is left out: the next read reports it.
     """
     if not hasattr(os, "posix_fadvise"):
         return
@@ -46,10 +47,10 @@ def forget_cached(folder: int, names: Iterable[str]) -> None:
 
 
 def differs(folder: int, file: StoredFile) -> str | None:
-    """How the file, read from the disk, differs from its receipt; None when not a bit does.
-    `folder` is the job's.
+    """Return how the file, read from the disk, differs from its receipt; None when it is equal.
 
-    Raises OSError. Only clean pages can be read anew, so make the file durable before.
+    `folder` is the job's. Raises OSError. The kernel drops only clean pages from memory, so make
+    the file durable before.
     """
     above, _, name = file.file.rpartition("/")
     below = open_folder(folder, above) if above else os.dup(folder)
@@ -79,7 +80,9 @@ def differs(folder: int, file: StoredFile) -> str | None:
 def damage_of(
     folder: int, file: StoredFile, found: os.stat_result | None
 ) -> tuple[Damage, str] | None:
-    """What is wrong with a stored file, None for nothing; `found` is what stands at its path."""
+    """Return what is wrong with a stored file, None for nothing; `found` is what stands at its
+    path.
+    """
     if found is None:
         return Damage.MISSING, f"{file.bytes:,} bytes of {file.name!r:.120}"
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
@@ -89,14 +92,15 @@ def damage_of(
         return Damage.CHANGED, f"{found.st_size:,} bytes, the receipt says {length:,}"
     try:
         difference = differs(folder, file)
-    except OSError as wrong:
-        return Damage.CHANGED, f"cannot be read: {wrong.strerror or wrong}"
+    except OSError as error:
+        return Damage.CHANGED, f"cannot be read: {error.strerror or error}"
     return (Damage.CHANGED, difference) if difference else None
 
 
 def read_back(folder: int, files: Iterable[StoredFile]) -> None:
-    """Compare what the disk now holds with what came; ArchiveError where it differs (bad memory,
-    disk or cable).
+    """Compare what the disk now holds with what came.
+
+    Raises ArchiveError where it differs: memory, disk or cable is bad.
     """
     for file in files:
         with disk_errors(f"read back {file.file}"):
@@ -109,7 +113,7 @@ def read_back(folder: int, files: Iterable[StoredFile]) -> None:
 
 
 def read_back_receipt(folder: int, name: str, data: bytes) -> None:
-    """ArchiveError where the disk holds another receipt than was written. Raises OSError."""
+    """Raise ArchiveError where the disk holds another receipt than was written. Raises OSError."""
     forget_cached(folder, [name])
     if read_small(folder, name, at_most=len(data)) != data:
         raise ArchiveError(

@@ -1,11 +1,10 @@
-"""All screenshots of a job in one request: `screenshots.zip`, where it is offered, taken apart into
-its files.
+"""Fetches all screenshots of a job in one request, as `screenshots.zip` where Sauce Labs offers it.
 
-It saves most of a job's requests, and nothing rests on it: a bundle that is not offered, not whole,
-not what the list says, or made to harm is put away, and so is one whose pictures differ from the
-single files, of which a sample is fetched beside each bundle. Then the screenshots are fetched one
-by one. Its entries are found by the exact names that Sauce Labs listed, so none of them can choose
-where it is written. Source: Jobs API, Get All Screenshots (later documentation).
+It saves most of a job's requests, and nothing depends on it. A bundle is discarded when it is
+missing, incomplete, different from the list or made to harm, and also when its pictures differ from
+the single files, of which a sample is fetched beside each bundle. Then the screenshots are fetched
+one by one. Its entries are found by the exact names that Sauce Labs listed, so that none of them
+can choose where it is written. Source: Jobs API, Get All Screenshots (later documentation).
 """
 
 from __future__ import annotations
@@ -46,20 +45,20 @@ _BROKEN: Final = (
 
 
 def in_bundle(wanted: Collection[str], listed: Collection[str]) -> tuple[str, ...]:
-    """The wanted files that one bundle brings at once; none where that would save little, or the
-    list names a bundle itself.
+    """Return the wanted files that one bundle brings at once.
+
+    None where that would save little, or where the list names a bundle itself.
     """
     shots = tuple(name for name in wanted if _SHOT.fullmatch(name))
     listed_shots = sum(_SHOT.fullmatch(name) is not None for name in listed)
-    return (
-        shots
-        if len(shots) >= _FEWEST and 2 * len(shots) >= listed_shots and BUNDLE not in listed
-        else ()
-    )
+    saves_requests = len(shots) >= _FEWEST and 2 * len(shots) >= listed_shots
+    return shots if saves_requests and BUNDLE not in listed else ()
 
 
 class BundleUse:
-    """Whether asking for bundles is worth a request: not after it failed for two jobs in a row.
+    """Tells whether asking for bundles is worth a request: not after it failed for two jobs in a
+    row.
+
     Threads share one.
     """
 
@@ -67,49 +66,50 @@ class BundleUse:
         self._refusals = 0
 
     @property
-    def stands(self) -> bool:
-        """Whether to ask."""
+    def is_worth_asking(self) -> bool:
+        """Tell whether to ask for a bundle."""
         return self._refusals < _REFUSALS
 
     def worked(self) -> None:
-        """A bundle was what it should be."""
+        """Record that a bundle was good."""
         self._refusals = 0
 
     def failed(self) -> None:
-        """It was not, or there was none."""
+        """Record that a bundle was bad or missing."""
         self._refusals += 1
 
-    def lied(self) -> None:
-        """Its pictures are not the single files: none is asked for any more."""
+    def differed(self) -> None:
+        """Record that a bundle's pictures are not the single files: no further one is asked for."""
         self._refusals = _REFUSALS
 
 
 def sampled(shots: Sequence[str], seed: str) -> tuple[str, ...]:
-    """Return the pictures to compare with the single files: one that the seed picks; of many the
-    first and last, too.
+    """Return the pictures to compare with the single files: one that the seed picks.
+
+    Of many pictures, the first and the last are compared as well.
     """
-    picked = shots[
-        int.from_bytes(hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()[:8])
-        % len(shots)
-    ]
+    digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
+    picked = shots[int.from_bytes(digest[:8]) % len(shots)]
     ends = (shots[0], shots[-1]) if len(shots) >= _MANY else ()
     return tuple(dict.fromkeys((*ends, picked)))
 
 
 class Bundle:
-    """A bundle on the disk, its entries checked against the list before one is read. ArchiveError
-    for one not to be trusted.
+    """A bundle on the disk, its entries checked against the list before one is read.
+
+    Raises ArchiveError for a bundle that cannot be trusted.
     """
 
     def __init__(self, stored: BinaryIO, size: int, listed: Collection[str]) -> None:
-        with _distrust():
-            self._zip = zipfile.ZipFile(_Careful(stored))
+        with _zip_errors():
+            self._zip = zipfile.ZipFile(_BoundedFile(stored))
         self._entries = self._checked(size, frozenset(listed))
 
     def _checked(self, size: int, listed: frozenset[str]) -> dict[str, zipfile.ZipInfo]:
         entries: dict[str, zipfile.ZipInfo] = {}
         for entry in self._zip.infolist():
-            name = entry.orig_filename  # `filename` is cut at a null byte
+            # `filename` is cut at a null byte.
+            name = entry.orig_filename
             if name not in listed or _SHOT.fullmatch(name) is None:
                 raise ArchiveError(
                     f"{BUNDLE} has an entry {name!r:.120} that the list does not have"
@@ -132,31 +132,34 @@ class Bundle:
 
     @property
     def names(self) -> frozenset[str]:
-        """What it holds."""
+        """Return the names of its entries."""
         return frozenset(self._entries)
 
     def read(self, name: str) -> Iterator[bytes]:
-        """One entry's bytes in pieces, its checksum compared at the end. Raises ArchiveError."""
-        with _distrust(), self._zip.open(self._entries[name]) as entry:
+        """Yield one entry's bytes in pieces, its checksum compared at the end. Raises
+        ArchiveError.
+        """
+        with _zip_errors(), self._zip.open(self._entries[name]) as entry:
             while piece := entry.read(_PIECE):
                 yield piece
 
     def close(self) -> None:
-        """Let go of it; the file under it stays open."""
+        """Close the bundle; the file under it stays open."""
         self._zip.close()
 
 
 @contextmanager
-def _distrust() -> Iterator[None]:
+def _zip_errors() -> Iterator[None]:
     try:
         yield
-    except _BROKEN as wrong:
-        raise ArchiveError(f"{BUNDLE} is no whole zip file ({wrong})") from wrong
+    except _BROKEN as error:
+        raise ArchiveError(f"{BUNDLE} is no whole zip file ({error})") from error
 
 
-class _Careful(io.RawIOBase):
-    """The file under a bundle: no read is longer than a bundle's directory may be, whatever its end
-    says.
+class _BoundedFile(io.RawIOBase):
+    """The file under a bundle, with a limit on each read.
+
+    No read is longer than a bundle's directory may be, whatever the end of the zip file says.
     """
 
     def __init__(self, stored: BinaryIO) -> None:

@@ -1,4 +1,4 @@
-"""Folders and files below the archive's root, reached only through open folders and never through a
+"""Folders and files below the archive's root, reached only through open folders, never through a
 link.
 
 Every step takes a folder's descriptor and one name, so that nothing planted or renamed on the way
@@ -40,24 +40,23 @@ _OF_THE_WHOLE_DISK = frozenset(
 def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
     """Turn an OSError of a disk call into one sentence; `doing` says what was tried, on what.
 
-    Raises ArchiveUnusableError where no other job would fare better (or `of_all`), else
+    Raises ArchiveUnusableError where every other job would fail too (or `of_all`), else
     ArchiveError.
     """
     try:
         yield
-    except OSError as wrong:
-        kind = ArchiveUnusableError if of_all or wrong.errno in _OF_THE_WHOLE_DISK else ArchiveError
-        if wrong.errno in {errno.ELOOP, errno.ENOTDIR}:
+    except OSError as error:
+        kind = ArchiveUnusableError if of_all or error.errno in _OF_THE_WHOLE_DISK else ArchiveError
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
             raise kind(
                 f"cannot {doing}: a link or a file stands where a folder of the archive should be"
-            ) from wrong
-        raise kind(
-            f"cannot {doing}: {os.strerror(wrong.errno) if wrong.errno else wrong}"
-        ) from wrong
+            ) from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise kind(f"cannot {doing}: {reason}") from error
 
 
 def shut(descriptor: int) -> None:
-    """Close a folder, or a file that was only read: an error then says nothing about what is
+    """Close a folder, or a file that was only read. An error then says nothing about what is
     stored.
     """
     with suppress(OSError):
@@ -65,15 +64,16 @@ def shut(descriptor: int) -> None:
 
 
 def open_folder(parent: int, name: str) -> int:
-    """The folder `name` in `parent`, open; OSError when it is missing or anything but a folder (a
-    link, too).
+    """Open the folder `name` in `parent`. Raises OSError when it is missing or no folder (a link,
+    too).
     """
     return os.open(name, _FOLDER, dir_fd=parent)
 
 
 def make_folder(parent: int, name: str) -> int:
-    """The folder `name` in `parent`, open; made, for our user alone, and durable where it was
-    missing. Raises OSError.
+    """Open the folder `name` in `parent`. A missing one is made for our user alone, durably.
+
+    Raises OSError.
     """
     made = False
     with suppress(FileExistsError):
@@ -87,8 +87,8 @@ def make_folder(parent: int, name: str) -> int:
 
 @contextmanager
 def reach(root: int, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
-    """The folder at `parts` below `root`, open while the block runs. Raises OSError as
-    `open_folder` does.
+    """Open the folder at `parts` below `root` while the block runs. Raises OSError as `open_folder`
+    does.
     """
     folder = os.dup(root)
     try:
@@ -102,8 +102,8 @@ def reach(root: int, parts: Sequence[str], *, make: bool = False) -> Iterator[in
 
 
 def new_file(folder: int, name: str) -> int:
-    """A file that did not exist, open for writing and reading, for our user alone. OSError when the
-    name is taken.
+    """Open a new file for writing and reading, for our user alone. Raises OSError when it
+    exists.
     """
     return os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
 
@@ -116,7 +116,7 @@ def write_all(file: int, data: bytes | memoryview) -> None:
 
 
 def write_file(folder: int, name: str, data: bytes) -> None:
-    """A new file with `data`, not yet durable. Raises OSError."""
+    """Write a new file with `data`; it is not durable yet. Raises OSError."""
     file = new_file(folder, name)
     try:
         write_all(file, data)
@@ -125,8 +125,8 @@ def write_file(folder: int, name: str, data: bytes) -> None:
 
 
 def open_file(folder: int, name: str) -> int:
-    """The regular file `name`, open for reading; OSError when it is missing, a link or anything
-    else.
+    """Open the regular file `name` for reading. Raises OSError when it is missing, a link or no
+    file.
     """
     file = os.open(name, _READ, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -136,7 +136,9 @@ def open_file(folder: int, name: str) -> int:
 
 
 def read_small(folder: int, name: str, *, at_most: int) -> bytes:
-    """The whole of a file of at most `at_most` bytes. Raises OSError, EFBIG for a larger one."""
+    """Return the whole of a file of at most `at_most` bytes. Raises OSError, EFBIG for a larger
+    one.
+    """
     file = open_file(folder, name)
     with os.fdopen(file, "rb") as stream:
         data = stream.read(at_most + 1)
@@ -146,7 +148,7 @@ def read_small(folder: int, name: str, *, at_most: int) -> bytes:
 
 
 def exists(folder: int, name: str) -> bool:
-    """Whether anything has this name, a dangling link too."""
+    """Tell whether anything has this name, even a dangling link."""
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -155,7 +157,7 @@ def exists(folder: int, name: str) -> bool:
 
 
 def remove_tree(parent: int, name: str) -> None:
-    """Remove a folder of ours that was never committed; what cannot be removed is left for the next
+    """Remove a folder of ours that was never committed. What cannot be removed waits for the next
     sweep.
     """
     with suppress(OSError):

@@ -1,8 +1,8 @@
-"""Names for folders and files, made from names that strangers chose. Pure.
+"""Names for folders and files, made from names that other people chose. Pure.
 
-Whoever can run a test chooses asset names, so a name becomes a file name only if every file system
-in use (case-folding, Unicode-normalizing, Windows) would keep it as it is and apart from its
-neighbours; else the file gets an index.
+Anyone who can run a test chooses asset names. So a name becomes a file name only if every file
+system in use (case-folding, Unicode-normalizing, Windows) would keep it as it is and apart from its
+neighbors; otherwise the file gets an index.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST_FOLDER = 200
 
 
 def _is_reserved(name: str) -> bool:
-    """Windows gives `con`, `con.txt` and `con .txt` to a device."""
+    """Tell whether Windows gives the name to a device: `con`, `con.txt` and `con .txt`."""
     return _RESERVED.fullmatch(name.lower().partition(".")[0].rstrip(" ")) is not None
 
 
@@ -38,11 +38,10 @@ def _is_safe(name: str) -> bool:
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:
-    """For each distinct asset name, in order, the name of its file: its own where that is safe and
-    free, else an index.
+    """Return the file name of each distinct asset name, in order.
 
-    The index is the name's place in the list, with its ending where that is harmless: `0007.mp4`,
-    else `0007.bin`.
+    It is the asset's own name where that is safe and free, else an index: the name's position in
+    the list, with its ending where that is harmless: `0007.mp4`, else `0007.bin`.
     """
     in_order = tuple(dict.fromkeys(names))
     files: dict[str, str] = {}
@@ -69,11 +68,11 @@ def _indexed(place: int, name: str, taken: set[str]) -> str:
 
 
 def folder_name(name: str) -> str:
-    """An owner or account as a folder's name, reversible with `name_of_folder`.
+    """Return an owner or account as a folder's name, reversible with `name_of_folder`.
 
     What is not lower-case or plain is percent-encoded, so two names that differ only by case stay
-    apart everywhere. One too long for a folder is cut and ends in `~` and a hash; its receipts hold
-    it whole.
+    apart on every file system. A name too long for a folder is cut and ends in `~` and a hash; the
+    receipts hold it whole.
     """
     encoded = "".join(char if char in _PLAIN else _percent(char) for char in name)
     if encoded.startswith((".", "-")) or _is_reserved(encoded):
@@ -91,8 +90,9 @@ def _percent(char: str) -> str:
 
 
 def name_of_folder(folder: str) -> str | None:
-    """The owner or account that `folder_name` made this folder for; None for one cut short, or not
-    made by it.
+    """Return the owner or account that `folder_name` made this folder for.
+
+    None for a name that was cut, or that `folder_name` did not make.
     """
     try:
         name = unquote(folder, errors="surrogatepass")
@@ -102,14 +102,17 @@ def name_of_folder(folder: str) -> str | None:
 
 
 def job_place(account: str, owner: Owner, job_id: JobId, ended_at: int) -> tuple[str, ...]:
-    """The folder of a job below the root: account, owner, year, month, day of its end (UTC), id."""
+    """Return the folder of a job below the root: account, owner, year, month, day of its end (UTC),
+    id.
+    """
     day = datetime.fromtimestamp(ended_at, UTC)
     return (folder_name(account), folder_name(owner), f"{day:%Y}", f"{day:%m}", f"{day:%d}", job_id)
 
 
 def place_of(account: str, job: Job) -> tuple[str, ...]:
-    """`job_place` of a finished job; ArchiveError for one without an end: it is not over, so not to
-    be archived yet.
+    """Return `job_place` of a finished job.
+
+    Raises ArchiveError for a job without an end: it has not finished, so it cannot be archived yet.
     """
     if not isinstance(job.ended_at, int):
         raise ArchiveError(f"job {job.id} has no end time, so it is not archived yet")

@@ -1,6 +1,4 @@
-"""The archive's top folder: held open, known by its sentinel, and checked for room before anything
-is written.
-"""
+"""The archive's root folder: held open, identified by its sentinel, and checked for room."""
 
 from __future__ import annotations
 
@@ -41,11 +39,11 @@ class ArchiveRoot:
     def open(
         cls, path: Path, *, known_uuid: str | None, make: bool, maker: str | None = None
     ) -> ArchiveRoot:
-        """Open the archive at `path`; with `make`, and only where none was known, make it, as the
-        state's with the id `maker`.
+        """Open the archive at `path`; with `make`, and only where none was known, make it.
 
-        Raises ArchiveUnusableError when the folder or its sentinel is missing, or the sentinel is
-        another than `known_uuid`: an unmounted volume looks just like an empty archive.
+        A new archive belongs to the state with the id `maker`. Raises ArchiveUnusableError when the
+        folder or its sentinel is missing, or the sentinel is another than `known_uuid`: an
+        unmounted volume looks just like an empty archive.
         """
         path = path.absolute()
         if make and known_uuid is None:
@@ -53,19 +51,21 @@ class ArchiveRoot:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as wrong:
+        except OSError as error:
             raise ArchiveUnusableError(
-                f"cannot open the archive {path}: {wrong.strerror}; is its volume there?"
-            ) from wrong
+                f"cannot open the archive {path}: {error.strerror}; is its volume there?"
+            ) from error
         try:
             return cls(path, fd, _uuid_of(path, fd, known_uuid, make=make, maker=maker))
-        except BaseException:  # let go of the folder, whatever it was; raised again
+        # Whatever happened, close the folder. The error is raised again.
+        except BaseException:
             shut(fd)
             raise
 
     def check(self) -> None:
-        """Whether the archive is still the one that was opened. Raises ArchiveUnusableError when it
-        is not (an empty mount).
+        """Raise ArchiveUnusableError unless the archive still is the one that was opened.
+
+        A volume that was mounted or unmounted since puts another folder at the path.
         """
         with disk_errors(f"look at the archive {self.path}", of_all=True):
             ours, there = os.fstat(self.fd), self.path.stat()
@@ -82,7 +82,7 @@ class ArchiveRoot:
             )
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         shut(self.fd)
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class ArchiveRoot:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self.close()
@@ -101,11 +101,11 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
     found = _read_sentinel(path, fd)
     if found is None and known is None and make:
         with disk_errors(f"look into {path}", of_all=True):
-            strangers = _strangers(fd)
-        if strangers:
+            foreign_names = _foreign_names(fd)
+        if foreign_names:
             raise ArchiveUnusableError(
-                f"{path} is no archive and not empty (it holds {strangers[0]!r}): name an empty "
-                "folder as archive.path"
+                f"{path} is no archive and not empty (it holds {foreign_names[0]!r}): name an "
+                "empty folder as archive.path"
             )
         tidy(path, fd)
         # The owner is written before the sentinel: after a crash between the two, the state that
@@ -125,39 +125,41 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
     return found
 
 
-def _strangers(fd: int) -> list[str]:
+def _foreign_names(fd: int) -> list[str]:
     there = sorted(set(os.listdir(fd)) - _ALLOWED_IN_A_NEW_ROOT)
     return [name for name in there if not name.startswith(_OURS_ALREADY)]
 
 
 def is_new_root(fd: int) -> bool:
-    """Whether an archive could be made in this folder: it has nothing in it but what this program
-    left. Raises OSError.
+    """Tell whether an archive can be made in this folder: it holds only what this program left
+    there.
+
+    Raises OSError.
     """
-    return not _strangers(fd)
+    return not _foreign_names(fd)
 
 
 def _read_sentinel(path: Path, fd: int) -> str | None:
     try:
         with disk_errors(f"read {path / SENTINEL}", of_all=True):
-            said = json.loads(read_small(fd, SENTINEL, at_most=4096))
-        if said["format"] != _FORMAT:
+            document = json.loads(read_small(fd, SENTINEL, at_most=4096))
+        if document["format"] != _FORMAT:
             raise ArchiveUnusableError(
-                f"{path} was made by a newer sauce-janitor (format {said['format']})"
+                f"{path} was made by a newer sauce-janitor (format {document['format']})"
             )
-        return str(uuid.UUID(said["uuid"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        return str(uuid.UUID(document["uuid"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveUnusableError(
             f"{path / SENTINEL} cannot be read: it was changed or cut"
-        ) from wrong
-    except ArchiveError as wrong:
-        if isinstance(wrong.__cause__, FileNotFoundError):
+        ) from error
+    except ArchiveError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
             return None
         raise
 
 
 def tidy(path: Path, fd: int) -> None:
-    """Remove what a crash left of a sentinel or an owner file being made."""
+    """Remove what a crash left of a sentinel or an owner file."""
     with disk_errors(f"tidy the archive {path}", of_all=True):
         for name in os.listdir(fd):
             if name.startswith((_ASIDE, f"{OWNER_FILE}.")):
@@ -165,8 +167,10 @@ def tidy(path: Path, fd: int) -> None:
 
 
 def _make_sentinel(path: Path, fd: int) -> str:
-    """A new uuid, durable before anyone learns it; made aside and linked, so that it is whole or
-    not there, and made once.
+    """Make a new uuid, durably, before anyone learns it.
+
+    The file is made under another name and linked: so it is complete or missing, and made only
+    once.
     """
     fresh = str(uuid.uuid4())
     aside = _ASIDE + fresh
@@ -215,13 +219,14 @@ def check_room(path: Path, fd: int, floor: DiskReserve) -> None:
             f"the archive {path} has {free:,} bytes free, and archive.min_free keeps {least:,} of "
             "them: make room"
         )
+    # File systems without a fixed number of inodes report 0.
     if disk.f_files and disk.f_favail < 64:
         raise ArchiveUnusableError(f"the archive {path} has no inodes left: make room")
 
 
 def check_writable(path: Path, folder: int) -> None:
-    """Raise ArchiveUnusableError unless a file can be made in `folder` (a read-only mount, a
-    missing right).
+    """Raise ArchiveUnusableError unless a file can be made in `folder` (read-only mount, missing
+    right).
     """
     probe = f"probe-{uuid.uuid4().hex}"
     with disk_errors(f"write to the archive {path}", of_all=True):

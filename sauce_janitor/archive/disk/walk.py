@@ -1,6 +1,4 @@
-"""Where the jobs are: the folders of the archive, walked in the order of their names, and never
-through a link.
-"""
+"""Walks the job folders of the archive in the order of their names, never through a link."""
 
 from __future__ import annotations
 
@@ -27,10 +25,10 @@ def walk(
     *,
     by_name: bool = False,
 ) -> Iterator[tuple[Place, bool]]:
-    """Yield the places of all jobs behind `after`, and of links in place of any folder on the way.
+    """Yield the places of all jobs after `after`, and of links in place of any folder on the way.
 
-    `by_name` takes what is named as a job for a job's folder and does not look at it: one system
-    call a day, not several a job.
+    `by_name` takes what is named like a job for a job's folder and does not look at it. That costs
+    one system call a day instead of several a job.
     """
     wanted = fixed[0] if fixed else None
     with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
@@ -53,8 +51,9 @@ def walk(
                 if not stat.S_ISDIR(kind):
                     continue
                 below = open_folder(folder, name)
-        except ArchiveError as wrong:
-            if isinstance(wrong.__cause__, FileNotFoundError):
+        except ArchiveError as error:
+            # It was removed since the folder was listed.
+            if isinstance(error.__cause__, FileNotFoundError):
                 continue
             raise
         try:
@@ -67,8 +66,9 @@ def walk(
 
 
 def files_below(folder: int, above: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Everything in a job's folder that is no folder, by its path; links are listed, not followed,
-    and no depth is searched.
+    """Yield everything in a job's folder that is no folder, by its path.
+
+    Links are listed, not followed. Folders below the fourth level are not searched.
     """
     for name in os.listdir(folder):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)

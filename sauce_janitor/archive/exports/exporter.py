@@ -1,9 +1,8 @@
-"""Taking jobs out of the archive: as a folder, a .zip or a .tar.zst, with checksums that anyone can
-check by `sha256sum -c`.
+"""Exports jobs from the archive: as a folder, a .zip or a .tar.zst, with checksums.
 
-What comes out is the originals, under the names that the archive gave them. The result appears
-whole or not at all: it is built beside its place and renamed when the last byte is in. Memory is
-flat, but for a zip's own directory.
+Anyone can check them by `sha256sum -c`. The files are the originals, under the names that the
+archive gave them. The result appears complete or not at all: it is built beside its place and
+renamed after the last byte. Memory is flat, except for a zip's own directory.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ _PIECE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """One file to come out: its path in the export, length, SHA-256 and time (epoch seconds), and
-    how to open it.
+    """One file to export: its path, length, SHA-256 and time (epoch seconds UTC), and how to open
+    it.
     """
 
     path: str
@@ -44,10 +43,10 @@ class ExportedFile:
 
 @dataclass(slots=True)
 class Exported:
-    """What came out, and the jobs that were left out because they are not as they were stored: each
-    with its first finding.
+    """What was exported, and the jobs that were refused because they do not match their receipts.
 
-    `incomplete` jobs came out but for files that could not be had when they were archived.
+    Each refusal is its first finding. `incomplete` jobs were exported without files that could not
+    be fetched when they were archived.
     """
 
     jobs: int = 0
@@ -68,14 +67,14 @@ def export(
     """Write the jobs in these folders to `target`: FILE.zip, FILE.tar.zst, or else a new folder.
 
     Every byte is verified before and while it is copied. `force` replaces a file, or a folder that
-    an export made, once the new one is whole. Raises ConfigError for a target that is in the way,
+    an export made, once the new one is complete. Raises ConfigError for a target that exists,
     JanitorError when it cannot be written.
     """
     refuse_target(target, force=force)
     exported = Exported()
-    with written(target, force=force) as sink, tempfile.TemporaryFile() as sums:
+    with written(target, force=force) as target_file, tempfile.TemporaryFile() as sums:
         for place in places:
-            _export_job(catalogue, place, (sink, sums), exported)
+            _export_job(catalogue, place, (target_file, sums), exported)
             if step is not None:
                 step(1)
         if not exported.jobs:
@@ -85,7 +84,7 @@ def export(
             )
         size = sums.seek(0, io.SEEK_END)
         sums.seek(0)
-        sink.add(SUMS, size, int(datetime.now(UTC).timestamp()), sums)
+        target_file.add(SUMS, size, int(datetime.now(UTC).timestamp()), sums)
     return exported
 
 
@@ -95,13 +94,13 @@ def _export_job(
     proof = catalogue.prove(place)
     contents = contents_of(catalogue.root, place) if not proof.findings else None
     if contents is None:
-        exported.refused.append(_why_not(proof))
+        exported.refused.append(_refusal_of(proof))
         return
-    sink, sums = into
+    target_file, sums = into
     for item in _items(catalogue, contents):
         with item.open() as source:
             reading = _Verifying(source, item)
-            sink.add(item.path, item.size, item.at, reading)
+            target_file.add(item.path, item.size, item.at, reading)
             reading.check()
         sums.write(f"{item.sha256}  {item.path}\n".encode("ascii"))
         exported.files += 1
@@ -110,14 +109,14 @@ def _export_job(
     exported.incomplete += bool(contents.newest.missing)
 
 
-def _why_not(proof: Proof) -> str:
+def _refusal_of(proof: Proof) -> str:
     more = f", and {len(proof.findings) - 1} more" if len(proof.findings) > 1 else ""
     return f"{proof.findings[0]}{more}" if proof.findings else f"{proof.place}: it is gone"
 
 
 def _items(catalogue: Catalogue, contents: JobContents) -> Iterator[ExportedFile]:
-    """The job's document, its assets, its receipts, and what says which files were pruned, under
-    the archive's own names.
+    """Yield the job's document, assets, receipts and prune records, under the archive's own
+    names.
     """
     account, owner, *_, job_id = contents.place
     base, taken = f"{account}/{owner}/{job_id}", set[str]()
@@ -126,6 +125,7 @@ def _items(catalogue: Catalogue, contents: JobContents) -> Iterator[ExportedFile
         if file.file in contents.gone:
             continue
         path = file.file.removesuffix(ENDING) if file.packed else file.file
+        # Without its ending, a compressed file may have the name of another one.
         while path.lower() in taken:
             stem, dot, ending = path.rpartition(".")
             path = f"{stem}-{dot}{ending}" if dot else f"{path}-"
@@ -145,7 +145,7 @@ def _items(catalogue: Catalogue, contents: JobContents) -> Iterator[ExportedFile
 
 @dataclass(frozen=True, slots=True)
 class _Opener:
-    """How to open one file of a job's folder."""
+    """Opens one file of a job's folder."""
 
     catalogue: Catalogue
     place: Place
@@ -163,9 +163,7 @@ class _Opener:
 
 
 class _Verifying:
-    """Reads a file for a sink, and knows at its end whether it was the file that its receipt
-    means.
-    """
+    """Reads a file for a target, and checks at its end that it was the file of its receipt."""
 
     def __init__(self, source: BinaryIO, item: ExportedFile) -> None:
         self._source, self._item = source, item

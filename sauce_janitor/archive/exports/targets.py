@@ -1,4 +1,4 @@
-"""Where an export goes: a folder, a .zip or a .tar.zst, there whole or not at all."""
+"""Where an export goes: a folder, a .zip or a .tar.zst, complete or not at all."""
 
 from __future__ import annotations
 
@@ -20,49 +20,49 @@ from sauce_janitor.errors import ConfigError, JanitorError
 
 SUMS: Final = "SHA256SUMS"
 _PIECE: Final = 1024 * 1024
-_OLDEST_IN_ZIP: Final = 315_532_800  # 1980-01-01: earlier times cannot be written
+# 1980-01-01: a zip file cannot hold earlier times.
+_OLDEST_IN_ZIP: Final = 315_532_800
 
 
 class ExportSource(Protocol):
-    """What a sink reads from."""
+    """What a target reads from."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most so many bytes; none at its end."""
+        """Return at most so many bytes; none at the end."""
 
 
 class ExportTarget(Protocol):
     """What an export is written into."""
 
     def add(self, path: str, size: int, at: int, source: ExportSource) -> None:
-        """One file, read to its end; `at` is its time (epoch seconds). Raises OSError."""
+        """Add one file, read to its end; `at` is its time (epoch seconds UTC). Raises OSError."""
 
 
 _OTHER_PACKINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".7z", ".rar", ".zst")
-"""A folder of such a name would be a surprise; `.tar.zst` is looked at before."""
+"""A folder of such a name would be a surprise. `.tar.zst` is checked before."""
 
 
 def refuse_target(target: Path, *, force: bool) -> None:
-    """ConfigError when something is in the way that is not to be replaced, or there is no folder
-    for it.
+    """Raise ConfigError when something exists that must not be replaced, or the parent is
+    missing.
     """
     if not target.parent.is_dir():
         raise ConfigError(f"there is no folder {target.parent}: make it, or name another place")
     if target.name.lower().endswith(_OTHER_PACKINGS) and not (_is_file(target) or target.is_dir()):
         raise ConfigError(
-            f"{target.name} is packed as nothing that is known here: name a folder, FILE.zip or "
-            "FILE.tar.zst"
+            f"the ending of {target.name} is not supported: name a folder, FILE.zip or FILE.tar.zst"
         )
     if not os.path.lexists(target):
         return
     if not force:
-        raise ConfigError(f"{target} exists: name another place, or say --force to replace it")
+        raise ConfigError(f"{target} exists: name another place, or add --force to replace it")
     made_by_us = target.is_dir() and not target.is_symlink() and (target / SUMS).is_file()
     if _is_file(target):
         if not target.is_file():
-            raise ConfigError(f"{target} is no file: it is not replaced")
+            raise ConfigError(f"{target} is not a file: it is not replaced")
     elif not made_by_us:
         raise ConfigError(
-            f"{target} is no folder that an export made (it has no {SUMS}): it is not replaced"
+            f"{target} was not made by an export (it has no {SUMS}): it is not replaced"
         )
 
 
@@ -72,19 +72,20 @@ def _is_file(target: Path) -> bool:
 
 @contextmanager
 def written(target: Path, *, force: bool) -> Iterator[ExportTarget]:
-    """A sink beside the target, which takes its place when the block ends well; otherwise nothing
-    is left of it.
+    """Yield a target beside the final one, which takes its place when the block succeeds.
+
+    Otherwise nothing is left of it.
     """
     aside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
-        with _sink(target, aside) as sink:
-            yield sink
+        with _target_at(target, aside) as writer:
+            yield writer
         _flush(aside)
         _put(aside, target, force=force)
-    except OSError as wrong:
+    except OSError as error:
         raise JanitorError(
-            f"cannot write {target}: {wrong.strerror or wrong}. Nothing is left of it"
-        ) from wrong
+            f"cannot write {target}: {error.strerror or error}. Nothing is left of it"
+        ) from error
     finally:
         _remove(aside)
 
@@ -115,14 +116,14 @@ def _put(aside: Path, target: Path, *, force: bool) -> None:
         aside.replace(target)
 
 
-def _sink(target: Path, aside: Path) -> AbstractContextManager[ExportTarget]:
+def _target_at(target: Path, aside: Path) -> AbstractContextManager[ExportTarget]:
     if target.name.endswith(".zip"):
         return _Zip(aside)
     return _Tar(aside) if target.name.endswith(".tar.zst") else _Folder(aside)
 
 
 class _Folder:
-    """Files in folders."""
+    """Writes files into folders."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -132,7 +133,7 @@ class _Folder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Every file is closed already."""
+        """Do nothing: every file is closed already."""
 
     def add(self, path: str, size: int, at: int, source: ExportSource) -> None:  # noqa: ARG002 - a sink's signature
         place = self._path / path
@@ -145,7 +146,9 @@ class _Folder:
 
 
 class _Zip:
-    """A zip, text compressed and all else stored, with 64-bit sizes where they are needed."""
+    """Writes a zip: text compressed and all else stored, with 64-bit sizes where they are
+    needed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -177,7 +180,7 @@ class _Zip:
 
 
 class _Tar:
-    """A tar of the POSIX kind, in Zstandard with a checksum."""
+    """Writes a POSIX tar, compressed by Zstandard with a checksum."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

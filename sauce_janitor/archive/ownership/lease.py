@@ -1,12 +1,12 @@
 """An account's lease on an archive: one run, of one state, on one machine, writes there at a time.
 
-Beside the archive's root stand a lock file, free the moment its holder dies, and a record with a
+In the archive's root there are a lock file, free the moment its holder dies, and a record with a
 number that only grows and a random word. The state remembers the word. A copy of the state (a
-cloned machine, a backup put back) comes with an old word once the other one has worked, and is
-refused. Where locks do not reach every machine (NFS, a file system without flock), the holder
-rewrites the record every 15 s, and only 90 s without a sign of life make it free. Whoever finds
-another word in the record than the one written last has lost the lease, and neither commits nor
-deletes any more.
+cloned machine, a restored backup) has an old word once the other copy has worked, and is refused.
+Where locks do not reach every machine (NFS, a file system without flock), the holder rewrites the
+record every 15 s, and the lease is free only after 90 s without a write. A run that finds another
+word in the record than the one it wrote last has lost the lease, and neither commits nor deletes
+any more.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from sauce_janitor.archive.ownership.owner import claim
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 
 BEAT_S: Final = 15.0
-"""How often a holder shows that it lives, where no lock does."""
+"""How often a holder shows that it is alive, where no lock does."""
 SILENT_S: Final = 90.0
-"""So long without a sign of life a holder on another machine counts as dead."""
+"""After so long without a sign of life, a holder on another machine counts as dead."""
 _LOCKS_REACH_ALL: Final = frozenset(
     {
         "ext2",
@@ -61,26 +61,30 @@ _LOCKS_REACH_ALL: Final = frozenset(
         "bcachefs",
     }
 )
-"""File systems that one kernel alone has mounted: its locks bind everybody."""
+"""File systems that only one kernel mounts: its locks bind everybody."""
 NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-"""What a file system answers that has no locks."""
+"""The errors of a file system without locks."""
 
 
 class LeaseMemory(Protocol):
-    """What the state remembers of a lease, by the archive's uuid and the account: the words it
-    wrote or was about to write.
+    """What the state remembers of a lease, by the archive's uuid and the account.
+
+    It is the words that the state wrote or was about to write.
     """
 
-    def read(self, archive: str, account: str, /) -> tuple[str, ...]: ...
-    def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None: ...
+    def read(self, archive: str, account: str, /) -> tuple[str, ...]:
+        """Return the words, () where there are none."""
+
+    def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None:
+        """Replace the words."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseHolder:
-    """Who asks for the lease: the state's id and memory, and the run; without one no lease is
+    """Who asks for the lease: the state's id and memory, and the run. Without a run no lease is
     taken.
 
-    `adopts`: the archive is taken over, whoever had it.
+    `adopts` takes the archive over, whoever had it.
     """
 
     instance: str
@@ -91,14 +95,14 @@ class LeaseHolder:
 
 
 class ArchiveLease:
-    """Held from `with` to its end. `check` is cheap, and any thread may ask.
+    """A lease, held while the block runs. `check` is cheap, and any thread may call it.
 
-    Raises RefusedError when the archive is another state's, or this state is an old copy;
-    LeaseError when another run holds it, or this one has lost it.
+    Raises RefusedError when the archive belongs to another state, or this state is an old copy;
+    LeaseError when another run holds the lease, or this one has lost it.
     """
 
-    def __init__(self, root: ArchiveRoot, account: str, claimant: LeaseHolder) -> None:
-        self._root, self._account, self._claimant = root, account, claimant
+    def __init__(self, root: ArchiveRoot, account: str, holder: LeaseHolder) -> None:
+        self._root, self._account, self._holder = root, account, holder
         self._name = LEASE_FILE + folder_name(account)
         self._record: LeaseRecord | None = None
         self._dead: str | None = None
@@ -111,22 +115,22 @@ class ArchiveLease:
 
     @property
     def word(self) -> str:
-        """The word of this holding: what this run makes aside carries it."""
+        """Return the word of this lease; what this run stages carries it in its name."""
         assert self._record is not None
         return self._record.word
 
     @property
     def fence(self) -> int:
-        """The number of this holding."""
+        """Return the number of this lease."""
         assert self._record is not None
         return self._record.fence
 
     def is_dead(self, word: str) -> bool:
-        """Whether the run that held the lease by this word surely works no more.
+        """Tell whether the run that held the lease by this word has surely ended.
 
-        With locks that reach everybody all earlier ones are dead; else only the last one, if it
-        gave the lease back or its lock on this machine is free: a machine may be frozen for longer
-        than the 90 s.
+        With locks that reach everybody, all earlier runs have ended. Otherwise only the last one
+        has, if it released the lease or its lock on this machine is free: a machine may be frozen
+        for longer than 90 s.
         """
         return word != self.word and (self._locks_bind_all or word == self._dead)
 
@@ -135,18 +139,19 @@ class ArchiveLease:
         return self._has_lock and self._is_local
 
     def acquire(self) -> None:
-        """Take it, without waiting."""
-        if not self._claimant.adopts:
+        """Take the lease, without waiting."""
+        if not self._holder.adopts:
             claim(
                 self._root.path,
                 self._root.fd,
-                self._claimant.instance,
-                at=int(self._claimant.now()),
+                self._holder.instance,
+                at=int(self._holder.now()),
             )
         self._take_lock()
         try:
             self._take()
-        except BaseException:  # give the lock back, whatever it was; raised again
+        # Whatever happened, release the lock. The error is raised again.
+        except BaseException:
             self._unlock()
             raise
         if not self._locks_bind_all:
@@ -156,17 +161,17 @@ class ArchiveLease:
             self._beats.start()
 
     def check(self) -> None:
-        """LeaseError unless this run still holds it: the record has the word, and the beat, that
-        were written last.
+        """Raise LeaseError unless this run still holds it: the record is as this run wrote it
+        last.
         """
         with self._lock:
             self._check()
+            # The thread is late, as on a suspended machine. Show a sign of life before any work.
             if not self._locks_bind_all and time.monotonic() - self._beat_at > SILENT_S / 2:
-                # the thread is behind (a suspended machine): nothing goes on without a beat
                 self._write_beat()
 
     def release(self) -> None:
-        """Give it back; nothing happens when it is lost or was never taken."""
+        """Release the lease; do nothing when it is lost or was never taken."""
         self._ended.set()
         if self._beats is not None:
             self._beats.join()
@@ -186,7 +191,7 @@ class ArchiveLease:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        wrong: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self.release()
@@ -204,8 +209,8 @@ class ArchiveLease:
             except BlockingIOError as taken:
                 self._unlock()
                 raise LeaseError(self._taken_by(read_lease(self._root, self._account))) from taken
-            except OSError as wrong:
-                if wrong.errno not in NO_LOCKS:
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
                     self._unlock()
                     raise
 
@@ -215,34 +220,34 @@ class ArchiveLease:
         self._lock_file, self._has_lock = -1, False
 
     def _take(self) -> None:
-        claimant, found = self._claimant, read_lease(self._root, self._account)
+        holder, found = self._holder, read_lease(self._root, self._account)
         if found is not None:
-            self._refuse_the_living(found)
-            known = claimant.memory.read(self._root.uuid, self._account)
-            # A record without memory is another copy's work; so is any word but the last two of
-            # ours.
-            if not claimant.adopts and found.word not in known:
+            self._refuse_live_holder(found)
+            known = holder.memory.read(self._root.uuid, self._account)
+            # Any other word than those that we remember was written by another copy of the state.
+            if not holder.adopts and found.word not in known:
                 raise RefusedError(stale(self._root.path, self._account, found))
         record = LeaseRecord(
             account=self._account,
-            instance=claimant.instance,
+            instance=holder.instance,
             fence=found.fence + 1 if found else 1,
             word=secrets.token_hex(8),
-            run_id=claimant.run_id,
+            run_id=holder.run_id,
             host=socket.gethostname(),
             boot=boot_id(),
             pid=os.getpid(),
-            since=int(claimant.now()),
+            since=int(holder.now()),
         )
         tidy_leases(self._root, self._account)
-        # The state learns of the word before the archive has it: a crash in between leaves one of
-        # the two that it knows.
+        # The state stores the word before the archive does: after a crash in between, the record
+        # has one of the two words that the state knows.
         before = (found.word,) if found else ()
-        claimant.memory.write(self._root.uuid, self._account, (*before, record.word))
+        holder.memory.write(self._root.uuid, self._account, (*before, record.word))
         self._write(record)
-        claimant.memory.write(self._root.uuid, self._account, (record.word,))
+        holder.memory.write(self._root.uuid, self._account, (record.word,))
 
-    def _refuse_the_living(self, found: LeaseRecord) -> None:
+    def _refuse_live_holder(self, found: LeaseRecord) -> None:
+        # We hold the lock, so a holder on this machine has ended, or one anywhere if locks reach.
         is_ours = self._has_lock and (self._is_local or found.boot == boot_id())
         if found.released or is_ours:
             self._dead = found.word
@@ -256,9 +261,7 @@ class ArchiveLease:
             )
 
     def _silence(self) -> float:
-        """How old the record is in seconds, by the clock of the file system that both were written
-        to.
-        """
+        """Return how old the record is in seconds, by the clock of the file system."""
         with disk_errors(f"look at {self._root.path / self._name}", of_all=True):
             os.utime(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False)
             now = os.stat(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False).st_mtime
@@ -294,7 +297,7 @@ class ArchiveLease:
 
 
 def stale(path: Path, account: str, found: LeaseRecord) -> str:
-    """Why a state that does not know the lease's word may not go on, and what to do."""
+    """Return why a state that does not know the lease's word may not continue, and what to do."""
     return (
         f"the archive {path} was last used for account {account} by {found}, and this state does "
         "not know of it: it is an older copy, or one of two copies, of the state that did. Find "

@@ -26,8 +26,8 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """The record in the archive's root; `since` is epoch seconds, `boot` the id of the kernel's
-    start.
+    """The record in the archive's root. `since` is epoch seconds UTC, `boot` identifies the
+    kernel's start.
     """
 
     account: str
@@ -49,8 +49,8 @@ class LeaseRecord:
 def write_lease(root: ArchiveRoot, record: LeaseRecord) -> None:
     """Replace the account's record, durably. Raises ArchiveUnusableError."""
     name = LEASE_FILE + folder_name(record.account)
-    said = {"what": "sauce-janitor lease", "format": _FORMAT, **asdict(record)}
-    write_plain(root.path, root.fd, name, said)
+    document = {"what": "sauce-janitor lease", "format": _FORMAT, **asdict(record)}
+    write_plain(root.path, root.fd, name, document)
 
 
 def tidy_leases(root: ArchiveRoot, account: str) -> None:
@@ -63,14 +63,18 @@ def tidy_leases(root: ArchiveRoot, account: str) -> None:
 
 
 def read_lease(root: ArchiveRoot, account: str) -> LeaseRecord | None:
-    """The record of an account's lease; None where there never was one. Raises
-    ArchiveUnusableError.
+    """Return the record of an account's lease; None where there never was one.
+
+    Raises ArchiveUnusableError.
     """
     return _record_of(root, LEASE_FILE + folder_name(account))
 
 
 def leases_of(root: ArchiveRoot) -> tuple[LeaseRecord, ...]:
-    """The record of every account that ever worked in the archive. Raises ArchiveUnusableError."""
+    """Return the record of every account that ever worked in the archive.
+
+    Raises ArchiveUnusableError.
+    """
     with disk_errors(f"look into the archive {root.path}", of_all=True):
         there = sorted(os.listdir(root.fd))  # noqa: PTH208 - a descriptor has no path
     locks = (name for name in there if name.startswith(LEASE_FILE) and name.endswith(LOCK))
@@ -79,22 +83,22 @@ def leases_of(root: ArchiveRoot) -> tuple[LeaseRecord, ...]:
 
 
 def _record_of(root: ArchiveRoot, name: str) -> LeaseRecord | None:
-    said = read_plain(root.path, root.fd, name)
-    if said is None:
+    document = read_plain(root.path, root.fd, name)
+    if document is None:
         return None
     try:
-        fields: dict[str, Any] = {key: said[key] for key in LeaseRecord.__dataclass_fields__}
-        if said["format"] != _FORMAT or not isinstance(fields["fence"], int):
+        fields: dict[str, Any] = {key: document[key] for key in LeaseRecord.__dataclass_fields__}
+        if document["format"] != _FORMAT or not isinstance(fields["fence"], int):
             raise ValueError("another format")
         return LeaseRecord(**fields)
-    except (ValueError, KeyError, TypeError) as wrong:
+    except (ValueError, KeyError, TypeError) as error:
         raise ArchiveUnusableError(
             f"{root.path / name} cannot be read: it was changed or cut"
-        ) from wrong
+        ) from error
 
 
 def boot_id() -> str:
-    """The id of this kernel's start; where the system has none, the host's name."""
+    """Return the id of this kernel's start; where the system has none, the host's name."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:

@@ -1,8 +1,7 @@
-"""Whose archive this is: the identity of the one state that may write to it, in a small file in the
-archive's root.
+"""Which state owns the archive: the only one that may write to it, in a small file in the root.
 
-Two states on one archive would sweep each other's work away, and each would prune what the other's
-journal vouches for.
+Two states on one archive would remove each other's unfinished work, and each would prune files that
+the other's journal relies on.
 """
 
 from __future__ import annotations
@@ -27,8 +26,10 @@ _REMEMBERED: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ArchiveOwner:
-    """The state that owns an archive: its instance id, since when (epoch seconds), on which host,
-    and who owned it before.
+    """The state that owns an archive: its instance id, since when, on which host, and earlier
+    owners.
+
+    `since` is epoch seconds UTC.
     """
 
     instance: str
@@ -38,29 +39,35 @@ class ArchiveOwner:
 
 
 def read_owner(path: Path, root: int) -> ArchiveOwner | None:
-    """The owner of the archive at `path`; None where nobody claimed it yet. ArchiveUnusableError
-    when that cannot be read.
+    """Return the owner of the archive at `path`; None where nobody claimed it yet.
+
+    Raises ArchiveUnusableError when the file cannot be read.
     """
-    said = read_plain(path, root, OWNER_FILE)
-    if said is None:
+    document = read_plain(path, root, OWNER_FILE)
+    if document is None:
         return None
     try:
-        if said["format"] != _FORMAT:
+        if document["format"] != _FORMAT:
             raise ArchiveUnusableError(f"{path / OWNER_FILE} was written by a newer sauce-janitor")
-        return ArchiveOwner(str(uuid.UUID(said["instance"])), int(said["since"]), str(said["host"]),
-                            tuple(dict(each) for each in said["before"]))  # fmt: skip
-    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        return ArchiveOwner(
+            instance=str(uuid.UUID(document["instance"])),
+            since=int(document["since"]),
+            host=str(document["host"]),
+            before=tuple(dict(each) for each in document["before"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveUnusableError(
             f"{path / OWNER_FILE} cannot be read: it was changed or cut"
-        ) from wrong
+        ) from error
 
 
 def claim(path: Path, root: int, instance: str, *, at: int) -> None:
-    """Make the archive this state's if it is nobody's. RefusedError when it is another's."""
+    """Make the archive this state's if it has no owner. Raises RefusedError when it has another."""
     owner = read_owner(path, root)
     if owner is None:
         owner = ArchiveOwner(instance, at, socket.gethostname())
-        with suppress(FileExistsError):  # another state was faster: it is read again below
+        # Another state may be faster: then its file is read below.
+        with suppress(FileExistsError):
             _write(path, root, owner, replaces=False)
             return
         owner = read_owner(path, root)
@@ -69,7 +76,7 @@ def claim(path: Path, root: int, instance: str, *, at: int) -> None:
 
 
 def foreign(path: Path, owner: ArchiveOwner | None) -> str:
-    """Why a state may not write to another's archive, and what to do."""
+    """Return why a state may not write to another's archive, and what to do."""
     whose = f"{owner.instance[:8]} on {owner.host}" if owner else "unknown"
     return (
         f"the archive {path} belongs to another state ({whose}): give this state an archive of its "
@@ -79,8 +86,9 @@ def foreign(path: Path, owner: ArchiveOwner | None) -> str:
 
 
 def hand_over(path: Path, root: int, instance: str, *, by: str, at: int) -> None:
-    """Make the archive this state's, whoever owned it; who did is kept in the file. Every lease on
-    it must be held.
+    """Make the archive this state's, whoever owned it; the file keeps the earlier owners.
+
+    The caller must hold every lease on the archive.
     """
     owner = read_owner(path, root)
     before = owner.before if owner else ()
@@ -116,32 +124,32 @@ def _write(path: Path, root: int, owner: ArchiveOwner, *, replaces: bool) -> Non
 
 
 def read_plain(path: Path, root: int, name: str) -> dict[str, Any] | None:
-    """A small JSON object in the archive's root; None where there is none. Raises
-    ArchiveUnusableError.
+    """Read a small JSON object in the archive's root; None where there is none.
+
+    Raises ArchiveUnusableError.
     """
     try:
         with disk_errors(f"read {path / name}", of_all=True):
-            said = json.loads(read_small(root, name, at_most=_LARGEST))
-        if not isinstance(said, dict):
+            document = json.loads(read_small(root, name, at_most=_LARGEST))
+        if not isinstance(document, dict):
             raise TypeError("not an object")
-    except (ValueError, TypeError, RecursionError) as wrong:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveUnusableError(
             f"{path / name} cannot be read: it was changed or cut"
-        ) from wrong
-    except ArchiveError as wrong:
-        if isinstance(wrong.__cause__, FileNotFoundError):
+        ) from error
+    except ArchiveError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
             return None
         raise
-    return said
+    return document
 
 
 def write_plain(
-    path: Path, root: int, name: str, said: dict[str, Any], *, replaces: bool = True
+    path: Path, root: int, name: str, document: dict[str, Any], *, replaces: bool = True
 ) -> None:
-    """Write a small JSON object into the archive's root, whole and durable; FileExistsError where
-    it must not replace one.
+    """Write a small JSON object into the archive's root, complete and durable.
 
-    Raises ArchiveUnusableError.
+    Raises FileExistsError where it must not replace one, and ArchiveUnusableError.
     """
     aside = f"{name}.{uuid.uuid4().hex}"
     taken: FileExistsError | None = None
@@ -149,7 +157,7 @@ def write_plain(
         file = new_file(root, aside)
         try:
             try:
-                write_all(file, (json.dumps(said) + "\n").encode())
+                write_all(file, (json.dumps(document) + "\n").encode())
                 os.fsync(file)
             finally:
                 os.close(file)

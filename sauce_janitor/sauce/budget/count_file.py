@@ -115,14 +115,14 @@ class CountFile:
         """Let go of it; it can be used no more."""
         with self._lock:
             self._closed = True
-            self._let_go()
+            self._close_connection()
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None and (
             self._path is None or _inode(self._path) == self._inode
         ):
             return self._connection
-        self._let_go()
+        self._close_connection()
         if self._path is None:
             self._connection = _connect(":memory:")
             _found(self._connection, at=self._clock.time(), in_doubt=False)
@@ -178,13 +178,13 @@ class CountFile:
     def _give_up(self) -> None:
         """Remove the damaged file, unless somebody else has done so already."""
         damaged = self._inode
-        self._let_go()
+        self._close_connection()
         if self._path is not None:
             with _locked(self._path.parent):
                 if _inode(self._path) == damaged:
                     _remove(self._path)
 
-    def _let_go(self) -> None:
+    def _close_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -227,7 +227,7 @@ def test_nothing_is_overwritten_unless_it_is_said(config: Path, tmp_path: Path, 
     kept = sorted(path.name for path in tmp_path.iterdir())
     again = run(config, "PR-7", "-o", str(target))
     assert isinstance(again.exception, ConfigError)
-    assert "exists: name another place, or say --force" in str(again.exception)
+    assert "exists: name another place, or add --force" in str(again.exception)
     assert run(config, "PR-7", "-o", str(target), "--force").return_value == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
     assert not list(unpacked(target).rglob(JOB))
@@ -238,7 +238,7 @@ def test_a_folder_that_no_export_made_is_never_replaced(config: Path, tmp_path: 
     home.mkdir()
     (home / "thesis.txt").write_text("years")
     said = run(config, JOB, "-o", str(home), "--force")
-    assert "is no folder that an export made" in str(said.exception)
+    assert "was not made by an export" in str(said.exception)
     assert (home / "thesis.txt").read_text() == "years"
     link = tmp_path / "link"
     link.symlink_to(home)

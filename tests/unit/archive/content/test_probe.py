@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sauce_janitor.archive.content.json_structure import NotJsonError, check_structure
-from sauce_janitor.archive.content.probe import SOUND, ProbeResult, TrustLevel, judge, what_is_wrong
+from sauce_janitor.archive.content.probe import SOUND, ProbeResult, TrustLevel, probe, what_is_wrong
 from tests.fakes.asset_shelf import HAR, LOG, MP4, PNG
 
 PAGE = b"\n<!-- proxy --><!DOCTYPE html><html><body>Back soon</body></html>"
@@ -26,7 +26,7 @@ def zipped() -> bytes:
 
 
 def judged(name: str, data: bytes, content_type: str | None = None) -> ProbeResult:
-    return judge(name, io.BytesIO(data), len(data), content_type)
+    return probe(name, io.BytesIO(data), len(data), content_type)
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_after_two_failures_in_a_row_nobody_asks_again() -> None:
     offer.failed()
     offer.worked()
     offer.failed()
-    assert offer.stands
+    assert offer.is_worth_asking
 
     offer.failed()
-    assert not offer.stands
+    assert not offer.is_worth_asking
