@@ -80,7 +80,7 @@ class ArchiveListing:
         # whose jobs count may differ from what a run would find now: what either way keeps stays
         for owners in {tuple(sorted(asked)), tuple(sorted(known))}:
             with self._state.jobs.snapshot(replace(self._query, owners=owners)) as snapshot:
-                for record, _, ruling in Decider(self._rules, as_of=self._as_of).rulings(
+                for record, _, ruling in Decider(self._rules, as_of=self._as_of).verdicts(
                     snapshot.records
                 ):
                     if ruling.kept and record.archived is not None:

@@ -86,11 +86,11 @@ class BuildUnit:
     id: str
     status: Text
     group: Group
-    panel: KeepContext
+    context: KeepContext
     counters: BuildCounters | None
     seen: int = 0
     time: int = 0
-    trouble: BuildProblem = BuildProblem.NONE
+    problem: BuildProblem = BuildProblem.NONE
     bits: int = 0
 
 
@@ -123,7 +123,7 @@ class BuildKeeper(Keeper):
         return _BLOCKED[action] << self._shift
 
     def join(
-        self, panel: KeepContext, record: Record, time: int | None, trouble: BuildProblem
+        self, context: KeepContext, record: Record, time: int | None, problem: BuildProblem
     ) -> None:
         """Count a job among its build's; `time` gives its age, `trouble` what it brings on the
         whole build.
@@ -135,45 +135,45 @@ class BuildKeeper(Keeper):
         if unit is None:
             status = record.build_status
             word = _VERDICTS.get(status, status) if isinstance(status, str) else status
-            unit = BuildUnit(identity, word, self.group_of(record), panel, record.build_counters)
+            unit = BuildUnit(identity, word, self.group_of(record), context, record.build_counters)
             self._units[identity] = unit
         elif (
-            panel.truths != unit.panel.truths
+            context.truths != unit.context.truths
             or record.build_counters != unit.counters
             or self.group_of(record) != unit.group
         ):
-            trouble |= BuildProblem.UNDECIDED
-        if not panel.seated:
-            trouble |= BuildProblem.UNDECIDED
+            problem |= BuildProblem.UNDECIDED
+        if not context.takes_slots:
+            problem |= BuildProblem.UNDECIDED
         unit.seen += 1
-        unit.trouble |= trouble if time is not None else trouble | BuildProblem.AGELESS
+        unit.problem |= problem if time is not None else problem | BuildProblem.AGELESS
         unit.time = max(unit.time, time or 0)
 
     def settle(self) -> None:
         """Rank the builds that are whole and over; the others are kept and take no slot."""
         for unit in self._units.values():
-            unit.trouble |= _trouble_of_counters(unit)
+            unit.problem |= _problem_of_counters(unit)
         whole = sorted(
-            (u for u in self._units.values() if not u.trouble),
+            (u for u in self._units.values() if not u.problem),
             key=lambda unit: (-unit.time, unit.id),
         )
         for unit in whole:
-            for fold in unit.panel.late:
+            for fold in unit.context.late:
                 fold.observe((unit.group, unit.time, unit))
         for unit in whole:
-            unit.bits = self.rank_in(unit.panel, (unit.group, unit.time, unit))
+            unit.bits = self.rank_in(unit.context, (unit.group, unit.time, unit))
 
-    def judge(self, panel: KeepContext, record: Record, time: int) -> int:  # noqa: ARG002  # a build has one panel and one age
+    def keep_bits(self, context: KeepContext, record: Record, time: int) -> int:  # noqa: ARG002  # a build has one panel and one age
         """What the rules say of the job's build."""
         unit = self._unit(record)
         if unit is None:
             return BuildProblem.NO_BUILD << self._shift
-        return unit.bits | unit.trouble << self._shift
+        return unit.bits | unit.problem << self._shift
 
     def time_of(self, record: Record) -> int | None:
         """The time that gives the job's build its age, None when it has none."""
         unit = self._unit(record)
-        return None if unit is None or unit.trouble & BuildProblem.AGELESS else unit.time
+        return None if unit is None or unit.problem & BuildProblem.AGELESS else unit.time
 
     def place_of(self, record: Record) -> tuple[int | None, int]:
         """The rank of the job's build among those of its group that take slots, 1 the newest, and
@@ -184,7 +184,7 @@ class BuildKeeper(Keeper):
             return None, 0
         lasting = ~(BuildProblem.ASSETS_BLOCKED | BuildProblem.JOB_BLOCKED)
         peers = [
-            u for u in self._units.values() if u.group == own.group and not u.trouble & lasting
+            u for u in self._units.values() if u.group == own.group and not u.problem & lasting
         ]
         newer = sum((-u.time, u.id) < (-own.time, own.id) for u in peers)
         return (newer + 1 if own in peers else None), len(peers)
@@ -193,18 +193,18 @@ class BuildKeeper(Keeper):
         """This job forbids the action: its whole build stays."""
         unit = self._unit(record)
         if unit is not None:
-            unit.trouble |= _BLOCKED[action]
+            unit.problem |= _BLOCKED[action]
 
     def reasons(self, bits: int) -> list[Reason]:
         """The bits in words."""
-        name, trouble = self.policy.name, BuildProblem(bits >> self._shift)
+        name, problem = self.policy.name, BuildProblem(bits >> self._shift)
         said = super().reasons(bits & (1 << self._shift) - 1)
         said += [
             Reason(Why.BUILD, name, "build", text)
             for flag, text in _TEXTS.items()
-            if trouble & flag
+            if problem & flag
         ]
-        if trouble & BuildProblem.UNDECIDED:
+        if problem & BuildProblem.UNDECIDED:
             said.append(
                 Reason(
                     Why.UNDECIDED,
@@ -213,7 +213,7 @@ class BuildKeeper(Keeper):
                     "its build's jobs are not all listed or cannot be counted",
                 )
             )
-        if trouble & BuildProblem.NO_BUILD:
+        if problem & BuildProblem.NO_BUILD:
             said.append(
                 Reason(Why.UNDECIDED, name, "build", "it has no build, or which cannot be told")
             )
@@ -223,13 +223,13 @@ class BuildKeeper(Keeper):
         return self._units.get(record.build_id) if isinstance(record.build_id, str) else None
 
 
-def _trouble_of_counters(unit: BuildUnit) -> BuildProblem:
+def _problem_of_counters(unit: BuildUnit) -> BuildProblem:
     counters = unit.counters
     if counters is None or counters.jobs is UNKNOWN or counters.open_jobs is UNKNOWN:
         return BuildProblem.UNDECIDED
-    trouble = BuildProblem.NONE
+    problem = BuildProblem.NONE
     if counters.jobs != unit.seen + counters.deleted:
-        trouble |= BuildProblem.UNDECIDED
+        problem |= BuildProblem.UNDECIDED
     if counters.open_jobs != 0:
-        trouble |= BuildProblem.UNFINISHED
-    return trouble
+        problem |= BuildProblem.UNFINISHED
+    return problem

@@ -40,7 +40,7 @@ from sauce_janitor.retention.verdicts import (
 Records: TypeAlias = Callable[[], Iterable[Record]]
 """Gives all jobs of an account afresh, each time the same ones in the same order."""
 
-Ruled: TypeAlias = tuple[Record, int | None, JobVerdict]
+DecidedJob: TypeAlias = tuple[Record, int | None, JobVerdict]
 """A job, the time that gives its age, and what becomes of it."""
 
 
@@ -58,20 +58,20 @@ def decide(
     Where both deletes are due, both decisions say so; that of the assets has the reason
     WITH_THE_JOB: one DELETE of the job.
     """
-    judge = Decider(rules, as_of=as_of)
-    for record, time, ruling in judge.rulings(records):
-        yield record, ruling.decided(record, time, rules.timezone)
+    decider = Decider(rules, as_of=as_of)
+    for record, time, verdict in decider.verdicts(records):
+        yield record, verdict.decided(record, time, rules.timezone)
 
 
 class _Cases(dict[int, MatchCase]):
     """The cases met so far, by their number of facts; each is worked out when it is first met."""
 
-    def __init__(self, book: MatchCases) -> None:
+    def __init__(self, match_cases: MatchCases) -> None:
         super().__init__()
-        self._book = book
+        self._match_cases = match_cases
 
     def __missing__(self, number: int) -> MatchCase:
-        case = self[number] = self._book.open(number)
+        case = self[number] = self._match_cases.open(number)
         return case
 
 
@@ -80,16 +80,16 @@ class Decider:
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
-        self.book = MatchCases(rules, as_of=as_of)
+        self.match_cases = MatchCases(rules, as_of=as_of)
         self.age_of = age_times(rules.age_from, as_of=as_of)
-        self._cases = _Cases(self.book)
+        self._cases = _Cases(self.match_cases)
         self._builds = tuple(
-            keeper for keeper in self.book.keepers if isinstance(keeper, BuildKeeper)
+            keeper for keeper in self.match_cases.keepers if isinstance(keeper, BuildKeeper)
         )
 
-    def rulings(self, records: Records) -> Iterator[Ruled]:
+    def verdicts(self, records: Records) -> Iterator[DecidedJob]:
         """Every job with its ruling, in the order of `records`."""
-        if any(keeper.is_late for keeper in self.book.keepers):
+        if any(keeper.is_late for keeper in self.match_cases.keepers):
             self._observe(records)
         if self._builds:
             self._block_builds(records)
@@ -97,7 +97,7 @@ class Decider:
 
     def case(self, record: Record) -> MatchCase:
         """The case of a job."""
-        return self._cases[self.book.facts.of(record)]
+        return self._cases[self.match_cases.facts.of(record)]
 
     # --- before the last pass ---------------------------------------------------------------------
 
@@ -105,11 +105,11 @@ class Decider:
         for record, time in self._in_order(records):
             case = self.case(record)
             aside = record.held or bool(case.holds) or time is None or not is_finished(record.job)
-            for seat in case.seats:
-                if isinstance(seat.keeper, BuildKeeper):
-                    seat.keeper.join(seat.panel, record, time, _trouble(case, record))
+            for slot in case.slots:
+                if isinstance(slot.keeper, BuildKeeper):
+                    slot.keeper.join(slot.context, record, time, _problem(case, record))
                 elif not aside and time is not None:
-                    seat.keeper.observe(seat.panel, record, time)
+                    slot.keeper.observe(slot.context, record, time)
         for keeper in self._builds:
             keeper.settle()
 
@@ -117,50 +117,50 @@ class Decider:
         """Let every job that is kept, for whatever reason, keep its whole build; then forget the
         slots taken on the way.
         """
-        for record, _, ruling in self._rule(records):
-            for decision in ruling.decisions:
+        for record, _, verdict in self._rule(records):
+            for decision in verdict.decisions:
                 kept = decision.action in DELETES and decision.verdict is Verdict.KEEP
                 if kept and decision.reasons[0].why is not Why.DONE:
-                    _block(ruling.case, record, decision.action)
-        for keeper in self.book.keepers:
+                    _block(verdict.case, record, decision.action)
+        for keeper in self.match_cases.keepers:
             keeper.rewind()
 
     # --- the pass that rules ----------------------------------------------------------------------
 
-    def _rule(self, records: Records) -> Iterator[Ruled]:
-        has_grace, plain = self.book.has_grace, AssetsStanding.PRESENT
-        number_of, cases = self.book.facts.of, self._cases
+    def _rule(self, records: Records) -> Iterator[DecidedJob]:
+        has_grace, plain = self.match_cases.has_grace, AssetsStanding.PRESENT
+        number_of, cases = self.match_cases.facts.of, self._cases
         for record, time in self._in_order(records):
             case = cases[number_of(record)]
-            moment = 0
+            flags = 0
             if not is_finished(record.job):
-                moment = UNFINISHED | self._running(case, record)
+                flags = UNFINISHED | self._running(case, record)
             if time is None:
-                moment |= AGELESS
+                flags |= AGELESS
             if record.held:
-                moment |= HELD
+                flags |= HELD
             if record.assets is not plain:
-                moment |= (
+                flags |= (
                     ASSETS_DELETED if record.assets is AssetsStanding.DELETED else ASSETS_PURGED
                 )
             if time is not None:
-                moment |= self._ages_and_ranks(
-                    case, record, time, aside=bool(moment & SET_ASIDE or case.holds)
+                flags |= self._ages_and_ranks(
+                    case, record, time, aside=bool(flags & SET_ASIDE or case.holds)
                 )
             if has_grace and record.announced:
-                moment |= self._announced(record)
+                flags |= self._announced(record)
             missing = deciding(record.missing, is_dated=_gives_up(case)) if record.missing else ()
             key = (
-                moment
+                flags
                 if record.archived is None and not missing
-                else (moment, record.archived, missing)
+                else (flags, record.archived, missing)
             )
-            ruling = case.rulings.get(key)
-            if ruling is None:
+            verdict = case.verdicts.get(key)
+            if verdict is None:
                 gaps = Gaps(missing, self._as_of, self._rules.timezone) if missing else None
-                bench = VerdictMaker(case, moment, record.archived, has_grace=has_grace, gaps=gaps)
-                ruling = case.rulings[key] = bench.rule()
-            yield record, time, ruling
+                maker = VerdictMaker(case, flags, record.archived, has_grace=has_grace, gaps=gaps)
+                verdict = case.verdicts[key] = maker.rule()
+            yield record, time, verdict
 
     def _in_order(self, records: Records) -> Iterator[tuple[Record, int | None]]:
         age_of = self.age_of
@@ -181,17 +181,17 @@ class Decider:
 
     def _ages_and_ranks(self, case: MatchCase, record: Record, time: int, *, aside: bool) -> int:
         bits = 0
-        for clock in case.clocks:
-            if clock.seat is None:
-                if clock.old_enough(time):
-                    bits |= clock.bit
+        for age_bit in case.age_bits:
+            if age_bit.slot is None:
+                if age_bit.old_enough(time):
+                    bits |= age_bit.bit
             else:
-                whole = _time_of_build(clock.seat, record)
-                if whole is not None and clock.old_enough(whole):
-                    bits |= clock.bit
+                whole = _time_of_build(age_bit.slot, record)
+                if whole is not None and age_bit.old_enough(whole):
+                    bits |= age_bit.bit
         if not aside:
-            for seat in case.seats:
-                bits |= seat.keeper.judge(seat.panel, record, time) << seat.shift
+            for slot in case.slots:
+                bits |= slot.keeper.keep_bits(slot.context, record, time) << slot.shift
         return bits
 
     def _running(self, case: MatchCase, record: Record) -> int:
@@ -199,9 +199,9 @@ class Decider:
             return 0
         bits, start = RUNNING, record.job.started_at
         if isinstance(start, int) and EARLIEST <= start <= self._as_of:
-            for clock in case.stop_clocks:
-                if clock.old_enough(start):
-                    bits |= clock.bit
+            for age_bit in case.stop_bits:
+                if age_bit.old_enough(start):
+                    bits |= age_bit.bit
         return bits
 
     def _announced(self, record: Record) -> int:
@@ -219,15 +219,15 @@ class Decider:
         return bits
 
 
-def _time_of_build(seat: KeepSlot, record: Record) -> int | None:
-    assert isinstance(seat.keeper, BuildKeeper)
-    return seat.keeper.time_of(record)
+def _time_of_build(slot: KeepSlot, record: Record) -> int | None:
+    assert isinstance(slot.keeper, BuildKeeper)
+    return slot.keeper.time_of(record)
 
 
-def _trouble(case: MatchCase, record: Record) -> BuildProblem:
+def _problem(case: MatchCase, record: Record) -> BuildProblem:
     """What this job brings on its build."""
-    trouble = BuildProblem.HELD if record.held or case.holds else BuildProblem.NONE
-    return trouble if is_finished(record.job) else trouble | BuildProblem.UNFINISHED
+    problem = BuildProblem.HELD if record.held or case.holds else BuildProblem.NONE
+    return problem if is_finished(record.job) else problem | BuildProblem.UNFINISHED
 
 
 def _gives_up(case: MatchCase) -> bool:
@@ -235,12 +235,12 @@ def _gives_up(case: MatchCase) -> bool:
     date counts.
     """
     return any(
-        claim.wish is not None and claim.wish.if_unavailable is not None
+        claim.archive_rule is not None and claim.archive_rule.if_unavailable is not None
         for claim in case.claims[Action.ARCHIVE]
     )
 
 
 def _block(case: MatchCase, record: Record, action: Action) -> None:
     for claim in case.claims[action]:
-        if claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper):
-            claim.seat.keeper.block(record, action)
+        if claim.slot is not None and isinstance(claim.slot.keeper, BuildKeeper):
+            claim.slot.keeper.block(record, action)

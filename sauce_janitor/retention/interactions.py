@@ -104,7 +104,7 @@ def by_weight(postponed: dict[Postponement, int]) -> list[tuple[Postponement, in
 # --- of one job -----------------------------------------------------------------------------------
 
 
-def postponements(case: MatchCase, moment: int, *, assets_gone: bool) -> Iterator[Postponement]:
+def postponements(case: MatchCase, flags: int, *, assets_gone: bool) -> Iterator[Postponement]:
     """Yield what others postpone of each policy's deletes of the jobs of a case at one moment, one
     an action at most.
 
@@ -121,10 +121,10 @@ def postponements(case: MatchCase, moment: int, *, assets_gone: bool) -> Iterato
             rivals += [(claim, True) for claim in of_assets if not claim.undecided]
         for claim in claims:
             own = [each for each, _ in rivals if each.policy is claim.policy]
-            if any(each.after is None or _keeps(each, moment) for each in own):
+            if any(each.after is None or _keeps(each, flags) for each in own):
                 continue  # the policy itself holds the job back
             others = [(each, assets) for each, assets in rivals if each.policy is not claim.policy]
-            found = _heaviest(action, own, others, moment)
+            found = _heaviest(action, own, others, flags)
             if found is not None:
                 yield found
 
@@ -133,7 +133,7 @@ def _heaviest(
     action: Action,
     own: Sequence[AppliedRule],
     others: Sequence[tuple[AppliedRule, bool]],
-    moment: int,
+    flags: int,
 ) -> Postponement | None:
     """The strongest that others have against a claim (the first of `own`): never, a keep rule, the
     longest time.
@@ -145,7 +145,7 @@ def _heaviest(
         if other.after is None:
             return Postponement(name, action, after, other.policy.name, "never", by_assets=assets)
     for other, assets in others:
-        if rules := _keeps(other, moment):
+        if rules := _keeps(other, flags):
             return Postponement(
                 name, action, after, other.policy.name, kept_by=rules, by_assets=assets
             )
@@ -165,11 +165,11 @@ def _heaviest(
     return Postponement(name, action, after, other.policy.name, other.after.text, by_assets=assets)
 
 
-def _keeps(claim: AppliedRule, moment: int) -> tuple[str, ...]:
+def _keeps(claim: AppliedRule, flags: int) -> tuple[str, ...]:
     """The claim's keep rules that keep the job."""
-    if claim.seat is None or not moment & claim.kept:
+    if claim.slot is None or not flags & claim.kept:
         return ()
-    said = claim.seat.keeper.reasons((moment & claim.kept) >> claim.seat.shift)
+    said = claim.slot.keeper.reasons((flags & claim.kept) >> claim.slot.shift)
     return tuple(sorted({reason.rule or "" for reason in said if reason.why in _KEEPING}))
 
 
@@ -181,7 +181,7 @@ def _counts_later(mine: AppliedRule, other: AppliedRule) -> bool:
 
 
 def _is_of_build(claim: AppliedRule) -> bool:
-    return claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
+    return claim.slot is not None and isinstance(claim.slot.keeper, BuildKeeper)
 
 
 def _is_longer(one: Duration | None, other: Duration | None) -> bool:

@@ -42,7 +42,7 @@ class KeepContext:
     late: tuple[PickOfPeriod, ...]
     anchors: tuple[SinceLast, ...]
     certain: int
-    seated: bool
+    takes_slots: bool
 
 
 class Keeper:
@@ -71,7 +71,7 @@ class Keeper:
         own = sum(1 << n | 1 << n + count for n, rule in enumerate(self.rules) if rule in rules)
         return own | self.null_group | self.unknown_group if own else 0
 
-    def panel(self, truths: RuleTruths, *, seated: bool) -> KeepContext:
+    def context(self, truths: RuleTruths, *, takes_slots: bool) -> KeepContext:
         """The panel for jobs of which the rules' `where` and `since` say `truths`."""
         folds, anchors, late, certain = [], [], [], 0
         for n, (compiled, (where, since)) in enumerate(zip(self._compiled, truths, strict=True)):
@@ -79,41 +79,41 @@ class Keeper:
                 certain |= 1 << n + len(self.rules)
             elif where:
                 folds.append((compiled.fold, 1 << n))
-                if compiled.late is not None and seated:
+                if compiled.late is not None and takes_slots:
                     late.append(compiled.late)
-                if isinstance(compiled.fold, SinceLast) and since and seated:
+                if isinstance(compiled.fold, SinceLast) and since and takes_slots:
                     anchors.append(compiled.fold)
         return KeepContext(
-            tuple(truths), tuple(folds), tuple(late), tuple(anchors), certain, seated
+            tuple(truths), tuple(folds), tuple(late), tuple(anchors), certain, takes_slots
         )
 
-    def observe(self, panel: KeepContext, record: Record, time: int) -> None:
+    def observe(self, context: KeepContext, record: Record, time: int) -> None:
         """Show the job to the rules whose winners are known only at the end."""
-        if panel.late:
+        if context.late:
             group = self._group_of(record)
             if group is not None and group is not UNKNOWN:
-                for fold in panel.late:
+                for fold in context.late:
                     fold.observe((group, time, record.job))
 
-    def judge(self, panel: KeepContext, record: Record, time: int) -> int:
+    def keep_bits(self, context: KeepContext, record: Record, time: int) -> int:
         """What the rules say of the job, which takes its slots by that. To be asked once a job,
         newest first.
         """
-        return self.rank_in(panel, (self._group_of(record), time, record.job))
+        return self.rank_in(context, (self._group_of(record), time, record.job))
 
-    def rank_in(self, panel: KeepContext, place: Place) -> int:
+    def rank_in(self, context: KeepContext, place: Place) -> int:
         """What the rules say of an entrant whose group was already looked up."""
         group = place[0]
         if group is None:
-            return panel.certain | self.null_group
+            return context.certain | self.null_group
         if group is UNKNOWN:
-            return panel.certain | self.unknown_group
-        bits = panel.certain
-        if not panel.seated:
-            return bits | sum(bit for fold, bit in panel.folds if fold.might_keep(place))
-        for since in panel.anchors:
+            return context.certain | self.unknown_group
+        bits = context.certain
+        if not context.takes_slots:
+            return bits | sum(bit for fold, bit in context.folds if fold.might_keep(place))
+        for since in context.anchors:
             since.close(place[0])
-        for fold, bit in panel.folds:
+        for fold, bit in context.folds:
             if fold.take(place):
                 bits |= bit
         return bits

@@ -23,7 +23,7 @@ class KeepSlot:
     """One keeper's panel for a case; `shift` is where its bits stand among the bits of a moment."""
 
     keeper: Keeper
-    panel: KeepContext
+    context: KeepContext
     shift: int
 
 
@@ -35,7 +35,7 @@ class AgeBit:
 
     old_enough: AgeTest
     bit: int
-    seat: KeepSlot | None = None
+    slot: KeepSlot | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,9 +52,9 @@ class AppliedRule:
     after: Duration | None = None
     due: int = 0
     announced: int = 0
-    seat: KeepSlot | None = None
+    slot: KeepSlot | None = None
     kept: int = 0
-    wish: ArchiveRule | None = None
+    archive_rule: ArchiveRule | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -69,11 +69,11 @@ class MatchCase:
     archived_by_hold: bool
     forbid: frozenset[str]
     forbid_unknown: bool
-    seats: tuple[KeepSlot, ...] = ()
-    clocks: tuple[AgeBit, ...] = ()
-    stop_clocks: tuple[AgeBit, ...] = ()
+    slots: tuple[KeepSlot, ...] = ()
+    age_bits: tuple[AgeBit, ...] = ()
+    stop_bits: tuple[AgeBit, ...] = ()
     claims: dict[Action, tuple[AppliedRule, ...]] = field(default_factory=dict)
-    rulings: dict[object, Any] = field(default_factory=dict)
+    verdicts: dict[object, Any] = field(default_factory=dict)
 
 
 FLAGS = 8
@@ -88,7 +88,7 @@ class MatchCases:
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self.rules, self.as_of = rules, as_of
         self.facts = FieldTests()
-        self.standings = Precedences(rules.policies)
+        self.precedences = Precedences(rules.policies)
         self._matches = [self.facts.compile(policy.match) for policy in rules.policies]
         self._holds = [
             (hold, test)
@@ -154,8 +154,8 @@ class MatchCases:
             rules = _all_rules(policy)
             if not rules and not whole:
                 continue
-            by_action = self.standings.ranks_by_action(index)
-            for action in sorted(self.standings.stated[index]) if by_action else (None,):
+            by_action = self.precedences.ranks_by_action(index)
+            for action in sorted(self.precedences.stated[index]) if by_action else (None,):
                 make = BuildKeeper if whole else Keeper
                 self._keepers[index, action] = make(
                     policy, rules, as_of=self.as_of, zone=self.rules.timezone
@@ -165,83 +165,90 @@ class MatchCases:
 class _CaseMaker:
     """Fills one case: seats and clocks are shared by the claims that need the same."""
 
-    def __init__(self, book: MatchCases, case: MatchCase) -> None:
-        self._book, self._case = book, case
-        self._seats: dict[int, KeepSlot] = {}
-        self._clocks: dict[tuple[str, int, int], AgeBit] = {}
+    def __init__(self, match_cases: MatchCases, case: MatchCase) -> None:
+        self._match_cases, self._case = match_cases, case
+        self._slots: dict[int, KeepSlot] = {}
+        self._age_bits: dict[tuple[str, int, int], AgeBit] = {}
         self._next_bit = FLAGS
 
     def fill(self) -> None:
         case = self._case
         for action in Action:
             case.claims[action] = tuple(
-                self._claim(action, standing.index, sure=standing.sure, seated=standing.seated)
-                for standing in self._book.standings.of(action, case.truths)
+                self._claim(
+                    action,
+                    precedence.index,
+                    sure=precedence.sure,
+                    takes_slots=precedence.takes_slots,
+                )
+                for precedence in self._match_cases.precedences.of(action, case.truths)
             )
-        case.seats = tuple(self._seats.values())
-        clocks = self._clocks.items()
-        case.clocks = tuple(clock for (kind, _, _), clock in clocks if kind != "start")
-        case.stop_clocks = tuple(clock for (kind, _, _), clock in clocks if kind == "start")
+        case.slots = tuple(self._slots.values())
+        age_bits = self._age_bits.items()
+        case.age_bits = tuple(age_bit for (kind, _, _), age_bit in age_bits if kind != "start")
+        case.stop_bits = tuple(age_bit for (kind, _, _), age_bit in age_bits if kind == "start")
 
-    def _claim(self, action: Action, index: int, *, sure: bool, seated: bool) -> AppliedRule:
-        policy = self._book.rules.policies[index]
+    def _claim(self, action: Action, index: int, *, sure: bool, takes_slots: bool) -> AppliedRule:
+        policy = self._match_cases.rules.policies[index]
         if not sure:
-            fields = self._book.facts.unknown_fields(policy.match, self._case.number)
+            fields = self._match_cases.facts.unknown_fields(policy.match, self._case.number)
             reasons = tuple(
                 Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told")
                 for name in fields
             )
-            return AppliedRule(policy, undecided=reasons, wish=policy.archive)
-        seat = self._seat(index, action, seated=seated)
-        whole = seat if policy.unit == "build" else None
+            return AppliedRule(policy, undecided=reasons, archive_rule=policy.archive)
+        slot = self._slot(index, action, takes_slots=takes_slots)
+        whole = slot if policy.unit == "build" else None
         if action is Action.ARCHIVE:
             assert policy.archive is not None
-            due = 0 if policy.archive.none else self._clock("age", policy.archive.after, None)
-            kept = seat.keeper.bits_of(seat.keeper.rules) << seat.shift if seat else 0
+            due = 0 if policy.archive.none else self._age_bit("age", policy.archive.after, None)
+            kept = slot.keeper.bits_of(slot.keeper.rules) << slot.shift if slot else 0
             return AppliedRule(
                 policy,
                 after=policy.archive.after,
                 due=due,
-                seat=seat,
+                slot=slot,
                 kept=kept,
-                wish=policy.archive,
+                archive_rule=policy.archive,
             )
         if action is Action.STOP:
             assert policy.stop is not None
             return AppliedRule(
-                policy, after=policy.stop, due=self._clock("start", policy.stop, None)
+                policy, after=policy.stop, due=self._age_bit("start", policy.stop, None)
             )
         claim = dict(policy.deletes)[action]
         due, announced = 0, 0
         if claim.after is not None:
-            due = self._clock("age", claim.after, whole)
-            announced = self._clock("grace", claim.after, whole) if self._book.has_grace else 0
-        kept = _forbidding_bits(seat, (*policy.keep, *claim.keep), action) if seat else 0
+            due = self._age_bit("age", claim.after, whole)
+            announced = (
+                self._age_bit("grace", claim.after, whole) if self._match_cases.has_grace else 0
+            )
+        kept = _forbidding_bits(slot, (*policy.keep, *claim.keep), action) if slot else 0
         return AppliedRule(
-            policy, after=claim.after, due=due, announced=announced, seat=seat, kept=kept
+            policy, after=claim.after, due=due, announced=announced, slot=slot, kept=kept
         )
 
-    def _seat(self, index: int, action: Action, *, seated: bool) -> KeepSlot | None:
-        keeper = self._book.keeper(index, action)
+    def _slot(self, index: int, action: Action, *, takes_slots: bool) -> KeepSlot | None:
+        keeper = self._match_cases.keeper(index, action)
         if keeper is None or action is Action.STOP:
             return None
-        seat = self._seats.get(id(keeper))
-        if seat is None:
-            truths = self._book.truths_of_rules(index, keeper, self._case.number)
-            seat = KeepSlot(keeper, keeper.panel(truths, seated=seated), self._next_bit)
-            self._seats[id(keeper)] = seat
+        slot = self._slots.get(id(keeper))
+        if slot is None:
+            truths = self._match_cases.truths_of_rules(index, keeper, self._case.number)
+            slot = KeepSlot(keeper, keeper.context(truths, takes_slots=takes_slots), self._next_bit)
+            self._slots[id(keeper)] = slot
             self._next_bit += keeper.width
-        return seat
+        return slot
 
-    def _clock(self, kind: str, duration: Duration, whole: KeepSlot | None) -> int:
+    def _age_bit(self, kind: str, duration: Duration, whole: KeepSlot | None) -> int:
         key = (kind, (duration.seconds << 12) + duration.months, id(whole) if whole else 0)
-        clock = self._clocks.get(key)
-        if clock is None:
-            as_of = self._book.grace_until if kind == "grace" else self._book.as_of
-            test = at_least(duration, as_of=as_of, zone=self._book.rules.timezone)
-            clock = self._clocks[key] = AgeBit(test, 1 << self._next_bit, whole)
+        age_bit = self._age_bits.get(key)
+        if age_bit is None:
+            as_of = self._match_cases.grace_until if kind == "grace" else self._match_cases.as_of
+            test = at_least(duration, as_of=as_of, zone=self._match_cases.rules.timezone)
+            age_bit = self._age_bits[key] = AgeBit(test, 1 << self._next_bit, whole)
             self._next_bit += 1
-        return clock.bit
+        return age_bit.bit
 
 
 def _all_rules(policy: Policy) -> tuple[KeepRule, ...]:
@@ -251,11 +258,11 @@ def _all_rules(policy: Policy) -> tuple[KeepRule, ...]:
     return tuple(own)
 
 
-def _forbidding_bits(seat: KeepSlot, rules: tuple[KeepRule, ...], action: Action) -> int:
-    bits = seat.keeper.bits_of(rules)
-    if isinstance(seat.keeper, BuildKeeper):
-        bits |= seat.keeper.blocked_bit(action)
-    return bits << seat.shift
+def _forbidding_bits(slot: KeepSlot, rules: tuple[KeepRule, ...], action: Action) -> int:
+    bits = slot.keeper.bits_of(rules)
+    if isinstance(slot.keeper, BuildKeeper):
+        bits |= slot.keeper.blocked_bit(action)
+    return bits << slot.shift
 
 
 def _always(_number: int) -> Truth:

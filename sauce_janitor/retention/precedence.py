@@ -30,7 +30,7 @@ class Precedence:
 
     index: int
     sure: bool
-    seated: bool
+    takes_slots: bool
 
 
 class Precedences:
@@ -71,8 +71,8 @@ class Precedences:
             ]
             if any(truths[n] and not self._may_be_overridden(n, truths) for n in rivals):
                 continue
-            seated = truth is True and all(self._is_overridden(n, truths) for n in rivals)
-            found.append(Precedence(index, truth is True, seated))
+            takes_slots = truth is True and all(self._is_overridden(n, truths) for n in rivals)
+            found.append(Precedence(index, truth is True, takes_slots))
         return tuple(found)
 
     def overridden_by(self, action: Action, index: int, truths: Sequence[Truth]) -> tuple[int, ...]:

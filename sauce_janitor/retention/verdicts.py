@@ -103,7 +103,7 @@ class JobVerdict:
 
     case: MatchCase
     decisions: tuple[Decision, ...]
-    dues: tuple[DueAction, ...]
+    due_actions: tuple[DueAction, ...]
     held: bool
     selection: Selection | None
     nothing_wanted_by: str | None
@@ -118,10 +118,10 @@ class JobVerdict:
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
         """The decisions on one job, with the policy and time of those that are due."""
-        if not self.dues:
+        if not self.due_actions:
             return self.decisions
         decisions = list(self.decisions)
-        for due in self.dues:
+        for due in self.due_actions:
             decisions[due.index] = due.decided(record, time, zone)
         return tuple(decisions)
 
@@ -129,7 +129,9 @@ class JobVerdict:
         """What is to be done about one job: the decisions that are due and do not come about with
         another one.
         """
-        return tuple([due.decided(record, time, zone) for due in self.dues if not due.with_another])
+        return tuple(
+            [due.decided(record, time, zone) for due in self.due_actions if not due.with_another]
+        )
 
     def goes_at(self, action: Action, record: Record, time: int, zone: ZoneInfo) -> int:
         """When every claim on an announced delete will be due: a job's takes its assets along,
@@ -148,7 +150,7 @@ def _fixed(action: Action, claims: tuple[AppliedRule, ...]) -> tuple[str, int] |
     times = []
     for claim in claims:
         assert claim.after is not None
-        of_builds = claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
+        of_builds = claim.slot is not None and isinstance(claim.slot.keeper, BuildKeeper)
         if claim.after.months or (of_builds and action is not Action.ARCHIVE):
             return None
         times.append((claim.after.seconds, claim.policy.name))
@@ -168,10 +170,10 @@ def due_since(
     base = record.job.started_at if action is Action.STOP else time
     if (
         action is not Action.ARCHIVE
-        and claim.seat is not None
-        and isinstance(claim.seat.keeper, BuildKeeper)
+        and claim.slot is not None
+        and isinstance(claim.slot.keeper, BuildKeeper)
     ):
-        base = claim.seat.keeper.time_of(record)
+        base = claim.slot.keeper.time_of(record)
     assert isinstance(base, int)
     assert claim.after is not None
     return due_at(base, claim.after, zone)
@@ -209,26 +211,26 @@ class VerdictMaker:
     def __init__(
         self,
         case: MatchCase,
-        moment: int,
+        flags: int,
         archived: frozenset[str] | None,
         *,
         has_grace: bool,
         gaps: Gaps | None = None,
     ) -> None:
-        self._case, self._moment, self._archived, self._has_grace = (
+        self._case, self._flags, self._archived, self._has_grace = (
             case,
-            moment,
+            flags,
             archived,
             has_grace,
         )
-        self._holds = case.holds + ((holds.LOCAL_HOLD,) if moment & HELD else ())
-        self._dues: dict[Action, tuple[AppliedRule, ...]] = {}
-        self._wishes = [
+        self._holds = case.holds + ((holds.LOCAL_HOLD,) if flags & HELD else ())
+        self._due_claims: dict[Action, tuple[AppliedRule, ...]] = {}
+        self._archiving = [
             claim
             for claim in case.claims[Action.ARCHIVE]
             if not claim.undecided and self._wants(claim)
         ]
-        self._whole = bool(moment & HELD) or case.archived_by_hold
+        self._whole = bool(flags & HELD) or case.archived_by_hold
         self._selection = self._select()
         self._lacks, self._gives_up_at = self._look_for_gaps(gaps)
 
@@ -239,7 +241,7 @@ class VerdictMaker:
             Action.DELETE_ASSETS, self._blockers(Action.DELETE_ASSETS)
         )
         job_blockers = self._blockers(Action.DELETE_JOB)
-        if not self._moment & GONE:
+        if not self._flags & GONE:
             job_blockers += [_protected(blocker) for blocker in assets_blockers]
         job_blockers = self._with_grace(Action.DELETE_JOB, job_blockers)
         announce = []
@@ -259,7 +261,7 @@ class VerdictMaker:
             self._case,
             decisions,
             tuple(
-                DueAction.of(n, d, self._dues.get(d.action, ()))
+                DueAction.of(n, d, self._due_claims.get(d.action, ()))
                 for n, d in enumerate(decisions)
                 if d.verdict is Verdict.DUE
             ),
@@ -271,50 +273,54 @@ class VerdictMaker:
             self._kept_by(),
             self._lacks,
             self._gives_up_at,
-            not self._moment & GONE,
+            not self._flags & GONE,
             self._archived or frozenset(),
             () if self._set_aside() else tuple(self._postponed()),
         )
 
     def _postponed(self) -> Iterable[Postponement]:
-        return postponements(self._case, self._moment, assets_gone=bool(self._moment & GONE))
+        return postponements(self._case, self._flags, assets_gone=bool(self._flags & GONE))
 
     def _kept_by(self) -> tuple[Reason, ...]:
         reasons: list[Reason] = []
         for action in (Action.ARCHIVE, *DELETES):
             for claim in self._case.claims[action]:
-                if claim.seat is not None and self._moment & claim.kept:
-                    reasons += claim.seat.keeper.reasons(
-                        (self._moment & claim.kept) >> claim.seat.shift
+                if claim.slot is not None and self._flags & claim.kept:
+                    reasons += claim.slot.keeper.reasons(
+                        (self._flags & claim.kept) >> claim.slot.shift
                     )
         return _in_order(reasons)
 
     # --- archiving --------------------------------------------------------------------------------
 
     def _wants(self, claim: AppliedRule) -> bool:
-        assert claim.wish is not None
-        if claim.wish.none:
+        assert claim.archive_rule is not None
+        if claim.archive_rule.none:
             return False
-        kept = bool(self._moment & (claim.kept | SET_ASIDE) or self._case.holds)
-        return kept or not claim.wish.only_kept
+        kept = bool(self._flags & (claim.kept | SET_ASIDE) or self._case.holds)
+        return kept or not claim.archive_rule.only_kept
 
     def _saying_none(self) -> list[str]:
         return sorted(
             claim.policy.name
             for claim in self._case.claims[Action.ARCHIVE]
-            if not claim.undecided and claim not in self._wishes
+            if not claim.undecided and claim not in self._archiving
         )
 
     def _select(self) -> Selection | None:
         forbid = self._case.forbid
         if self._whole:
             return Selection(frozenset({"all"}), forbid)
-        wishes = [claim.wish for claim in self._wishes if claim.wish is not None]
-        if not wishes:
+        archive_rules = [
+            claim.archive_rule for claim in self._archiving if claim.archive_rule is not None
+        ]
+        if not archive_rules:
             return None
-        assets = frozenset().union(*(wish.assets for wish in wishes))
-        discard = "all" not in assets and all(wish.discard_rest for wish in wishes)
-        keeps = any(wish.if_purged == "keep" for wish in wishes)
+        assets = frozenset().union(*(archive_rule.assets for archive_rule in archive_rules))
+        discard = "all" not in assets and all(
+            archive_rule.discard_rest for archive_rule in archive_rules
+        )
+        keeps = any(archive_rule.if_purged == "keep" for archive_rule in archive_rules)
         return Selection(assets, forbid, discard, "keep" if keeps else "proceed")
 
     def _look_for_gaps(self, gaps: Gaps | None) -> tuple[bool, int | None]:
@@ -323,7 +329,7 @@ class VerdictMaker:
         """
         selection = self._selection
         # What is purged or deleted comes no more: if_purged says what happens then.
-        if gaps is None or selection is None or self._moment & GONE:
+        if gaps is None or selection is None or self._flags & GONE:
             return False, None
         wanted = gaps.of(selection)
         if not wanted.missing:
@@ -331,7 +337,9 @@ class VerdictMaker:
         waits = (
             []
             if self._whole
-            else [claim.wish.if_unavailable for claim in self._wishes if claim.wish]
+            else [
+                claim.archive_rule.if_unavailable for claim in self._archiving if claim.archive_rule
+            ]
         )
         until = wanted.given_up_at(waits)
         if until is not None and until <= gaps.as_of:
@@ -343,14 +351,14 @@ class VerdictMaker:
         if self._selection is None or (covers(self._archived, self._selection) and not self._lacks):
             return True
         return (
-            bool(self._moment & GONE)
+            bool(self._flags & GONE)
             and self._archived is not None
             and self._selection.if_purged == "proceed"
         )
 
     def _archive(self) -> Decision:
-        selection, moment = self._selection, self._moment
-        if moment & UNFINISHED:
+        selection, flags = self._selection, self._flags
+        if flags & UNFINISHED:
             return _kept(Action.ARCHIVE, [Reason(Why.UNFINISHED)])
         if self._case.forbid_unknown:
             return _kept(Action.ARCHIVE, [Reason(Why.FORBID)])
@@ -358,16 +366,16 @@ class VerdictMaker:
             return _kept(Action.ARCHIVE, self._why_nothing_wanted())
         if self._is_covered():
             return _kept(Action.ARCHIVE, [Reason(Why.DONE)])
-        if moment & ASSETS_PURGED and selection.if_purged == "keep":
+        if flags & ASSETS_PURGED and selection.if_purged == "keep":
             return _kept(Action.ARCHIVE, [Reason(Why.NOT_ARCHIVED, detail=_PURGED)])
         if self._whole:
             return _due(Action.ARCHIVE, self._holds)
-        if moment & AGELESS:
+        if flags & AGELESS:
             return _kept(Action.ARCHIVE, [Reason(Why.NO_AGE)])
-        due = tuple(claim for claim in self._wishes if moment & claim.due)
+        due = tuple(claim for claim in self._archiving if flags & claim.due)
         if not due:
-            return _kept(Action.ARCHIVE, [_not_yet(claim) for claim in self._wishes])
-        self._dues[Action.ARCHIVE] = due
+            return _kept(Action.ARCHIVE, [_not_yet(claim) for claim in self._archiving])
+        self._due_claims[Action.ARCHIVE] = due
         return _due(Action.ARCHIVE, [Reason(Why.DUE, claim.policy.name) for claim in due])
 
     def _why_nothing_wanted(self) -> list[Reason]:
@@ -376,7 +384,7 @@ class VerdictMaker:
             reason
             for claim in claims
             for reason in claim.undecided
-            if claim.wish and not claim.wish.none
+            if claim.archive_rule and not claim.archive_rule.none
         ]
         reasons += [Reason(Why.NOTHING_WANTED, name) for name in self._saying_none()]
         return reasons or [Reason(Why.NO_POLICY)]
@@ -385,9 +393,9 @@ class VerdictMaker:
 
     def _set_aside(self) -> list[Reason]:
         reasons = list(self._holds)
-        if self._moment & UNFINISHED:
+        if self._flags & UNFINISHED:
             reasons.append(Reason(Why.UNFINISHED))
-        if self._moment & AGELESS:
+        if self._flags & AGELESS:
             reasons.append(Reason(Why.NO_AGE))
         return reasons
 
@@ -400,12 +408,12 @@ class VerdictMaker:
                 continue
             if claim.after is None:
                 blockers.append(_Blocker(Reason(Why.NEVER, claim.policy.name)))
-            elif not self._moment & claim.due:
+            elif not self._flags & claim.due:
                 blockers.append(
-                    _Blocker(_not_yet(claim), passes=bool(self._moment & claim.announced))
+                    _Blocker(_not_yet(claim), passes=bool(self._flags & claim.announced))
                 )
-            if claim.seat is not None and self._moment & claim.kept:
-                said = claim.seat.keeper.reasons((self._moment & claim.kept) >> claim.seat.shift)
+            if claim.slot is not None and self._flags & claim.kept:
+                said = claim.slot.keeper.reasons((self._flags & claim.kept) >> claim.slot.shift)
                 blockers += [_Blocker(reason) for reason in said]
         return blockers
 
@@ -414,7 +422,7 @@ class VerdictMaker:
         announcement to be old enough.
         """
         waits = (
-            self._has_grace and self._case.claims[action] and not self._moment & _ANNOUNCED[action]
+            self._has_grace and self._case.claims[action] and not self._flags & _ANNOUNCED[action]
         )
         if waits and all(blocker.passes for blocker in blockers):
             return [*blockers, _Blocker(Reason(Why.GRACE), passes=True)]
@@ -427,7 +435,7 @@ class VerdictMaker:
         aside = self._set_aside()
         if aside:
             return _kept(action, aside), False
-        if action is Action.DELETE_ASSETS and self._moment & GONE:
+        if action is Action.DELETE_ASSETS and self._flags & GONE:
             return _kept(action, [Reason(Why.DONE)]), False
         sure = tuple(claim for claim in self._case.claims[action] if not claim.undecided)
         reasons = [blocker.reason for blocker in blockers]
@@ -439,7 +447,7 @@ class VerdictMaker:
         reasons += self._unarchived(archive)
         if reasons:
             return _kept(action, reasons), announced
-        self._dues[action] = sure
+        self._due_claims[action] = sure
         due = [Reason(Why.DUE, claim.policy.name) for claim in sure]
         if self._lacks:
             due.append(
@@ -458,7 +466,7 @@ class VerdictMaker:
             reason
             for claim in claims
             for reason in claim.undecided
-            if claim.wish and not claim.wish.none
+            if claim.archive_rule and not claim.archive_rule.none
         ]
         if self._case.forbid_unknown:
             return [*reasons, Reason(Why.FORBID)]
@@ -474,16 +482,16 @@ class VerdictMaker:
         claims = self._case.claims[Action.STOP]
         if not claims:
             return _kept(Action.STOP, [Reason(Why.NO_POLICY)])
-        if not self._moment & RUNNING:
+        if not self._flags & RUNNING:
             return _kept(Action.STOP, [Reason(Why.DONE, detail="not running")])
         reasons = list(self._holds)
         for claim in claims:
             reasons += claim.undecided
-            if not claim.undecided and not self._moment & claim.due:
+            if not claim.undecided and not self._flags & claim.due:
                 reasons.append(_not_yet(claim))
         if reasons:
             return _kept(Action.STOP, reasons)
-        self._dues[Action.STOP] = claims
+        self._due_claims[Action.STOP] = claims
         return _due(Action.STOP, [Reason(Why.DUE, claim.policy.name) for claim in claims])
 
 

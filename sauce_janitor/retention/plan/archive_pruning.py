@@ -97,7 +97,7 @@ class JobPruning:
 class _Word:
     """What the rules say of all jobs with one number of facts."""
 
-    wishes: tuple[tuple[str, ArchiveRule], ...]
+    archive_rules: tuple[tuple[str, ArchiveRule], ...]
     protected: tuple[Reason, ...]
     matched: frozenset[str]
 
@@ -179,10 +179,10 @@ class ArchivePruning:
         since = max(file.stored_at, job.ended_at)
         found: list[tuple[int, str, str]] = []
         for word in words:
-            if not word.wishes:
+            if not word.archive_rules:
                 return FileTerm(file, None)
-            for policy, wish in word.wishes:
-                durations = times_of(wish, file.name)
+            for policy, archive_rule in word.archive_rules:
+                durations = times_of(archive_rule, file.name)
                 if durations is None:
                     return FileTerm(file, None, policy)
                 found += [
@@ -215,7 +215,7 @@ class ArchivePruning:
         policies = self._rules.policies
         truths = tuple(match(number) for match in self._matches)
         protected = [holds.reason(hold) for hold, test in self._holds if test(number) is not False]
-        wishes = []
+        archive_rules = []
         for standing in self._standings.of(Action.ARCHIVE, truths):
             policy = policies[standing.index]
             assert policy.archive is not None
@@ -226,14 +226,14 @@ class ArchivePruning:
                     for name in fields
                 ]
             elif not policy.archive.none:
-                wishes.append((policy.name, policy.archive))
+                archive_rules.append((policy.name, policy.archive))
         matched = frozenset(
             policy.name for policy, truth in zip(policies, truths, strict=True) if truth
         )
-        return _Word(tuple(wishes), tuple(protected), matched)
+        return _Word(tuple(archive_rules), tuple(protected), matched)
 
 
-def times_of(wish: ArchiveRule, name: str | None) -> tuple[Duration, ...] | None:
+def times_of(archive_rule: ArchiveRule, name: str | None) -> tuple[Duration, ...] | None:
     """How long a policy has the archive hold an asset of that name, or the job's document (None):
     the longest counts.
 
@@ -241,11 +241,11 @@ def times_of(wish: ArchiveRule, name: str | None) -> tuple[Duration, ...] | None
     """
     times = [
         time
-        for key, time in wish.keep_for
+        for key, time in archive_rule.keep_for
         if name is not None and key != OTHERS and matches_any(name, (key,))
     ]
     if not times:
-        times = [time for key, time in wish.keep_for if key == OTHERS]
+        times = [time for key, time in archive_rule.keep_for if key == OTHERS]
     known = tuple(time for time in times if time is not None)
     return known if known and len(known) == len(times) else None
 

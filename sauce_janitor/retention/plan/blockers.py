@@ -129,16 +129,16 @@ def _of_policy(policy: Policy, actions: list[Action], by: Duration) -> Iterator[
 
 
 def _of_archive(policy: Policy, by: Duration) -> Iterator[str]:
-    wish = policy.archive
-    if wish is not None and not wish.none:
-        if _seconds(wish.after) > _seconds(by):
-            yield f"{policy.name}: archive: {wish.after.text}"
-        if wish.if_purged == "keep":
+    archive_rule = policy.archive
+    if archive_rule is not None and not archive_rule.none:
+        if _seconds(archive_rule.after) > _seconds(by):
+            yield f"{policy.name}: archive: {archive_rule.after.text}"
+        if archive_rule.if_purged == "keep":
             yield f"{policy.name}: if_purged: keep"
-        if wish.if_unavailable is None:
+        if archive_rule.if_unavailable is None:
             yield f"{policy.name}: if_unavailable: keep"
-        elif _seconds(wish.if_unavailable) > _seconds(by):
-            yield f"{policy.name}: if_unavailable: proceed after {wish.if_unavailable.text}"
+        elif _seconds(archive_rule.if_unavailable) > _seconds(by):
+            yield f"{policy.name}: if_unavailable: proceed after {archive_rule.if_unavailable.text}"
 
 
 def _keeps(policy: Policy, claim: DeleteRule) -> tuple[KeepRule, ...]:

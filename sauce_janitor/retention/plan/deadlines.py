@@ -177,7 +177,7 @@ class DeadlineWatch:
         self._known: dict[int, tuple[int, ...]] = {}
         self._blockers: dict[tuple[JobVerdict, Action], Blocker] = {}
 
-    def see(self, record: Record, time: int | None, ruling: JobVerdict) -> bool:
+    def see(self, record: Record, time: int | None, verdict: JobVerdict) -> bool:
         """Count a job, and say whether its assets are late. One that may match counts: what is not
         known keeps no promise.
         """
@@ -189,11 +189,11 @@ class DeadlineWatch:
         late = False
         for index in found:
             late |= self._count(
-                index, record, _since(record.job, self._as_of) if time is None else time, ruling
+                index, record, _since(record.job, self._as_of) if time is None else time, verdict
             )
         return late
 
-    def _count(self, index: int, record: Record, since: int | None, ruling: JobVerdict) -> bool:
+    def _count(self, index: int, record: Record, since: int | None, verdict: JobVerdict) -> bool:
         tally, is_soon = self._tallies[index], False
         for promise in self._promises[index]:
             gone = (
@@ -203,7 +203,7 @@ class DeadlineWatch:
             if since is None or gone:
                 continue
             if promise.is_late(since):
-                blocker = self._blocker(ruling, promise.action)
+                blocker = self._blocker(verdict, promise.action)
                 tally.add(blocker)
                 if blocker is Blocker.NOTHING:
                     tally.going += bytes.fromhex(record.job.id)
@@ -212,11 +212,11 @@ class DeadlineWatch:
         tally.soon += is_soon
         return False
 
-    def _blocker(self, ruling: JobVerdict, action: Action) -> Blocker:
-        key = ruling, action
+    def _blocker(self, verdict: JobVerdict, action: Action) -> Blocker:
+        key = verdict, action
         found = self._blockers.get(key)
         if found is None:
-            found = self._blockers[key] = blocker_of(ruling.decisions, action)
+            found = self._blockers[key] = blocker_of(verdict.decisions, action)
         return found
 
 

@@ -91,29 +91,29 @@ class Rows:
 
     def template(
         self,
-        ruling: JobVerdict,
+        verdict: JobVerdict,
         due: tuple[Decision, ...],
         priorities: Mapping[str | None, int],
         *,
         is_past_purge: bool,
     ) -> int:
         """The number of the template of jobs with this ruling and these permitting policies."""
-        key = ruling, tuple([decision.policy for decision in due]), is_past_purge
+        key = verdict, tuple([decision.policy for decision in due]), is_past_purge
         number = self._template_numbers.get(key)
         if number is None:
             actions = tuple((d.action, d.reasons, d.policy) for d in due)
             priority = min(priorities[policy] for _, _, policy in actions)
-            nothing = ruling.nothing_wanted_by
+            nothing = verdict.nothing_wanted_by
             number = self._template_numbers[key] = len(self.template_list)
             self.template_list.append(
                 Template(
                     actions,
-                    ruling.selection,
-                    ruling.held,
+                    verdict.selection,
+                    verdict.held,
                     nothing,
                     priority,
-                    ruling.has_assets,
-                    ruling.stored,
+                    verdict.has_assets,
+                    verdict.stored,
                     is_past_purge,
                 )
             )

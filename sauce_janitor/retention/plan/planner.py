@@ -61,7 +61,7 @@ class _Planner:
         retries: Mapping[JobId, Retry] = _NOTHING,
     ) -> None:
         self._rules, self._accepted_at, self._retries = rules, accepted_at, retries
-        self._judge = Decider(rules, as_of=as_of)
+        self._decider = Decider(rules, as_of=as_of)
         self._fields = decision_fields(rules)
         self._plan = Plan(as_of)
         self._seen: dict[JobVerdict, int] = {}
@@ -74,20 +74,20 @@ class _Planner:
         plan, seen = self._plan, self._seen
         watch = DeadlineWatch(self._rules, as_of=plan.as_of) if self._rules.deadlines else None
         sightings, suspects = UnmatchedPatterns(self._rules), PurgeCandidates(plan.as_of)
-        self._judge.book.facts.on_value = sightings.see
-        for record, time, ruling in self._judge.rulings(records):
-            seen[ruling] = seen.get(ruling, 0) + 1
-            if ruling.dues:
-                self._act(record, time, ruling)
-            is_late = watch is not None and watch.see(record, time, ruling)
-            suspects.see(record, ruling, is_late=is_late)
-            if ruling.unarchived:
+        self._decider.match_cases.facts.on_value = sightings.see
+        for record, time, verdict in self._decider.verdicts(records):
+            seen[verdict] = seen.get(verdict, 0) + 1
+            if verdict.due_actions:
+                self._act(record, time, verdict)
+            is_late = watch is not None and watch.see(record, time, verdict)
+            suspects.see(record, verdict, is_late=is_late)
+            if verdict.unarchived:
                 self._watch(record)
-            if ruling.announce:
-                plan.announcements.setdefault(ruling.announce, bytearray()).extend(
+            if verdict.announce:
+                plan.announcements.setdefault(verdict.announce, bytearray()).extend(
                     bytes.fromhex(record.job.id)
                 )
-                self._wait(record, time, ruling)
+                self._wait(record, time, verdict)
         plan.rows.sort()
         plan.suspects = suspects.drawn()
         self._count()
@@ -96,11 +96,11 @@ class _Planner:
             plan.late = watch.late
         return plan, LimitCounts(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
 
-    def _act(self, record: Record, time: int | None, ruling: JobVerdict) -> None:
+    def _act(self, record: Record, time: int | None, verdict: JobVerdict) -> None:
         plan, rows = self._plan, self._plan.rows
-        due = ruling.acts(record, time, self._rules.timezone)
+        due = verdict.acts(record, time, self._rules.timezone)
         number = rows.template(
-            ruling, due, self._priorities, is_past_purge=self._is_past_purge(record)
+            verdict, due, self._priorities, is_past_purge=self._is_past_purge(record)
         )
         template = rows.template_list[number]
         policy = template.changes
@@ -139,16 +139,16 @@ class _Planner:
         )
         return 0 if hurried else 1
 
-    def _wait(self, record: Record, time: int | None, ruling: JobVerdict) -> None:
+    def _wait(self, record: Record, time: int | None, verdict: JobVerdict) -> None:
         """Count the announced deletes that are not due, and when they go."""
         assert time is not None, f"job {record.job.id} is announced without an age"
         zone, announced = self._rules.timezone, record.announced or {}
-        for decision in ruling.decisions:
+        for decision in verdict.decisions:
             action = decision.action
-            if action not in ruling.announce or decision.verdict is Verdict.DUE:
+            if action not in verdict.announce or decision.verdict is Verdict.DUE:
                 continue
             over = due_at(announced.get(action, self._plan.as_of), self._rules.grace, zone)
-            at = max(over, ruling.goes_at(action, record, time, zone))
+            at = max(over, verdict.goes_at(action, record, time, zone))
             waiting = self._plan.waiting.setdefault(action, Waiting(0, 0, at, at))
             waiting.jobs += 1
             waiting.fresh += action not in announced
@@ -182,19 +182,19 @@ class _Planner:
             for action, _, policy in template.actions:
                 plan.counts[policy, action] = plan.counts.get((policy, action), 0) + jobs
                 plan.totals[action] += jobs
-        for ruling, jobs in self._seen.items():
+        for verdict, jobs in self._seen.items():
             plan.inventory += jobs
-            plan.held += jobs if ruling.held else 0
-            plan.incomplete += jobs if ruling.lacks else 0
+            plan.held += jobs if verdict.held else 0
+            plan.incomplete += jobs if verdict.lacks else 0
             plan.giving_up += (
-                jobs if ruling.selection is not None and ruling.selection.gives_up else 0
+                jobs if verdict.selection is not None and verdict.selection.gives_up else 0
             )
-            for name, truth in zip(names, ruling.case.truths, strict=True):
+            for name, truth in zip(names, verdict.case.truths, strict=True):
                 plan.matched[name] += jobs if truth else 0
-            for each in ruling.postponed:
+            for each in verdict.postponed:
                 plan.postponed[each] = plan.postponed.get(each, 0) + jobs
             undecided = set()
-            for decision in ruling.decisions:
+            for decision in verdict.decisions:
                 if decision.verdict is Verdict.KEEP:
                     for reason in decision.reasons:
                         plan.kept[decision.action, reason] = (

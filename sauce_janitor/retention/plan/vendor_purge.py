@@ -42,7 +42,7 @@ class PurgeCandidates:
         self._drawn: list[tuple[int, str, PurgeCandidate]] = []
         self._held_up: dict[JobVerdict, bool] = {}
 
-    def see(self, record: Record, ruling: JobVerdict, *, is_late: bool) -> None:
+    def see(self, record: Record, verdict: JobVerdict, *, is_late: bool) -> None:
         """Look at a job; `is_late`: a deadline for its assets has passed."""
         ended = record.job.ended_at
         if (
@@ -51,13 +51,13 @@ class PurgeCandidates:
             or ended + PURGED_AFTER_S > self._as_of
         ):
             return
-        held_up = self._held_up.get(ruling)
+        held_up = self._held_up.get(verdict)
         if held_up is None:
-            held_up = self._held_up[ruling] = _is_held_up(ruling)
+            held_up = self._held_up[verdict] = _is_held_up(verdict)
         if held_up or is_late:
-            policy = _policy(ruling) if held_up else ""
+            policy = _policy(verdict) if held_up else ""
             self._draw(
-                PurgeCandidate(record.job.id, record.job.owner, policy, ruling.unarchived, ended)
+                PurgeCandidate(record.job.id, record.job.owner, policy, verdict.unarchived, ended)
             )
 
     def _draw(self, suspect: PurgeCandidate) -> None:
@@ -73,13 +73,13 @@ class PurgeCandidates:
         return tuple(suspect for _, _, suspect in sorted(self._drawn, reverse=True))
 
 
-def _is_held_up(ruling: JobVerdict) -> bool:
+def _is_held_up(verdict: JobVerdict) -> bool:
     """Whether a policy's delete of the job waits for nothing but what protects its assets."""
-    job = next(decision for decision in ruling.decisions if decision.action is Action.DELETE_JOB)
+    job = next(decision for decision in verdict.decisions if decision.action is Action.DELETE_JOB)
     return job.verdict is Verdict.KEEP and all(
         reason.why is Why.ASSETS_PROTECTED for reason in job.reasons
     )
 
 
-def _policy(ruling: JobVerdict) -> str:
-    return min((claim.policy.name for claim in ruling.case.claims[Action.DELETE_JOB]), default="")
+def _policy(verdict: JobVerdict) -> str:
+    return min((claim.policy.name for claim in verdict.case.claims[Action.DELETE_JOB]), default="")

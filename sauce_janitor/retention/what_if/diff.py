@@ -14,13 +14,13 @@ from typing import Final, TypeAlias
 
 from sauce_janitor.model.jobs import Action, Job, Owner
 from sauce_janitor.model.policies import Rules
-from sauce_janitor.retention.decide import Decider, Records, Ruled
+from sauce_janitor.retention.decide import DecidedJob, Decider, Records
 from sauce_janitor.retention.verdicts import JobVerdict
 from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 
 MOST_EXAMPLES: Final = 3
 
-Pair: TypeAlias = tuple[Ruled | None, Ruled | None]
+Pair: TypeAlias = tuple[DecidedJob | None, DecidedJob | None]
 """One job as both sides rule on it; None for a side that is not about it."""
 
 
@@ -93,8 +93,8 @@ def compare(old: DiffSide, new: DiffSide, *, as_of: int) -> DecisionDiff:
     return comparer.found
 
 
-def _rulings(side: DiffSide, as_of: int) -> Iterator[Ruled]:
-    return Decider(side.rules, as_of=as_of).rulings(side.records)
+def _rulings(side: DiffSide, as_of: int) -> Iterator[DecidedJob]:
+    return Decider(side.rules, as_of=as_of).verdicts(side.records)
 
 
 def _in_step(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
@@ -119,14 +119,14 @@ def _in_step(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
 
 def _by_id(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
     known: dict[bytes, tuple[int | None, JobVerdict]] = {}
-    for record, time, ruling in _rulings(old, as_of):
+    for record, time, verdict in _rulings(old, as_of):
         if record.job.owner in new.owners:
-            known[bytes.fromhex(record.job.id)] = time, ruling
+            known[bytes.fromhex(record.job.id)] = time, verdict
         else:
-            yield (record, time, ruling), None
-    for record, time, ruling in _rulings(new, as_of):
+            yield (record, time, verdict), None
+    for record, time, verdict in _rulings(new, as_of):
         before = known.pop(bytes.fromhex(record.job.id), None)
-        yield None if before is None else (record, *before), (record, time, ruling)
+        yield None if before is None else (record, *before), (record, time, verdict)
 
 
 class _Comparer:
@@ -139,13 +139,13 @@ class _Comparer:
         self._as_of = as_of
         self._differing: dict[tuple[JobVerdict | None, JobVerdict | None], tuple[Action, ...]] = {}
 
-    def meet(self, before: Ruled | None, after: Ruled | None) -> None:
+    def meet(self, before: DecidedJob | None, after: DecidedJob | None) -> None:
         """Compare both fates of one job."""
         self.found.jobs += 1
-        rulings = before[2] if before else None, after[2] if after else None
-        actions = self._differing.get(rulings)
+        verdicts = before[2] if before else None, after[2] if after else None
+        actions = self._differing.get(verdicts)
         if actions is None:
-            actions = self._differing[rulings] = tuple(self._may_differ(*rulings))
+            actions = self._differing[verdicts] = tuple(self._may_differ(*verdicts))
         changed = False
         for action in actions:
             changed |= self._compare(action, before, after)
@@ -158,7 +158,7 @@ class _Comparer:
             if before != after or not (self._comparable or before is None):
                 yield action
 
-    def _compare(self, action: Action, before: Ruled | None, after: Ruled | None) -> bool:
+    def _compare(self, action: Action, before: DecidedJob | None, after: DecidedJob | None) -> bool:
         was, will = self._old.fate(action, before), self._new.fate(action, after)
         kind = self._kind(was, will)
         if kind is None:
@@ -168,10 +168,12 @@ class _Comparer:
         change.jobs += 1
         change.due_now += was.is_due or will.is_due
         if len(change.examples) < MOST_EXAMPLES:
-            ruled = after or before
-            assert ruled is not None
+            decided_job = after or before
+            assert decided_job is not None
             change.examples.append(
-                ChangedJob(ruled[0].job, self._old.told(was, before), self._new.told(will, after))
+                ChangedJob(
+                    decided_job[0].job, self._old.told(was, before), self._new.told(will, after)
+                )
             )
         return True
 

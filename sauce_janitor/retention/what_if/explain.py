@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, Decision, JobId, Reason, Record, Why
 from sauce_janitor.model.policies import ArchiveRule, Policy, Rules
 from sauce_janitor.retention.builds import BuildKeeper
-from sauce_janitor.retention.decide import Decider, Records, Ruled
+from sauce_janitor.retention.decide import DecidedJob, Decider, Records
 from sauce_janitor.retention.match_cases import AppliedRule, MatchCase
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.verdicts import due_since
@@ -128,15 +128,27 @@ def explain(rules: Rules, records: Records, job_id: JobId, *, as_of: int) -> Exp
     """Explain the decisions on one job; None when it is not among `records` (see `deciding.decide`
     for their order).
     """
-    judge = Decider(rules, as_of=as_of)
-    found = next((ruled for ruled in judge.rulings(records) if ruled[0].job.id == job_id), None)
-    return None if found is None else _Explainer(rules, judge, found, as_of).explain(records)
+    decider = Decider(rules, as_of=as_of)
+    found = next(
+        (
+            decided_job
+            for decided_job in decider.verdicts(records)
+            if decided_job[0].job.id == job_id
+        ),
+        None,
+    )
+    return None if found is None else _Explainer(rules, decider, found, as_of).explain(records)
 
 
 class _Explainer:
-    def __init__(self, rules: Rules, judge: Decider, ruled: Ruled, as_of: int) -> None:
-        self._rules, self._judge, self._ruled, self._as_of = rules, judge, ruled, as_of
-        self._record, self._time, self._ruling = ruled
+    def __init__(self, rules: Rules, decider: Decider, decided_job: DecidedJob, as_of: int) -> None:
+        self._rules, self._decider, self._decided_job, self._as_of = (
+            rules,
+            decider,
+            decided_job,
+            as_of,
+        )
+        self._record, self._time, self._ruling = decided_job
         self._case: MatchCase = self._ruling.case
         self._decisions = {
             d.action: d for d in self._ruling.decided(self._record, self._time, rules.timezone)
@@ -149,12 +161,12 @@ class _Explainer:
             for index in range(len(self._rules.policies))
             if (watch := self._watch(index))
         }
-        survey(self._judge, records, list(watches.values()), as_of=self._as_of)
+        survey(self._decider, records, list(watches.values()), as_of=self._as_of)
         policies = tuple(
             self._policy(n, policy, watches.get(n)) for n, policy in enumerate(self._rules.policies)
         )
         keeps = {(view.policy, keep.rule): keep for view in policies for keep in view.keeps}
-        fates = {action: self._teller.fate(action, self._ruled) for action in Action}
+        fates = {action: self._teller.fate(action, self._decided_job) for action in Action}
         outlooks = tuple(
             Outlook(self._decisions[action], fates[action], self._expected(action, fates, keeps))
             for action in Action
@@ -170,7 +182,7 @@ class _Explainer:
         truth = self._case.truths[index]
         if truth is False:
             return PolicyView(policy.name, truth, policy.default)
-        facts = self._judge.book.facts
+        facts = self._decider.match_cases.facts
         unknown = facts.unknown_fields(policy.match, self._case.number) if truth is None else ()
         words = tuple(self._words(index, policy))
         if watch is None:
@@ -186,16 +198,16 @@ class _Explainer:
         )
 
     def _words(self, index: int, policy: Policy) -> Iterator[RuleView]:
-        standings = self._judge.book.standings
+        precedences = self._decider.match_cases.precedences
         for action in Action:
-            if action not in standings.stated[index]:
+            if action not in precedences.stated[index]:
                 continue
             said = next(
                 (claim for claim in self._case.claims[action] if claim.policy is policy), None
             )
             if said is not None:
                 yield self._word(action, said)
-            elif takers := standings.overridden_by(action, index, self._case.truths):
+            elif takers := precedences.overridden_by(action, index, self._case.truths):
                 yield RuleView(
                     action,
                     "overridden",
@@ -206,15 +218,17 @@ class _Explainer:
                 heard = [
                     p.name
                     for n, (p, truth) in others
-                    if truth is not False and action in standings.stated[n]
+                    if truth is not False and action in precedences.stated[n]
                 ]
                 yield RuleView(action, "steps_back", tuple(sorted(set(heard) - {policy.name})))
 
     def _word(self, action: Action, claim: AppliedRule) -> RuleView:
-        files = _files(claim.wish) if action is Action.ARCHIVE and claim.wish else None
+        files = (
+            _files(claim.archive_rule) if action is Action.ARCHIVE and claim.archive_rule else None
+        )
         if claim.undecided:
             return RuleView(action, "vetoes", files=files)
-        if claim.wish is not None and action is Action.ARCHIVE and claim.wish.none:
+        if claim.archive_rule is not None and action is Action.ARCHIVE and claim.archive_rule.none:
             return RuleView(action, "counts", files=files)
         reasons = self._decisions[action].reasons
         kept = {
@@ -231,10 +245,10 @@ class _Explainer:
         base: object = self._record.job.started_at if action is Action.STOP else self._time
         if (
             action in DELETES
-            and claim.seat is not None
-            and isinstance(claim.seat.keeper, BuildKeeper)
+            and claim.slot is not None
+            and isinstance(claim.slot.keeper, BuildKeeper)
         ):
-            base = claim.seat.keeper.time_of(self._record)
+            base = claim.slot.keeper.time_of(self._record)
         if claim.after is None or not isinstance(base, int):
             return None
         return due_since(claim, action, self._record, self._time, self._rules.timezone)
@@ -244,12 +258,12 @@ class _Explainer:
         policy = self._rules.policies[index]
         for action in (*DELETES, Action.ARCHIVE):
             for claim in self._case.claims[action]:
-                if claim.policy is policy and claim.seat is not None and claim.seat.keeper.rules:
-                    group = claim.seat.keeper.group_of(self._record)
+                if claim.policy is policy and claim.slot is not None and claim.slot.keeper.rules:
+                    group = claim.slot.keeper.group_of(self._record)
                     if group is None or group is UNKNOWN or self._time is None:
                         return None
                     return KeepForecast(
-                        claim.seat.keeper, group, self._record, self._time, self._rules
+                        claim.slot.keeper, group, self._record, self._time, self._rules
                     )
         return None
 
@@ -283,10 +297,12 @@ def _lets_go_at(reason: Reason, keeps: dict[tuple[str, str], KeepView]) -> int |
     return view.lets_go_at if view is not None else None
 
 
-def _files(wish: ArchiveRule) -> str:
-    if wish.none:
+def _files(archive_rule: ArchiveRule) -> str:
+    if archive_rule.none:
         return "none"
-    return ", ".join(wish.assets) + (", the rest is discarded" if wish.discard_rest else "")
+    return ", ".join(archive_rule.assets) + (
+        ", the rest is discarded" if archive_rule.discard_rest else ""
+    )
 
 
 def _saves(told: Explanation, rules: Rules) -> Iterator[str]:

@@ -12,7 +12,7 @@ from sauce_janitor.model.job_age import EARLIEST
 from sauce_janitor.model.jobs import DELETES, Action, Decision, Verdict, Why
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.builds import BuildKeeper
-from sauce_janitor.retention.decide import Ruled
+from sauce_janitor.retention.decide import DecidedJob
 from sauce_janitor.retention.match_cases import AppliedRule
 from sauce_janitor.retention.verdicts import JobVerdict, due_since
 
@@ -49,31 +49,35 @@ class ForecastMaker:
     def __init__(self, rules: Rules, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
 
-    def form(self, action: Action, ruling: JobVerdict | None) -> Form:
+    def form(self, action: Action, verdict: JobVerdict | None) -> Form:
         """Equal for rulings under which every job has the same fate for the action, in one zone and
         with one grace.
         """
-        if ruling is None or not happens(action, ruling):
+        if verdict is None or not happens(action, verdict):
             return None
-        claims = _claims(action, ruling)
-        if action in DELETES and _waits(ruling.decisions[_PLACES[Action.ARCHIVE]]):
-            claims += _claims(Action.ARCHIVE, ruling)
+        claims = _claims(action, verdict)
+        if action in DELETES and _waits(verdict.decisions[_PLACES[Action.ARCHIVE]]):
+            claims += _claims(Action.ARCHIVE, verdict)
         durations = frozenset(
             (claim.after.seconds, claim.after.months, _build_keeper(claim))
             for claim in claims
             if claim.after is not None
         )
-        if action in DELETES and ruling.gives_up_at is not None:
-            durations |= {(ruling.gives_up_at, 0, -1)}  # a date of this job's own
-        return durations, _files(ruling) if action is Action.ARCHIVE else None
+        if action in DELETES and verdict.gives_up_at is not None:
+            durations |= {(verdict.gives_up_at, 0, -1)}  # a date of this job's own
+        return durations, _files(verdict) if action is Action.ARCHIVE else None
 
-    def fate(self, action: Action, ruled: Ruled | None) -> Forecast:
+    def fate(self, action: Action, decided_job: DecidedJob | None) -> Forecast:
         """The fate of a job, without its reasons; None for a job that the rules are not about."""
-        if ruled is None or not happens(action, ruled[2]):
+        if decided_job is None or not happens(action, decided_job[2]):
             return Forecast(action)
-        record, time, ruling = ruled
-        zone, claims, started = self._rules.timezone, _claims(action, ruling), record.job.started_at
-        files = _files(ruling) if action is Action.ARCHIVE else None
+        record, time, verdict = decided_job
+        zone, claims, started = (
+            self._rules.timezone,
+            _claims(action, verdict),
+            record.job.started_at,
+        )
+        files = _files(verdict) if action is Action.ARCHIVE else None
         if not claims:  # a hold archives at once
             ended = record.job.ended_at
             return Forecast(
@@ -86,70 +90,70 @@ class ForecastMaker:
         ]
         at = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
         policy = min(name for date, name in dates if date == at)
-        is_due = ruling.decisions[_PLACES[action]].verdict is Verdict.DUE
-        if is_due and action in DELETES and _lacks(ruling, action):
-            if ruling.gives_up_at is None:
+        is_due = verdict.decisions[_PLACES[action]].verdict is Verdict.DUE
+        if is_due and action in DELETES and _lacks(verdict, action):
+            if verdict.gives_up_at is None:
                 return Forecast(action, policy=policy)
-            at, is_due = max(at, ruling.gives_up_at), False
+            at, is_due = max(at, verdict.gives_up_at), False
         if action in DELETES and not is_due:
-            at = max(at, self._announced_until(action, ruled), self._archived_at(ruled))
+            at = max(at, self._announced_until(action, decided_job), self._archived_at(decided_job))
         return Forecast(action, at, is_due, policy, files)
 
-    def told(self, fate: Forecast, ruled: Ruled | None) -> Forecast:
+    def told(self, fate: Forecast, decided_job: DecidedJob | None) -> Forecast:
         """The fate with the reasons of the decision; those of its assets are left out where the job
         has its own.
         """
-        if ruled is None:
+        if decided_job is None:
             return replace(fate, reasons=(_NOT_ITS,))
-        reasons = ruled[2].decisions[_PLACES[fate.action]].reasons
+        reasons = decided_job[2].decisions[_PLACES[fate.action]].reasons
         own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
         return replace(fate, reasons=tuple(reason.text for reason in own or reasons))
 
-    def _announced_until(self, action: Action, ruled: Ruled) -> int:
+    def _announced_until(self, action: Action, decided_job: DecidedJob) -> int:
         """When grace is over, were the delete announced now at the latest; a job's waits for that
         of its assets, too.
         """
-        grace, (record, _, ruling) = self._rules.grace, ruled
+        grace, (record, _, verdict) = self._rules.grace, decided_job
         if not (grace.seconds or grace.months):
             return 0
         known = record.announced or {}
         since = known.get(action, self._as_of)
         if (
             action is Action.DELETE_JOB
-            and ruling.case.claims[Action.DELETE_ASSETS]
-            and not _assets_are_gone(ruling)
+            and verdict.case.claims[Action.DELETE_ASSETS]
+            and not _assets_are_gone(verdict)
         ):
             since = max(since, known.get(Action.DELETE_ASSETS, self._as_of))
         return due_at(since, grace, self._rules.timezone)
 
-    def _archived_at(self, ruled: Ruled) -> int:
+    def _archived_at(self, decided_job: DecidedJob) -> int:
         """When what a delete waits for is stored."""
         return (
-            (self.fate(Action.ARCHIVE, ruled).at or 0)
-            if _waits(ruled[2].decisions[_PLACES[Action.ARCHIVE]])
+            (self.fate(Action.ARCHIVE, decided_job).at or 0)
+            if _waits(decided_job[2].decisions[_PLACES[Action.ARCHIVE]])
             else 0
         )
 
 
-def happens(action: Action, ruling: JobVerdict) -> bool:
+def happens(action: Action, verdict: JobVerdict) -> bool:
     """Whether the action is due, or only time stands against it."""
-    decision = ruling.decisions[_PLACES[action]]
+    decision = verdict.decisions[_PLACES[action]]
     return decision.verdict is Verdict.DUE or all(
-        _passes(why, ruling) for why in {r.why for r in decision.reasons}
+        _passes(why, verdict) for why in {r.why for r in decision.reasons}
     )
 
 
-def _passes(why: Why, ruling: JobVerdict) -> bool:
+def _passes(why: Why, verdict: JobVerdict) -> bool:
     if why is Why.NOT_ARCHIVED:
-        return ruling.selection is not None and _waits(ruling.decisions[_PLACES[Action.ARCHIVE]])
+        return verdict.selection is not None and _waits(verdict.decisions[_PLACES[Action.ARCHIVE]])
     if why is Why.ASSETS_PROTECTED:
-        return happens(Action.DELETE_ASSETS, ruling)
+        return happens(Action.DELETE_ASSETS, verdict)
     return why in _TIME
 
 
-def _lacks(ruling: JobVerdict, action: Action) -> bool:
+def _lacks(verdict: JobVerdict, action: Action) -> bool:
     """Whether a delete that is due waits for files that could not be had."""
-    return any(reason.why is Why.MISSING for reason in ruling.decisions[_PLACES[action]].reasons)
+    return any(reason.why is Why.MISSING for reason in verdict.decisions[_PLACES[action]].reasons)
 
 
 def _waits(decision: Decision) -> bool:
@@ -158,32 +162,33 @@ def _waits(decision: Decision) -> bool:
     )
 
 
-def _claims(action: Action, ruling: JobVerdict) -> tuple[AppliedRule, ...]:
+def _claims(action: Action, verdict: JobVerdict) -> tuple[AppliedRule, ...]:
     """The claims whose times the fate hangs on: a job's takes its assets along, while it has
     any.
     """
-    claims = ruling.case.claims[action]
+    claims = verdict.case.claims[action]
     if action is Action.ARCHIVE:
-        wishing = {reason.policy for reason in ruling.decisions[_PLACES[action]].reasons}
+        wishing = {reason.policy for reason in verdict.decisions[_PLACES[action]].reasons}
         return tuple(
             claim for claim in claims if claim.policy.name in wishing and not claim.undecided
         )
-    if action is Action.DELETE_JOB and not _assets_are_gone(ruling):
-        claims += ruling.case.claims[Action.DELETE_ASSETS]
+    if action is Action.DELETE_JOB and not _assets_are_gone(verdict):
+        claims += verdict.case.claims[Action.DELETE_ASSETS]
     return claims
 
 
-def _assets_are_gone(ruling: JobVerdict) -> bool:
+def _assets_are_gone(verdict: JobVerdict) -> bool:
     return any(
-        reason.why is Why.DONE for reason in ruling.decisions[_PLACES[Action.DELETE_ASSETS]].reasons
+        reason.why is Why.DONE
+        for reason in verdict.decisions[_PLACES[Action.DELETE_ASSETS]].reasons
     )
 
 
-def _files(ruling: JobVerdict) -> str | None:
-    return ruling.selection.key if ruling.selection else None
+def _files(verdict: JobVerdict) -> str | None:
+    return verdict.selection.key if verdict.selection else None
 
 
 def _build_keeper(claim: AppliedRule) -> int:
     """A number that no other claim has where ages are a build's."""
-    of_build = claim.seat is not None and isinstance(claim.seat.keeper, BuildKeeper)
-    return id(claim.seat) if of_build else 0
+    of_build = claim.slot is not None and isinstance(claim.slot.keeper, BuildKeeper)
+    return id(claim.slot) if of_build else 0

@@ -116,12 +116,14 @@ def requests_a_job(policy: Policy) -> float:
     """What one job takes, with the assets of a typical one, until all that the policy wants of it
     is done.
     """
-    wish = policy.archive
-    archived = _MANY if wish is not None and not wish.none else 0
+    archive_rule = policy.archive
+    archived = _MANY if archive_rule is not None and not archive_rule.none else 0
     deletes = {action for action, claim in policy.deletes if claim.after is not None}
     work = WorkCounts(
         archived=archived,
-        files=archived * files_wanted(Selection(frozenset(wish.assets))) if wish is not None else 0,
+        files=archived * files_wanted(Selection(frozenset(archive_rule.assets)))
+        if archive_rule is not None
+        else 0,
         archived_and_deleted=len(deletes) * archived,
         only_deleted=len(deletes) * (_MANY - archived),
         jobs_gone=_MANY * (Action.DELETE_JOB in deletes),

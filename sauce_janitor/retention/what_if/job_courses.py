@@ -61,18 +61,20 @@ class DayByDay:
 
     def _follow_day(self, day: int, as_of: int) -> None:
         ledger, changed, gone = self._ledger, dict[str, CarriedState](), Counter[str]()
-        for record, time, ruling in Decider(self._rules, as_of=as_of).rulings(
+        for record, time, verdict in Decider(self._rules, as_of=as_of).verdicts(
             lambda: self._left(day)
         ):
             before = self._carried.get(record.job.id, UNTOUCHED)
             if record.job.id in self._purged_today:
-                ledger.purge(day, record, ruling)
-            after = ledger.act(day, record, time, ruling, before) if ruling.dues else before
-            after = announced(record, ruling, after, as_of)
+                ledger.purge(day, record, verdict)
+            after = (
+                ledger.act(day, record, time, verdict, before) if verdict.due_actions else before
+            )
+            after = announced(record, verdict, after, as_of)
             if after is not before:
                 changed[record.job.id] = after
             if after.over is not None or day == len(ledger.as_ofs) - 1:
-                ledger.leave(ruling.case.truths, day)
+                ledger.leave(verdict.case.truths, day)
             if after.over is Action.DELETE_JOB and isinstance(record.build_id, str):
                 gone[record.build_id] += 1
         self._carried.update(changed)
@@ -104,8 +106,8 @@ class _Terms:
     """
 
     case: MatchCase
-    clocks: tuple[tuple[str, Duration, int], ...]
-    seats: tuple[tuple[SpanKeeper, RankedSpans, int], ...]
+    age_bits: tuple[tuple[str, Duration, int], ...]
+    slots: tuple[tuple[SpanKeeper, RankedSpans, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class OnePass:
         self._rules, self._records, self._ledger = rules, records, ledger
         self._zone = rules.timezone
         self._calendar = SimulationDays(ledger.as_ofs, rules.timezone)
-        self._book = Decider(rules, as_of=ledger.as_ofs[0]).book
+        self._match_cases = Decider(rules, as_of=ledger.as_ofs[0]).match_cases
         self._age_of = age_times(rules.age_from)
         self._graces = [due_at(as_of, rules.grace, rules.timezone) for as_of in ledger.as_ofs]
         self._keepers: dict[int, SpanKeeper] = {}
@@ -136,7 +138,7 @@ class OnePass:
     @property
     def can_follow(self) -> bool:
         """Whether every winner is known as it comes."""
-        return not any(keeper.is_late for keeper in self._book.keepers)
+        return not any(keeper.is_late for keeper in self._match_cases.keepers)
 
     def follow(self) -> None:
         """Go through all jobs."""
@@ -153,17 +155,17 @@ class OnePass:
         there = (2 << through) - 1
         for spell in spells:
             if time is not None and (days := spell.active & there):
-                for keeper, ranked, _ in spell.terms.seats:
-                    keeper.seat(ranked, (keeper.keeper.group_of(record), time), days)
+                for keeper, ranked, _ in spell.terms.slots:
+                    keeper.take(ranked, (keeper.keeper.group_of(record), time), days)
 
     def _spells(self, record: Record, time: int | None) -> list[_Spell]:
-        number, left = self._book.facts.of(record), self._calendar.all
+        number, left = self._match_cases.facts.of(record), self._calendar.all
         terms = self._terms_of(number, frozenset())
         if not terms.case.holds:
             return [self._spell(record, time, terms, left)]
         ends = {
             hold.id: holds.ends_at(hold, record.job, self._zone)
-            for hold in self._book.holding(number)
+            for hold in self._match_cases.holding(number)
         }
         spells, lifted = [], frozenset[str]()
         for end in sorted({end for end in ends.values() if end is not None}):
@@ -179,7 +181,7 @@ class OnePass:
     def _spell(self, record: Record, time: int | None, terms: _Terms, days: Days) -> _Spell:
         aged = 0 if time is None else days & self._calendar.since(time)
         lines = [(AGELESS, days & ~aged)] if aged != days else []
-        for kind, duration, bit in terms.clocks:
+        for kind, duration, bit in terms.age_bits:
             base = record.job.started_at if kind == "start" else time
             if isinstance(base, int) and (kind != "start" or base >= EARLIEST):
                 known = aged if kind != "start" else days & self._calendar.since(base)
@@ -188,8 +190,8 @@ class OnePass:
         is_aside = record.held or bool(terms.case.holds) or not is_finished(record.job)
         active = 0 if is_aside else aged
         if time is not None and active:
-            for keeper, ranked, shift in terms.seats:
-                said = keeper.judge(ranked, (keeper.keeper.group_of(record), time), active)
+            for keeper, ranked, shift in terms.slots:
+                said = keeper.keep_bits(ranked, (keeper.keeper.group_of(record), time), active)
                 lines += [(bits << shift, kept) for bits, kept in said]
         return _Spell(days, terms, active, tuple(lines))
 
@@ -202,14 +204,14 @@ class OnePass:
     def _terms_of(self, number: int, lifted: frozenset[str]) -> _Terms:
         terms = self._terms.get((number, lifted))
         if terms is None:
-            case = self._book.open(number, lifted=lifted)
-            seats = []
-            for seat in case.seats:
+            case = self._match_cases.open(number, lifted=lifted)
+            slots = []
+            for slot in case.slots:
                 keeper = self._keepers.setdefault(
-                    id(seat.keeper), SpanKeeper(seat.keeper, self._calendar)
+                    id(slot.keeper), SpanKeeper(slot.keeper, self._calendar)
                 )
-                seats.append((keeper, keeper.ranked(seat.panel), seat.shift))
-            terms = self._terms[number, lifted] = _Terms(case, tuple(_clocks(case)), tuple(seats))
+                slots.append((keeper, keeper.ranked(slot.context), slot.shift))
+            terms = self._terms[number, lifted] = _Terms(case, tuple(_age_bits(case)), tuple(slots))
         return terms
 
     # --- what the plans make of it ----------------------------------------------------------------
@@ -232,45 +234,49 @@ class OnePass:
         while True:
             if day >= purge_day and now.assets is AssetsStanding.PRESENT:
                 now = replace(now, assets=AssetsStanding.PURGED)
-            ruling = self._ruling(now, spells, day)
+            verdict = self._ruling(now, spells, day)
             if day == purge_day and now.assets is AssetsStanding.PURGED:
-                ledger.purge(day, record, ruling)
-            after = ledger.act(day, now, time, ruling, carried) if ruling.dues else carried
-            after = announced(now, ruling, after, as_ofs[day])
+                ledger.purge(day, record, verdict)
+            after = ledger.act(day, now, time, verdict, carried) if verdict.due_actions else carried
+            after = announced(now, verdict, after, as_ofs[day])
             if after.over is not None:
                 return day
             if after is not carried:
                 now, carried = after.applied(record), after
                 turns |= self._maturing(now)
             later = turns >> day + 1
-            day += 1 if ruling.dues else (later & -later).bit_length() if later else last + 1
+            day += (
+                1 if verdict.due_actions else (later & -later).bit_length() if later else last + 1
+            )
             if day > last:
                 return last
 
     def _ruling(self, record: Record, spells: list[_Spell], day: int) -> JobVerdict:
         spell = next(spell for spell in spells if spell.days >> day & 1)
-        moment = 0
+        flags = 0
         if not is_finished(record.job):
-            moment = UNFINISHED | RUNNING if record.job.state is JobState.RUNNING else UNFINISHED
+            flags = UNFINISHED | RUNNING if record.job.state is JobState.RUNNING else UNFINISHED
         if record.held:
-            moment |= HELD
+            flags |= HELD
         if record.assets is not AssetsStanding.PRESENT:
-            moment |= ASSETS_DELETED if record.assets is AssetsStanding.DELETED else ASSETS_PURGED
-        for action, since in (record.announced or {}).items() if self._book.has_grace else ():
+            flags |= ASSETS_DELETED if record.assets is AssetsStanding.DELETED else ASSETS_PURGED
+        for action, since in (
+            (record.announced or {}).items() if self._match_cases.has_grace else ()
+        ):
             if self._matured(since) <= day:
-                moment |= _ANNOUNCED[action]
+                flags |= _ANNOUNCED[action]
         for bits, days in spell.lines:
             if days >> day & 1:
-                moment |= bits
+                flags |= bits
         case = spell.terms.case
-        key = moment if record.archived is None else (moment, record.archived)
-        ruling: JobVerdict | None = case.rulings.get(key)
-        if ruling is None:
+        key = flags if record.archived is None else (flags, record.archived)
+        verdict: JobVerdict | None = case.verdicts.get(key)
+        if verdict is None:
             made = VerdictMaker(
-                case, moment, record.archived, has_grace=self._book.has_grace
+                case, flags, record.archived, has_grace=self._match_cases.has_grace
             ).rule()
-            ruling = case.rulings[key] = made
-        return ruling
+            verdict = case.verdicts[key] = made
+        return verdict
 
     def _matured(self, since: int) -> int:
         """The first day on which something announced then has been so for as long as grace says."""
@@ -283,7 +289,7 @@ class OnePass:
         return turns
 
 
-def _clocks(case: MatchCase) -> Iterator[tuple[str, Duration, int]]:
+def _age_bits(case: MatchCase) -> Iterator[tuple[str, Duration, int]]:
     """What the bits of the case's clocks count from."""
     told = set()
     for action, claims in case.claims.items():

@@ -80,18 +80,18 @@ class KeepForecast:
         self._counts = [_Count() for _ in keeper.rules]
         self._periods = [self._period(rule) for rule in keeper.rules]
 
-    def meet(self, judge: Decider, record: Record, as_of: int) -> None:
+    def meet(self, decider: Decider, record: Record, as_of: int) -> None:
         """Count a job, if it takes slots in the group."""
-        case, time = judge.case(record), judge.age_of(record.job)
+        case, time = decider.case(record), decider.age_of(record.job)
         if time is None or record.held or case.holds or not is_finished(record.job):
             return
-        panel = next((seat.panel for seat in case.seats if seat.keeper is self.keeper), None)
-        if panel is None or not panel.seated or self.keeper.group_of(record) != self.group:
+        context = next((slot.context for slot in case.slots if slot.keeper is self.keeper), None)
+        if context is None or not context.takes_slots or self.keeper.group_of(record) != self.group:
             return
         is_it = record.job.id == self._record.job.id
         self.of += 1
         self.rank = self.of if is_it else self.rank
-        for n, (where, since) in enumerate(panel.truths):
+        for n, (where, since) in enumerate(context.truths):
             if where:
                 self._count(n, time, as_of, is_anchor=bool(since), is_it=is_it)
 
@@ -191,10 +191,10 @@ def _after(jobs: int, per_day: float, as_of: int) -> int | None:
     )
 
 
-def survey(judge: Decider, records: Records, watches: list[KeepForecast], *, as_of: int) -> None:
+def survey(decider: Decider, records: Records, watches: list[KeepForecast], *, as_of: int) -> None:
     """Show every watch every job: one pass."""
     plain = [watch for watch in watches if not isinstance(watch.keeper, BuildKeeper)]
     if plain:
         for record in records():
             for watch in plain:
-                watch.meet(judge, record, as_of)
+                watch.meet(decider, record, as_of)

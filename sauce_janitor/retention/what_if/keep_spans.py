@@ -67,7 +67,7 @@ class KeepSpan(ABC):
         """On which of these days it would keep a job there."""
 
     @abstractmethod
-    def seat(self, spot: Spot, days: Days) -> None:
+    def take(self, spot: Spot, days: Days) -> None:
         """The job takes its slots on these days, where it gets one."""
 
 
@@ -104,7 +104,7 @@ class _Last(KeepSpan):
     def keeps(self, spot: Spot, days: Days) -> Days:
         return days & ~self._taken.full(spot[0])
 
-    def seat(self, spot: Spot, days: Days) -> None:
+    def take(self, spot: Spot, days: Days) -> None:
         self._taken.add(spot[0], days)
 
 
@@ -120,7 +120,7 @@ class SinceLastSpan(KeepSpan):
         """Until the anchor."""
         return days & ~self._closed.get(spot[0], 0)
 
-    def seat(self, spot: Spot, days: Days) -> None:
+    def take(self, spot: Spot, days: Days) -> None:
         """No slots here."""
 
     def close(self, group: Group, days: Days) -> None:
@@ -135,7 +135,7 @@ class _Within(KeepSpan):
     def keeps(self, spot: Spot, days: Days) -> Days:
         return days & self._calendar.until(due_at(spot[1], self._duration, self._calendar.zone))
 
-    def seat(self, spot: Spot, days: Days) -> None:
+    def take(self, spot: Spot, days: Days) -> None:
         """No slots here."""
 
 
@@ -150,7 +150,7 @@ class _WithinOfNewest(KeepSpan):
                 days &= ~known
         return days
 
-    def seat(self, spot: Spot, days: Days) -> None:
+    def take(self, spot: Spot, days: Days) -> None:
         newest = self._newest.setdefault(spot[0], [])
         for known, _ in newest:
             days &= ~known
@@ -179,7 +179,7 @@ class _NewestOfPeriod(KeepSpan):
         before = self._seen.get(group)
         return days & ~before[1] if before and before[0] == period else days
 
-    def seat(self, spot: Spot, days: Days) -> None:
+    def take(self, spot: Spot, days: Days) -> None:
         group, period = spot[0], self._period(spot[1])
         new = self.keeps(spot, days)
         before = self._seen.get(group)
@@ -214,7 +214,7 @@ class RankedSpans:
     bits, and those they close.
     """
 
-    panel: KeepContext
+    context: KeepContext
     spans: tuple[tuple[KeepSpan, int, bool], ...]
 
 
@@ -227,38 +227,42 @@ class SpanKeeper:
         self.keeper = keeper
         self._spans = tuple(span_of(rule, calendar) for rule in keeper.rules)
 
-    def ranked(self, panel: KeepContext) -> RankedSpans:
+    def ranked(self, context: KeepContext) -> RankedSpans:
         """What is needed of a panel of the keeper."""
         counted = []
-        for n, (span, (where, since)) in enumerate(zip(self._spans, panel.truths, strict=True)):
+        for n, (span, (where, since)) in enumerate(zip(self._spans, context.truths, strict=True)):
             if where:
                 counted.append(
-                    (span, 1 << n, bool(since) and panel.seated and isinstance(span, SinceLastSpan))
+                    (
+                        span,
+                        1 << n,
+                        bool(since) and context.takes_slots and isinstance(span, SinceLastSpan),
+                    )
                 )
-        return RankedSpans(panel, tuple(counted))
+        return RankedSpans(context, tuple(counted))
 
-    def judge(self, ranked: RankedSpans, spot: Spot, days: Days) -> list[tuple[int, Days]]:
+    def keep_bits(self, ranked: RankedSpans, spot: Spot, days: Days) -> list[tuple[int, Days]]:
         """Bits and the days on which they hold, of the days asked for. The job takes no slot yet:
         see `seat`.
         """
         group = spot[0]
         if group is None:
-            return [(ranked.panel.certain | self.keeper.null_group, days)]
+            return [(ranked.context.certain | self.keeper.null_group, days)]
         if group is UNKNOWN:
-            return [(ranked.panel.certain | self.keeper.unknown_group, days)]
-        found = [(ranked.panel.certain, days)] if ranked.panel.certain else []
+            return [(ranked.context.certain | self.keeper.unknown_group, days)]
+        found = [(ranked.context.certain, days)] if ranked.context.certain else []
         for span, bit, is_anchor in ranked.spans:
             if not is_anchor and (kept := span.keeps(spot, days)):
                 found.append((bit, kept))
         return found
 
-    def seat(self, ranked: RankedSpans, spot: Spot, days: Days) -> None:
+    def take(self, ranked: RankedSpans, spot: Spot, days: Days) -> None:
         """Let the job take its slots on the days on which it is there."""
         group = spot[0]
-        if not ranked.panel.seated or group is None or group is UNKNOWN:
+        if not ranked.context.takes_slots or group is None or group is UNKNOWN:
             return
         for span, _, is_anchor in ranked.spans:
             if is_anchor and isinstance(span, SinceLastSpan):
                 span.close(group, days)
             else:
-                span.seat(spot, days)
+                span.take(spot, days)

@@ -123,25 +123,25 @@ class Tried:
     Only these are judged on a mutant: many mutants meet many tests.
     """
 
-    bench: PreparedTest
+    maker: PreparedTest
     trial: PolicyTestResult
     matching: frozenset[int]
 
     @classmethod
     def of(cls, test: PolicyTest, rules: Rules) -> Tried:
         """Try the test."""
-        bench = PreparedTest(test, rules)
-        trial = bench.trial(rules)
+        maker = PreparedTest(test, rules)
+        trial = maker.trial(rules)
         matching = {
             index
             for index, truths in enumerate(trial.truths)
             if any(truth is not False for truth in truths)
         }
-        return cls(bench, trial, frozenset(matching))
+        return cls(maker, trial, frozenset(matching))
 
     def fails(self, rules: Rules, policies: Iterable[Policy]) -> bool:
         """Whether the test fails on the rules with these policies."""
-        return bool(self.bench.trial(replace(rules, policies=tuple(policies))).failures)
+        return bool(self.maker.trial(replace(rules, policies=tuple(policies))).failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _is_noticed(mutant: Mutant, rules: Rules, tests: Iterable[Tried]) -> bool:
         else:
             is_same = all(
                 match(r) is truth
-                for r, truth in zip(test.bench.ordered, test.trial.truths[index], strict=True)
+                for r, truth in zip(test.maker.ordered, test.trial.truths[index], strict=True)
             )
         if not is_same:
             rest = [rules.policies[n] for n in sorted(test.matching - {index})]

@@ -166,13 +166,13 @@ class PreparedTest:
         failures: list[FailedExpectation] = []
         cases: list[tuple[Truth, ...]] = []
         reasons: set[Reason] = set()
-        for record, time, ruling in Decider(rules, as_of=self.test.as_of).rulings(
+        for record, time, verdict in Decider(rules, as_of=self.test.as_of).verdicts(
             lambda: self.ordered
         ):
             decisions = [
-                d for d in ruling.decided(record, time, rules.timezone) if d.action in CHANGES
+                d for d in verdict.decided(record, time, rules.timezone) if d.action in CHANGES
             ]
-            cases.append(ruling.case.truths)
+            cases.append(verdict.case.truths)
             reasons.update(reason for decision in decisions for reason in decision.reasons)
             failures += self._compared(self._labels[record.job.id], decisions)
         written = {made.label: number for number, made in enumerate(self.test.jobs)}

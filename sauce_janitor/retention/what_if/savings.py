@@ -83,13 +83,13 @@ class SimulationTotals:
         self._leaving: Counter[tuple[tuple[Truth, ...], int]] = Counter()
 
     def act(
-        self, day: int, record: Record, time: int | None, ruling: JobVerdict, before: CarriedState
+        self, day: int, record: Record, time: int | None, verdict: JobVerdict, before: CarriedState
     ) -> CarriedState:
         """Enter what is due for a job on a day; what the job is after it. `record` is as it was
         then.
         """
         entry = self.days[day]
-        due = ruling.acts(record, time, self._zone)
+        due = verdict.acts(record, time, self._zone)
         if due and due[-1].action is not Action.ARCHIVE:
             self._measure(entry, day, record, due[-1])
         if self._policies:
@@ -100,8 +100,8 @@ class SimulationTotals:
         for decision in due:
             key = decision.policy, decision.action
             entry.counts[key] = entry.counts.get(key, 0) + 1
-        self._count_work(day, actions, record, ruling.selection)
-        return _after(actions, record, ruling, before)
+        self._count_work(day, actions, record, verdict.selection)
+        return _after(actions, record, verdict, before)
 
     def purge_day(self, record: Record) -> int:
         """The day from which Sauce Labs has purged the job's assets, never the first: that is as
@@ -112,13 +112,13 @@ class SimulationTotals:
             return len(self.as_ofs)
         return max(1, bisect_left(self.as_ofs, ended + PURGED_AFTER_S))
 
-    def purge(self, day: int, record: Record, ruling: JobVerdict) -> None:
+    def purge(self, day: int, record: Record, verdict: JobVerdict) -> None:
         """Sauce Labs takes a job's assets between the plan before and this day's, which rules
         so.
         """
         if not self._is_past_purge(record, 0):
             self.days[day].purged += 1
-            self.days[day].lost += ruling.unarchived
+            self.days[day].lost += verdict.unarchived
 
     def leave(self, truths: tuple[Truth, ...], day: int) -> None:
         """A job that matches like this is there for the last time on this day."""
@@ -169,11 +169,11 @@ class SimulationTotals:
 
 
 def _after(
-    actions: set[Action], record: Record, ruling: JobVerdict, before: CarriedState
+    actions: set[Action], record: Record, verdict: JobVerdict, before: CarriedState
 ) -> CarriedState:
     after = before
-    if Action.ARCHIVE in actions and ruling.selection is not None:
-        after = replace(after, archived=(record.archived or frozenset()) | {ruling.selection.key})
+    if Action.ARCHIVE in actions and verdict.selection is not None:
+        after = replace(after, archived=(record.archived or frozenset()) | {verdict.selection.key})
     if Action.DELETE_ASSETS in actions:
         after = replace(after, assets=AssetsStanding.DELETED)
     for end in (Action.DELETE_JOB, Action.STOP):
@@ -182,10 +182,12 @@ def _after(
     return after
 
 
-def announced(record: Record, ruling: JobVerdict, before: CarriedState, as_of: int) -> CarriedState:
+def announced(
+    record: Record, verdict: JobVerdict, before: CarriedState, as_of: int
+) -> CarriedState:
     """The job's announcements after a day's plan: those that go on keep their time, new ones begin,
     the others end.
     """
     known = record.announced or {}
-    told = tuple((action, known.get(action, as_of)) for action in ruling.announce)
+    told = tuple((action, known.get(action, as_of)) for action in verdict.announce)
     return before if dict(told) == dict(known) else replace(before, announced=told)

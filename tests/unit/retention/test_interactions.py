@@ -214,7 +214,7 @@ def test_no_job_goes_by_the_shorter_time(world: worlds.World) -> None:
     """
     rules, records, _ = world
     ordered = newest_first(records, rules.age_from)
-    for found, time, ruling in Decider(rules, as_of=NOW).rulings(lambda: ordered):
+    for found, time, ruling in Decider(rules, as_of=NOW).verdicts(lambda: ordered):
         decided = {
             decision.action: decision for decision in ruling.decided(found, time, rules.timezone)
         }
@@ -236,7 +236,7 @@ def test_what_is_certain_is_so_for_every_job(world: worlds.World) -> None:
         for said in [each.postponement]
     }
     ordered = newest_first(records, rules.age_from)
-    for found, time, ruling in Decider(rules, as_of=NOW).rulings(lambda: ordered):
+    for found, time, ruling in Decider(rules, as_of=NOW).verdicts(lambda: ordered):
         for decision in ruling.decided(found, time, rules.timezone):
             due = decision.verdict is Verdict.DUE
             assert not (due and (decision.policy, decision.action) in sure), (

@@ -42,7 +42,7 @@ def test_jobs_that_lack_the_same_file_share_a_decision_whatever_the_reason_says(
     ]
     judged = rules(policy("p", job="1d", archive=_given_up_after(None)))
     ordered = newest_first(jobs, judged.age_from)
-    found = {id(ruling) for _, _, ruling in Decider(judged, as_of=NOW).rulings(lambda: ordered)}
+    found = {id(ruling) for _, _, ruling in Decider(judged, as_of=NOW).verdicts(lambda: ordered)}
     assert len(found) == 1, "memory does not grow with the jobs"
 
 

@@ -53,7 +53,7 @@ def fates(
     ordered, teller = newest_first(jobs, made.age_from), ForecastMaker(made, as_of)
     return {
         ruled[0].job.id: teller.fate(action, ruled)
-        for ruled in Decider(made, as_of=as_of).rulings(lambda: ordered)
+        for ruled in Decider(made, as_of=as_of).verdicts(lambda: ordered)
     }
 
 

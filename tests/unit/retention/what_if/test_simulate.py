@@ -33,7 +33,7 @@ def planned(
 
 # Seen to fail: holds that never end (courses._spells). Slots that stay taken when their job is gone
 # (_follow_job without
-# `there`) and an anchor that its own rule keeps (SpanKeeper.judge) are met too rarely here: see the
+# `there`) and an anchor that its own rule keeps (SpanKeeper.keep_bits) are met too rarely here: see the
 # tests by hand.
 @given(worlds.worlds)
 def test_one_pass_says_what_a_plan_a_day_says(world: worlds.World) -> None:
