@@ -1,1 +1,3 @@
-"""Decides, and does nothing else: pure functions over values."""
+"""Decides what happens to each job. It reads no network, disk, clock or database: values in, values
+out.
+"""

@@ -1,5 +1,5 @@
-"""Whole builds: a policy with `unit: build` ranks and ages builds, and a build goes whole or not at
-all.
+"""Whole builds: a policy with `unit: build` ranks and ages builds, and deletes a build whole or not
+at all.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _VERDICTS: Final = {"success": "passed", "successful": "passed", "errored": "err
 
 
 def has_only_lost_jobs(before: Build, now: Build) -> bool:
-    """Whether a build that was over is the same but for jobs that are gone since.
+    """Return whether a finished build is the same, except for jobs that have gone since.
 
-    Its verdict is the worst of its jobs', so that it can only have become milder by that. Source:
+    The verdict of a build is the worst of its jobs', so it can only have become milder. Source:
     "Builds API Methods".
     """
     both = (before, now)
@@ -44,7 +44,7 @@ def has_only_lost_jobs(before: Build, now: Build) -> bool:
 
 
 class BuildProblem(IntFlag):
-    """Why a build stays whole, whatever its rank."""
+    """Why a build stays whole at any rank."""
 
     NONE = 0
     UNDECIDED = 1
@@ -79,8 +79,8 @@ _OF_THE_BUILD: Final = int(
 
 @dataclass(slots=True, eq=False)
 class BuildUnit:
-    """One build as a policy sees it: its listed jobs counted, its newest age time, and what came of
-    it.
+    """One build as a policy sees it: how many of its jobs were seen, its newest age time, and the
+    result.
     """
 
     id: str
@@ -95,11 +95,11 @@ class BuildUnit:
 
 
 class BuildKeeper(Keeper):
-    """The keep rules of a policy with `unit: build`, over builds. Its bits have, above those of a
-    keeper, a `BuildProblem`.
+    """The keep rules of a policy with `unit: build`, over builds. Above a keeper's bits are those
+    of a `BuildProblem`.
 
-    All jobs are to be observed, then `settle` ranks the builds; after that `judge` may be asked in
-    any order, and `block` says that a job forbids an action for its whole build.
+    First `join` every job, then `settle` ranks the builds. After that, `keep_bits` works in any
+    order, and `block` notes that a job forbids an action for its whole build.
     """
 
     def __init__(
@@ -112,20 +112,20 @@ class BuildKeeper(Keeper):
         self._units: dict[str, BuildUnit] = {}
 
     def bits_of(self, rules: Sequence[KeepRule]) -> int:
-        """All bits by which these rules, or trouble with the build, forbid; but not that another
-        job of it does.
+        """Return all bits by which these rules, or a problem with the build, forbid an action; but
+        not the bits of its other jobs.
         """
         own = super().bits_of(rules)
         return own | _OF_THE_BUILD << self._shift
 
     def blocked_bit(self, action: Action) -> int:
-        """The bit by which another job of the build forbids the action."""
+        """Return the bit by which another job of the build forbids the action."""
         return _BLOCKED[action] << self._shift
 
     def join(
         self, context: KeepContext, record: Record, time: int | None, problem: BuildProblem
     ) -> None:
-        """Count a job among its build's; `time` gives its age, `trouble` what it brings on the
+        """Count a job of a build. `time` gives its age, and `problem` is what it means for the
         whole build.
         """
         identity = record.build_id
@@ -150,7 +150,7 @@ class BuildKeeper(Keeper):
         unit.time = max(unit.time, time or 0)
 
     def settle(self) -> None:
-        """Rank the builds that are whole and over; the others are kept and take no slot."""
+        """Rank the builds that are complete and over; the others are kept and take no slot."""
         for unit in self._units.values():
             unit.problem |= _problem_of_counters(unit)
         whole = sorted(
@@ -163,25 +163,27 @@ class BuildKeeper(Keeper):
         for unit in whole:
             unit.bits = self.rank_in(unit.context, (unit.group, unit.time, unit))
 
-    def keep_bits(self, context: KeepContext, record: Record, time: int) -> int:  # noqa: ARG002  # a build has one panel and one age
-        """What the rules say of the job's build."""
+    # The context and the time are those of the build, not of the job.
+    def keep_bits(self, context: KeepContext, record: Record, time: int) -> int:  # noqa: ARG002
+        """Return the bits of the job's build."""
         unit = self._unit(record)
         if unit is None:
             return BuildProblem.NO_BUILD << self._shift
         return unit.bits | unit.problem << self._shift
 
     def time_of(self, record: Record) -> int | None:
-        """The time that gives the job's build its age, None when it has none."""
+        """Return the time from which the age of the job's build counts, None when it has none."""
         unit = self._unit(record)
         return None if unit is None or unit.problem & BuildProblem.AGELESS else unit.time
 
     def place_of(self, record: Record) -> tuple[int | None, int]:
-        """The rank of the job's build among those of its group that take slots, 1 the newest, and
-        how many they are.
+        """Return the rank of the job's build among those of its group that take slots, 1 for the
+        newest, and their number.
         """
         own = self._unit(record)
         if own is None:
             return None, 0
+        # A build that another job blocks took its slot before that was known.
         lasting = ~(BuildProblem.ASSETS_BLOCKED | BuildProblem.JOB_BLOCKED)
         peers = [
             u for u in self._units.values() if u.group == own.group and not u.problem & lasting
@@ -190,34 +192,28 @@ class BuildKeeper(Keeper):
         return (newer + 1 if own in peers else None), len(peers)
 
     def block(self, record: Record, action: Action) -> None:
-        """This job forbids the action: its whole build stays."""
+        """Note that this job forbids the action: its whole build stays."""
         unit = self._unit(record)
         if unit is not None:
             unit.problem |= _BLOCKED[action]
 
     def reasons(self, bits: int) -> list[Reason]:
-        """The bits in words."""
+        """Return the reasons for the bits."""
         name, problem = self.policy.name, BuildProblem(bits >> self._shift)
-        said = super().reasons(bits & (1 << self._shift) - 1)
-        said += [
+        reasons = super().reasons(bits & (1 << self._shift) - 1)
+        reasons += [
             Reason(Why.BUILD, name, "build", text)
             for flag, text in _TEXTS.items()
             if problem & flag
         ]
         if problem & BuildProblem.UNDECIDED:
-            said.append(
-                Reason(
-                    Why.UNDECIDED,
-                    name,
-                    "build",
-                    "its build's jobs are not all listed or cannot be counted",
-                )
-            )
+            unlisted = "its build's jobs are not all listed or cannot be counted"
+            reasons.append(Reason(Why.UNDECIDED, name, "build", unlisted))
         if problem & BuildProblem.NO_BUILD:
-            said.append(
+            reasons.append(
                 Reason(Why.UNDECIDED, name, "build", "it has no build, or which cannot be told")
             )
-        return said
+        return reasons
 
     def _unit(self, record: Record) -> BuildUnit | None:
         return self._units.get(record.build_id) if isinstance(record.build_id, str) else None
@@ -228,6 +224,7 @@ def _problem_of_counters(unit: BuildUnit) -> BuildProblem:
     if counters is None or counters.jobs is UNKNOWN or counters.open_jobs is UNKNOWN:
         return BuildProblem.UNDECIDED
     problem = BuildProblem.NONE
+    # A job that was not listed could be held, or newer than all the others.
     if counters.jobs != unit.seen + counters.deleted:
         problem |= BuildProblem.UNDECIDED
     if counters.open_jobs != 0:

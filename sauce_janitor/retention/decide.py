@@ -1,4 +1,4 @@
-"""Decides what becomes of every job: a stream in, newest first, a decision for every job and action
+"""Decides about every job: jobs come in newest first, and a decision for each job and action comes
 out.
 """
 
@@ -38,25 +38,26 @@ from sauce_janitor.retention.verdicts import (
 )
 
 Records: TypeAlias = Callable[[], Iterable[Record]]
-"""Gives all jobs of an account afresh, each time the same ones in the same order."""
+"""Returns all jobs of an account anew, each time the same ones in the same order."""
 
 DecidedJob: TypeAlias = tuple[Record, int | None, JobVerdict]
-"""A job, the time that gives its age, and what becomes of it."""
+"""A job, the time from which its age counts, and the verdict on it."""
 
 
 def decide(
     rules: Rules, records: Records, *, as_of: int
 ) -> Iterator[tuple[Record, tuple[Decision, ...]]]:
-    """Every job with one decision for each action, in the order of `Action`.
+    """Yield every job with one decision for each action, in the order of `Action`.
 
-    `records` must give the jobs sorted by the time that gives their age (`ages.age_time` with
-    `rules.age_from`), newest first, of equals the lower id first, and each once: an AssertionError
-    says where they are not. Jobs without an age, or with one in the future of `as_of`, may stand
-    anywhere. It is called once; again for rules whose winners are known only at the end (`pick`),
-    and thrice with a policy of `unit: build`. Memory grows with groups and builds, not with jobs.
+    `records` must give each job once, sorted by the time from which its age counts
+    (`job_age.age_time` with `rules.age_from`): newest first, of equals the lower id first. An
+    AssertionError says where they are not. Jobs without an age, or with one after `as_of`, can be
+    anywhere. `records` is called once; twice for rules whose winners are known only at the end
+    (`pick`), and three times with a policy of `unit: build`. Memory grows with groups and builds,
+    not with jobs.
 
     Where both deletes are due, both decisions say so; that of the assets has the reason
-    WITH_THE_JOB: one DELETE of the job.
+    WITH_THE_JOB: a single DELETE of the job does both.
     """
     decider = Decider(rules, as_of=as_of)
     for record, time, verdict in decider.verdicts(records):
@@ -64,7 +65,7 @@ def decide(
 
 
 class _Cases(dict[int, MatchCase]):
-    """The cases met so far, by their number of facts; each is worked out when it is first met."""
+    """The cases met so far, by their number of facts. A case is made when it is first met."""
 
     def __init__(self, match_cases: MatchCases) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class _Cases(dict[int, MatchCase]):
 
 
 class Decider:
-    """One set of rules at one instant, ready for one stream of jobs."""
+    """One set of rules at one instant, for one stream of jobs."""
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
@@ -88,7 +89,7 @@ class Decider:
         )
 
     def verdicts(self, records: Records) -> Iterator[DecidedJob]:
-        """Every job with its ruling, in the order of `records`."""
+        """Yield every job with its verdict, in the order of `records`."""
         if any(keeper.is_late for keeper in self.match_cases.keepers):
             self._observe(records)
         if self._builds:
@@ -96,7 +97,7 @@ class Decider:
         return self._rule(records)
 
     def case(self, record: Record) -> MatchCase:
-        """The case of a job."""
+        """Return the case of a job."""
         return self._cases[self.match_cases.facts.of(record)]
 
     # --- before the last pass ---------------------------------------------------------------------
@@ -114,8 +115,8 @@ class Decider:
             keeper.settle()
 
     def _block_builds(self, records: Records) -> None:
-        """Let every job that is kept, for whatever reason, keep its whole build; then forget the
-        slots taken on the way.
+        """Let every job that is kept, for any reason, keep its whole build; then forget the slots
+        that were taken.
         """
         for record, _, verdict in self._rule(records):
             for decision in verdict.decisions:
@@ -125,7 +126,7 @@ class Decider:
         for keeper in self.match_cases.keepers:
             keeper.rewind()
 
-    # --- the pass that rules ----------------------------------------------------------------------
+    # --- the last pass ---------------------------------------------------------------------------
 
     def _rule(self, records: Records) -> Iterator[DecidedJob]:
         has_grace, plain = self.match_cases.has_grace, AssetsStanding.PRESENT
@@ -133,6 +134,7 @@ class Decider:
         for record, time in self._in_order(records):
             case = cases[number_of(record)]
             flags = 0
+            # A job that is not certainly over may still write its assets.
             if not is_finished(record.job):
                 flags = UNFINISHED | self._running(case, record)
             if time is None:
@@ -150,6 +152,8 @@ class Decider:
             if has_grace and record.announced:
                 flags |= self._announced(record)
             missing = deciding(record.missing, is_dated=_gives_up(case)) if record.missing else ()
+            # Jobs with the same flags, receipts and missing files share one verdict: most plans
+            # need a few hundred verdicts for a million jobs.
             key = (
                 flags
                 if record.archived is None and not missing
@@ -173,8 +177,8 @@ class Decider:
                     or time < before
                     or (time == before and record.job.id > before_id)
                 ), (
-                    f"jobs are to come newest first, ties by id, each once: {record.job.id} came"
-                    f" after {before_id}"
+                    "jobs must come newest first, ties by id, each once:"
+                    f" {record.job.id} came after {before_id}"
                 )
                 before, before_id = time, record.job.id
             yield record, time
@@ -225,14 +229,14 @@ def _time_of_build(slot: KeepSlot, record: Record) -> int | None:
 
 
 def _problem(case: MatchCase, record: Record) -> BuildProblem:
-    """What this job brings on its build."""
+    """Return what this job means for its whole build."""
     problem = BuildProblem.HELD if record.held or case.holds else BuildProblem.NONE
     return problem if is_finished(record.job) else problem | BuildProblem.UNFINISHED
 
 
 def _gives_up(case: MatchCase) -> bool:
-    """Whether a policy says how long it waits for files that cannot be had: then each job's own
-    date counts.
+    """Return whether a policy limits the wait for missing files: then each job's own date
+    counts.
     """
     return any(
         claim.archive_rule is not None and claim.archive_rule.if_unavailable is not None

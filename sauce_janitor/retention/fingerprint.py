@@ -1,5 +1,5 @@
-"""Fingerprints: a short hash of all that a decision read of a job, so that a job that changed since
-is not acted on.
+"""Fingerprints: a short hash of everything that a decision read of a job, so that a job that has
+changed is not deleted.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ ALWAYS_READ: Final = ("owner", "state", "status", "tags")
 
 @dataclass(frozen=True, slots=True)
 class DecisionFields:
-    """What the decisions of one set of rules read of a job: fields by name, sorted, and where its
-    age comes from.
+    """What the decisions of one set of rules read of a job: the names of fields, sorted, and the
+    times that give its age.
     """
 
     names: tuple[str, ...]
@@ -29,7 +29,7 @@ class DecisionFields:
 
     @property
     def read_builds(self) -> bool:
-        """Whether the builds have to be asked for."""
+        """Whether the builds have to be requested."""
         return "build_status" in self.names
 
 
@@ -43,8 +43,8 @@ def _readers(fields: DecisionFields) -> Readers:
 
 
 def decision_fields(rules: Rules) -> DecisionFields:
-    """The fields that any match, `where`, `group_by`, hold or forbid of the rules reads, and those
-    that always count.
+    """Return the fields that any match, `where`, `group_by`, hold or forbid of the rules reads, and
+    those that always count.
     """
     names = set(ALWAYS_READ)
     for match in _matches(rules):
@@ -54,9 +54,8 @@ def decision_fields(rules: Rules) -> DecisionFields:
     if any(policy.unit == "build" for policy in rules.policies):
         names.add("build_status")
     if "build_status" in names:
-        names.add(
-            "build"
-        )  # the status is that of this build: a job that moved to another one has changed
+        # The status is that of this build: a job that moved to another build has changed.
+        names.add("build")
     return DecisionFields(tuple(sorted(names)), tuple(rules.age_from))
 
 
@@ -69,27 +68,32 @@ def _matches(rules: Rules) -> list[Match]:
 
 
 def _of_keep_rules(policy: Policy) -> list[Match]:
-    keeps = [*policy.keep, *(rule for _, claim in policy.deletes for rule in claim.keep)]
-    return [match for rule in keeps for match in (rule.where, rule.since) if match is not None]
+    keeps = list(policy.keep)
+    for _, claim in policy.deletes:
+        keeps += claim.keep
+    matches: list[Match] = []
+    for rule in keeps:
+        matches += [match for match in (rule.where, rule.since) if match is not None]
+    return matches
 
 
 def fingerprint(job: Job, build_status: Text, fields: DecisionFields) -> str:
-    """16 hexadecimal digits that differ when anything differs that the decision rested on; UNKNOWN
-    is part of it.
+    """Return 16 hexadecimal digits that differ when anything differs that the decision depends on,
+    UNKNOWN included.
 
-    Of the times it has start, end and, once the job has finished, the one that gives the age: a
-    modification after the end changes nothing, and before it the job is modified all the time while
-    no decision rests on its age.
+    Of the times it has start, end and, once the job has finished, the one that gives the age. A
+    modification after the end changes nothing, and before the end no decision depends on the job's
+    age.
     """
     return fingerprint_of(Record(job, build_status=build_status), fields)
 
 
 def fingerprint_of(record: Record, fields: DecisionFields) -> str:
-    """`fingerprint` of a record's job."""
+    """Return `fingerprint` of a record's job."""
     job = record.job
     read, age_of = _readers(fields)
     tags = job.tags if job.tags is UNKNOWN else sorted(job.tags)
     age = age_of(job) if job.state is JobState.FINISHED else None
-    # What each value is shows by how it is written: 'text', 1, None, UNKNOWN.
+    # repr() shows the type of each value: 'text', 1, None, UNKNOWN.
     text = f"{job.state} {tags!r} {read(record)!r} {job.started_at!r} {job.ended_at!r} {age!r}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -1,4 +1,6 @@
-"""Holds: what protects a job whatever the policies say. All that is unclear holds."""
+"""Holds: they protect a job whatever the policies say. Where it is unclear whether a hold counts,
+it counts.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ LOCAL_HOLD = Reason(Why.HELD, rule="a local hold")
 def compile_hold(
     hold: Hold, facts: FieldTests, *, as_of: int, zone: ZoneInfo
 ) -> Callable[[int], Truth] | None:
-    """The hold as a function of a job's facts; None when it is over. Where it says unknown, the job
-    is held.
+    """Return the hold as a function of a job's facts; None when it is over. Where the function says
+    unknown, the job is held.
     """
     if hold.until is not None and as_of >= hold.until:
         return None
@@ -28,7 +30,7 @@ def compile_hold(
         return facts.compile(hold.match)
     if hold.tag is not None:
         return facts.add("tags", tags_test(hold.tag.__eq__))
-    assert hold.tag_prefix is not None, f"hold {hold.id} says neither tag, tag_prefix nor match"
+    assert hold.tag_prefix is not None, f"hold {hold.id} has neither tag, tag_prefix nor match"
     return facts.add("tags", tags_test(_prefix_test(hold.tag_prefix, as_of=as_of, zone=zone)))
 
 
@@ -37,14 +39,15 @@ def _prefix_test(prefix: str, *, as_of: int, zone: ZoneInfo) -> Test:
         if not isinstance(tag, str) or not tag.startswith(prefix):
             return False
         end = _end_of_day(tag.removeprefix(prefix), zone)
+        # A tag such as `keep-until=soon` has no date: it holds for ever.
         return end is None or as_of < end
 
     return holds
 
 
 def _end_of_day(text: str, zone: ZoneInfo) -> int | None:
-    """The first second after the day that `text` writes as YYYY-MM-DD, in `zone`; None when it is
-    no date.
+    """Return the first second after the day that `text` states as YYYY-MM-DD, in `zone`; None when
+    it is not a date.
     """
     if not _DATE.fullmatch(text):
         return None
@@ -56,8 +59,8 @@ def _end_of_day(text: str, zone: ZoneInfo) -> int | None:
 
 
 def ends_at(hold: Hold, job: Job, zone: ZoneInfo) -> int | None:
-    """The first second at which a hold on a job is over, if the job stays as it is; None when it
-    has no end.
+    """Return the first second at which a hold on a job is over, if the job does not change; None
+    when it has no end.
     """
     ends = [] if hold.until is None else [hold.until]
     if hold.tag_prefix is not None and job.tags is not UNKNOWN:
@@ -73,8 +76,9 @@ def ends_at(hold: Hold, job: Job, zone: ZoneInfo) -> int | None:
 
 
 def reason(hold: Hold) -> Reason:
-    """The reason that a job is kept by this hold: its id, and why and by whom where the hold says
-    so.
+    """Return the reason that a job is kept by this hold: its id, and why and by whom if the hold
+    says so.
     """
-    said = ", ".join(part for part in (hold.reason, f"by {hold.by}" if hold.by else "") if part)
-    return Reason(Why.HELD, rule=hold.id, detail=said or None)
+    by = f"by {hold.by}" if hold.by else ""
+    detail = ", ".join(part for part in (hold.reason, by) if part)
+    return Reason(Why.HELD, rule=hold.id, detail=detail or None)

@@ -1,8 +1,8 @@
-"""Where a policy's time does not come true, because another policy that matches the same jobs says
-longer.
+"""Where a policy's time does not apply, because another policy that matches the same jobs has a
+longer one. It is one module, although long: a job's and the rules' view must say the same.
 
-`postponements` tells it of one job as decided. `foreseen` tells it of the rules alone, and says how
-sure it is.
+`postponements` finds them for one job as decided. `foreseen` finds them in the rules alone, and
+says how certain it is.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """A policy says `after` of an action, and for some jobs another one, `by`, makes that longer.
+    """A policy states `after` for an action, and for some jobs another one, `by`, makes that
+    longer.
 
-    `until` is the longer time as written, or `never`; None where keep rules (`kept_by`) hold the
-    job back. `by_assets`: it is the other one's delete_assets that the delete of the job waits for.
+    `until` is the longer time as written, or `never`; None where keep rules (`kept_by`) keep the
+    job. `by_assets`: deleting the job waits for the other policy's delete_assets.
     """
 
     policy: str
@@ -43,9 +44,9 @@ class Postponement:
     by_assets: bool = False
 
     def text(self, jobs: int) -> str:
-        """Return it in words, of so many jobs."""
+        """Return it in words, for so many jobs."""
         count = "1 job" if jobs == 1 else f"{jobs:,} jobs"
-        whose = f"{self.by}: delete_assets" if self.by_assets else self.by
+        rule = f"{self.by}: delete_assets" if self.by_assets else self.by
         if self.until is None:
             kept = f" ({', '.join(self.kept_by)})"
             return (
@@ -53,11 +54,11 @@ class Postponement:
                 f" keeps{kept}"
             )
         return (
-            f"{self.policy}: {self.action.value} {self.after} is {self.until} for {count} ({whose})"
+            f"{self.policy}: {self.action.value} {self.after} is {self.until} for {count} ({rule})"
         )
 
     def as_row(self, jobs: int) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return its JSON object."""
         return {
             "policy": self.policy,
             "action": self.action.value,
@@ -72,22 +73,23 @@ class Postponement:
 
 @dataclass(frozen=True, slots=True)
 class ForeseenPostponement:
-    """The same by the rules alone. `is_certain`: the other policy matches every job of this one,
-    and its claim counts.
+    """A postponement in the rules alone. `is_certain`: the other policy matches every job of this
+    one, and counts.
     """
 
     postponement: Postponement
     is_certain: bool
 
     def as_row(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return its JSON object."""
         row = self.postponement.as_row(0)
-        del row["jobs"]  # the rules alone count none
+        # The rules alone count no jobs.
+        del row["jobs"]
         return {**row, "certain": self.is_certain}
 
 
 def by_weight(postponed: dict[Postponement, int]) -> list[tuple[Postponement, int]]:
-    """Return them with the most jobs first."""
+    """Return them, those with the most jobs first."""
     return sorted(
         postponed.items(),
         key=lambda item: (
@@ -105,11 +107,11 @@ def by_weight(postponed: dict[Postponement, int]) -> list[tuple[Postponement, in
 
 
 def postponements(case: MatchCase, flags: int, *, assets_gone: bool) -> Iterator[Postponement]:
-    """Yield what others postpone of each policy's deletes of the jobs of a case at one moment, one
-    an action at most.
+    """Yield what others postpone of each policy's deletes, for jobs of a case with these flags; at
+    most one an action and policy.
 
-    Not for jobs that are held, unfinished or ageless: there no policy's time counts. A policy's own
-    keep rules and its own longer delete_assets are no interaction.
+    Do not call it for held, unfinished or ageless jobs: no policy's time counts for them. A
+    policy's own keep rules and its own longer delete_assets are no interaction.
     """
     for action in DELETES:
         if action is Action.DELETE_ASSETS and assets_gone:
@@ -122,7 +124,8 @@ def postponements(case: MatchCase, flags: int, *, assets_gone: bool) -> Iterator
         for claim in claims:
             own = [each for each, _ in rivals if each.policy is claim.policy]
             if any(each.after is None or _keeps(each, flags) for each in own):
-                continue  # the policy itself holds the job back
+                # The policy itself keeps the job.
+                continue
             others = [(each, assets) for each, assets in rivals if each.policy is not claim.policy]
             found = _heaviest(action, own, others, flags)
             if found is not None:
@@ -135,8 +138,8 @@ def _heaviest(
     others: Sequence[tuple[AppliedRule, bool]],
     flags: int,
 ) -> Postponement | None:
-    """The strongest that others have against a claim (the first of `own`): never, a keep rule, the
-    longest time.
+    """Return the strongest that others have against a rule (the first of `own`): never, then a keep
+    rule, then the longest time.
     """
     mine = own[0]
     assert mine.after is not None
@@ -166,16 +169,16 @@ def _heaviest(
 
 
 def _keeps(claim: AppliedRule, flags: int) -> tuple[str, ...]:
-    """The claim's keep rules that keep the job."""
+    """Return the keep rules of the policy that keep the job."""
     if claim.slot is None or not flags & claim.kept:
         return ()
-    said = claim.slot.keeper.reasons((flags & claim.kept) >> claim.slot.shift)
-    return tuple(sorted({reason.rule or "" for reason in said if reason.why in _KEEPING}))
+    reasons = claim.slot.keeper.reasons((flags & claim.kept) >> claim.slot.shift)
+    return tuple(sorted({reason.rule or "" for reason in reasons if reason.why in _KEEPING}))
 
 
 def _counts_later(mine: AppliedRule, other: AppliedRule) -> bool:
-    """Whether mine counts from a build's newest end, and the other from the job's own: then it may
-    be over first.
+    """Return whether mine counts from a build's newest end, and the other from the job's own end:
+    then the other may be over first.
     """
     return _is_of_build(mine) and not _is_of_build(other)
 
@@ -185,12 +188,12 @@ def _is_of_build(claim: AppliedRule) -> bool:
 
 
 def _is_longer(one: Duration | None, other: Duration | None) -> bool:
-    """Whether one is surely longer, whatever the months are."""
+    """Return whether one is certainly longer, whatever the lengths of the months."""
     return one is not None and other is not None and _seconds(one)[0] > _seconds(other)[1]
 
 
 def _seconds(duration: Duration | None) -> tuple[int, int]:
-    """The shortest and the longest that it can be."""
+    """Return its shortest and its longest possible length."""
     assert duration is not None
     years, months = divmod(duration.months, _YEAR_MONTHS)
     shortest = duration.seconds + years * _SHORTEST_YEAR_S + months * _SHORTEST_MONTH_S
@@ -204,9 +207,7 @@ def _seconds(duration: Duration | None) -> tuple[int, int]:
 
 
 def foreseen(rules: Rules) -> Iterator[ForeseenPostponement]:
-    """Yield each claim that another policy can postpone, in the order of the policies; nothing that
-    surely cannot be.
-    """
+    """Yield each delete that another policy may postpone, in the order of the policies."""
     for policy in rules.policies:
         for action, claim in policy.deletes:
             if claim.after is None:
@@ -222,7 +223,7 @@ def _between(
     policy, action, claim = mine
     assert claim.after is not None
     own = dict(policy.deletes)
-    # While a job has assets, whatever keeps them keeps the job, the policy's own time too.
+    # Whatever keeps a job's assets keeps the job, including the policy's own time for them.
     actions = (action,) if action is Action.DELETE_ASSETS else DELETES[::-1]
     times = [own[each].after for each in actions if each in own]
     stated = dict(other.deletes)
@@ -232,8 +233,8 @@ def _between(
             continue
         head = policy.name, action, claim.after.text, other.name
         assets = by_action is not action
-        # Where its assets are gone, a job's delete_assets does not count: then its own is not the
-        # longer one.
+        # Where the assets are gone, delete_assets does not count, and then it is not the longer
+        # one.
         is_longer = _is_longer(theirs.after, claim.after)
         if theirs.after is None or (
             is_longer and not (policy.unit == "build" and other.unit != "build")
@@ -257,8 +258,8 @@ def _between(
 
 
 def _is_silent(rules: Rules, mine: tuple[Policy, Action], theirs: tuple[Policy, Action]) -> bool:
-    """Whether one of two claims surely does not count where both policies match: by overrides, or a
-    default.
+    """Return whether one of the two policies certainly does not count where both match: because of
+    overrides or a default.
     """
     (policy, action), (other, by_action) = mine, theirs
     if _takes_from(rules, policy, other) and by_action in actions_stated(policy):
@@ -269,14 +270,14 @@ def _is_silent(rules: Rules, mine: tuple[Policy, Action], theirs: tuple[Policy, 
 
 
 def _takes_from(rules: Rules, one: Policy, other: Policy) -> bool:
-    """Whether one surely overrides the other where it matches: a policy that may be overridden
-    overrides nothing.
+    """Return whether one certainly overrides the other where it matches. A policy that others may
+    override overrides nothing.
     """
     return _names(one, other) and not any(_names(third, one) for third in rules.policies)
 
 
 def _always_counts(rules: Rules, policy: Policy, other: Policy, action: Action) -> bool:
-    """Whether the other matches every job of the policy, and no third policy takes the word from
+    """Return whether the other matches every job of the policy, and no third policy overrides
     either of them.
     """
     if policy.default or other.default or _names(policy, other) or _names(other, policy):
@@ -295,14 +296,15 @@ def _names(one: Policy, other: Policy) -> bool:
 
 
 def possible_lines(found: Iterable[ForeseenPostponement]) -> Iterator[str]:
-    """Yield what is possible and not certain, a line for each claim that others may postpone."""
+    """Yield a line for each delete that others may postpone, without those that are certain."""
     lines: dict[str, list[str]] = {}
     for each in found:
-        said = each.postponement
+        postponement = each.postponement
         if not each.is_certain:
-            how = f"keeps {', '.join(said.kept_by)}" if said.until is None else said.until
-            how = f"delete_assets {how}" if said.by_assets else how
-            head = f"{said.policy}: {said.action.value} {said.after}"
-            lines.setdefault(head, []).append(f"{said.by} ({how})")
+            kept = f"keeps {', '.join(postponement.kept_by)}"
+            how = kept if postponement.until is None else postponement.until
+            how = f"delete_assets {how}" if postponement.by_assets else how
+            head = f"{postponement.policy}: {postponement.action.value} {postponement.after}"
+            lines.setdefault(head, []).append(f"{postponement.by} ({how})")
     for head, others in lines.items():
         yield f"{head} may be longer for jobs that others match, too: {', '.join(others)}"

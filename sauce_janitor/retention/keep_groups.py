@@ -1,5 +1,5 @@
-"""The keep rules of one policy at work: whom they count, in which group, and what they say of each
-job.
+"""Applies the keep rules of one policy: which jobs they count, in which group, and which they
+keep.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from sauce_janitor.retention.matching import Truth, fields_getter
 UNGROUPED: Final = ()
 
 RuleTruths = Sequence[tuple[Truth, Truth]]
-"""Of each keep rule: what its `where` says of a job, and its `since`."""
+"""Per keep rule: what its `where` and its `since` say of a job."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeepContext:
     """What a policy's keep rules need to know of all jobs of one case.
 
-    `truths` are what the rules' tests say; `folds` the rules whose `where` is true, with their
-    bits; `late` those of them that must observe all jobs first; `anchors` the since_last rules that
-    the job closes; `certain` the bits that hold whatever the rank; `seated` whether the job takes
-    slots.
+    `truths` are the results of the rules' tests. `folds` are the rules whose `where` is true, with
+    their bits; `late` are those of them that must observe all jobs first. `anchors` are the
+    since_last rules that the job closes. `certain` are the bits that hold at any rank.
+    `takes_slots` says whether the job takes slots.
     """
 
     truths: tuple[tuple[Truth, Truth], ...]
@@ -46,11 +46,11 @@ class KeepContext:
 
 
 class Keeper:
-    """The keep rules of one policy, over one set of jobs that take slots. Its verdict on a job is a
+    """The keep rules of one policy, over one set of jobs that take slots. Its result for a job is a
     number of bits.
 
-    Bit n: rule n keeps it. Above those: rule n keeps it because its `where` is unknown; then: a
-    null, an unknown in `group_by`.
+    Bit n: rule n keeps it. Above those: rule n keeps it because its `where` is unknown. Then: a
+    null in `group_by`, an unknown in `group_by`.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Keeper:
         self.is_late = any(compiled.late is not None for compiled in self._compiled)
 
     def bits_of(self, rules: Sequence[KeepRule]) -> int:
-        """All bits by which these rules may keep a job."""
+        """Return all bits by which these rules may keep a job."""
         count = len(self.rules)
         own = sum(1 << n | 1 << n + count for n, rule in enumerate(self.rules) if rule in rules)
         return own | self.null_group | self.unknown_group if own else 0
 
     def context(self, truths: RuleTruths, *, takes_slots: bool) -> KeepContext:
-        """The panel for jobs of which the rules' `where` and `since` say `truths`."""
+        """Return the context of jobs for which the rules' `where` and `since` say `truths`."""
         folds, anchors, late, certain = [], [], [], 0
         for n, (compiled, (where, since)) in enumerate(zip(self._compiled, truths, strict=True)):
             if where is None:
@@ -96,21 +96,21 @@ class Keeper:
                     fold.observe((group, time, record.job))
 
     def keep_bits(self, context: KeepContext, record: Record, time: int) -> int:
-        """What the rules say of the job, which takes its slots by that. To be asked once a job,
-        newest first.
-        """
+        """Return the bits of a job, which takes its slots. Call it once a job, newest first."""
         return self.rank_in(context, (self._group_of(record), time, record.job))
 
     def rank_in(self, context: KeepContext, place: Place) -> int:
-        """What the rules say of an entrant whose group was already looked up."""
+        """Return the bits of a job or build whose group is known."""
         group = place[0]
         if group is None:
             return context.certain | self.null_group
         if group is UNKNOWN:
             return context.certain | self.unknown_group
         bits = context.certain
+        # A job that only may match must not push one that matches out of its slot.
         if not context.takes_slots:
             return bits | sum(bit for fold, bit in context.folds if fold.might_keep(place))
+        # The anchor is not newer than itself: close before its own `take`.
         for since in context.anchors:
             since.close(place[0])
         for fold, bit in context.folds:
@@ -119,34 +119,34 @@ class Keeper:
         return bits
 
     def rewind(self) -> None:
-        """Forget who took slots, so that all jobs can be judged again; winners known only at the
+        """Forget who took slots, so that all jobs can be ranked again. Winners known only at the
         end stay known.
         """
         for compiled in self._compiled:
             compiled.fold.rewind()
 
     def group_of(self, record: Record) -> Group:
-        """The job's group; None for a null in `group_by` (unless nulls are shared), UNKNOWN for
-        what could not be told.
+        """Return the job's group; None for a null in `group_by` (unless nulls are shared), UNKNOWN
+        for an unknown field.
         """
         return self._group_of(record)
 
     def reasons(self, bits: int) -> list[Reason]:
-        """The bits in words."""
+        """Return the reasons for the bits."""
         name, count = self.policy.name, len(self.rules)
-        said = [
+        reasons = [
             Reason(Why.KEPT, name, rule.id) for n, rule in enumerate(self.rules) if bits & 1 << n
         ]
-        said += [
+        reasons += [
             Reason(Why.KEPT, name, rule.id, "it cannot be told whether the rule counts the job")
             for n, rule in enumerate(self.rules)
             if bits & 1 << n + count
         ]
         if bits & self.null_group:
-            said.append(Reason(Why.KEPT, name, "group_by", "a field of group_by is null"))
+            reasons.append(Reason(Why.KEPT, name, "group_by", "a field of group_by is null"))
         if bits & self.unknown_group:
-            said.append(Reason(Why.KEPT, name, "group_by", "a field of group_by cannot be told"))
-        return said
+            reasons.append(Reason(Why.KEPT, name, "group_by", "a field of group_by cannot be told"))
+        return reasons
 
 
 def _compile_group(policy: Policy) -> Callable[[Record], Group]:
@@ -157,7 +157,8 @@ def _compile_group(policy: Policy) -> Callable[[Record], Group]:
 
     def group_of(record: Record) -> Group:
         key = read(record)
-        if by_tags:  # in whatever order they come; of all fields, only tags are tuples
+        # The order of tags means nothing. Only tags are tuples.
+        if by_tags:
             key = tuple(
                 [tuple(sorted(value)) if isinstance(value, tuple) else value for value in key]
             )

@@ -1,9 +1,9 @@
-"""Keep rules as folds over the jobs of a group, newest first; each remembers only what it needs of
-a group.
+"""One class a keep rule: what it keeps while jobs come newest first. Each remembers only what it
+needs of a group.
 
-A fold's `take` gives a job its place among those that count and says whether the rule keeps it;
-`might_keep` says so of a job that takes no slot. Rules whose winners are known only at the end
-(`pick`) must `observe` all jobs once before.
+`take` gives a job its slot among those that count and returns whether the rule keeps it;
+`might_keep` does so for a job that takes no slot. Rules whose winners are known only at the end
+(`pick`) must `observe` all jobs first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Group: TypeAlias = Hashable
 
 
 class Entrant(Protocol):
-    """What is ranked: a job, or a whole build."""
+    """What is ranked: a job or a whole build."""
 
     @property
     def id(self) -> str: ...
@@ -32,11 +32,11 @@ class Entrant(Protocol):
 
 
 Place: TypeAlias = tuple[Group, int, Entrant]
-"""A job's group, the time that gives its age, and the job."""
+"""A job's group, the time from which its age counts, and the job."""
 
 
 class KeepFold(ABC):
-    """One keep rule at work. `_memory` is all that it remembers of its groups while jobs take their
+    """One keep rule at work. `_memory` is all that it remembers of its groups while jobs take
     slots.
     """
 
@@ -44,28 +44,28 @@ class KeepFold(ABC):
 
     @abstractmethod
     def take(self, place: Place) -> bool:
-        """Give the job its slot, where it gets one; whether the rule keeps it."""
+        """Give the job a slot if there is one, and return whether the rule keeps it."""
 
     @abstractmethod
     def might_keep(self, place: Place) -> bool:
-        """Whether the rule would keep a job that takes no slot. It says yes wherever it cannot rule
-        it out.
+        """Return whether the rule would keep a job that takes no slot. It says yes wherever that is
+        possible.
         """
 
     def rewind(self) -> None:
-        """Forget who took slots; winners that were observed stay known."""
+        """Forget who took slots. Winners that were observed stay known."""
         self._memory.clear()
 
 
 class LastJobs(KeepFold):
-    """`last: N`: a counter."""
+    """`last: N` counts the jobs of a group."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._memory: dict[Group, int] = {}
 
     def take(self, place: Place) -> bool:
-        """Kept while there are slots."""
+        """Keep it while there are slots."""
         taken = self._memory.get(place[0], 0)
         if taken >= self._count:
             return False
@@ -73,52 +73,52 @@ class LastJobs(KeepFold):
         return True
 
     def might_keep(self, place: Place) -> bool:
-        """Kept where it would have a slot."""
+        """Keep it if there would be a slot."""
         return self._memory.get(place[0], 0) < self._count
 
 
 class SinceLast(KeepFold):
-    """`since_last: {…}`: a flag. `close` is called at the anchor, before its own `take`: it is not
-    newer than itself.
+    """`since_last: {…}` remembers whether the anchor came. Call `close` at the anchor before its
+    own `take`: it is not newer than itself.
     """
 
     def __init__(self) -> None:
         self._memory: dict[Group, bool] = {}
 
     def take(self, place: Place) -> bool:
-        """Kept until the anchor was seen."""
+        """Keep it until the anchor has come."""
         return place[0] not in self._memory
 
     might_keep = take
 
     def close(self, group: Group) -> None:
-        """The anchor was seen: whatever comes now is older."""
+        """Note that the anchor has come: every later job is older."""
         self._memory[group] = True
 
 
 class Within(KeepFold):
-    """`within: D` of as_of: a comparison. At exactly that age it keeps, too."""
+    """`within: D` compares with `as_of`. It keeps a job of exactly that age, too."""
 
     def __init__(self, young: AgeTest) -> None:
         self._memory = {}
         self._young = young
 
     def take(self, place: Place) -> bool:
-        """Kept while young."""
+        """Keep it while it is young."""
         return self._young(place[1])
 
     might_keep = take
 
 
 class WithinOfNewest(KeepFold):
-    """`within_of_newest: D`: a comparison with the first that counted, which is the newest."""
+    """`within_of_newest: D` compares with the first job that counted, which is the newest."""
 
     def __init__(self, duration: Duration, zone: ZoneInfo) -> None:
         self._duration, self._zone = duration, zone
         self._memory: dict[Group, AgeTest] = {}
 
     def take(self, place: Place) -> bool:
-        """Kept when it is the newest, or near enough to it."""
+        """Keep it if it is the newest, or near enough to it."""
         group, time, _ = place
         young = self._memory.get(group)
         if young is None:
@@ -127,13 +127,13 @@ class WithinOfNewest(KeepFold):
         return young(time)
 
     def might_keep(self, place: Place) -> bool:
-        """Kept when near enough to the newest, or newer than any that counted."""
+        """Keep it if it is near enough to the newest, or newer than every job that counted."""
         young = self._memory.get(place[0])
         return young is None or young(place[1])
 
 
 class PeriodWindow:
-    """Which calendar periods of a group count: the last N up to as_of, or the N newest that have
+    """Which calendar periods of a group count: the last N up to `as_of`, or the N newest that have
     jobs (`nonempty`).
     """
 
@@ -145,28 +145,29 @@ class PeriodWindow:
         self._horizon = rule.kind.surely_before(rule.count, as_of)
 
     def period_of(self, time: int) -> int | None:
-        """The period of a time; None where it surely lies before the window."""
+        """Return the period of a time; None where it is certainly before the window."""
         if self._nonempty:
             return self.period(time)
+        # Most jobs are far outside the window: this saves their calendar arithmetic.
         if time < self._horizon:
             return None
         period = self.period(time)
         return period if period >= self._first else None
 
     def has_room(self, seen: int) -> bool:
-        """Whether one more period counts for a group of which `seen` periods counted."""
+        """Return whether one more period counts for a group of which `seen` periods counted."""
         return not self._nonempty or seen < self._count
 
 
 class NewestOfPeriod(KeepFold):
-    """`daily: N` and the like, the newest of each period: the periods seen."""
+    """`daily: N` and the like with the newest job of each period: remembers the periods seen."""
 
     def __init__(self, window: PeriodWindow) -> None:
         self._window = window
         self._memory: dict[Group, set[int]] = {}
 
     def take(self, place: Place) -> bool:
-        """Kept when it is the first of a period that counts."""
+        """Keep it if it is the first of a period that counts."""
         group, time, _ = place
         period = self._window.period_of(time)
         if period is None:
@@ -178,7 +179,7 @@ class NewestOfPeriod(KeepFold):
         return True
 
     def might_keep(self, place: Place) -> bool:
-        """Kept where it would be the first."""
+        """Keep it if it would be the first."""
         group, time, _ = place
         period = self._window.period_of(time)
         seen = self._memory.get(group, set())
@@ -186,8 +187,8 @@ class NewestOfPeriod(KeepFold):
 
 
 class PickOfPeriod(KeepFold):
-    """`daily: N` and the like with a `pick`: the best of each period so far; winners are known when
-    all were observed.
+    """`daily: N` and the like with a `pick`: remembers the best job of each period; winners are
+    known when all jobs were observed.
     """
 
     def __init__(self, window: PeriodWindow, pick: tuple[str, ...]) -> None:
@@ -196,25 +197,26 @@ class PickOfPeriod(KeepFold):
         self._best: dict[Group, dict[int, tuple[int, str]]] = {}
 
     def observe(self, place: Place) -> None:
-        """Remember the better one of the period."""
+        """Remember the better job of the period."""
         group, time, entrant = place
         period = self._window.period_of(time)
         if period is None or self._is_unclear(entrant):
             return
         best = self._best.setdefault(group, {})
+        # Jobs come newest first, so a period without room is older than those that count.
         if period not in best and not self._window.has_room(len(best)):
             return
-        preference = next(
-            (n for n, word in enumerate(self._pick) if _fits(word, entrant.status)), len(self._pick)
-        )
+        fitting = (n for n, word in enumerate(self._pick) if _fits(word, entrant.status))
+        preference = next(fitting, len(self._pick))
         before = best.get(period)
         is_oldest = preference < len(self._pick) and self._pick[preference] == "oldest"
         if before is None or preference < before[0] or (preference == before[0] and is_oldest):
             best[period] = (preference, entrant.id)
 
     def take(self, place: Place) -> bool:
-        """Kept when it won its period, or when its status is unknown."""
+        """Keep it if it won its period, or if its status is unknown."""
         group, time, entrant = place
+        # With its real status it could be the winner.
         if self._is_unclear(entrant):
             return True
         period = self._window.period_of(time)
@@ -222,7 +224,7 @@ class PickOfPeriod(KeepFold):
         return winner is not None and winner[1] == entrant.id and winner[0] < len(self._pick)
 
     def might_keep(self, place: Place) -> bool:
-        """Kept where its period counts: it may be the one."""
+        """Keep it if its period counts: it may be the winner."""
         group, time, entrant = place
         period = self._window.period_of(time)
         best = self._best.get(group, {})
@@ -244,7 +246,7 @@ def _fits(word: str, status: Text) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A keep rule and its fold; `late` is that fold again where it must observe all jobs before the
+    """A keep rule and its fold; `late` is the same fold where it must observe all jobs before the
     first `take`.
     """
 
@@ -254,7 +256,7 @@ class CompiledRule:
 
 
 def compile_rule(rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> CompiledRule:
-    """A fresh fold for a keep rule."""
+    """Return a fresh fold for a keep rule."""
     match rule.kind:
         case "last":
             return CompiledRule(rule, LastJobs(rule.count))

@@ -1,6 +1,4 @@
-"""Cases: all jobs of which every match says the same are one case, and what the rules say of it is
-worked out once.
-"""
+"""Cases: all jobs that match alike are one case, and the rules are applied to a case only once."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from sauce_janitor.retention.precedence import Precedences
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeepSlot:
-    """One keeper's panel for a case; `shift` is where its bits stand among the bits of a moment."""
+    """One keeper's context for a case; `shift` is the place of its bits among a job's flags."""
 
     keeper: Keeper
     context: KeepContext
@@ -29,8 +27,8 @@ class KeepSlot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AgeBit:
-    """A bit that says whether something of a job's age is due; `base` is whose age: the job's, its
-    start's, or a build's.
+    """A bit that says whether something is due by age: by the job's, or by that of the build in
+    `slot`.
     """
 
     old_enough: AgeTest
@@ -40,11 +38,11 @@ class AgeBit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AppliedRule:
-    """What one policy says of one action of a case.
+    """What one policy says about one action of a case.
 
-    `undecided` is set where the policy may match: then it only vetoes. `after` None is never. `due`
-    and `announced` are the bits of its time and of its time less grace. `kept` are the bits of
-    `seat` by which its keep rules forbid the action.
+    `undecided` is set where the policy may match: then it can only veto. `after` None is never.
+    `due` and `announced` are the bits of its time and of its time minus grace. `kept` are the bits
+    of `slot` by which its keep rules forbid the action.
     """
 
     policy: Policy
@@ -59,8 +57,8 @@ class AppliedRule:
 
 @dataclass(slots=True, eq=False)
 class MatchCase:
-    """What the rules say of all jobs with one number of facts. `rulings` remembers what became of
-    them by their moment.
+    """What the rules say of all jobs with one number of facts. `verdicts` remembers the verdicts by
+    the jobs' flags.
     """
 
     number: int
@@ -77,7 +75,7 @@ class MatchCase:
 
 
 FLAGS = 8
-"""The lowest bits of a moment are flags (see `rulings`); clocks and seats come above."""
+"""The lowest bits of a job's flags are those of `verdicts`; age bits and keep slots come above."""
 
 
 class MatchCases:
@@ -113,12 +111,12 @@ class MatchCases:
         return tuple(self._keepers.values())
 
     def holding(self, number: int) -> tuple[Hold, ...]:
-        """The holds on jobs with this number of facts."""
+        """Return the holds on jobs with this number of facts."""
         return tuple(hold for hold, test in self._holds if test(number) is not False)
 
     def open(self, number: int, *, lifted: frozenset[str] = frozenset()) -> MatchCase:
-        """A fresh case for jobs with this number of facts, as it will be once the holds with the
-        ids `lifted` are over.
+        """Return a fresh case for jobs with this number of facts, as it will be when the holds with
+        the ids `lifted` are over.
         """
         truths = tuple(match(number) for match in self._matches)
         held = [hold for hold in self.holding(number) if hold.id not in lifted]
@@ -134,11 +132,11 @@ class MatchCases:
         return case
 
     def keeper(self, index: int, action: Action) -> Keeper | None:
-        """The keeper that ranks a policy's jobs for an action."""
+        """Return the keeper that ranks a policy's jobs for an action."""
         return self._keepers.get((index, action), self._keepers.get((index, None)))
 
     def truths_of_rules(self, index: int, keeper: Keeper, number: int) -> list[tuple[Truth, Truth]]:
-        """What each keep rule's `where` and `since` say of a number of facts."""
+        """Return what each keep rule's `where` and `since` say of a number of facts."""
         tests = [self._rule_truths[index, rule] for rule in keeper.rules]
         return [(where(number), since(number)) for where, since in tests]
 
@@ -163,7 +161,7 @@ class MatchCases:
 
 
 class _CaseMaker:
-    """Fills one case: seats and clocks are shared by the claims that need the same."""
+    """Fills one case. Rules that need the same slot or age bit share it."""
 
     def __init__(self, match_cases: MatchCases, case: MatchCase) -> None:
         self._match_cases, self._case = match_cases, case
@@ -172,6 +170,7 @@ class _CaseMaker:
         self._next_bit = FLAGS
 
     def fill(self) -> None:
+        """Apply every policy that counts to the case."""
         case = self._case
         for action in Action:
             case.claims[action] = tuple(
@@ -190,6 +189,7 @@ class _CaseMaker:
 
     def _claim(self, action: Action, index: int, *, sure: bool, takes_slots: bool) -> AppliedRule:
         policy = self._match_cases.rules.policies[index]
+        # A policy that may match cannot permit anything: it only forbids.
         if not sure:
             fields = self._match_cases.facts.unknown_fields(policy.match, self._case.number)
             reasons = tuple(

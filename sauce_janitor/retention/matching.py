@@ -1,5 +1,5 @@
 """Matching: three-valued tests of a job's fields, and the table that tests each distinct value of a
-field only once.
+field only once. It is one module: both sides must agree on what a field's value is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Truth: TypeAlias = bool | None
 """True, False, or None for unknown (Kleene)."""
 
 Test: TypeAlias = Callable[[object], Truth]
-"""Says of a field's value whether it matches."""
+"""A test of a field's value."""
 
 T = TypeVar("T")
 
@@ -57,17 +57,19 @@ def _custom(key: str) -> Callable[[Record], object]:
             return data
         value = data.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return str(value)  # as text, so that 1, 1.0 and true stay different values
+            # To Python 1, 1.0 and True are equal; as texts they differ.
+            return str(value)
+        # Lists and objects have no meaning to a pattern: the job is undecided, so it is kept.
         return value if isinstance(value, str | bool) or value is None else UNKNOWN
 
     return get
 
 
 def field_getter(field: str) -> Callable[[Record], object]:
-    """A function that reads one of `rules.FIELDS` or `custom_data.<key>` from a record.
+    """Return a function that reads one of `policies.FIELDS` or `custom_data.<key>` from a record.
 
     It gives text, bool, int, a tuple of tags, None for null, or UNKNOWN. A key that custom data
-    lacks is null; a value there that is neither text, number nor bool is unreadable.
+    lacks is null; a value there that is neither text, number nor bool is UNKNOWN.
     """
     if field.startswith(_CUSTOM):
         return _custom(field.removeprefix(_CUSTOM))
@@ -81,13 +83,13 @@ def _attribute(field: str) -> str:
 
 
 def is_attribute(field: str) -> bool:
-    """Whether the field is read off a record as it is, not made of others."""
+    """Return whether the field is an attribute of the record, not computed from others."""
     return field != "duration" and not field.startswith(_CUSTOM)
 
 
 def fields_getter(fields: Sequence[str]) -> Callable[[Record], tuple[object, ...]]:
-    """A function that reads all these fields: in one step where they are attributes, which takes
-    half the time.
+    """Return a function that reads all these fields: in one step where they are attributes, which
+    takes half the time.
     """
     if len(fields) > 1 and all(is_attribute(field) for field in fields):
         return operator.attrgetter(*(_attribute(field) for field in fields))
@@ -104,11 +106,10 @@ def _glob(pattern: Glob) -> Test:
     def matches(value: object) -> Truth:
         if isinstance(value, str):
             return test(value)
-        return (
-            False
-            if value is None
-            else test(str(value).lower() if isinstance(value, bool) else str(value))
-        )
+        if value is None:
+            return False
+        # JSON and YAML write true and false.
+        return test(str(value).lower() if isinstance(value, bool) else str(value))
 
     return matches
 
@@ -121,7 +122,8 @@ def _regex(pattern: Regex) -> Test:
             return False if value is None else None
         try:
             return compiled.fullmatch(value) is not None
-        except UnicodeEncodeError:  # half a surrogate pair, which JSON can write and UTF-8 cannot
+        except UnicodeEncodeError:
+            # Half a surrogate pair: JSON can contain it, UTF-8 cannot.
             return None
 
     return matches
@@ -170,19 +172,17 @@ def _any(truths: Iterator[Truth]) -> Truth:
 
 
 def value_test(atom: Atom) -> Test:
-    """The test of one field's value. UNKNOWN is unknown; tags match when any tag does."""
+    """Return the test of one field's value. UNKNOWN is unknown; tags match when any tag does."""
     patterns = atom.patterns
-    if atom.field == "status":  # two words of the vendor's for one verdict
+    # Sauce Labs has two words for one verdict.
+    if atom.field == "status":
         patterns = tuple(
             Glob("error") if pattern == Glob("errored") else pattern for pattern in patterns
         )
     tests = tuple(_pattern(pattern) for pattern in patterns)
     plain = frozenset(p.pattern for p in patterns if isinstance(p, Glob) and is_plain(p.pattern))
-    one = (
-        tests[0]
-        if len(tests) == 1
-        else _any_test(tests, plain if len(plain) == len(patterns) else None)
-    )
+    texts = plain if len(plain) == len(patterns) else None
+    one = tests[0] if len(tests) == 1 else _any_test(tests, texts)
     if atom.field == "tags":
         return tags_test(one)
     if atom.field == "public":
@@ -191,8 +191,8 @@ def value_test(atom: Atom) -> Test:
 
 
 def _any_test(tests: tuple[Test, ...], plain: frozenset[str] | None) -> Test:
-    """Whether any of the tests is true. Of a text, membership says it where `plain` are all that
-    the tests look for.
+    """Return a test whether any of the tests is true. If `plain` is all that they look for, a text
+    is tested by membership.
     """
 
     def any_true(value: object) -> Truth:
@@ -204,7 +204,7 @@ def _any_test(tests: tuple[Test, ...], plain: frozenset[str] | None) -> Test:
 
 
 def tags_test(test: Test) -> Test:
-    """A test of all tags from a test of one."""
+    """Return a test of all tags from a test of one."""
 
     def any_tag(tags: object) -> Truth:
         if tags is UNKNOWN:
@@ -216,9 +216,7 @@ def tags_test(test: Test) -> Test:
 
 
 def roles_test(test: Test) -> Test:
-    """A test of `public` from a test of one role: any of several may match, or the whole text as it
-    stands.
-    """
+    """Return a test of `public` from a test of one role: any role may match, or the whole text."""
 
     def any_role(public: object) -> Truth:
         if public is UNKNOWN:
@@ -236,7 +234,9 @@ def roles_test(test: Test) -> Test:
 def compile_tree(
     match: Match, leaf: Callable[[Atom], Callable[[T], Truth]]
 ) -> Callable[[T], Truth]:
-    """The match as one function, its atoms as `leaf` makes them; Kleene's and, or, not."""
+    """Return the match as one function with Kleene's and, or, not; `leaf` makes the functions of
+    its atoms.
+    """
     match match:
         case Atom():
             return leaf(match)
@@ -267,8 +267,8 @@ def compile_tree(
 
 
 def compile_match(match: Match) -> Callable[[Record], Truth]:
-    """The match as one function of a record, for who asks about a few records; `FieldTests` is for
-    who asks about all.
+    """Return the match as one function of a record, for tests of a few records; use `FieldTests`
+    for many.
     """
 
     def leaf(atom: Atom) -> Callable[[Record], Truth]:
@@ -279,7 +279,7 @@ def compile_match(match: Match) -> Callable[[Record], Truth]:
 
 
 def atoms(match: Match) -> Iterator[Atom]:
-    """The atoms of a match, left to right."""
+    """Yield the atoms of a match, left to right."""
     match match:
         case Atom():
             yield match
@@ -291,17 +291,17 @@ def atoms(match: Match) -> Iterator[Atom]:
 
 
 def fields_read(match: Match) -> frozenset[str]:
-    """The fields whose values can change what the match says."""
+    """Return the fields whose values can change the result of the match."""
     return frozenset(atom.field for atom in atoms(match))
 
 
 class FieldTests:
-    """All tests of all rules by field, each done once per distinct value; what they say of a job is
+    """All tests of all rules by field, each run once per distinct value. The results for a job are
     one number.
 
-    Of test n, bit 2n of that number says true, bit 2n+1 unknown. Jobs with equal numbers are equal
-    to every match, so what the rules make of them, but for time and rank, is worked out once.
-    `on_value` is told each value of each field, some twice.
+    Of test n, bit 2n of that number is true, and bit 2n+1 unknown. Jobs with equal numbers are
+    equal to every match, so the rules are applied to them once, except for time and rank.
+    `on_value` receives each value of each field, some twice.
     """
 
     def __init__(self) -> None:
@@ -314,19 +314,19 @@ class FieldTests:
         self.on_value: Callable[[str, object], None] = _unheard
 
     def add(self, field: str, test: Test) -> Callable[[int], Truth]:
-        """Register a test of a field; the answer reads its truth from a number."""
+        """Register a test of a field; the returned function reads its result from a number."""
         return _truth_at(self._register(field, test))
 
     def compile(self, match: Match) -> Callable[[int], Truth]:
-        """The match as a function of a number."""
+        """Return the match as a function of a number."""
         return compile_tree(match, lambda atom: _truth_at(self._bit(atom)))
 
     def unknown_fields(self, match: Match, number: int) -> tuple[str, ...]:
-        """The fields of the match that could not be told, sorted."""
+        """Return the fields of the match whose test is unknown, sorted."""
         return tuple(sorted({atom.field for atom in atoms(match) if number & self._bit(atom) << 1}))
 
     def of(self, record: Record) -> int:
-        """The number of a record."""
+        """Return the number of a record."""
         number = 0
         for field, get, known, tests in self._readers:
             value = get(record)
@@ -334,6 +334,7 @@ class FieldTests:
             if bits is None:
                 self.on_value(field, value)
                 bits = _test_all(value, tests)
+                # Build names are endless: forget them before they fill the memory.
                 if len(known) >= _MOST_REMEMBERED:
                     known.clear()
                 known[value] = bits
@@ -356,7 +357,7 @@ class FieldTests:
 
 
 def _unheard(_field: str, _value: object) -> None:
-    """Nobody asked for the values."""
+    """Ignore the value."""
 
 
 def _truth_at(bit: int) -> Callable[[int], Truth]:

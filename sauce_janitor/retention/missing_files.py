@@ -1,6 +1,4 @@
-"""The listed files of a job that could not be had so far: which of them count, and how long the
-policies wait for them.
-"""
+"""The missing files of a job: which of them count, and how long the policies wait for them."""
 
 from __future__ import annotations
 
@@ -16,16 +14,14 @@ from sauce_janitor.model.policies import Duration
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """The missing files of one job, looked at one instant (`as_of`, epoch seconds) in one time
-    zone.
-    """
+    """The missing files of one job at one instant (`as_of`, epoch seconds) in one time zone."""
 
     missing: tuple[MissingFile, ...]
     as_of: int
     zone: ZoneInfo
 
     def of(self, selection: Selection) -> Gaps:
-        """Return those that are wanted: nobody waits for a file that no policy wants any more."""
+        """Return those that are wanted: a delete does not wait for a file that no policy wants."""
         return Gaps(
             tuple(each for each in self.missing if selection.wants(each.name)),
             self.as_of,
@@ -36,8 +32,8 @@ class Gaps:
         """Return when the last of the files has been missing for the longest of these times (epoch
         seconds).
 
-        None is a policy that waits for ever, and there is none to say how long: then the answer is
-        None, too. So it is while a file among them was never asked for.
+        Return None while a policy waits for ever (a time of None), no policy limits the wait, or a
+        file among them was never requested.
         """
         times = list(waits)
         if not times or not self.missing or not all(each.was_asked_for for each in self.missing):
@@ -48,10 +44,11 @@ class Gaps:
 
 
 def deciding(missing: Iterable[MissingFile], *, is_dated: bool) -> tuple[MissingFile, ...]:
-    """What decisions depend on of these files, so that jobs that lack the same ones share theirs.
+    """Return what decisions depend on of these files, so that jobs that lack the same files share a
+    verdict.
 
-    The names, whether each was asked for, and since when where a policy gives up in time
-    (`is_dated`).
+    These are the names, whether each was requested, and since when it is missing where a policy
+    limits the wait (`is_dated`).
     """
     return tuple(
         MissingFile(

@@ -1,12 +1,12 @@
-"""Whether two matches can be true of one job, as far as they themselves tell: what is not surely
-apart may overlap.
+"""Whether two matches can both be true of one job, as far as the matches themselves show. They may
+overlap unless they certainly cannot.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import product
+from itertools import chain, product
 from typing import Final
 
 import re2
@@ -26,23 +26,23 @@ from sauce_janitor.model.policies import (
 )
 
 _Literal = tuple[Atom, bool]
-"""An atom that must be true, or must not."""
+"""An atom, and whether it must be true."""
 
 _MOST_BRANCHES: Final = 256
 _REGEX_HEAD: Final = re.compile(r"[A-Za-z0-9 _/:=@#,;<>&!~'%-]*")
-"""The characters that mean themselves in a regex."""
+"""The characters that stand for themselves in a regex."""
 _MAGIC = re.compile(r"[*?\[]")
 
 
 def may_overlap(one: Match, other: Match) -> bool:
-    """Whether a job can match both. False only where it surely cannot."""
+    """Return whether a job can match both. False only where it certainly cannot."""
     branches = _branches(AllOf((one, other)), wanted=True)
     return branches is None or any(not _is_impossible(branch) for branch in branches)
 
 
 def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | None:
-    """The match as alternatives, each of literals that all hold; None when they are too many to
-    look at.
+    """Return the match as alternatives of literals that must all hold; None when there are too
+    many.
     """
     match match:
         case Atom():
@@ -55,7 +55,7 @@ def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | Non
             if len(known) < len(parts):
                 return None
             if isinstance(match, AllOf) is not wanted:
-                found = [branch for part in known for branch in part]
+                found = list(chain.from_iterable(known))
                 return found if len(found) <= _MOST_BRANCHES else None
             size = 1
             for part in known:
@@ -66,8 +66,8 @@ def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | Non
 
 
 _SEVERAL: Final = frozenset({"tags", "public"})
-"""Fields of which a job may have several values: two patterns that no one text matches can both be
-true.
+"""Fields of which a job may have several values: two patterns that no single text matches can both
+be true.
 """
 
 
@@ -86,14 +86,14 @@ def _is_impossible(branch: Iterable[_Literal]) -> bool:
             if (
                 also
                 and atom.field not in _SEVERAL
-                and all(_apart(a, b) for a in atom.patterns for b in other.patterns)
+                and all(_apart(a, b) for a, b in product(atom.patterns, other.patterns))
             ):
                 return True
     return False
 
 
 def _covers(wide: Pattern, narrow: Pattern) -> bool:
-    """Whether all that `narrow` matches is surely matched by `wide`."""
+    """Return whether `wide` certainly matches everything that `narrow` matches."""
     if wide == narrow:
         return True
     if isinstance(wide, Glob) and isinstance(narrow, Glob):
@@ -104,7 +104,7 @@ def _covers(wide: Pattern, narrow: Pattern) -> bool:
 
 
 def _apart(one: Pattern, other: Pattern) -> bool:
-    """Whether no value surely matches both."""
+    """Return whether certainly no value matches both."""
     for a, b in ((one, other), (other, one)):
         if isinstance(a, Literally):
             if a.value is None:
@@ -125,24 +125,28 @@ def _apart(one: Pattern, other: Pattern) -> bool:
 
 
 def _is_apart_from_regex(part: str, regex: str) -> bool:
-    """Whether a glob without braces and a regex match no text together."""
+    """Return whether no text matches both a glob without braces and a regex."""
     if not has_wildcards(part):
         return re2.compile(regex).fullmatch(part) is None
     return not _one_begins(_head(part), _head_of_regex(regex))
 
 
 def _head_of_regex(pattern: str) -> str:
-    """The text that everything the regex matches begins with, as far as that is plain to see."""
-    if "|" in pattern or "(?" in pattern:  # alternatives, or flags that change what a letter means
+    """Return the text with which everything that the regex matches begins, as far as that is easy
+    to see.
+    """
+    # Alternatives, or flags that change the meaning of a letter.
+    if "|" in pattern or "(?" in pattern:
         return ""
     plain = _REGEX_HEAD.match(pattern)
     assert plain is not None
     head, rest = plain[0], pattern[plain.end() :]
+    # A repetition may take the last character zero times.
     return head[:-1] if rest[:1] in {"*", "?", "{"} else head
 
 
 def _are_apart(one: str, other: str) -> bool:
-    """Whether no text matches both globs, which have no braces."""
+    """Return whether no text matches both globs, which have no braces."""
     for a, b in ((one, other), (other, one)):
         if not has_wildcards(a):
             return not compile_part(b)(a)
@@ -151,13 +155,13 @@ def _are_apart(one: str, other: str) -> bool:
 
 
 def _head(pattern: str) -> str:
-    """The text that everything the glob matches begins with."""
+    """Return the text with which everything that the glob matches begins."""
     return _MAGIC.split(pattern, maxsplit=1)[0]
 
 
 def _tail(pattern: str) -> str:
-    """The text that everything the glob matches ends with; none where a `]` makes that hard to
-    tell.
+    """Return the text with which everything that the glob matches ends; "" where a `]` makes that
+    hard to see.
     """
     return "" if "[" in pattern else _MAGIC.split(pattern)[-1]
 

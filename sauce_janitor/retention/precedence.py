@@ -1,5 +1,5 @@
-"""Whose word counts on a job: overrides and defaults, worked out from which policies match, may
-match, or do not.
+"""Which policies count for a job: overrides and defaults, by which policies match, may match, or do
+not match.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sauce_janitor.retention.matching import Truth
 
 
 def actions_stated(policy: Policy) -> frozenset[Action]:
-    """The actions a policy says anything of; of all others it has no opinion."""
+    """Return the actions that a policy states; it has no say on the others."""
     stated = {action for action, _ in policy.deletes}
     if policy.archive is not None:
         stated.add(Action.ARCHIVE)
@@ -24,8 +24,8 @@ def actions_stated(policy: Policy) -> frozenset[Action]:
 
 @dataclass(frozen=True, slots=True)
 class Precedence:
-    """One policy's word on one action of a job: `sure` when it matches, else it may match; `seated`
-    when it ranks the job.
+    """One policy that counts for one action of a job: `sure` when it matches, otherwise it may
+    match. `takes_slots` when its keep rules rank the job.
     """
 
     index: int
@@ -34,7 +34,7 @@ class Precedence:
 
 
 class Precedences:
-    """Works out the standings of all policies, by position in `policies`."""
+    """Finds the policies that count, by position in `policies`."""
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self._policies = tuple(policies)
@@ -49,14 +49,14 @@ class Precedences:
         )
 
     def ranks_by_action(self, index: int) -> bool:
-        """Whether the jobs that take slots in a policy can differ by action: a default, or one that
-        others override.
+        """Return whether the jobs that take slots in a policy can differ by action: in a default,
+        or a policy that others override.
         """
         return self._policies[index].default or bool(self._overriders[index])
 
     def of(self, action: Action, truths: Sequence[Truth]) -> tuple[Precedence, ...]:
-        """The policies whose claims on `action` are in force for a job that they match as `truths`
-        say.
+        """Return the policies that count for `action` and a job of which their matches say
+        `truths`.
         """
         found = []
         for index, truth in enumerate(truths):
@@ -69,6 +69,7 @@ class Precedences:
                 for n in self._overriders[index]
                 if action in self.stated[n] and truths[n] is not False
             ]
+            # Only a policy that certainly counts takes the say from another one.
             if any(truths[n] and not self._may_be_overridden(n, truths) for n in rivals):
                 continue
             takes_slots = truth is True and all(self._is_overridden(n, truths) for n in rivals)
@@ -76,7 +77,7 @@ class Precedences:
         return tuple(found)
 
     def overridden_by(self, action: Action, index: int, truths: Sequence[Truth]) -> tuple[int, ...]:
-        """The policies that take this policy's claim on the action from it, for explaining."""
+        """Return the policies that override this one for the action, to explain it."""
         return tuple(
             n
             for n in self._overriders[index]
@@ -98,7 +99,7 @@ class Precedences:
             for n, truth in enumerate(truths)
         )
 
-    # The graph of overrides has no cycle (the configuration refuses one), so these two end.
+    # These two call each other and still end: the configuration refuses cycles of overrides.
 
     def _may_be_overridden(self, index: int, truths: Sequence[Truth]) -> bool:
         return any(

@@ -1,7 +1,7 @@
-"""From what is known of a job at one moment to its decisions: the total rule of combining rules,
-written once.
+"""Combines rules, holds, age and announcements into the decisions on a job. This rule exists only
+here; it is one module so that it can be read at once.
 
-Keep beats delete, the longest time wins, whatever is unclear is kept.
+Keep beats delete, the longest time wins, and whatever is unclear is kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sauce_janitor.retention.interactions import Postponement, postponements
 from sauce_janitor.retention.match_cases import AppliedRule, MatchCase
 from sauce_janitor.retention.missing_files import Gaps
 
-# A moment is a number: these flags, and above them the bits of the case's clocks and keepers.
+# The flags of a job: these, and above them the age bits and keep slots of its case.
 HELD: Final = 1
 UNFINISHED: Final = 2
 AGELESS: Final = 4
@@ -53,11 +53,11 @@ _PURGED: Final = "Sauce Labs has purged its assets, and if_purged says keep"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DueAction:
-    """A decision that is due, and the claims behind it. `index` is its action's place.
+    """A decision that is due, and the rules that permit it. `index` is the place of its action.
 
-    `fixed` is the policy that permits it and the seconds from the job's time to its own: the same
-    for every job of a ruling, unless a month of the calendar or a whole build's time is among the
-    claims. Then it is None. `with_another`: the delete of the job does it, too.
+    `fixed` is the policy that permits it, and the seconds from the job's time to that policy's
+    time: the same for every job with this verdict. It is None if these rules include a calendar
+    month or the time of a whole build. `with_another`: deleting the job does it, too.
     """
 
     index: int
@@ -68,12 +68,12 @@ class DueAction:
 
     @classmethod
     def of(cls, index: int, decision: Decision, claims: tuple[AppliedRule, ...]) -> DueAction:
-        """Made once for a ruling."""
+        """Return the due action; made once a verdict."""
         with_another = any(reason.why is Why.WITH_THE_JOB for reason in decision.reasons)
         return cls(index, decision, claims, _fixed(decision.action, claims), with_another)
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> Decision:
-        """The decision on one job."""
+        """Return the decision on one job."""
         decision = self.decision
         action = decision.action
         base = record.job.started_at if action is Action.STOP else time
@@ -89,16 +89,16 @@ class DueAction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobVerdict:
-    """The decisions on all jobs of one case at one moment, shared by them; `dues` are those that
+    """The decisions that all jobs of one case with equal flags share; `due_actions` are those that
     are due.
 
-    `selection` is what is wanted of the job, None for nothing, which `nothing_wanted_by` then says.
-    `expiring` says that a wanted archive is missing. `announce` are the deletes that are, or stay,
-    announced. `kept` are the keep rules that keep the job, whatever actions their policies state.
-    `lacks`: files that are wanted could not be had; `gives_up_at` is when the policies wait for
-    them no longer (epoch seconds), None for never. `has_assets`: for all we know, Sauce Labs has
-    the assets still. `stored` are the selections that receipts cover. `postponed` is what other
-    policies make longer of each policy's time.
+    `selection` is what must be stored of the job, None for nothing, according to the policy
+    `nothing_wanted_by`. `unarchived` says that a wanted archive is missing. `announce` are the
+    deletes that are, or stay, announced. `kept` are the keep rules that keep the job from any
+    action. `lacks`: wanted files are missing; `gives_up_at` is when the policies stop waiting for
+    them (epoch seconds), None for never. `has_assets`: as far as is known, Sauce Labs still has the
+    assets. `stored` are the selections that receipts cover. `postponed` are the times of policies
+    that other policies make longer.
     """
 
     case: MatchCase
@@ -117,7 +117,7 @@ class JobVerdict:
     postponed: tuple[Postponement, ...] = ()
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
-        """The decisions on one job, with the policy and time of those that are due."""
+        """Return the decisions on one job, with the policy and the time of those that are due."""
         if not self.due_actions:
             return self.decisions
         decisions = list(self.decisions)
@@ -126,7 +126,7 @@ class JobVerdict:
         return tuple(decisions)
 
     def acts(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
-        """What is to be done about one job: the decisions that are due and do not come about with
+        """Return the decisions on one job to carry out: those that are due and are not done by
         another one.
         """
         return tuple(
@@ -134,8 +134,8 @@ class JobVerdict:
         )
 
     def goes_at(self, action: Action, record: Record, time: int, zone: ZoneInfo) -> int:
-        """When every claim on an announced delete will be due: a job's takes its assets along,
-        while it has any.
+        """Return when all rules for an announced delete will be due. Deleting a job deletes its
+        assets while it has any.
         """
         claims = self.case.claims[action]
         if action is Action.DELETE_JOB and record.assets is AssetsStanding.PRESENT:
@@ -144,7 +144,7 @@ class JobVerdict:
 
 
 def _fixed(action: Action, claims: tuple[AppliedRule, ...]) -> tuple[str, int] | None:
-    """What `_who_and_when` says of every job, with seconds from the job's time for the time; None
+    """Return what `_who_and_when` says of every job, with the time in seconds after the job's; None
     where that varies.
     """
     times = []
@@ -158,7 +158,7 @@ def _fixed(action: Action, claims: tuple[AppliedRule, ...]) -> tuple[str, int] |
 
 
 def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, int]:
-    """For archiving the earliest, else the latest; of equals the first by name."""
+    """Return the earliest for archiving, else the latest; of equals the first by name."""
     since = (min if action is Action.ARCHIVE else max)(time for time, _ in times)
     return min(name for time, name in times if time == since), since
 
@@ -166,7 +166,7 @@ def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, i
 def due_since(
     claim: AppliedRule, action: Action, record: Record, time: int | None, zone: ZoneInfo
 ) -> int:
-    """When the claim is, or was, due for a job."""
+    """Return when the rule is, or was, due for a job."""
     base = record.job.started_at if action is Action.STOP else time
     if (
         action is not Action.ARCHIVE
@@ -186,8 +186,8 @@ def _who_and_when(
     time: int | None,
     zone: ZoneInfo,
 ) -> tuple[str | None, int | None]:
-    """For archiving the claim that is due first, else the one that is due last; of equals the first
-    by name.
+    """Return the policy and the time of the rule that is due first for archiving, else last; of
+    equals the first by name.
     """
     if not claims:
         return None, record.job.ended_at if isinstance(record.job.ended_at, int) else time
@@ -199,14 +199,16 @@ def _who_and_when(
 
 @dataclass(frozen=True, slots=True)
 class _Blocker:
-    """What forbids an action; `passes` when only time has to pass, and grace has begun."""
+    """What forbids an action; `passes` when only time has to pass and the grace period has
+    begun.
+    """
 
     reason: Reason
     passes: bool = False
 
 
 class VerdictMaker:
-    """Rules on a case at one moment, given which selections are archived."""
+    """Makes the verdict on jobs of one case with these flags, with these selections archived."""
 
     def __init__(
         self,
@@ -235,12 +237,13 @@ class VerdictMaker:
         self._lacks, self._gives_up_at = self._look_for_gaps(gaps)
 
     def rule(self) -> JobVerdict:
-        """The decisions on all four actions."""
+        """Return the decisions on all four actions."""
         archive = self._archive()
         assets_blockers = self._with_grace(
             Action.DELETE_ASSETS, self._blockers(Action.DELETE_ASSETS)
         )
         job_blockers = self._blockers(Action.DELETE_JOB)
+        # Deleting the job deletes its assets: what protects them protects the job.
         if not self._flags & GONE:
             job_blockers += [_protected(blocker) for blocker in assets_blockers]
         job_blockers = self._with_grace(Action.DELETE_JOB, job_blockers)
@@ -253,6 +256,7 @@ class VerdictMaker:
             decision, announced = self._delete(action, blockers, archive)
             deletes.append(decision)
             announce += [action] if announced else []
+        # One DELETE of the job does both.
         if all(decision.verdict is Verdict.DUE for decision in deletes):
             with_it = (*deletes[0].reasons, Reason(Why.WITH_THE_JOB))
             deletes[0] = Decision(Action.DELETE_ASSETS, Verdict.DUE, with_it)
@@ -309,6 +313,7 @@ class VerdictMaker:
 
     def _select(self) -> Selection | None:
         forbid = self._case.forbid
+        # A held job is archived whole, whatever the policies want.
         if self._whole:
             return Selection(frozenset({"all"}), forbid)
         archive_rules = [
@@ -317,6 +322,7 @@ class VerdictMaker:
         if not archive_rules:
             return None
         assets = frozenset().union(*(archive_rule.assets for archive_rule in archive_rules))
+        # Every policy must accept the loss of the rest; one that does not keeps it.
         discard = "all" not in assets and all(
             archive_rule.discard_rest for archive_rule in archive_rules
         )
@@ -324,11 +330,11 @@ class VerdictMaker:
         return Selection(assets, forbid, discard, "keep" if keeps else "proceed")
 
     def _look_for_gaps(self, gaps: Gaps | None) -> tuple[bool, int | None]:
-        """Whether wanted files are missing while Sauce Labs has them, and until when their deletes
+        """Return whether wanted files are missing that Sauce Labs has, and until when their deletes
         wait.
         """
         selection = self._selection
-        # What is purged or deleted comes no more: if_purged says what happens then.
+        # Purged and deleted assets do not come back: `if_purged` decides about them.
         if gaps is None or selection is None or self._flags & GONE:
             return False, None
         wanted = gaps.of(selection)
@@ -360,6 +366,7 @@ class VerdictMaker:
         selection, flags = self._selection, self._flags
         if flags & UNFINISHED:
             return _kept(Action.ARCHIVE, [Reason(Why.UNFINISHED)])
+        # The job may hold what must never be stored.
         if self._case.forbid_unknown:
             return _kept(Action.ARCHIVE, [Reason(Why.FORBID)])
         if selection is None:
@@ -368,6 +375,7 @@ class VerdictMaker:
             return _kept(Action.ARCHIVE, [Reason(Why.DONE)])
         if flags & ASSETS_PURGED and selection.if_purged == "keep":
             return _kept(Action.ARCHIVE, [Reason(Why.NOT_ARCHIVED, detail=_PURGED)])
+        # A held job is archived at once: it needs no age.
         if self._whole:
             return _due(Action.ARCHIVE, self._holds)
         if flags & AGELESS:
@@ -400,7 +408,9 @@ class VerdictMaker:
         return reasons
 
     def _blockers(self, action: Action) -> list[_Blocker]:
-        """What the policies say against an action (rules 2 and 3)."""
+        """Return what the policies have against an action (rules 2 and 3 of
+        docs/reference/policies.md).
+        """
         blockers: list[_Blocker] = []
         for claim in self._case.claims[action]:
             blockers += [_Blocker(reason) for reason in claim.undecided]
@@ -413,13 +423,13 @@ class VerdictMaker:
                     _Blocker(_not_yet(claim), passes=bool(self._flags & claim.announced))
                 )
             if claim.slot is not None and self._flags & claim.kept:
-                said = claim.slot.keeper.reasons((self._flags & claim.kept) >> claim.slot.shift)
-                blockers += [_Blocker(reason) for reason in said]
+                kept_by = claim.slot.keeper.reasons((self._flags & claim.kept) >> claim.slot.shift)
+                blockers += [_Blocker(reason) for reason in kept_by]
         return blockers
 
     def _with_grace(self, action: Action, blockers: list[_Blocker]) -> list[_Blocker]:
-        """Rule 5: where only time stands against a delete, it is announced, and waits for the
-        announcement to be old enough.
+        """Add the grace period (rule 5): a delete that only time forbids is announced, and waits
+        until the announcement is old enough.
         """
         waits = (
             self._has_grace and self._case.claims[action] and not self._flags & _ANNOUNCED[action]
@@ -431,7 +441,7 @@ class VerdictMaker:
     def _delete(
         self, action: Action, blockers: list[_Blocker], archive: Decision
     ) -> tuple[Decision, bool]:
-        """The decision, and whether the action is announced by it."""
+        """Return the decision, and whether it announces the action."""
         aside = self._set_aside()
         if aside:
             return _kept(action, aside), False
@@ -440,9 +450,9 @@ class VerdictMaker:
         sure = tuple(claim for claim in self._case.claims[action] if not claim.undecided)
         reasons = [blocker.reason for blocker in blockers]
         if not sure:
-            return _kept(
-                action, reasons if self._case.claims[action] else [Reason(Why.NO_POLICY)]
-            ), False
+            # A policy that only may match permits nothing.
+            without = reasons if self._case.claims[action] else [Reason(Why.NO_POLICY)]
+            return _kept(action, without), False
         announced = self._has_grace and all(blocker.passes for blocker in blockers)
         reasons += self._unarchived(archive)
         if reasons:
@@ -458,7 +468,7 @@ class VerdictMaker:
         return _due(action, due), announced
 
     def _unarchived(self, archive: Decision) -> list[Reason]:
-        """What is missing of rule 4. An archive that is due comes before the delete, in the same
+        """Return what rule 4 lacks. An archive that is due is made before the delete, in the same
         pass.
         """
         claims = self._case.claims[Action.ARCHIVE]
@@ -516,7 +526,9 @@ def _due(action: Action, reasons: Iterable[Reason]) -> Decision:
 
 
 def _in_order(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    """Each reason once, in an order that the order of policies and rules does not change."""
+    """Return each reason once, in an order that does not depend on the order of policies and
+    rules.
+    """
     return tuple(
         sorted(
             set(reasons),
