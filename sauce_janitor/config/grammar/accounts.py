@@ -16,20 +16,23 @@ from sauce_janitor.model.durations import parse_duration
 
 
 class ListingTerm(Grammar):
-    """How the inventory is kept true."""
+    """How often all jobs are listed again."""
 
     full_every: ElapsedDuration = Field(
         parse_duration("24h"),
-        description="A run that deletes needs a full listing this young.",
+        description=(
+            "Before it deletes, a run lists all jobs again if the last full listing is older"
+            " than this."
+        ),
         examples=["24h"],
     )
 
 
 class RetriesTerm(Grammar):
-    """Patience with an API that does not answer."""
+    """How requests are retried."""
 
     attempts: Annotated[int, Field(ge=1, le=20)] = Field(
-        4, description="Tries a request, the first one included.", examples=[4]
+        4, description="How often a request is tried, the first time included.", examples=[4]
     )
     max_wait: ElapsedDuration = Field(
         parse_duration("60s"),
@@ -39,12 +42,12 @@ class RetriesTerm(Grammar):
 
 
 class OwnerTerm(Grammar):
-    """Whose jobs are read and changed with credentials of their own."""
+    """Credentials for the jobs of one user."""
 
-    owner: Owned = Field(description="The user whose jobs they are.", examples=["alice"])
+    owner: Owned = Field(description="The owner of the jobs.", examples=["alice"])
     username: Username | None = Field(
         None,
-        description="Who asks and acts; default: the owner.",
+        description="The user that sends the requests; default: the owner.",
         examples=["alice", {"env": "ALICE_USERNAME"}],
     )
     access_key: Secret = Field(
@@ -53,7 +56,7 @@ class OwnerTerm(Grammar):
 
 
 class AccountTerm(Grammar):
-    """One Sauce Labs account: where it is, who we are there, whose jobs are meant."""
+    """One Sauce Labs account: its address, credentials and users."""
 
     region: Region | None = Field(
         None,
@@ -77,37 +80,42 @@ class AccountTerm(Grammar):
     users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list[TeamTerm | str](["me"]),
         description=(
-            "Whose jobs: `me`, user names, `organization` (its users and service accounts) or"
-            " `{team: NAME}` (its members and service accounts). Looked up by each run."
+            "The users of the jobs: `me`, user names, `organization` (its users and service"
+            " accounts) or `{team: NAME}` (its members and service accounts). Each run looks"
+            " them up."
         ),
         examples=[["me"], ["alice", "bob"], ["organization"], [{"team": "web"}]],
     )
     credentials: list[OwnerTerm] = Field(
         default_factory=list,
         description=(
-            "Credentials, and with them a request budget, of their own for some owners' jobs."
+            "Separate credentials, each with its own request budget, for some owners' jobs."
         ),
         examples=[[{"owner": "alice", "access_key": {"env": "ALICE_ACCESS_KEY"}}]],
     )
     budget: BudgetTerm = Field(
         default_factory=BudgetTerm,
-        description="Requests a second and an hour, by the hour of the day.",
+        description="Requests a second and an hour, also by the hour of the day.",
         examples=[{"per_second": 2, "per_hour": 1500}],
     )
     listing: ListingTerm = Field(
         default_factory=ListingTerm,
-        description="How the inventory is kept true.",
+        description="How often all jobs are listed again.",
         examples=[{"full_every": "24h"}],
     )
     timeout: ElapsedDuration = Field(
-        parse_duration("30s"), description="To connect, and between two bytes.", examples=["30s"]
+        parse_duration("30s"),
+        description="Longest wait to connect, and between two bytes.",
+        examples=["30s"],
     )
     timeout_total: ElapsedDuration = Field(
-        parse_duration("30min"), description="For a whole asset.", examples=["30min"]
+        parse_duration("30min"),
+        description="Longest time to download a whole asset.",
+        examples=["30min"],
     )
     retries: RetriesTerm = Field(
         default_factory=RetriesTerm,
-        description="Patience with an API that does not answer.",
+        description="How requests are retried.",
         examples=[{"attempts": 4, "max_wait": "60s"}],
     )
     ca_bundle: PathText | None = Field(
@@ -121,16 +129,16 @@ class AccountTerm(Grammar):
     delete_job_path: Literal["auto", "v1", "v1.1"] = Field(
         "auto",
         description=(
-            "By which address a job is deleted: `v1` (`/rest/v1/USER/jobs/ID`), `v1.1`"
-            " (`/rest/v1.1/jobs/ID`), or `auto`: the one that worked last, at first v1; where it is"
-            " not served, the other."
+            "The address that deletes a job: `v1` (`/rest/v1/USER/jobs/ID`), `v1.1`"
+            " (`/rest/v1.1/jobs/ID`), or `auto`: the one that worked last, at first v1; if it"
+            " is not served, the other."
         ),
         examples=["v1.1"],
     )
 
     schedule: AccountScheduleTerm | None = Field(
         None,
-        description="When `serve` runs for this account; what is not given is as in `schedule`.",
+        description="When `serve` runs for this account. Missing keys are those of `schedule`.",
         examples=[{"cron": "17 3 * * *"}],
     )
 

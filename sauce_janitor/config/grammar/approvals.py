@@ -10,27 +10,28 @@ from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Until, faul
 
 
 class ApprovalTerm(Grammar):
-    """Lifts limits for plans of one account under one policy digest; `plan` prints one to paste
-    when a limit is broken.
+    """Lifts limits for plans of one account under one policy digest. If a limit is broken, `plan`
+    prints one to paste.
     """
 
-    account: str = Field(description="Whose plans.", examples=["eu"])
+    account: str = Field(description="The account of the plans.", examples=["eu"])
     policy_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] = Field(
         description=(
-            "The policy digest that `plan` prints: an approval ends with any edit of what decides."
+            "The policy digest that `plan` prints. After any edit of what decides, the approval"
+            " no longer applies."
         ),
         examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
     )
     lift: Annotated[list[Literal["max_percent", "max_jobs", "max_growth"]], OneOrMany()] = Field(
         default_factory=list,
-        description="The limits that are not measured, the account's and the policies'.",
+        description="The limits to lift, the account's and the policies'.",
         examples=[["max_percent"]],
     )
     max_jobs: Annotated[int, Field(ge=1)] | None = Field(
         None,
         description=(
-            "Lifts max_jobs too, and holds only for plans that newly delete or stop at most this"
-            " many jobs."
+            "Lifts max_jobs too. The approval then applies only to plans that newly delete or"
+            " stop at most this many jobs."
         ),
         examples=[480000],
     )

@@ -47,8 +47,8 @@ Burst = Annotated[int, Field(ge=1, le=1000)]
 
 
 class BudgetWindowTerm(Grammar):
-    """Another number of requests at some hours, by the clock in `timezone`: what is not given is as
-    on the whole day.
+    """Other numbers of requests at some hours, in `timezone`. Missing keys are those of the whole
+    day.
     """
 
     from_: TimeOfDay | None = Field(
@@ -66,7 +66,7 @@ class BudgetWindowTerm(Grammar):
     per_hour: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
         None, description="Requests an hour; 0 for none at all.", examples=[500]
     )
-    burst: Burst | None = Field(None, description="How many may leave at once.", examples=[1])
+    burst: Burst | None = Field(None, description="How many can be sent at once.", examples=[1])
 
     @model_validator(mode="after")
     def _is_a_window(self) -> BudgetWindowTerm:
@@ -101,10 +101,8 @@ class BudgetWindowTerm(Grammar):
 
 
 class BudgetTerm(Grammar):
-    """How many requests a credential may make. Sauce Labs allows 10/s and 3,500/h a user, shared
-    with your tests.
-
-    All processes on one state keep to it together.
+    """How many requests a credential may make. Sauce Labs allows each user 10/s and 3,500/h, your
+    tests included. All processes on one state share the budget.
     """
 
     per_second: PerSecond | None = Field(
@@ -115,10 +113,12 @@ class BudgetTerm(Grammar):
         description="In any hour. Default 1500; no limit on a loopback address.",
         examples=[1500],
     )
-    burst: Burst = Field(POLITE_BURST, description="How many may leave at once.", examples=[5])
+    burst: Burst = Field(POLITE_BURST, description="How many can be sent at once.", examples=[5])
     windows: Annotated[list[BudgetWindowTerm], OneOrMany()] = Field(
         default_factory=list,
-        description="Hours with another number, such as when your tests run. None may overlap.",
+        description=(
+            "Other numbers at some hours, such as when your tests run. They must not overlap."
+        ),
         examples=[[{"from": "08:00", "to": "18:00", "days": "mon-fri", "per_hour": 500}]],
     )
 

@@ -105,8 +105,8 @@ Days = Annotated[
 
 
 class BlackoutTerm(Grammar):
-    """When `serve` begins nothing, and stops what is under way: a time of day, whole weekdays, or
-    one stretch of days.
+    """When `serve` starts no run and stops a current one: a time of day, whole weekdays, or some
+    days.
     """
 
     from_: Edge | None = Field(
@@ -117,7 +117,7 @@ class BlackoutTerm(Grammar):
     )
     to: Edge | None = Field(
         None,
-        description="Where it ends, of the same kind; a day includes all of it.",
+        description="When it ends, in the same form; a day counts until its end.",
         examples=["18:00"],
     )
     days: Days | None = Field(
@@ -181,16 +181,16 @@ def leave_time(terms: list[BlackoutTerm]) -> None:
 
 
 class AccountScheduleTerm(Grammar):
-    """When `serve` runs for this account; what is not given is as in `schedule`."""
+    """When `serve` runs for this account. Missing keys are those of `schedule`."""
 
     cron: CronTerm | None = Field(
         None, description="Minute hour day month weekday, in `timezone`.", examples=["17 3 * * *"]
     )
     jitter: Jitter | None = Field(
-        None, description="Up to this much later, by chance.", examples=["10min"]
+        None, description="A random delay of up to this.", examples=["10min"]
     )
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] | None = Field(
-        None, description="Instead of those of `schedule`.", examples=[[{"days": "sat,sun"}]]
+        None, description="Replaces those of `schedule`.", examples=[[{"days": "sat,sun"}]]
     )
 
     @model_validator(mode="after")
@@ -200,8 +200,8 @@ class AccountScheduleTerm(Grammar):
 
 
 class ScheduleTerm(Grammar):
-    """When `serve` runs. Missed runs are made up for by one; a run that takes longer than its
-    period is not begun twice.
+    """When `serve` runs. Runs that were missed are made up for by one; a run that takes longer than
+    its period is not started twice.
     """
 
     cron: CronTerm = Field(
@@ -210,13 +210,12 @@ class ScheduleTerm(Grammar):
         examples=["17 * * * *"],
     )
     jitter: Jitter = Field(
-        parse_duration("60s"), description="Up to this much later, by chance.", examples=["60s"]
+        parse_duration("60s"), description="A random delay of up to this.", examples=["60s"]
     )
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] = Field(
         default_factory=list,
         description=(
-            "When nothing begins, and what is under way is stopped; what was due runs once"
-            " afterwards."
+            "When no run starts and a current one is stopped; what was due runs once afterwards."
         ),
         examples=[
             [
@@ -236,7 +235,7 @@ class AuthTerm(Grammar):
     """Who may see the status page."""
 
     token: Secret = Field(
-        description="As a bearer token, or as the password of any user in a browser.",
+        description="The bearer token, or in a browser the password of any user.",
         examples=[{"file": "/run/secrets/web-token"}],
     )
 
@@ -277,8 +276,8 @@ class WebTerm(Grammar):
     hosts: Annotated[list[HostName], OneOrMany()] = Field(
         default_factory=list,
         description=(
-            "Further names that clients call it by; addresses and names of one label are always"
-            " answered."
+            "Further names of this host. Requests to addresses and to names of one label are"
+            " always answered."
         ),
         examples=[["janitor.example.com"]],
     )
@@ -313,27 +312,27 @@ Gateway = Annotated[
 
 
 class MetricsTerm(Grammar):
-    """Where one-shot runs leave their metrics; `serve` shows them at /metrics."""
+    """Where single runs write their metrics. `serve` shows them at /metrics."""
 
     textfile: PathText | None = Field(
         None,
         description=(
-            "A file for node_exporter's textfile collector, replaced whole after each run. "
-            "Another janitor's file is not replaced."
+            "A file for node_exporter's textfile collector. Each run replaces it, but not"
+            " another janitor's file."
         ),
         examples=["/var/lib/prometheus/node-exporter/sauce-janitor.prom"],
     )
     pushgateway: Gateway | None = Field(
         None,
-        description="A Pushgateway that they are pushed to: a group for each account and instance.",
+        description="A Pushgateway, with a group for each account and instance.",
         examples=["http://pushgateway:9091"],
     )
     instance: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$",
         description=(
-            "The label `instance` of these metrics: another one for each configuration. The default"
-            " is the state's id at a Pushgateway, and no such label in a textfile."
+            "The label `instance` of these metrics, different for each configuration. Default:"
+            " the state's id for a Pushgateway, no such label in a textfile."
         ),
         examples=["nightly"],
     )
@@ -344,7 +343,7 @@ EVENTS: Final[tuple[Event, ...]] = ("announced", "refused", "failed", "deadline"
 
 
 class NotifyTerm(Grammar):
-    """A webhook that is told what somebody should know: JSON with `text`, as Slack takes it."""
+    """A webhook for messages: JSON with `text`, as Slack expects it."""
 
     url: Secret = Field(
         description="Its address, which is a secret.", examples=[{"env": "SLACK_HOOK"}]
@@ -352,9 +351,9 @@ class NotifyTerm(Grammar):
     on: Annotated[list[Event], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list(EVENTS),
         description=(
-            "announced: deletes that come; refused: a plan was not carried out; failed: a run, or"
-            " part of it, failed; deadline: jobs are late; purge: assets that are wanted are purged"
-            " soon."
+            "announced: deletes that are coming; refused: a plan was not carried out; failed: a"
+            " run, or a part of it, failed; deadline: jobs are late; purge: wanted assets are"
+            " purged soon."
         ),
         examples=[["refused", "failed"]],
     )

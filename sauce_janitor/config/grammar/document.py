@@ -29,7 +29,7 @@ class ConfigFile(Grammar):
     longest time wins.
     """
 
-    version: Literal[1] = Field(1, description="The version of this language.", examples=[1])
+    version: Literal[1] = Field(1, description="The version of this format.", examples=[1])
     include: Annotated[list[Annotated[str, Field(min_length=1)]], OneOrMany()] = Field(
         default_factory=list,
         description=(
@@ -64,11 +64,13 @@ class ConfigFile(Grammar):
         examples=[{"path": "./state.db"}],
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        4, description="Jobs at work at the same time, per credential.", examples=[4]
+        4,
+        description="How many jobs are handled at the same time, for each credential.",
+        examples=[4],
     )
     defaults: Defaults = Field(
         default_factory=Defaults,
-        description="What counts for all policies.",
+        description="Settings for all policies.",
         examples=[{"grace": "3d"}],
     )
     lists: dict[str, Annotated[list[ListEntry], Field(min_length=1)]] = Field(
@@ -78,17 +80,17 @@ class ConfigFile(Grammar):
     )
     holds: list[HoldTerm] = Field(
         default_factory=list,
-        description="What stays, whatever a policy says.",
+        description="Jobs that stay, whatever a policy says.",
         examples=[[{"tag": "keep"}]],
     )
     limits: AccountLimits = Field(
         default_factory=AccountLimits,
-        description="Brakes for the whole account.",
+        description="Limits for the whole account.",
         examples=[{"max_jobs": 2000, "max_percent": 25}],
     )
     approvals: list[ApprovalTerm] = Field(
         default_factory=list,
-        description="What lifts a limit for a while; no part of the policy digest.",
+        description="Approvals that lift a limit until a day. Not part of the policy digest.",
         examples=[
             [
                 {
@@ -105,7 +107,7 @@ class ConfigFile(Grammar):
     policies: list[PolicyTerm] = Field(
         default_factory=list,
         description=(
-            "What is archived and what goes, and when. A job that no policy covers is kept."
+            "What is archived and deleted, and when. A job that no policy covers is kept."
         ),
         examples=[
             [
@@ -120,8 +122,7 @@ class ConfigFile(Grammar):
     deadlines: list[DeadlineTerm] = Field(
         default_factory=list,
         description=(
-            "Promises that are watched: plans, metrics and logs say which jobs are late, and what"
-            " blocks them."
+            "Promises: plans, metrics and logs say which jobs are late, and what blocks them."
         ),
         examples=[
             [{"name": "privacy", "match": {"tags": "pii"}, "assets_gone_by": "3d", "warn": "12h"}]
@@ -129,7 +130,10 @@ class ConfigFile(Grammar):
     )
     tests: list[PolicyTestTerm] = Field(
         default_factory=list,
-        description="What the policies must decide on made-up jobs; `check` runs them. No part of the policy digest.",
+        description=(
+            "What the policies must decide on made-up jobs; `check` runs them. Not part of the"
+            " policy digest."
+        ),
         examples=[
             [{"name": "old noise goes", "jobs": [{"id": "pr", "build": "PR-1", "end_time": "-20d"}],
               "expect": {"pr": {"delete_job": "pull-requests"}}}]
@@ -147,11 +151,11 @@ class ConfigFile(Grammar):
     )
     metrics: MetricsTerm = Field(
         default_factory=MetricsTerm,
-        description="Where one-shot runs leave their metrics.",
+        description="Where single runs write their metrics.",
         examples=[{"textfile": "/var/lib/prometheus/node-exporter/sauce-janitor.prom"}],
     )
     notify: Annotated[list[NotifyTerm], OneOrMany()] = Field(
         default_factory=list,
-        description="Webhooks that are told what somebody should know.",
+        description="Webhooks for messages.",
         examples=[[{"url": {"env": "SLACK_HOOK"}, "on": ["refused", "failed"]}]],
     )

@@ -366,8 +366,8 @@ def _schema_of_custom_data(schema: dict[str, Any]) -> None:
 
 
 class Conditions(Grammar):
-    """Atoms `field: pattern` and `all`, `any`, `not` of further conditions; everything named must
-    be true.
+    """Conditions `field: pattern`, and `all`, `any` or `not` of further conditions. All of them
+    must be true.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_schema_of_custom_data)
@@ -399,7 +399,7 @@ class Conditions(Grammar):
     )
     owner: _Text = Field(None, description="The user who owns the job.", examples=["release-bot"])
     tags: _Text = Field(
-        None, description="Any of the job's tags; no tags match nothing.", examples=["pii"]
+        None, description="Any of the job's tags. Without tags nothing matches.", examples=["pii"]
     )
     status: _Status = Field(
         None,
@@ -434,7 +434,7 @@ class Conditions(Grammar):
         None, description="The error's text; null when there is none.", examples=["*timed out*"]
     )
     manual: _Flag = Field(
-        None, description="Whether a person drove it (live testing).", examples=[False]
+        None, description="Whether a person ran it (live testing).", examples=[False]
     )
     duration: _Duration = Field(
         None,

@@ -115,13 +115,13 @@ class _KeepByRank(Grammar):
 
     id: Name | None = Field(
         None,
-        description="How plans and `explain` call the rule; default: what it says.",
+        description="The rule's name in plans and `explain`; default: its content.",
         examples=["recent"],
     )
     last: Count | None = Field(None, description="The newest N of each group.", examples=[20])
     since_last: MatchTerm | None = Field(
         None,
-        description="All that is newer than the last one that matches; all, when none does.",
+        description="All that are newer than the last one that matches; all, if none matches.",
         examples=[{"status": "passed"}],
     )
 
@@ -144,9 +144,7 @@ else:
 
 
 class KeepRuleTerm(_KeepByPeriod):
-    """One keep rule: exactly one of its kinds, and what restricts it. Kept jobs stay whatever their
-    age.
-    """
+    """One keep rule: exactly one kind, and what restricts it. Kept jobs stay whatever their age."""
 
     within: PositiveDuration | None = Field(
         None, description="Everything at most this old.", examples=["7d"]
@@ -157,7 +155,7 @@ class KeepRuleTerm(_KeepByPeriod):
         examples=["2d"],
     )
     where: MatchTerm | None = Field(
-        None, description="Only these are counted.", examples=[{"status": "passed"}]
+        None, description="Only these jobs count.", examples=[{"status": "passed"}]
     )
     pick: Annotated[list[Picks], Field(min_length=1), OneOrMany()] | None = Field(
         None, description="Which job of a period: newest (default), oldest, or statuses in order of preference.",
@@ -187,7 +185,7 @@ _WHOLE_JOBS: Final = (
 
 
 class DeleteTerm(Grammar):
-    """A delete with keep rules of its own."""
+    """A delete with its own keep rules."""
 
     after: Annotated[DeletionAge, Tag("·duration")] | Never = Field(
         discriminator=Discriminator(_by_shape),
@@ -211,7 +209,8 @@ class Unavailable(Grammar):
 
     proceed: DeletionAge = Field(
         description=(
-            "Deletes wait this long after the file was first found missing, then go on without it."
+            "Deletes wait this long after the file was first found missing, then go ahead"
+            " without it."
         ),
         examples=["14d"],
     )
@@ -233,7 +232,7 @@ class ArchiveTerm(Grammar):
     """What is stored before anything is deleted."""
 
     after: DurationTerm = Field(
-        Duration("0s"), description="The age at which it is stored.", examples=["2h"]
+        Duration("0s"), description="The age at which it is archived.", examples=["2h"]
     )
     assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: ["all"],
@@ -243,17 +242,21 @@ class ArchiveTerm(Grammar):
     discard: Literal["rest"] | None = Field(
         None,
         description=(
-            "Needed with a list shorter than `all`: deleting destroys what is not stored, too."
+            "Required with a list shorter than `all`, because a delete destroys the other"
+            " assets too."
         ),
         examples=["rest"],
     )
     only: Literal["kept"] | None = Field(
-        None, description="Store only jobs that this policy's keep rules keep.", examples=["kept"]
+        None,
+        description="`kept`: archive only jobs that this policy's keep rules keep.",
+        examples=["kept"],
     )
     if_purged: Literal["proceed", "keep"] = Field(
         "proceed",
         description=(
-            "When Sauce Labs has purged the assets: go on with job.json alone, or keep the job."
+            "If Sauce Labs has purged the assets: delete the job with only job.json archived"
+            " (`proceed`), or `keep` it."
         ),
         examples=["keep"],
     )
@@ -269,8 +272,8 @@ class ArchiveTerm(Grammar):
     ] = Field(
         "keep",
         description=(
-            "When a listed file cannot be fetched: deletes wait for it (`keep`), or go on without"
-            " it after a time."
+            "If a listed file cannot be fetched: deletes wait for it (`keep`), or go ahead"
+            " without it after a time."
         ),
         examples=[{"proceed": "14d"}],
     )
@@ -284,7 +287,8 @@ class ArchiveTerm(Grammar):
     ) = Field(
         None,
         description=(
-            "How long the archive holds it (`archive prune`); by class or glob, `all` is the rest."
+            "How long the archive keeps the files; also by class or glob, where `all` is the"
+            " rest. `archive prune` then removes them."
         ),
         examples=["2y", {"video": "90d", "all": "2y"}],
     )
@@ -301,20 +305,20 @@ Delete = Annotated[
 
 
 class Then(Grammar):
-    """What happens to a job that matches, by age. An action that is not here is no opinion."""
+    """What happens to a job that matches, by age. The policy says nothing about other actions."""
 
     archive: Archive | None = Field(
-        None, description="Store it: an age (everything), `none`, or a mapping.",
+        None, description="Archive the job: an age (everything), `none`, or a mapping.",
         examples=["5d", "none", {"after": "2h", "assets": ["logs", "video"], "discard": "rest"}],
     )  # fmt: skip
     delete_assets: Delete | None = Field(
         None,
-        description="Destroy all its assets at Sauce Labs at this age, or `never`.",
+        description="Delete all assets at Sauce Labs at this age, or `never`.",
         examples=["21d", "never"],
     )
     delete_job: Delete | None = Field(
         None,
-        description="Destroy the job record, and with it all assets, at this age, or `never`.",
+        description="Delete the job record, and with it all assets, at this age, or `never`.",
         examples=["180d", "never"],
     )
     stop: PositiveDuration | None = Field(
@@ -330,7 +334,9 @@ class Then(Grammar):
 
 
 class LimitsTerm(Grammar):
-    """Brakes: a plan that breaks one is refused whole, before its first change. null is off."""
+    """A plan that exceeds a limit is refused as a whole, before its first change. null switches a
+    limit off.
+    """
 
     max_jobs: Annotated[int, Field(ge=1)] | None = Field(
         None,
@@ -340,25 +346,29 @@ class LimitsTerm(Grammar):
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
         description=(
-            "At most this part of the jobs, counting those that no earlier accepted run knew."
+            "At most this percentage of the jobs. Only jobs that no earlier accepted run knew"
+            " count."
         ),
         examples=[25],
     )
     max_growth: Annotated[float, Field(ge=1, le=1000)] | None = Field(
         None,
         description=(
-            "At most this many times the jobs of a usual plan: the median of the last 7 that were"
-            " accepted."
+            "At most this many times the jobs of a usual plan, which is the median of the last"
+            " 7 accepted ones."
         ),
         examples=[3],
     )
 
 
 class AccountLimits(LimitsTerm):
-    """Brakes for the whole account."""
+    """Limits for the whole account."""
 
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        25.0, description="At most this part of the account's jobs, counting those that no earlier accepted run knew.",
+        25.0, description=(
+            "At most this percentage of the account's jobs. Only jobs that no earlier accepted"
+            " run knew count."
+        ),
         examples=[25],
     )  # fmt: skip
 
@@ -369,7 +379,7 @@ class PolicyTerm(Grammar):
     """
 
     name: Name = Field(
-        description="Unique; stands in plans, logs and metrics.", examples=["nightly"]
+        description="A unique name for plans, logs and metrics.", examples=["nightly"]
     )
     accounts: Accounts | None = Field(
         None, description="Only for these accounts; default: all.", examples=[["eu"]]
@@ -381,7 +391,8 @@ class PolicyTerm(Grammar):
     default: bool = Field(
         default=False,
         description=(
-            "Per action, for jobs on which no other policy says anything. At most one an account."
+            "For each action, covers the jobs that no other policy covers. At most one for each"
+            " account."
         ),
         examples=[True],
     )
@@ -390,12 +401,14 @@ class PolicyTerm(Grammar):
     )
     group_by: Annotated[list[FieldName], Field(min_length=1), OneOrMany()] | None = Field(
         None,
-        description="Keep rules count per group of equal values.",
+        description="Keep rules count separately in each group of equal values.",
         examples=[["name", "os", "browser"]],
     )
     null_group: Literal["keep", "shared"] = Field(
         "keep",
-        description="A job with a null in a `group_by` field: kept, or all nulls are one group.",
+        description=(
+            "Jobs with null in a `group_by` field: `keep` them, or `shared`: nulls form one group."
+        ),
         examples=["shared"],
     )
     keep: list[KeepRuleTerm] = Field(
@@ -410,38 +423,39 @@ class PolicyTerm(Grammar):
     overrides: Literal["all"] | list[str] | None = Field(
         None,
         description=(
-            "Policies whose say this one replaces, for the actions it states: names, or `all`."
+            "Policies that this one replaces, for the actions that it states: names, or `all`."
         ),
         examples=[["nightly"]],
     )
     priority: Literal["high", "normal", "low"] = Field(
-        "normal", description="What the request budget serves first.", examples=["high"]
+        "normal", description="Which policies get requests first.", examples=["high"]
     )
     limits: LimitsTerm = Field(
         default_factory=LimitsTerm,
-        description="Brakes for this policy's jobs alone.",
+        description="Limits for this policy's jobs alone.",
         examples=[{"max_jobs": 500}],
     )
 
 
 class HoldTerm(Grammar):
-    """Nothing overrides a hold: held jobs stay, and are archived whole, first."""
+    """Nothing overrides a hold: held jobs stay. They are archived first and completely."""
 
     id: Name | None = Field(
-        None, description="How plans call it; default: what it says.", examples=["audit-2026"]
+        None, description="Its name in plans; default: its content.", examples=["audit-2026"]
     )
     accounts: Accounts | None = Field(
         None, description="Only for these accounts; default: all.", examples=[["eu"]]
     )
     tag: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="Jobs with this very tag, or one that it matches as a glob.",
+        description="Jobs with exactly this tag, or with one that it matches as a glob.",
         examples=["keep", "keep*"],
     )
     tag_prefix: Annotated[str, Field(min_length=1)] | None = Field(
         None,
         description=(
-            "Jobs with a tag that begins so and goes on with a date; held through that day."
+            "Jobs with a tag that begins like this and continues with a date. They are held"
+            " through that day."
         ),
         examples=["keep-until="],
     )
@@ -457,7 +471,7 @@ class HoldTerm(Grammar):
     by: str = Field("", description="Who asked for it; for people.", examples=["qa-lead"])
     archive: Literal["none"] | None = Field(
         None,
-        description="`none`: held jobs are not archived on the hold's account.",
+        description="`none`: the hold does not archive its jobs.",
         examples=["none"],
     )
 
@@ -484,10 +498,10 @@ class HoldTerm(Grammar):
 
 
 class DeadlineTerm(Grammar):
-    """A promise that is watched, never acted on: which jobs are late, and what blocks each."""
+    """A promise that is reported and changes nothing: which jobs are late, and what blocks each."""
 
     name: Name = Field(
-        description="Unique; stands in plans, logs and metrics.", examples=["privacy"]
+        description="A unique name for plans, logs and metrics.", examples=["privacy"]
     )
     accounts: Accounts | None = Field(
         None, description="Only for these accounts; default: all.", examples=[["eu"]]
@@ -513,11 +527,12 @@ class DeadlineTerm(Grammar):
 
 
 class Defaults(Grammar):
-    """What counts for all policies."""
+    """Settings for all policies."""
 
     age_from: Annotated[list[AgeFrom], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list(_USUAL_AGE),
-        description="A job's age is that of the first of these that it has.", examples=[["end_time", "modification_time"]],
+        description="A job's age counts from the first of these times that it has.",
+        examples=[["end_time", "modification_time"]],
     )  # fmt: skip
     grace: DurationTerm = Field(
         Duration("0s"),
@@ -527,9 +542,9 @@ class Defaults(Grammar):
 
 
 class ForbidTerm(Grammar):
-    """Assets that are never stored, whatever a policy or hold asks."""
+    """Assets that are never archived, whatever a policy or hold says."""
 
-    match: MatchTerm = Field(description="Of which jobs.", examples=[{"tags": "pii"}])
+    match: MatchTerm = Field(description="For which jobs.", examples=[{"tags": "pii"}])
     assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
         description="Asset classes, file names or globs.", examples=[["video", "screenshots"]]
     )

@@ -135,8 +135,8 @@ _FIXED: Final = "Default: a fixed value that is not null."
 
 
 class MadeJobTerm(Grammar):
-    """A made-up job. A field that is not given is no tags, and else a fixed value that is not null;
-    null is null.
+    """A made-up job. Without `tags` it has none; any other missing field has a fixed value that is
+    not null.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_schema_of_custom_data)
@@ -144,13 +144,15 @@ class MadeJobTerm(Grammar):
 
     id: Label = Field(
         description=(
-            "What `expect` and messages call it; of repeated jobs `ID-1` and so on, or with `{n}`"
-            " in it."
+            "Its name in `expect` and messages. Repeated jobs are called `ID-1` and so on, or"
+            " have `{n}` in the id."
         ),
         examples=["green"],
     )
     repeat: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        None, description="So many jobs; `{n}` in any text is 1, 2, 3 and so on.", examples=[30]
+        None,
+        description="How many such jobs there are. `{n}` in any text is 1, 2, 3 and so on.",
+        examples=[30],
     )
     every: PositiveDuration | None = Field(
         None,
@@ -159,11 +161,12 @@ class MadeJobTerm(Grammar):
     )
     name: str | None = Field(None, description=f"The job's name. {_FIXED}", examples=["checkout"])
     build: str | None = Field(
-        None, description=f"Its build's name; an owner's jobs of one name are one whole build. {_FIXED}",
+        None,
+        description=f"Its build's name. All jobs of one owner and build name are one build. {_FIXED}",
         examples=["nightly-{n}"],
     )  # fmt: skip
     owner: OwnerName | None = Field(
-        None, description=f"Who owns it. {_FIXED}", examples=["release-bot"]
+        None, description=f"Its owner. {_FIXED}", examples=["release-bot"]
     )
     tags: Annotated[list[str], OneOrMany()] | None = Field(
         None, description="Its tags.", examples=[["pii"]]
@@ -193,23 +196,25 @@ class MadeJobTerm(Grammar):
         None, description=f"Its error's text. {_FIXED}", examples=["timed out"]
     )
     manual: bool | None = Field(
-        None, description="Whether a person drove it; default: false.", examples=[True]
+        None, description="Whether a person ran it; default: false.", examples=[True]
     )
     duration: Lasting | None = Field(
-        None, description="How long it ran; default: no time at all.", examples=["5min"]
+        None, description="How long it ran; default: 0.", examples=["5min"]
     )
     team_id: str | None = Field(
         None, description=f"The id of its team. {_FIXED}", examples=["0a1b2c3d"]
     )
     build_status: Literal["running", "error", "failed", "complete", "success"] | None = Field(
-        None, description="Its build's status; one job of a build says it for all. Default: complete.",
+        None, description=(
+            "Its build's status; one job can say it for the whole build. Default: complete."
+        ),
         examples=["failed"],
     )  # fmt: skip
     end_time: JobTime = Field(
         None,
         description=(
-            "When it ended: before as_of (-400d), a moment, a Unix timestamp, or null. Default: at"
-            " as_of."
+            "When it ended: before as_of (-400d), a time, a Unix timestamp, or null. Default:"
+            " at as_of."
         ),
         examples=["-400d"],
     )
@@ -257,14 +262,15 @@ _CHANGES: Final = ("delete_assets", "delete_job", "stop")
 
 
 class ExpectTerm(Grammar):
-    """What must become of a job: exactly the changes named here, each permitted by that policy;
-    else it is kept.
+    """What must happen to a job: exactly these changes, each permitted by the named policy; without
+    changes it must be kept.
     """
 
     keep: Annotated[list[str], OneOrMany()] | None = Field(
         None,
         description=(
-            "It is kept, and these keep rules or holds are among the reasons; [] for any reason."
+            "It is kept, and these keep rules or holds are among the reasons. [] accepts any"
+            " reason."
         ),
         examples=[["last-green"], []],
     )
@@ -290,12 +296,12 @@ class ExpectTerm(Grammar):
 
 
 class PolicyTestTerm(Grammar):
-    """A test of the policies: made-up jobs and what becomes of them. A job that `expect` does not
-    name must be kept.
+    """A test of the policies: made-up jobs and what must happen to them. A job that `expect` does
+    not name must be kept.
     """
 
     name: Name = Field(
-        description="Unique; stands in messages.", examples=["the last green run outlives its age"]
+        description="A unique name for messages.", examples=["the last green run outlives its age"]
     )
     accounts: Accounts | None = Field(
         None, description="Only for these accounts; default: all.", examples=[["eu"]]
@@ -315,8 +321,8 @@ class PolicyTestTerm(Grammar):
     expect: dict[str, ExpectTerm] = Field(
         default_factory=dict,
         description=(
-            "What becomes of them, by id or glob of ids; of several the id itself counts, else all"
-            " globs that match."
+            "What must happen to them, by id or glob of ids. An id counts before globs; of"
+            " several globs all count."
         ),
         examples=[{"green": {"keep": ["last-green"]}, "red-*": {"delete_job": "nightly"}}],
     )

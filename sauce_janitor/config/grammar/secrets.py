@@ -38,14 +38,14 @@ def _no_literal(_value: object) -> str:
 
 
 class SecretNode(Grammar):
-    """Where a secret is read from, at the moment it is needed. Exactly one key."""
+    """Where a secret is read from, each time it is needed. Exactly one key."""
 
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
         None, description="The name of an environment variable.", examples=["SAUCE_ACCESS_KEY"]
     )
     file: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="A file that holds it; the line's end is dropped.",
+        description="A file that contains it; a newline at the end is removed.",
         examples=["/run/secrets/sauce-access-key"],
     )
     command: Annotated[list[str], Field(min_length=1)] | None = Field(

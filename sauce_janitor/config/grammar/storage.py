@@ -13,7 +13,7 @@ from sauce_janitor.model.durations import parse_duration
 
 
 class ArchiveSettings(Grammar):
-    """Where the archive is and how it is written."""
+    """Where the archive is, and how files are stored in it."""
 
     path: PathText = Field(
         "/var/lib/sauce-janitor/archive",
@@ -23,8 +23,9 @@ class ArchiveSettings(Grammar):
     verify: Literal["reread", "inline"] = Field(
         "reread",
         description=(
-            "`reread`: every file is read again from the disk and hashed before its receipt is"
-            " written; `inline`: the hash on the way and the flush are trusted."
+            "`reread`: before the receipt is written, every file is read from the disk again"
+            " and hashed. `inline`: the hash taken during the download and the flush are"
+            " trusted."
         ),
         examples=["reread", "inline"],
     )
@@ -39,21 +40,25 @@ class ArchiveSettings(Grammar):
     )
     settle: DurationTerm = Field(
         parse_duration("10min"),
-        description="A job's assets are complete this long after its end.",
+        description="How long after a job's end its assets are taken for complete.",
         examples=["10min"],
     )
     min_free: FreeSpace = Field(
-        (5.0, None), description="How much of the disk stays free.", examples=["5%", "20GiB"]
+        (5.0, None),
+        description=("How much of the disk must stay free: a part, or a size such as 20GiB."),
+        examples=["5%", "20GiB"],
     )
     compress: bool = Field(
         default=False,
         description=(
-            "Logs and JSON are stored compressed (Zstandard); whoever reads them gets the original."
+            "Store logs and JSON compressed (Zstandard). Commands and exports return the original."
         ),
         examples=[True],
     )
     forbid: list[ForbidTerm] = Field(
-        default_factory=list, description="Assets that are never stored, whatever a policy or hold asks.",
+        default_factory=list, description=(
+            "Assets that are never archived, whatever a policy or hold says."
+        ),
         examples=[[{"match": {"tags": "pii"}, "assets": ["video"]}]],
     )  # fmt: skip
 
@@ -64,8 +69,8 @@ class StateSettings(Grammar):
     path: PathText = Field(
         "/var/lib/sauce-janitor/state.db",
         description=(
-            "The database file; relative to this file's folder. On a local file system: SQLite's"
-            " locks do not hold on network and shared ones."
+            "The database file; relative to this file's folder. It must be on a local file"
+            " system, because SQLite's locks do not work on network and shared ones."
         ),
         examples=["./state.db"],
     )
@@ -73,8 +78,8 @@ class StateSettings(Grammar):
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$",
         description=(
-            "A kind of file system that is accepted though it is not known to be local, as the"
-            " refusal names it. Only where a single machine uses it."
+            "A kind of file system to accept although it is not known to be local, by the name"
+            " in the error message. Only if a single machine uses it."
         ),
         examples=["fuse.mergerfs"],
     )
