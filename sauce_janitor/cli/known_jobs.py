@@ -104,10 +104,10 @@ def owners(state: State, account: Account) -> tuple[Owner, ...]:
     jobs were listed last.
     """
     from sauce_janitor.model.jobs import owner_name
-    from sauce_janitor.operations.wiring.owners import known_owners, whose
+    from sauce_janitor.operations.wiring.owners import known_owners, resolve_owners
 
     mine = owner_name(_known(state, account).username)
-    return whose(
+    return resolve_owners(
         account.users, mine, known_owners(state, account), None, teams=account.teams
     ).owners
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sauce_janitor import archive, config, state
 from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.operations.wiring import archive as fitting
+from sauce_janitor.operations.wiring import archive as archives
 from sauce_janitor.operations.wiring.pauses import pause_if_new
 
 
@@ -50,7 +50,7 @@ def why_refused(settings: config.ArchiveConfig, held: state.State, account: str)
             )
             if owner is not None and owner.instance != held.identity.instance_id:
                 return archive.foreign(root.path, owner)
-            if use is not None and use.word not in fitting.LeaseNotes(held.notes).read(
+            if use is not None and use.word not in archives.LeaseNotes(held.notes).read(
                 root.uuid, held.accounts.key(account)
             ):
                 return archive.stale(root.path, account, use)
@@ -64,7 +64,7 @@ def adopt(settings: config.ArchiveConfig, held: state.State, *, by: str) -> Arch
 
     Raises LeaseError while a run works there, ArchiveUnusableError, StateError.
     """
-    claimant = fitting.claimant(held, run_id="adopt", adopts=True)
+    claimant = archives.claimant(held, run_id="adopt", adopts=True)
     with _opened(settings, held) as catalogue, ExitStack() as leases:
         pause_if_new(held, settings.path)
         root, before = catalogue.root, _stand(catalogue, held)
@@ -94,7 +94,7 @@ def _opened(settings: config.ArchiveConfig, held: state.State) -> Catalogue:
 def _stand(catalogue: Catalogue, held: state.State) -> ArchiveOwnership:
     root, ours = catalogue.root, held.identity.instance_id
     owner, uses = archive.read_owner(root.path, root.fd), archive.leases_of(root)
-    notes = fitting.LeaseNotes(held.notes)
+    notes = archives.LeaseNotes(held.notes)
     is_known = all(use.word in notes.read(root.uuid, use.account) for use in uses)
     return ArchiveOwnership(
         owner=owner.instance if owner else None,

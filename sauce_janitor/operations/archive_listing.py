@@ -14,7 +14,7 @@ from sauce_janitor.errors import AnswerError, RefusedError
 from sauce_janitor.model.jobs import UNKNOWN, JobId, Owner, Reason, Record, Text
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.operations.holds import AccountHolds, open_holding
-from sauce_janitor.operations.wiring.owners import known_owners, whose
+from sauce_janitor.operations.wiring.owners import known_owners, resolve_owners
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.plan.archive_pruning import ArchivedFile, ArchivedJob, ArchivePruning
@@ -64,7 +64,7 @@ class ArchiveListing:
         name, known = self._account.name, self._state.jobs.owners(self._account.name)
         mine = self._state.accounts.all().get(name)
         members = known_owners(self._state, self._account)
-        asked = whose(
+        asked = resolve_owners(
             self._account.users,
             Owner(mine.username if mine else ""),
             members,
@@ -96,11 +96,11 @@ class ArchiveListing:
         """Whether a hold of any kind may protect the job that stands there now; also when that
         cannot be told.
         """
-        shelved = self.look(place)
-        if shelved is None:
+        listed = self.look(place)
+        if listed is None:
             return False
-        shelving = ArchivePruning(self._rules, as_of=self._as_of).erase(shelved.job)
-        return bool(shelving.protected)
+        decided = ArchivePruning(self._rules, as_of=self._as_of).erase(listed.job)
+        return bool(decided.protected)
 
     def look(self, place: tuple[str, ...], *, alone: bool = False) -> ListedArchivedJob | None:
         """What stands there now; None when the folder is gone. Raises ArchiveError when it cannot

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from sauce_janitor.config import Account
 from sauce_janitor.errors import AnswerError, RefusedError
 from sauce_janitor.execute import ExecutionPorts, Recovery
-from sauce_janitor.execute.manual import action as byhand
+from sauce_janitor.execute.manual import action as manual_action
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.inventory import SyncRequest
 from sauce_janitor.model.job_changes import BY_HAND, rules_for_assets
@@ -74,23 +74,23 @@ class EmptiedJob:
         return bool(ends & {Outcome.DONE, Outcome.ALREADY_GONE})
 
 
-def delete_assets(account: Account, tools: RunContext, order: AssetsOrder) -> EmptiedJob:
+def delete_assets(account: Account, context: RunContext, order: AssetsOrder) -> EmptiedJob:
     """Archive all assets of one job and delete them. Raises JanitorError; RefusedError only before
     anything was changed.
     """
     with ExitStack() as stack:
-        visit = _OneJob(account, tools, order, stack)
-        parts = visit.open_to_change() if order.execute else None
-        recovery = visit.recover(parts) if parts else Recovery()
-        planned = visit.plan_job(visit.list_owner(), recovery)
+        session = _OneJob(account, context, order, stack)
+        ports = session.open_to_change() if order.execute else None
+        recovery = session.recover(ports) if ports else Recovery()
+        planned = session.plan_job(session.list_owner(), recovery)
         job = next(planned.plan.jobs(), None)
         if job is None or not any(
             decision.action is Action.DELETE_ASSETS for decision in job.actions
         ):
-            return visit.kept(planned)
-        if parts is None:
+            return session.kept(planned)
+        if ports is None:
             return EmptiedJob(planned, job)
-        return EmptiedJob(visit.carry_out(planned, parts), job)
+        return EmptiedJob(session.carry_out(planned, ports), job)
 
 
 class _OneJob(RunSession):
@@ -99,53 +99,53 @@ class _OneJob(RunSession):
     modes = ("assets_dry_run", "assets")
 
     def __init__(
-        self, account: Account, tools: RunContext, order: AssetsOrder, stack: ExitStack
+        self, account: Account, context: RunContext, order: AssetsOrder, stack: ExitStack
     ) -> None:
         # An order for one policy: what a run notes of all jobs (retries that are over, an accepted
         # plan) stays as it is.
         super().__init__(
-            account, tools, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack
+            account, context, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack
         )
         self.asked, self.by = order, order.by
         self.rules: Rules = rules_for_assets(self.rules, order.owner)
         self.fields = decision_fields(self.rules)
-        self.whose = Owners((order.owner,))
+        self.scope = Owners((order.owner,))
         self._record: Record | None = None
 
     def list_owner(self) -> ListingResult:
         """Bring the owner's jobs up to date. RefusedError where another account is about them,
         too.
         """
-        self.refuse_shared(self.whose)
-        demand = SyncRequest(
+        self.refuse_shared(self.scope)
+        request = SyncRequest(
             now=self.now,
             full_every_s=self.account.full_every_s,
             needed_fields=frozenset(self.fields.names),
             with_builds=self.fields.read_builds,
         )
-        jobs, name = self.tools.state.jobs, self.account.name
+        jobs, name = self.context.state.jobs, self.account.name
         with self._phase("list"):
-            survey = OwnersListing(name, jobs, self.reach, self.tell, self.tools.progress).survey(
-                self.whose, demand
-            )
-        if survey.unconfirmed and self.asked.execute:
+            listing = OwnersListing(
+                name, jobs, self.clients, self.telemetry, self.context.progress
+            ).list_all(self.scope, request)
+        if listing.unconfirmed and self.asked.execute:
             raise RefusedError(
                 f"the first listing of {self.asked.owner} was empty or had rows that cannot be"
                 f" read, and a second one must agree: run the command again {LATER}. Nothing"
                 " changed"
             )
-        self._bind(survey)
-        self.whose = self.whose.spelled(survey.spellings)
-        self.query = replace(self.query, owners=self.whose.owners)
+        self._bind(listing)
+        self.scope = self.scope.spelled(listing.spellings)
+        self.query = replace(self.query, owners=self.scope.owners)
         self._check_clocks()
-        return survey
+        return listing
 
-    def plan_job(self, survey: ListingResult, recovery: Recovery) -> Result:
+    def plan_job(self, listing: ListingResult, recovery: Recovery) -> Result:
         """Decide on the one job. AnswerError where the list does not have it."""
-        config, state, name = self.tools.config, self.tools.state, self.account.name
+        config, state, name = self.context.config, self.context.state, self.account.name
         held = holds.open_holding(config.archive, name, state, stack=self._stack)
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
-        (owner,) = self.whose.owners
+        (owner,) = self.scope.owners
         with state.jobs.snapshot(self.query) as snapshot:
             record = snapshot.record(self.asked.job_id)
         if record is None:
@@ -155,7 +155,7 @@ class _OneJob(RunSession):
             )
         # A listing reads what is new: a tag that somebody set on an old job is in its details
         # alone.
-        document = byhand.look(self.reach.of(owner).reader, owner, self.asked.job_id)
+        document = manual_action.look(self.clients.of(owner).reader, owner, self.asked.job_id)
         self._record = replace(record, job=document.job)
         retries = state.retries.of(name)
         plan = make_plan(
@@ -163,19 +163,19 @@ class _OneJob(RunSession):
         )
         plan.broken, plan.lifted = (), ()
         plan.narrow(self._agreed)
-        needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
+        needs = tuple(self._need(share, plan) for share in self.clients.shares(self.scope.owners))
         return Result(
             account=self.account,
-            head=replace(self.head(plan, ""), owners=self.whose.owners),
+            head=replace(self.head(plan, ""), owners=self.scope.owners),
             plan=plan,
             query=self.query,
-            listings=survey.listings,
-            whose=self.whose,
+            listings=listing.listings,
+            scope=self.scope,
             needs=needs,
             outlook=request_budget.outlook(needs, None, now=self.now),
             budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
-            left_out=survey.left_out,
+            left_out=listing.left_out,
             recovery=recovery,
         )
 
@@ -197,25 +197,28 @@ class _OneJob(RunSession):
                 if each.action is Action.DELETE_ASSETS and each.verdict is Verdict.KEEP
             )
             reasons += (reason for decision in kept for reason in decision.reasons)
-        said = tuple(dict.fromkeys(reason.text for reason in reasons))
+        reason_texts = tuple(dict.fromkeys(reason.text for reason in reasons))
         is_over = bool(reasons) and all(reason.why in _OVER for reason in reasons)
-        return EmptiedJob(planned, None, said or ("it changed since it was shown",), is_over)
+        return EmptiedJob(
+            planned, None, reason_texts or ("it changed since it was shown",), is_over
+        )
 
-    def carry_out(self, planned: Result, parts: ExecutionPorts) -> Result:
+    def carry_out(self, planned: Result, ports: ExecutionPorts) -> Result:
         """Archive and delete; nothing that a run does for all jobs besides."""
-        plan, config = planned.plan, self.tools.config
-        self._in_hand = plan
+        plan, config = planned.plan, self.context.config
+        self._plan_under_way = plan
         self.retries.take(plan.retries, now=self.now, at_once=True)
         shares = [
-            (share, self._parts_of(share, parts)) for share in self.reach.shares(self.whose.owners)
+            (share, self._ports_of(share, ports))
+            for share in self.clients.shares(self.scope.owners)
         ]
-        self.tools.metrics.executes(1)
+        self.context.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
-                terms = ShareSettings(1, config.archive.settle_s, self.tools.stop)
-                done, refused = carry_out_shared(plan, shares, terms)
+                settings = ShareSettings(1, config.archive.settle_s, self.context.stop)
+                done, refused = carry_out_shared(plan, shares, settings)
         finally:
-            self.tools.metrics.executes(-1)
+            self.context.metrics.executes(-1)
         self.record.executed(done, self.client.reader.budget_left)
         left_out = (*planned.left_out, *self._leave_out(refused))
         return replace(planned, execution=done, left_out=left_out)

@@ -95,13 +95,13 @@ class AccountHolds:
             return
         with self._mirror.locked():
             at = self._now()
-            wanted = {
+            holds = {
                 hold
                 for hold in _in_force([self._mirror], at) | self._in_state(at)
                 if hold.job_id not in without
             }
-            if wanted != set(self._mirror.holds()):
-                self._mirror.replace(wanted)
+            if holds != set(self._mirror.holds()):
+                self._mirror.replace(holds)
 
     def _in_archive(self, at: int) -> frozenset[MirroredHold]:
         return (
@@ -137,8 +137,8 @@ def open_holding(
             mirror = HoldMirror(
                 stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key
             )
-        except ArchiveUnusableError as wrong:
+        except ArchiveUnusableError as error:
             import structlog
 
-            structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(wrong))
+            structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(error))
     return AccountHolds(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())

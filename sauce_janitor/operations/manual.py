@@ -19,7 +19,7 @@ from sauce_janitor.errors import (
     LeaseError,
 )
 from sauce_janitor.execute.events import ActionFailed, JobStopped
-from sauce_janitor.execute.manual import action as byhand
+from sauce_janitor.execute.manual import action as manual_action
 from sauce_janitor.execute.manual.action import ManualPorts, ManualResult, ManualSourcePort
 from sauce_janitor.model.job_changes import BY_HAND, ManualAction
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
@@ -27,7 +27,7 @@ from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import Clients
-from sauce_janitor.operations.wiring.owners import asked_of, whose
+from sauce_janitor.operations.wiring.owners import asked_of, resolve_owners
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.sauce.client import SauceReader
@@ -41,38 +41,38 @@ class ManualSession:
     name that stood for another.
     """
 
-    def __init__(self, account: Account, tools: RunContext, stack: ExitStack) -> None:
-        self.account, self._tools, self._stack = account, tools, stack
+    def __init__(self, account: Account, context: RunContext, stack: ExitStack) -> None:
+        self.account, self._context, self._stack = account, context, stack
         self._run_id = f"hand-{uuid.uuid4().hex[:7]}"
-        self.tell = Telemetry(account.name, self._run_id, tools.metrics)
-        stack.callback(self.tell.conclude)
+        self.telemetry = Telemetry(account.name, self._run_id, context.metrics)
+        stack.callback(self.telemetry.conclude)
         self._client = AccountClient(
             connection(account),
-            self.tell.request,
-            tools.stop,
-            store=shared_count(tools, run_id=self._run_id, tell=self.tell.budget_lost),
+            self.telemetry.request,
+            context.stop,
+            store=shared_count(context, run_id=self._run_id, tell=self.telemetry.budget_lost),
         )
         stack.callback(self._client.close)
-        self._reach = Clients(account, self._client, stack)
+        self._clients = Clients(account, self._client, stack)
         self.username = self._client.connection.username
-        admit(account, tools.state, self.username)
+        admit(account, context.state, self.username)
 
     @cached_property
     def owners(self) -> tuple[Owner, ...]:
         """Whose jobs the configuration is about; who is in the organization is asked. SourceError
         when that cannot be had.
         """
-        known = self._tools.state.jobs.owners(self.account.name)
+        known = self._context.state.jobs.owners(self.account.name)
         people = self._client.reader.people
-        found = whose(
+        found = resolve_owners(
             self.account.users,
             owner_name(self.username),
             known,
-            lambda: asked_of(self.account, people, now=int(self._tools.clock())),
+            lambda: asked_of(self.account, people, now=int(self._context.clock())),
             teams=self.account.teams,
         )
         if found.how:
-            self.tell.resolved(found.owners, how=found.how, gaps=found.gaps)
+            self.telemetry.resolved(found.owners, how=found.how, gaps=found.gaps)
         return found.owners
 
     def reader(self, owner: Owner | None = None) -> SauceReader:
@@ -82,7 +82,7 @@ class ManualSession:
         return self._of(owner).reader
 
     def _of(self, owner: Owner | None) -> AccountClient:
-        return self._client if owner is None else self._reach.of(owner)
+        return self._client if owner is None else self._clients.of(owner)
 
     def find(self, job_id: JobId, owner: Owner | None = None) -> JobDocument:
         """The job, whoever owns it: `owner`, who did when it was listed, or who the look-up by id
@@ -91,7 +91,7 @@ class ManualSession:
         AnswerError when nobody is found to have it.
         """
         known = (
-            self._tools.state.jobs.record(self.account.name, job_id, as_of=0)
+            self._context.state.jobs.record(self.account.name, job_id, as_of=0)
             if owner is None
             else None
         )
@@ -102,7 +102,7 @@ class ManualSession:
             if found is not None and job_id in found:
                 owner = found[job_id].job.owner
         if owner is not None:
-            return byhand.look(self.reader(owner), owner, job_id)
+            return manual_action.look(self.reader(owner), owner, job_id)
         for each in self.owners:
             with suppress(ForbiddenError):
                 document = self.reader(each).job(each, job_id)
@@ -121,19 +121,19 @@ class ManualSession:
         Asks for no lease: a run sees in time what changes here (docs/explanation/safety.md).
         RefusedError while paused.
         """
-        state, name = self._tools.state, self.account.name
-        Pauses(state, self._tools.config.archive.path).refuse()
+        state, name = self._context.state, self.account.name
+        Pauses(state, self._context.config.archive.path).refuse()
         journal = state.hand_acts.during(name, self._run_id, CLOCK.now)
         with (
-            state.hand_acts.lock(name, wait_s=_PATIENCE_S, stop=self._tools.stop),
+            state.hand_acts.lock(name, wait_s=_PATIENCE_S, stop=self._context.stop),
             closing(self._of(owner).gate()) as gate,
         ):
-            byhand.settle(
+            manual_action.settle(
                 self.reader(owner),
                 journal,
                 [act for act in state.hand_acts.open(name) if act.owner == owner],
             )
-            yield ManualPorts(self.reader(owner), gate, journal, CLOCK, self._tools.stop.wait, by)
+            yield ManualPorts(self.reader(owner), gate, journal, CLOCK, self._context.stop.wait, by)
 
     def told(self, action: Action | ManualAction, act: ManualResult) -> None:
         """Tell the log, and of a stop the metrics, what came of an act."""
@@ -142,13 +142,13 @@ class ManualSession:
         done = act.outcome == "done"
         if action is Action.STOP:
             stopped = JobStopped(act.job_id, act.owner, BY_HAND)
-            self.tell.event(
+            self.telemetry.event(
                 stopped
                 if done
                 else ActionFailed(act.job_id, act.owner, BY_HAND, action, act.detail)
             )
             return
-        about = self.tell.log.bind(job_id=act.job_id, owner=act.owner, policy=BY_HAND)
+        about = self.telemetry.log.bind(job_id=act.job_id, owner=act.owner, policy=BY_HAND)
         if done:
             about.info("job.updated", fields=sorted(act.changes))
         else:
@@ -156,12 +156,16 @@ class ManualSession:
 
 
 def settle_acts(
-    reader_of: Callable[[Owner], ManualSourcePort], account: str, tools: RunContext, *, run_id: str
+    reader_of: Callable[[Owner], ManualSourcePort],
+    account: str,
+    context: RunContext,
+    *,
+    run_id: str,
 ) -> None:
     """Look up what became of acts by hand that were cut short, where that can be told; those under
     way are left alone.
     """
-    acts = tools.state.hand_acts
+    acts = context.state.hand_acts
     if not acts.open(account):
         return
     journal = acts.during(account, run_id, CLOCK.now)
@@ -170,4 +174,4 @@ def settle_acts(
             with suppress(
                 ConfigError, CredentialsError
             ):  # it stays open; listing that owner's jobs says why
-                byhand.settle(reader_of(act.owner), journal, [act])
+                manual_action.settle(reader_of(act.owner), journal, [act])

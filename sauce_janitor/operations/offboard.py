@@ -102,30 +102,32 @@ class Offboarded:
         return gone and (self.erased is None or self.erased.complete)
 
 
-def offboard(account: Account, tools: RunContext, order: OffboardOrder) -> Offboarded:
+def offboard(account: Account, context: RunContext, order: OffboardOrder) -> Offboarded:
     """Offboard one user of an account. Raises JanitorError; RefusedError and LeaseError only before
     anything was changed.
     """
-    done = replace(_empty(account, tools, order), erases=not order.keep)
+    done = replace(_empty(account, context, order), erases=not order.keep)
     if order.keep or (order.execute and not done.complete):
         return done
     erase = PruneOrder(execute=order.execute, erase=order.user, why=f"offboard {order.user}")
-    return replace(done, erased=prune(account, tools, erase))
+    return replace(done, erased=prune(account, context, erase))
 
 
-def _empty(account: Account, tools: RunContext, order: OffboardOrder) -> Offboarded:
+def _empty(account: Account, context: RunContext, order: OffboardOrder) -> Offboarded:
     with ExitStack() as stack:
-        visit = _Leaving(account, tools, order, stack)
-        parts = visit.open_to_change() if order.execute else None
-        recovery = visit.recover(parts) if parts else Recovery()
-        planned = visit.plan_departure(visit.list_all(), recovery)
-        tools.show(planned)
-        visit.refuse_bulk(planned.plan)
-        if parts is None:
+        session = _Leaving(account, context, order, stack)
+        ports = session.open_to_change() if order.execute else None
+        recovery = session.recover(ports) if ports else Recovery()
+        planned = session.plan_departure(session.list_all(), recovery)
+        context.show(planned)
+        session.refuse_bulk(planned.plan)
+        if ports is None:
             return Offboarded(planned)
-        visit.refuse_if_limited(planned.plan)
-        done = visit.delete_all(planned, parts) if order.bulk else visit.carry_out(planned, parts)
-        return visit.confirm(done, parts)
+        session.refuse_if_limited(planned.plan)
+        done = (
+            session.delete_all(planned, ports) if order.bulk else session.carry_out(planned, ports)
+        )
+        return session.confirm(done, ports)
 
 
 class _Leaving(RunSession):
@@ -134,54 +136,54 @@ class _Leaving(RunSession):
     modes = ("offboard_dry_run", "offboard")
 
     def __init__(
-        self, account: Account, tools: RunContext, order: OffboardOrder, stack: ExitStack
+        self, account: Account, context: RunContext, order: OffboardOrder, stack: ExitStack
     ) -> None:
-        super().__init__(account, tools, Order(execute=order.execute), stack)
+        super().__init__(account, context, Order(execute=order.execute), stack)
         self.departure = order
         self.rules = rules_for(self.rules, order.user, keep=order.keep)
         self.fields = decision_fields(self.rules)
-        self.whose = Owners((order.user,))
+        self.scope = Owners((order.user,))
 
     def list_all(self) -> ListingResult:
         """Every job of the user, anew. RefusedError where another account is about them, too."""
-        self.refuse_shared(self.whose)
-        known, name = self.tools.state.jobs, self.account.name
+        self.refuse_shared(self.scope)
+        known, name = self.context.state.jobs, self.account.name
         with self._phase("list"):
-            survey = OwnersListing(name, known, self.reach, self.tell, self.tools.progress).survey(
-                self.whose, self._demand()
-            )
+            listing = OwnersListing(
+                name, known, self.clients, self.telemetry, self.context.progress
+            ).list_all(self.scope, self._sync_request())
         # The plan, the typed name and the archive's folder are all about the name as it was given.
-        for given, spelling in survey.spellings.items():
+        for configured, spelling in listing.spellings.items():
             raise RefusedError(
-                f"Sauce Labs writes the user {given} as {spelling}: say `offboard {spelling}`."
+                f"Sauce Labs writes the user {configured} as {spelling}: say `offboard {spelling}`."
                 " Nothing changed"
             )
         # One lie of a first listing would call a user gone whose jobs are there, and erase their
         # copies.
-        if survey.unconfirmed and self.departure.execute:
+        if listing.unconfirmed and self.departure.execute:
             raise RefusedError(
                 f"the first listing of {self.departure.user} was empty or had rows that cannot be"
                 f" read, and a second one must agree: run the command again {LATER}. Nothing"
                 " changed"
             )
-        self.query = replace(self.query, owners=self.whose.owners)
+        self.query = replace(self.query, owners=self.scope.owners)
         self._check_clocks()
-        return survey
+        return listing
 
-    def _demand(self) -> SyncRequest:
+    def _sync_request(self) -> SyncRequest:
         return SyncRequest(
-            now=int(self.tools.clock()),
+            now=int(self.context.clock()),
             full_every_s=self.account.full_every_s,
             deep=True,
             needed_fields=frozenset(self.fields.names),
             with_builds=self.fields.read_builds,
         )
 
-    def plan_departure(self, survey: ListingResult, recovery: Recovery) -> Result:
+    def plan_departure(self, listing: ListingResult, recovery: Recovery) -> Result:
         """What becomes of the user's jobs. Nothing of it is expected: limits measure all of it, by
         all jobs of the account.
         """
-        config, state, name = self.tools.config, self.tools.state, self.account.name
+        config, state, name = self.context.config, self.context.state, self.account.name
         leeway = acceptance.leeway(config, state, name, now=self.now, reviewed=False)
         held = holds.open_holding(config.archive, name, state, stack=self._stack)
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
@@ -193,11 +195,11 @@ class _Leaving(RunSession):
         )
         plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway)
         plan.narrow(self._agreed)
-        needs = tuple(self._need(share, plan) for share in self.reach.shares(self.whose.owners))
+        needs = tuple(self._need(share, plan) for share in self.clients.shares(self.scope.owners))
         footprint = self._footprint(plan, erases=not self.departure.keep)
         head = replace(
             self.head(plan, records.digest()),
-            owners=self.whose.owners,
+            owners=self.scope.owners,
             effects=footprint.effects.as_row(),
         )
         return Result(
@@ -205,14 +207,14 @@ class _Leaving(RunSession):
             head=head,
             plan=plan,
             query=self.query,
-            listings=survey.listings,
-            whose=self.whose,
+            listings=listing.listings,
+            scope=self.scope,
             needs=needs,
             outlook=request_budget.outlook(needs, None, now=self.now),
             footprint=footprint,
             budget_left=self.client.reader.budget_left,
             timetable=self.client.budget.timetable,
-            left_out=survey.left_out,
+            left_out=listing.left_out,
             recovery=recovery,
         )
 
@@ -233,47 +235,51 @@ class _Leaving(RunSession):
             raise RefusedError(
                 f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out"
             )
-        pages = self._pages(self.reach.shares(self.whose.owners)[0])
+        pages = self._pages(self.clients.shares(self.scope.owners)[0])
         if (reason := why_not_now(pages, user, plans, CLOCK)) is not None:
             raise RefusedError(f"--bulk is refused, before anything is archived: {reason}")
 
     def _count(self) -> int:
-        return self.tools.state.jobs.of(self.account.name, self.departure.user).count()
+        return self.context.state.jobs.of(self.account.name, self.departure.user).count()
 
     # --- carry out --------------------------------------------------------------------------------
 
-    def delete_all(self, planned: Result, parts: ExecutionPorts) -> Result:
+    def delete_all(self, planned: Result, ports: ExecutionPorts) -> Result:
         """Archive what is wanted of every job first; then delete them by one call, if nothing
         stands against it.
         """
         plans = {job.job_id: job for job in planned.plan.jobs()}
-        share = self.reach.shares(self.whose.owners)[0]
-        own = self._parts_of(share, parts)
+        share = self.clients.shares(self.scope.owners)[0]
+        own = self._ports_of(share, ports)
         plan = replace(planned.plan, rows=deepcopy(planned.plan.rows))
         plan.narrow(_only_archive)
-        self.tools.metrics.executes(1)
+        self.context.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
-                terms = ShareSettings(
-                    self.tools.config.workers, self.tools.config.archive.settle_s, self.tools.stop
+                settings = ShareSettings(
+                    self.context.config.workers,
+                    self.context.config.archive.settle_s,
+                    self.context.stop,
                 )
-                done, _ = carry_out_shared(plan, [(share, own)], terms)
+                done, _ = carry_out_shared(plan, [(share, own)], settings)
             if done.complete and done.halted is None:
                 with self._phase("execute", len(plans)):
                     done = together([done, self._emptied(share, own, plans)])
         finally:
-            self.tools.metrics.executes(-1)
+            self.context.metrics.executes(-1)
         self.record.executed(done, share.client.reader.budget_left)
         return replace(planned, execution=done)
 
     def _emptied(
-        self, share: CredentialShare, parts: ExecutionPorts, plans: Mapping[JobId, JobPlan]
+        self, share: CredentialShare, ports: ExecutionPorts, plans: Mapping[JobId, JobPlan]
     ) -> Execution:
-        client, state, user = share.client, self.tools.state, self.departure.user
-        tally = Tally(parts.events)
-        brake = Brake(parts, tally, self.tools.stop)
+        client, state, user = share.client, self.context.state, self.departure.user
+        tally = Tally(ports.events)
+        brake = Brake(ports, tally, self.context.stop)
         with closing(
-            BulkGate(client.connection, client.budget, self.tell.request, stop=self.tools.stop)
+            BulkGate(
+                client.connection, client.budget, self.telemetry.request, stop=self.context.stop
+            )
         ) as gate:
             what = BulkDelete(
                 owner=user,
@@ -287,7 +293,7 @@ class _Leaving(RunSession):
                 proven=self._proven,
             )
             try:
-                empty(parts, tally, brake, what)
+                empty(ports, tally, brake, what)
             except HaltError:
                 pass
             except JanitorError as error:
@@ -297,7 +303,7 @@ class _Leaving(RunSession):
     def _pages(self, share: CredentialShare) -> Iterator[JobPage]:
         pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
         until = (
-            int(self.tools.clock()) + _AHEAD_S
+            int(self.context.clock()) + _AHEAD_S
         )  # a job of this minute by their clock is to be seen, too
         for page, _ in pager.pages(PagePosition(until)):
             yield page
@@ -316,18 +322,18 @@ class _Leaving(RunSession):
             raise ArchiveError(f"job {job.id}: its copy in the archive changed while it was read")
         return archived
 
-    def confirm(self, done: Result, parts: ExecutionPorts) -> Offboarded:
+    def confirm(self, done: Result, ports: ExecutionPorts) -> Offboarded:
         """List once more: whatever is there now was not deleted, whatever was said."""
         kept = self._kept(done)
         if done.execution is None or done.execution.halted is not None:
             return Offboarded(done, left=self._count(), kept=self._count())
-        done = replace(done, recovery=self.recover(parts))
+        done = replace(done, recovery=self.recover(ports))
         try:
             inventory.sync(
                 self.departure.user,
-                self.reach.of(self.departure.user).reader,
-                self.tools.state.jobs.of(self.account.name, self.departure.user),
-                self._demand(),
+                self.clients.of(self.departure.user).reader,
+                self.context.state.jobs.of(self.account.name, self.departure.user),
+                self._sync_request(),
             )
         except SourceError as error:
             return Offboarded(

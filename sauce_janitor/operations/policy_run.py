@@ -14,20 +14,20 @@ from sauce_janitor.operations.steps.listing import ListingResult
 from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 
 
-def run(account: Account, tools: RunContext, order: Order) -> Result:
+def run(account: Account, context: RunContext, order: Order) -> Result:
     """One pass over one account. Raises JanitorError; RefusedError and ConfigError only before
     anything was changed.
     """
-    with counted(account.name, tools.metrics, execute=order.execute), ExitStack() as stack:
-        visit = RunSession(account, tools, order, stack)
-        parts = visit.open_to_change() if order.execute else None
-        recovery = visit.recover(parts) if parts else Recovery()
-        owners = visit.find_owners()
-        survey = ListingResult() if order.offline else visit.list_jobs(owners)
-        planned = visit.plan(owners.spelled(survey.spellings), survey, recovery)
-        tools.show(planned)
-        if parts is None:
-            return visit.end(planned)
-        visit.refuse_if_limited(planned.plan)
-        visit.accept(planned.plan)
-        return visit.end(visit.carry_out(planned, parts))
+    with counted(account.name, context.metrics, execute=order.execute), ExitStack() as stack:
+        session = RunSession(account, context, order, stack)
+        ports = session.open_to_change() if order.execute else None
+        recovery = session.recover(ports) if ports else Recovery()
+        owners = session.find_owners()
+        listing = ListingResult() if order.offline else session.list_jobs(owners)
+        planned = session.plan(owners.spelled(listing.spellings), listing, recovery)
+        context.show(planned)
+        if ports is None:
+            return session.end(planned)
+        session.refuse_if_limited(planned.plan)
+        session.accept(planned.plan)
+        return session.end(session.carry_out(planned, ports))

@@ -80,9 +80,9 @@ class _Prover:
         _, found.head = self._state.journal.head()
         try:
             found.lines = self._state.journal.verify()
-        except StateError as wrong:
+        except StateError as error:
             found.chain_is_whole = False
-            found.findings.append(str(wrong))
+            found.findings.append(str(error))
 
     def bytes_of(self, account: str, job_id: JobId | None) -> None:
         """Hash what the archive holds, and remember the jobs of which not all is as it was."""
@@ -109,14 +109,14 @@ class _Prover:
 
     def _on_record(self, account: str, proof: Proof) -> None:
         """What was pruned must have been pruned by us: the journal names the record's hash."""
-        said = {
+        journaled = {
             line.receipt
             for line in self._state.journal.of(proof.receipts[-1].document.job_id, account)
         }
         self.found.findings += [
             f"{proof.place}/{each.file}: files were taken away, and the journal has no line of it"
             for each in proof.records
-            if each.sha256 not in said
+            if each.sha256 not in journaled
         ]
 
     def journal(self, account: str, lines: Iterable[JournalLine]) -> None:
@@ -154,8 +154,8 @@ class _Prover:
                 line.job_id, account=self._key(account), owner=line.owner
             )
             known = {each.sha256 for place in places for each in self._catalogue.records(place)}
-        except ArchiveError as wrong:
-            self.found.findings.append(str(wrong))
+        except ArchiveError as error:
+            self.found.findings.append(str(error))
             return
         if begun.receipt not in known:
             self.found.findings.append(
@@ -196,8 +196,8 @@ class _Prover:
             place, receipts = self._catalogue.receipts_of(
                 self._key(account), owner, job_id, ended_at=ended_at
             )
-        except ArchiveError as wrong:
-            return str(wrong)
+        except ArchiveError as error:
+            return str(error)
         if place is None:
             return "the archive has nothing of it"
         if all(receipt.sha256 != sha256 for receipt in receipts):

@@ -75,72 +75,72 @@ class Pruned:
         return not self.executed or not (self.failures or self.halted)
 
 
-def prune(account: Account, tools: RunContext, order: PruneOrder) -> Pruned:
+def prune(account: Account, context: RunContext, order: PruneOrder) -> Pruned:
     """Prune one account's archive. Raises JanitorError; RefusedError and LeaseError only before
     anything was changed.
     """
     with ExitStack() as stack:
-        visit = _Visit(account, tools, order, stack)
-        if visit.catalogue is None:
-            done = Pruned(PrunePlan(visit.now), executed=order.execute)
+        session = _PruneSession(account, context, order, stack)
+        if session.catalogue is None:
+            done = Pruned(PrunePlan(session.now), executed=order.execute)
             order.show(account, done.plan)
             return done
-        hand = visit.open_to_change() if order.execute else None
-        recovered = hand.recover() if hand else 0
-        done = Pruned(visit.plan(), executed=order.execute, recovered=recovered)
+        executor = session.open_to_change() if order.execute else None
+        recovered = executor.recover() if executor else 0
+        done = Pruned(session.plan(), executed=order.execute, recovered=recovered)
         order.show(account, done.plan)
-        if hand is None:
+        if executor is None:
             return done
-        visit.refuse_if_limited(done.plan)
-        visit.refuse_a_strange_clock(done.plan)
-        visit.accept()
-        hand.carry_out(done)
+        session.refuse_if_limited(done.plan)
+        session.refuse_a_strange_clock(done.plan)
+        session.accept()
+        executor.carry_out(done)
         return done
 
 
-class _Visit:
+class _PruneSession:
     """One pruning's time, archive and rules."""
 
     def __init__(
-        self, account: Account, tools: RunContext, order: PruneOrder, stack: ExitStack
+        self, account: Account, context: RunContext, order: PruneOrder, stack: ExitStack
     ) -> None:
-        self.account, self.tools, self.order, self._stack = account, tools, order, stack
+        self.account, self.context, self.order, self._stack = account, context, order, stack
         self.run_id = uuid.uuid4().hex[:12]
         mode = "prune" if order.execute else "prune_dry_run"
-        notes = tools.state.notes
+        notes = context.state.notes
         published = PublishedProgress(
-            tools.progress, notes, account.name, run_id=self.run_id, mode=mode
+            context.progress, notes, account.name, run_id=self.run_id, mode=mode
         )
-        self.tools = tools = replace(tools, progress=stack.enter_context(published))
-        self.now = int(tools.clock())
-        tools.state.clock.check(self.now)
-        self.rules = tools.config.rules(account.name)
-        self.digest = tools.config.policy_digest(account.name)
-        self.shelves = ArchivePruning(self.rules, as_of=self.now)
-        self._needs_builds = self.shelves.reads_builds
+        self.context = context = replace(context, progress=stack.enter_context(published))
+        self.now = int(context.clock())
+        context.state.clock.check(self.now)
+        self.rules = context.config.rules(account.name)
+        self.digest = context.config.policy_digest(account.name)
+        self.pruning = ArchivePruning(self.rules, as_of=self.now)
+        self._needs_builds = self.pruning.reads_builds
         self.catalogue = self._open()
 
     def _open(self) -> Catalogue | None:
-        path = self.tools.config.archive.path
-        known = self.tools.state.identity.archive_uuid(str(path))
+        path = self.context.config.archive.path
+        known = self.context.state.identity.archive_uuid(str(path))
         if known is None and not (path / SENTINEL).exists():
             return None
         catalogue = self._stack.enter_context(Catalogue.open(path, known_uuid=known))
-        self.shelf = self._stack.enter_context(
+        self.listing = self._stack.enter_context(
             closing(
                 ArchiveListing(
-                    catalogue, self.tools.state, self.tools.config, self.account, as_of=self.now
+                    catalogue, self.context.state, self.context.config, self.account, as_of=self.now
                 )
             )
         )
         return catalogue
 
-    def open_to_change(self) -> _Hand:
+    def open_to_change(self) -> _PruneExecutor:
         """The lease and the right to remove, held until the end. RefusedError while paused,
         LeaseError when taken.
         """
-        state, name = self.tools.state, self.account.name
-        Pauses(state, self.tools.config.archive.path).refuse("pruned")
+        state, name = self.context.state, self.account.name
+        Pauses(state, self.context.config.archive.path).refuse("pruned")
         if self.account.name not in state.accounts.all():
             raise RefusedError(
                 f"no run of account {name} is on record in this state: `sauce-janitor run` comes"
@@ -153,42 +153,46 @@ class _Visit:
         there = self._stack.enter_context(
             ArchiveLease(self.catalogue.root, state.accounts.key(name), claimant)
         )
-        hand = _Hand(self, lease.fence, there)
-        self._stack.callback(hand.repeats.conclude, hand.log)
-        return hand
+        executor = _PruneExecutor(self, lease.fence, there)
+        self._stack.callback(executor.repeats.conclude, executor.log)
+        return executor
 
     def look(self, place: tuple[str, ...]) -> tuple[ListedArchivedJob, JobPruning] | None:
         """One job as it stands now, and what becomes of it; None when it is gone."""
-        shelved = self.shelf.look(place)
-        if shelved is None:
+        listed = self.listing.look(place)
+        if listed is None:
             return None
         erases = self.order.erase is not None
-        return shelved, (
-            self.shelves.erase(shelved.job) if erases else self.shelves.shelve(shelved.job)
+        return listed, (
+            self.pruning.erase(listed.job) if erases else self.pruning.shelve(listed.job)
         )
 
     def plan(self) -> PrunePlan:
         """Decide on every job that the archive holds of the account."""
         plan = PrunePlan(self.now)
         if self.order.erase is None:
-            if not self.shelves.lets_anything_go:
+            if not self.pruning.lets_anything_go:
                 return plan
-            self.shelf.keep()
-        accepted_at = self.tools.state.prunings.accepted_at(self.account.name, self.digest)
-        self.tools.progress.phase(self.account.name, "look")
-        for place in self.shelf.places(owner=self.order.erase):
-            self.tools.progress.step()
-            if self.tools.stop.is_set():
+            self.listing.keep()
+        accepted_at = self.context.state.prunings.accepted_at(self.account.name, self.digest)
+        self.context.progress.phase(self.account.name, "look")
+        for place in self.listing.places(owner=self.order.erase):
+            self.context.progress.step()
+            if self.context.stop.is_set():
                 break
             try:
                 self._add(plan, place, accepted_at)
             except ArchiveUnusableError:
                 raise
-            except ArchiveError as wrong:
-                plan.unreadable.append(str(wrong))
+            except ArchiveError as error:
+                plan.unreadable.append(str(error))
         if self.order.erase is None:
             leeway = acceptance.leeway(
-                self.tools.config, self.tools.state, self.account.name, now=self.now, reviewed=False
+                self.context.config,
+                self.context.state,
+                self.account.name,
+                now=self.now,
+                reviewed=False,
             )
             measure(plan, self.rules, leeway)
         return plan
@@ -198,24 +202,24 @@ class _Visit:
         jobs on most days.
         """
         if self.order.erase is None and not self._needs_builds:
-            alone = self.shelf.look(place, alone=True)
+            alone = self.listing.look(place, alone=True)
             if alone is None:
                 return
-            if not self.shelves.may_go(alone.job):
+            if not self.pruning.may_go(alone.job):
                 plan.add(
                     "/".join(place),
-                    self.shelves.shelve(alone.job),
-                    self.shelves.matched(alone.job),
+                    self.pruning.shelve(alone.job),
+                    self.pruning.matched(alone.job),
                     accepted_at=accepted_at,
                 )
                 return
         found = self.look(place)
         if found is not None:
-            shelved, shelving = found
+            listed, decided = found
             plan.add(
                 "/".join(place),
-                shelving,
-                self.shelves.matched(shelved.job),
+                decided,
+                self.pruning.matched(listed.job),
                 accepted_at=accepted_at,
             )
 
@@ -229,12 +233,12 @@ class _Visit:
         asked for its own here.
         """
         if plan.rows and self.order.erase is None and not self.order.vouched:
-            self.tools.state.clock.check_vouched(self.now)
+            self.context.state.clock.check_vouched(self.now)
 
     def accept(self) -> None:
         """Put on record that a pruning under these rules goes ahead."""
         if self.order.erase is None:
-            self.tools.state.prunings.accept(self.account.name, self.digest, at=self.now)
+            self.context.state.prunings.accept(self.account.name, self.digest, at=self.now)
 
 
 def refusal(plan: PrunePlan, digest: str) -> Iterator[str]:
@@ -244,26 +248,28 @@ def refusal(plan: PrunePlan, digest: str) -> Iterator[str]:
     yield f"To approve it: sauce-janitor approve {digest} {lift} --reason WHY"
 
 
-class _Hand:
+class _PruneExecutor:
     """What removes: asks for every job again, writes the journal around each, and finishes what was
     begun before.
     """
 
-    def __init__(self, visit: _Visit, fence: int, lease: ArchiveLease) -> None:
-        self._visit, self._fence = visit, fence
-        tools, name = visit.tools, visit.account.name
-        assert visit.catalogue is not None
-        self._catalogue = visit.catalogue
-        self._journal = tools.state.prunings.during(name, visit.run_id, lambda: int(tools.clock()))
-        self._key = tools.state.accounts.key(name)
+    def __init__(self, session: _PruneSession, fence: int, lease: ArchiveLease) -> None:
+        self._session, self._fence = session, fence
+        context, name = session.context, session.account.name
+        assert session.catalogue is not None
+        self._catalogue = session.catalogue
+        self._journal = context.state.prunings.during(
+            name, session.run_id, lambda: int(context.clock())
+        )
+        self._key = context.state.accounts.key(name)
         self._pruner = Pruner(
-            visit.catalogue.root,
+            session.catalogue.root,
             self._key,
-            run_id=visit.run_id,
-            now=lambda: int(tools.clock()),
+            run_id=session.run_id,
+            now=lambda: int(context.clock()),
             lease=lease,
         )
-        self.log = structlog.get_logger().bind(account=name, run_id=visit.run_id)
+        self.log = structlog.get_logger().bind(account=name, run_id=session.run_id)
         self.repeats = RepeatedEvents()
 
     def recover(self) -> int:
@@ -271,11 +277,11 @@ class _Hand:
         until it is over.
         """
         count = 0
-        for begun in self._visit.tools.state.prunings.open(self._visit.account.name):
+        for begun in self._session.context.state.prunings.open(self._session.account.name):
             try:
                 count += self._finish(begun)
-            except ArchiveError as wrong:
-                self._unfinished(begun.job_id, str(wrong))
+            except ArchiveError as error:
+                self._unfinished(begun.job_id, str(error))
         return count
 
     def _unfinished(self, job_id: JobId, detail: str) -> None:
@@ -293,7 +299,7 @@ class _Hand:
             )
             if made is None:
                 continue
-            if self._pruner.left(place, made) and self._visit.shelf.is_held(place):
+            if self._pruner.left(place, made) and self._session.listing.is_held(place):
                 self._unfinished(begun.job_id, "a hold protects what is left of it")
                 return False
             self._pruner.finish(place, made)
@@ -307,47 +313,47 @@ class _Hand:
 
     def carry_out(self, done: Pruned) -> None:
         """Remove what the plan says, as far as it is still so."""
-        tools = self._visit.tools
-        tools.progress.phase(self._visit.account.name, "prune", len(done.plan.rows))
+        context = self._session.context
+        context.progress.phase(self._session.account.name, "prune", len(done.plan.rows))
         for row in done.plan.rows:
-            if tools.stop.is_set():
+            if context.stop.is_set():
                 done.halted = "stopped"
                 return
             try:
                 self._one(row, done)
-            except (ArchiveUnusableError, RefusedError) as wrong:
-                done.halted = str(wrong)
+            except (ArchiveUnusableError, RefusedError) as error:
+                done.halted = str(error)
                 return
-            except (ArchiveError, PermitError) as wrong:
-                done.failures.append(f"job {row.job_id}: {wrong}")
+            except (ArchiveError, PermitError) as error:
+                done.failures.append(f"job {row.job_id}: {error}")
                 self.repeats.error(
                     self.log,
                     "prune.failed",
                     example=row.job_id,
                     job_id=row.job_id,
-                    detail=str(wrong),
+                    detail=str(error),
                 )
-            tools.progress.step()
+            context.progress.step()
 
     def _one(self, row: PlannedPruning, done: Pruned) -> None:
-        visit = self._visit
-        found = visit.look(tuple(row.place.split("/")))
-        due = found[1].due(visit.now) if found else ()
+        session = self._session
+        found = session.look(tuple(row.place.split("/")))
+        due = found[1].due(session.now) if found else ()
         still = tuple(term for term in due if term.file.file in set(row.files))
         if found is None or len(still) != len(
             row.files
         ):  # held, or stored anew, since the plan: it is asked about next time
             done.spared += 1
             return
-        shelved = found[0]
+        listed = found[0]
         permit = PrunePermit(
             row.job_id,
             row.owner,
             frozenset(row.files),
-            visit.order.why or why_of(still),
+            session.order.why or why_of(still),
             self._fence,
         )
-        contents = shelved.contents
+        contents = listed.contents
         draft = self._pruner.draft(contents.place, contents.receipts, contents.records, permit)
         intent = self._journal.begin(permit, record=draft.sha256, size_bytes=row.size_bytes)
         with self._or_left(intent, draft):
@@ -372,12 +378,12 @@ class _Hand:
         """
         try:
             yield
-        except ArchiveError as wrong:
+        except ArchiveError as error:
             contents = contents_of(self._catalogue.root, draft.place)
             if contents is not None and all(
                 each.sha256 != draft.sha256 for each in contents.records
             ):
-                self._journal.end(intent, "left", detail=str(wrong))
+                self._journal.end(intent, "left", detail=str(error))
             raise
 
 

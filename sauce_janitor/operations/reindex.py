@@ -40,22 +40,22 @@ class Reindexed:
 
 
 def reindex(
-    account: Account, tools: RunContext, *, step: Callable[[int], None] = lambda _: None
+    account: Account, context: RunContext, *, step: Callable[[int], None] = lambda _: None
 ) -> Reindexed:
     """Rebuild it for one account. `step` is told of every job.
 
     Raises LeaseError while a run holds the account, ArchiveUnusableError where the archive is not
     there, StateError.
     """
-    state, settings = tools.state, tools.config.archive
+    state, settings = context.state, context.config.archive
     known = state.identity.archive_uuid(str(settings.path))
     with Catalogue.open(settings.path, known_uuid=known) as catalogue:
         if account.name not in state.accounts.all():
             admit(account, state, account.credentials()[0])
-        with state.lease(account.name, RUN_ID, now=int(tools.clock())):
+        with state.lease(account.name, RUN_ID, now=int(context.clock())):
             pause_if_new(state, settings.path)
             state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
-            journal = state.journal.during(account.name, RUN_ID, lambda: int(tools.clock()))
+            journal = state.journal.during(account.name, RUN_ID, lambda: int(context.clock()))
             found = _Reindexing(catalogue, journal).all_of(state.accounts.key(account.name), step)
             keep_up(state, catalogue, anew=True)
     return found
@@ -75,8 +75,8 @@ class _Reindexing:
                 self._learn(place)
             except ArchiveUnusableError:
                 raise
-            except ArchiveError as wrong:
-                self._found.unreadable.append(str(wrong))
+            except ArchiveError as error:
+                self._found.unreadable.append(str(error))
             step(1)
         return self._found
 
@@ -94,9 +94,9 @@ class _Reindexing:
             raise ArchiveError(
                 f"{'/'.join(place)}: files are missing or of another length: see archive verify"
             )
-        said = newest.document
+        document = newest.document
         added, is_known = self._journal.reindexed(
-            said.job_id, said.owner, [_seen(each) for each in receipts]
+            document.job_id, document.owner, [_seen(each) for each in receipts]
         )
         self._found.jobs += 1
         self._found.receipts_added += added
@@ -104,5 +104,5 @@ class _Reindexing:
 
 
 def _seen(receipt: ReceiptFile) -> SeenReceipt:
-    said = receipt.document
-    return SeenReceipt(receipt.sha256, said.selection, said.policy, said.missing)
+    document = receipt.document
+    return SeenReceipt(receipt.sha256, document.selection, document.policy, document.missing)

@@ -84,37 +84,37 @@ class VerifyContext:
     catalogue: Catalogue
     state: State | None = None
     stop: threading.Event = field(default_factory=threading.Event)
-    told: Callable[[Proof], None] = lambda _: None
+    on_proof: Callable[[Proof], None] = lambda _: None
     clock: Callable[[], float] = time.time
     workers: int | None = None
     remembers: bool = False
 
 
-def verify(wanted: VerifyScope, means: VerifyContext) -> Verified:
+def verify(target: VerifyScope, context: VerifyContext) -> Verified:
     """Verify it. ConfigError when there is nothing to go on with; ArchiveError when the archive
     cannot be listed.
     """
-    return _Verifier(wanted, means).verify()
+    return _Verifier(target, context).verify()
 
 
 class _Verifier:
-    def __init__(self, wanted: VerifyScope, means: VerifyContext) -> None:
-        self._wanted, self._means, self._state = wanted, means, means.state
-        self._done = Verified(against_journal=means.state is not None)
+    def __init__(self, target: VerifyScope, context: VerifyContext) -> None:
+        self._target, self._context, self._state = target, context, context.state
+        self._done = Verified(against_journal=context.state is not None)
         self._after: Place = ()
         self._kept_at = time.monotonic()
-        self._is_long = wanted.job is None and wanted.sample is None
-        self._began_at = int(means.clock())
+        self._is_long = target.job is None and target.sample is None
+        self._began_at = int(context.clock())
 
     def verify(self) -> Verified:
         done = self._done
-        if self._wanted.resume:
+        if self._target.resume:
             self._go_on()
         try:
             for place, proof in self._proofs():
                 self._count(proof)
                 self._after = place
-                if self._means.stop.is_set():
+                if self._context.stop.is_set():
                     return done
                 if time.monotonic() - self._kept_at >= _KEEP_EVERY_S:
                     self._keep()
@@ -131,16 +131,16 @@ class _Verifier:
         """The wanted account's name in the archive; without a state an account is what its folder
         is called.
         """
-        name = self._wanted.account
+        name = self._target.account
         return name if name is None or self._state is None else self._state.accounts.key(name)
 
     def _proofs(self) -> Iterator[tuple[Place, Proof]]:
-        wanted, catalogue = self._wanted, self._means.catalogue
-        if wanted.job is not None:
-            places = catalogue.places_of(wanted.job, account=self._key, owner=wanted.owner)
+        target, catalogue = self._target, self._context.catalogue
+        if target.job is not None:
+            places = catalogue.places_of(target.job, account=self._key, owner=target.owner)
             return ((place, catalogue.prove(place)) for place in places)
-        scope = ArchiveScope(self._key, wanted.owner, self._after, wanted.sample)
-        return prove_all(catalogue, scope, workers=self._means.workers)
+        scope = ArchiveScope(self._key, target.owner, self._after, target.sample)
+        return prove_all(catalogue, scope, workers=self._context.workers)
 
     def _count(self, proof: Proof, *, is_job: bool = True) -> None:
         done = self._done
@@ -151,7 +151,7 @@ class _Verifier:
         done.size_bytes += proof.size_bytes
         done.findings += findings
         self._note_read_back(proof, whole=not findings)
-        self._means.told(
+        self._context.on_proof(
             Proof(proof.place, proof.receipts, findings, proof.files, proof.size_bytes)
         )
 
@@ -166,8 +166,8 @@ class _Verifier:
         )
         if not whole:
             kept.forget(account, job_id)
-        elif self._means.remembers:
-            kept.remember(account, job_id, newest.sha256, at=int(self._means.clock()))
+        elif self._context.remembers:
+            kept.remember(account, job_id, newest.sha256, at=int(self._context.clock()))
 
     def _against_journal(self, proof: Proof) -> Iterable[Finding]:
         """Receipts of this job that the journal has and the archive does not: removed, or edited
@@ -175,9 +175,11 @@ class _Verifier:
         """
         if self._state is None or not proof.receipts:
             return
-        said = proof.receipts[-1].document
+        document = proof.receipts[-1].document
         there = {receipt.sha256 for receipt in proof.receipts}
-        for line in self._state.journal.of(said.job_id, self._state.accounts.named(said.account)):
+        for line in self._state.journal.of(
+            document.job_id, self._state.accounts.named(document.account)
+        ):
             if line.kind == "archived" and line.receipt not in there:
                 detail = (
                     f"the journal has it with SHA-256 {line.receipt} (line {line.seq}), and no"
@@ -189,14 +191,14 @@ class _Verifier:
 
     def _vanished(self, state: State) -> Iterator[Proof]:
         """Jobs that the journal has as archived and of which there is no folder any more."""
-        accounts = [self._wanted.account] if self._wanted.account else list(state.accounts.all())
+        accounts = [self._target.account] if self._target.account else list(state.accounts.all())
         for account in accounts:
             seen: set[JobId] = set()
             for line in state.journal.lines(account):
                 if line.kind != "archived" or line.job_id in seen:
                     continue
                 seen.add(line.job_id)
-                if self._wanted.owner in {None, line.owner} and not self._stands(
+                if self._target.owner in {None, line.owner} and not self._stands(
                     state, account, line.owner, line.job_id
                 ):
                     where = f"{account}/{line.owner}/…/{line.job_id}"
@@ -210,7 +212,7 @@ class _Verifier:
     def _stands(self, state: State, account: str, owner: Owner, job: JobId) -> bool:
         try:
             ended_at = state.jobs.ended_at(account, job)
-            return self._means.catalogue.stands(
+            return self._context.catalogue.stands(
                 state.accounts.key(account), owner, job, ended_at=ended_at
             )
         except ArchiveError:
@@ -220,9 +222,9 @@ class _Verifier:
 
     def _go_on(self) -> None:
         kept = (
-            self._state.verifications.kept(self._wanted.scope) if self._state is not None else None
+            self._state.verifications.kept(self._target.scope) if self._state is not None else None
         )
-        if kept is None or kept["complete"] or kept["archive"] != self._means.catalogue.root.uuid:
+        if kept is None or kept["complete"] or kept["archive"] != self._context.catalogue.root.uuid:
             raise ConfigError(
                 "there is no interrupted verification to go on with: leave out --resume to"
                 " begin one"
@@ -240,9 +242,9 @@ class _Verifier:
             return
         done = self._done
         kept: dict[str, Any] = {
-            "archive": self._means.catalogue.root.uuid,
+            "archive": self._context.catalogue.root.uuid,
             "began_at": self._began_at,
-            "kept_at": int(self._means.clock()),
+            "kept_at": int(self._context.clock()),
             "after": list(self._after),
             "complete": done.complete,
             "jobs": done.jobs,
@@ -250,38 +252,38 @@ class _Verifier:
             "size_bytes": done.size_bytes,
             "findings": [asdict(finding) for finding in done.findings[:_MOST_KEPT]],
         }
-        self._state.verifications.keep(self._wanted.scope, kept)
+        self._state.verifications.keep(self._target.scope, kept)
 
 
-def verify_daily(account: Account, tools: RunContext, *, share: float = DAILY_SHARE) -> Verified:
+def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_SHARE) -> Verified:
     """Verify another share of an account's archive each day, for the daemon: told to the log and
     the metrics.
 
     Raises ArchiveError when the archive is not there; StateError.
     """
     log = structlog.get_logger().bind(account=account.name)
-    path, state = tools.config.archive.path, tools.state
-    sample = JobSampleShare.of(share, int(tools.clock()) // _DAY_S)
+    path, state = context.config.archive.path, context.state
+    sample = JobSampleShare.of(share, int(context.clock()) // _DAY_S)
     known = state.identity.archive_uuid(str(path))
     repeats = RepeatedEvents()
     with ExitStack() as stack:
         stack.callback(repeats.conclude, log)
         catalogue = stack.enter_context(Catalogue.open(path, known_uuid=known))
 
-        def told(proof: Proof) -> None:
+        def on_proof(proof: Proof) -> None:
             for finding in proof.findings:
                 repeats.error(log, "archive.damaged", example=finding.place, place=finding.place, file=finding.file,
                               damage=finding.damage.value, detail=finding.detail)  # fmt: skip
 
-        trusted = tools.config.archive.trust_read_back_s is not None
-        means = VerifyContext(
-            catalogue, state, tools.stop, told, tools.clock, workers=1, remembers=trusted
+        trusted = context.config.archive.trust_read_back_s is not None
+        verify_context = VerifyContext(
+            catalogue, state, context.stop, on_proof, context.clock, workers=1, remembers=trusted
         )
-        done = verify(VerifyScope(account=account.name, sample=sample), means)
+        done = verify(VerifyScope(account=account.name, sample=sample), verify_context)
     if done.complete:
-        tools.metrics.set("archive_findings", len(done.findings), account=account.name)
-        tools.metrics.set(
-            "last_verification_timestamp_seconds", tools.clock(), account=account.name
+        context.metrics.set("archive_findings", len(done.findings), account=account.name)
+        context.metrics.set(
+            "last_verification_timestamp_seconds", context.clock(), account=account.name
         )
     log.info("archive.verified", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes, share=share,
              findings=len(done.findings), complete=done.complete)  # fmt: skip

@@ -147,7 +147,7 @@ def _verified(
         shown.phase(given["account"] or "archive", "verify")
         trusted = config.archive.trust_read_back_s is not None
         means = VerifyContext(
-            catalogue, state, told=told, workers=given["workers"], remembers=trusted
+            catalogue, state, on_proof=told, workers=given["workers"], remembers=trusted
         )
         try:
             return verify(wanted, means)

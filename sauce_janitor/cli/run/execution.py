@@ -192,8 +192,8 @@ def summary(result: Result) -> dict[str, Any]:
             }
             for each in execution.failures
         ],
-        "owners": list(result.whose.owners),
-        "owners_missing": list(result.whose.gaps),
+        "owners": list(result.scope.owners),
+        "owners_missing": list(result.scope.gaps),
         "vanished": {"jobs": result.vanished.jobs, "assets": result.vanished.assets},
         "left_out": [left.row() for left in result.left_out],
         "set_aside": [aside_row(report) for report in result.listings if report.aside_count],

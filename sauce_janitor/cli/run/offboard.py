@@ -192,7 +192,7 @@ def _lines(done: Offboarded) -> Iterator[str]:
     from sauce_janitor.execute.events import Skip
 
     if done.result.execution is not None:
-        user = done.result.whose.owners[0]
+        user = done.result.scope.owners[0]
         on_purpose = f", {done.kept:,} of them on purpose" if done.kept else ""
         yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
         if waiting := done.result.execution.skips.get(Skip.NOTHING_LISTED):
@@ -238,7 +238,7 @@ def _as_json(done: Offboarded) -> dict[str, Any]:
     erased = done.erased
     return {
         **summary(done.result),
-        "user": done.result.whose.owners[0],
+        "user": done.result.scope.owners[0],
         "limits_broken": [broken.limit for broken in done.result.plan.broken],
         "left": done.left,
         "kept": done.kept,

@@ -104,7 +104,7 @@ def about(desk: CommandSession, result: Result) -> report.About:
     )
     return report.About(
         identity, listing, budget, _examples(desk, result), tuple(ways_out),
-        owners=owners.words(result.whose), missing=gaps(result),
+        owners=owners.words(result.scope), missing=gaps(result),
         effects=result.footprint.effects if result.footprint else None,
         room=result.footprint.room if result.footprint else None,
     )  # fmt: skip
@@ -116,7 +116,7 @@ def gaps(result: Result) -> tuple[str, ...]:
     """
     others = (result.vanished.words(),) if result.vanished.are_many else ()
     doubts = surveying.doubts(result.listings, result.withheld)
-    return (*owners.missing(result.whose, result.left_out), *doubts, *others)
+    return (*owners.missing(result.scope, result.left_out), *doubts, *others)
 
 
 def _examples(desk: CommandSession, result: Result) -> list[tuple[Job | None, Decision]]:

@@ -64,15 +64,15 @@ def of_result(result: Result, *, at: int) -> Iterator[Notification]:
 
 
 def _of_incomplete(account: str, execution: Execution, result: Result, at: int) -> Notification:
-    parts = [f"{len(execution.failures):,} actions failed"] if execution.failures else []
+    phrases = [f"{len(execution.failures):,} actions failed"] if execution.failures else []
     if waiting := sum(execution.waiting.values()):
-        parts.append(f"{waiting:,} jobs that failed before wait for their next try")
+        phrases.append(f"{waiting:,} jobs that failed before wait for their next try")
     if execution.halted is not None:
-        parts.append(f"the run was cut short ({execution.halted.detail})")
+        phrases.append(f"the run was cut short ({execution.halted.detail})")
     if result.recovery.open:
-        parts.append(f"{result.recovery.open:,} writes are in doubt")
+        phrases.append(f"{result.recovery.open:,} writes are in doubt")
     first = f". The first: {execution.failures[0].detail}" if execution.failures else ""
-    text = f"the run is not complete: {', '.join(parts) or 'something is left'}{first}"
+    text = f"the run is not complete: {', '.join(phrases) or 'something is left'}{first}"
     details = {
         "failures": len(execution.failures),
         "left": execution.left,
@@ -90,13 +90,13 @@ def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Notific
     """
     if isinstance(error, StoppedError | LeaseError):
         return
-    said = str(error) if isinstance(error, JanitorError) else f"a bug: {type(error).__name__}"
-    first, kind = said.partition("\n")[0], type(error).__name__
+    text = str(error) if isinstance(error, JanitorError) else f"a bug: {type(error).__name__}"
+    first, kind = text.partition("\n")[0], type(error).__name__
     if isinstance(error, RefusedError):
         yield Notification(
             "refused",
             account,
-            f"refused, nothing was changed: {said}",
+            f"refused, nothing was changed: {text}",
             at,
             f"{kind}:{_shape(first)}",
         )

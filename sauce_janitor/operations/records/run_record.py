@@ -79,16 +79,16 @@ class RunEntry:
             "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
         }
 
-    def surveyed(self, whose: Owners, left_out: Sequence[LeftOut]) -> None:
+    def listed(self, scope: Owners, left_out: Sequence[LeftOut]) -> None:
         """These are the owners it is about, and those whose jobs could not be listed."""
         self._summary["owners"] = {
-            "names": list(whose.owners),
-            "how": whose.how,
-            "gaps": list(whose.gaps),
-            "group": whose.group,
+            "names": list(scope.owners),
+            "how": scope.how,
+            "gaps": list(scope.gaps),
+            "group": scope.group,
         }
         self._summary["left_out"] = [left.row() for left in left_out]
-        self._complete = not whose.gaps and all(left.departed for left in left_out)
+        self._complete = not scope.gaps and all(left.departed for left in left_out)
 
     def set_aside(self, listings: Sequence[SyncReport]) -> None:
         """These rows of the lists could not be read, and these first listings are not confirmed
@@ -152,8 +152,8 @@ class RunEntry:
         result = "done" if self._complete else "incomplete"
         if error is not None:
             result = "refused" if isinstance(error, RefusedError) else "failed"
-            said = str(error) if isinstance(error, JanitorError) else type(error).__name__
-            self._summary["error"] = said.partition("\n")[0][:_LONGEST]
+            text = str(error) if isinstance(error, JanitorError) else type(error).__name__
+            self._summary["error"] = text.partition("\n")[0][:_LONGEST]
         # What went wrong first is what has to be told, not that it could not be put on record.
         with suppress(StateError) if error is not None else nullcontext():
             self._runs.finish(

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from sauce_janitor.errors import RefusedError
-from sauce_janitor.execute import events as happened
+from sauce_janitor.execute import events
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
@@ -39,7 +39,7 @@ class Telemetry:
         self._metrics = metrics
         self.log: Any = structlog.get_logger().bind(account=account, run_id=run_id)
         self._repeats = RepeatedEvents()
-        self._halts: set[happened.Halted] = set()
+        self._halts: set[events.Halted] = set()
         self._overdue: dict[str, dict[str, int]] = {}
 
     def request(self, event: RequestEvent) -> None:
@@ -61,36 +61,36 @@ class Telemetry:
         """The count of requests was lost, and is taken for spent."""
         self.log.warning("budget.lost", detail=sentence)
 
-    def event(self, event: happened.Event) -> None:
+    def event(self, event: events.Event) -> None:
         """One fact of a plan being carried out."""
-        if isinstance(event, happened.Halted):
+        if isinstance(event, events.Halted):
             self._halted(event)
             return
         about = self.log.bind(job_id=event.job_id, owner=event.owner, policy=event.policy or HOLD)
         match event:
-            case happened.JobArchived() | happened.JobIncomplete():
+            case events.JobArchived() | events.JobIncomplete():
                 self._archived(about, event)
-            case happened.AssetsDeleted():
+            case events.AssetsDeleted():
                 self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
                 self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
                 about.info(
                     "job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted)
                 )
                 self._differing(about, event)
-            case happened.AssetsPurged():
+            case events.AssetsPurged():
                 self._purged(about, event)
-            case happened.CopyDamaged() | happened.CopyRestored():
+            case events.CopyDamaged() | events.CopyRestored():
                 self._copy(about, event)
-            case happened.JobDeleted():
+            case events.JobDeleted():
                 self._count(event.policy, Action.DELETE_JOB, Outcome.DONE)
                 about.info("job.deleted", confirmed=event.confirmed)
-            case happened.JobStopped():
+            case events.JobStopped():
                 self._count(event.policy, Action.STOP, Outcome.DONE)
                 about.info("job.stopped")
-            case happened.AlreadyGone():
+            case events.AlreadyGone():
                 self._count(event.policy, event.action, Outcome.ALREADY_GONE)
                 about.info("job.already_gone", action=event.action.value, detail=event.detail)
-            case happened.ActionSkipped():
+            case events.ActionSkipped():
                 self._count(event.policy, event.action, Outcome.SKIPPED)
                 about.info(
                     "job.skipped",
@@ -98,7 +98,7 @@ class Telemetry:
                     why=event.why.value,
                     detail=event.detail,
                 )
-            case happened.ActionFailed():
+            case events.ActionFailed():
                 self._count(event.policy, event.action, Outcome.FAILED)
                 kind = {
                     "action": event.action.value,
@@ -111,35 +111,35 @@ class Telemetry:
         """Say how often happened what was not logged each time: the run is over, whichever way."""
         self._repeats.conclude(self.log)
 
-    def _halted(self, event: happened.Halted) -> None:
+    def _halted(self, event: events.Halted) -> None:
         # Each credential's part of a plan ends by itself, mostly for one reason.
         if event not in self._halts:
             self._halts.add(event)
             # Who stops a run knows it, and the run's last lines say how far it came: no warning
             # besides.
-            tell = self.log.info if event.why is happened.Halt.STOPPED else self.log.warning
+            tell = self.log.info if event.why is events.Halt.STOPPED else self.log.warning
             tell("run.halted", why=event.why.value, detail=event.detail)
 
-    def _differing(self, about: Any, event: happened.AssetsDeleted) -> None:
+    def _differing(self, about: Any, event: events.AssetsDeleted) -> None:
         for name, archived, deleted in event.differing:
             self._repeats.warning(about, "asset.sizes_differ", example=event.job_id, asset=name,
                                   archived_bytes=archived, deleted_bytes=deleted)  # fmt: skip
 
-    def _purged(self, about: Any, event: happened.AssetsPurged) -> None:
+    def _purged(self, about: Any, event: events.AssetsPurged) -> None:
         if event.lost:
             detail = "purged by Sauce Labs before all that is wanted was archived"
             self._repeats.warning(about, "job.assets_lost", example=event.job_id, detail=detail)
         else:
             about.info("job.assets_purged")
 
-    def _copy(self, about: Any, event: happened.CopyDamaged | happened.CopyRestored) -> None:
+    def _copy(self, about: Any, event: events.CopyDamaged | events.CopyRestored) -> None:
         match event:
-            case happened.CopyDamaged():
+            case events.CopyDamaged():
                 self._metrics.add("damaged_copies", account=self._account)
                 self._repeats.error(
                     about, "job.copy_damaged", example=event.job_id, files=list(event.files)
                 )
-            case happened.CopyRestored():
+            case events.CopyRestored():
                 self._metrics.add("restored_copies", account=self._account)
                 self._repeats.warning(
                     about,
@@ -150,14 +150,14 @@ class Telemetry:
                     receipt=event.receipt,
                 )
 
-    def _archived(self, about: Any, event: happened.JobArchived | happened.JobIncomplete) -> None:
+    def _archived(self, about: Any, event: events.JobArchived | events.JobIncomplete) -> None:
         self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
         stored: dict[str, Any] = {
             "assets": event.assets,
             "size_bytes": event.size_bytes,
             "receipt": event.receipt,
         }
-        if isinstance(event, happened.JobArchived):
+        if isinstance(event, events.JobArchived):
             self._count(event.policy, Action.ARCHIVE, Outcome.DONE)
             about.info("job.archived", **stored)
             for name, why in event.given_up:
@@ -358,8 +358,8 @@ def counted(account: str, metrics: Metrics, *, execute: bool) -> Iterator[None]:
     """Count a run that raises as refused or failed; one that comes to its end tells so itself."""
     try:
         yield
-    except BaseException as wrong:  # counted, whatever it was, and raised again
-        result = "refused" if isinstance(wrong, RefusedError) else "failed"
+    except BaseException as error:  # counted, whatever it was, and raised again
+        result = "refused" if isinstance(error, RefusedError) else "failed"
         metrics.add(
             "runs", account=account, mode="execute" if execute else "dry_run", result=result
         )

@@ -50,6 +50,6 @@ def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[s
 
 def _roomy(jobs: int) -> int:
     """A tenth more, rounded up to two digits: by the time it is approved, a few more are due."""
-    wanted = jobs * 1.1
-    digits: int = 10 ** max(0, len(str(int(wanted))) - 2)
-    return math.ceil(wanted / digits) * digits
+    roomy = jobs * 1.1
+    digits: int = 10 ** max(0, len(str(int(roomy))) - 2)
+    return math.ceil(roomy / digits) * digits

@@ -33,8 +33,8 @@ def worked_last(account: str, notes: Notes) -> dict[str, Any] | None:
     """Return which `address` deleted a job for certain, and when (`at`, epoch seconds); None where
     none did yet.
     """
-    said = notes.read(_note(account))
-    found: dict[str, Any] | None = None if said is None else json.loads(said)
+    note = notes.read(_note(account))
+    found: dict[str, Any] | None = None if note is None else json.loads(note)
     return found
 
 

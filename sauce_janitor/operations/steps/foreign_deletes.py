@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from sauce_janitor.execute import events as happened
+from sauce_janitor.execute import events
 from sauce_janitor.execute.events import Event
 from sauce_janitor.model.job_changes import Deed
 from sauce_janitor.model.jobs import DELETES, Action
@@ -61,7 +61,7 @@ class ForeignDeletes:
 
     def event(self, event: Event) -> None:
         """Something of a plan that is carried out."""
-        if not isinstance(event, happened.AlreadyGone) or self._may_be_ours(event):
+        if not isinstance(event, events.AlreadyGone) or self._may_be_ours(event):
             return
         if event.action is Action.DELETE_JOB:
             self._jobs += 1
@@ -73,8 +73,8 @@ class ForeignDeletes:
         found = self.found
         self._tell.vanished(found)
         if found.are_many:
-            told = {"at": self._now, "jobs": found.jobs, "assets": found.assets}
-            self._state.notes.write(_note(self._account), json.dumps(told))
+            note = {"at": self._now, "jobs": found.jobs, "assets": found.assets}
+            self._state.notes.write(_note(self._account), json.dumps(note))
 
     def _gone(self) -> int:
         jobs, ended_since = self._state.jobs, self._now - _FORGOTTEN_S
@@ -82,7 +82,7 @@ class ForeignDeletes:
             self._account, ended_since=ended_since, listed_since=self._listed_since
         )
 
-    def _may_be_ours(self, event: happened.AlreadyGone) -> bool:
+    def _may_be_ours(self, event: events.AlreadyGone) -> bool:
         """Whether a delete that this janitor ever began may have come true, whatever its outcome
         was taken for.
 
@@ -93,7 +93,7 @@ class ForeignDeletes:
         lines = self._state.journal.of(event.job_id, self._account)
         return any(line.kind == "intent" and line.action in explains for line in lines)
 
-    def _was_purged(self, event: happened.AlreadyGone) -> bool:
+    def _was_purged(self, event: events.AlreadyGone) -> bool:
         ended_at = self._state.jobs.ended_at(self._account, event.job_id)
         return ended_at is None or self._now - ended_at >= PURGED_AFTER_S
 
@@ -102,8 +102,8 @@ def last_traces(state: State, account: str, *, now: int) -> dict[str, Any] | Non
     """What was told last, if that is less than a week ago: `at` (epoch seconds), `jobs`,
     `assets`.
     """
-    said = state.notes.read(_note(account))
-    found: dict[str, Any] | None = None if said is None else json.loads(said)
+    note = state.notes.read(_note(account))
+    found: dict[str, Any] | None = None if note is None else json.loads(note)
     return found if found is not None and now - found["at"] < TOLD_S else None
 
 

@@ -50,13 +50,13 @@ class OwnersListing:
 
     account: str
     jobs: Jobs
-    reach: Clients
-    tell: Telemetry
+    clients: Clients
+    telemetry: Telemetry
     progress: Progress
     _troubles: list[JanitorError] = field(default_factory=list)
     _spellings: dict[Owner, Owner] = field(default_factory=dict)
 
-    def survey(self, whose: Owners, demand: SyncRequest) -> ListingResult:
+    def list_all(self, scope: Owners, request: SyncRequest) -> ListingResult:
         """List everybody's jobs. Leaving an owner out deletes nothing more: who is not listed
         counts in no rule.
 
@@ -65,39 +65,39 @@ class OwnersListing:
         """
         reports: list[SyncReport] = []
         left_out: list[LeftOut] = []
-        for owner in whose.owners:
+        for owner in scope.owners:
             if any(is_same_user(owner, report.owner) for report in reports):
                 continue  # named twice, in different letters' case
-            if owner not in whose.named and self._is_quiet(owner, demand):
+            if owner not in scope.named and self._is_quiet(owner, request):
                 reports.append(SyncReport(owner, full=False))
                 continue
             try:
-                report = self._list(owner, demand)
+                report = self._list(owner, request)
             except (SourceError, ConfigError) as error:
-                if not self.reach.is_about(owner, error):
+                if not self.clients.is_about(owner, error):
                     raise
                 self._troubles.append(error)
-                left_out.append(self._leave_out(owner, error, departed=owner in whose.departed))
+                left_out.append(self._leave_out(owner, error, departed=owner in scope.departed))
             else:
                 reports.append(report)
-        left_out += self._gone(whose)
+        left_out += self._gone(scope)
         if not reports and self._troubles:
             raise self._troubles[0]
         return ListingResult(tuple(reports), tuple(left_out), dict(self._spellings))
 
-    def _gone(self, whose: Owners) -> Iterator[LeftOut]:
+    def _gone(self, scope: Owners) -> Iterator[LeftOut]:
         """Yield who has left the teams and has jobs here: those stay at Sauce Labs, and count in no
         rule.
         """
-        for owner in sorted(whose.gone):
+        for owner in sorted(scope.gone):
             if jobs := self.jobs.of(self.account, owner).count():
                 left = LeftOut(
-                    owner, "no policy here is about them now", jobs, departed=True, of=whose.group
+                    owner, "no policy here is about them now", jobs, departed=True, of=scope.group
                 )
-                self.tell.left_out(owner, why=str(left), jobs=jobs, departed=True)
+                self.telemetry.left_out(owner, why=str(left), jobs=jobs, departed=True)
                 yield left
 
-    def _is_quiet(self, owner: Owner, demand: SyncRequest) -> bool:
+    def _is_quiet(self, owner: Owner, request: SyncRequest) -> bool:
         """Whether a member of the organization had no job at a full listing that is still young:
         most never run one.
 
@@ -107,18 +107,18 @@ class OwnersListing:
         store = self.jobs.of(self.account, owner)
         listed = store.listed()
         if (
-            demand.deep
+            request.deep
             or listed.full_at is None
             or listed.watermark is None
             or listed.bookmark is not None
         ):
             return False
-        return 0 <= demand.now - listed.full_at <= demand.full_every_s and store.count() == 0
+        return 0 <= request.now - listed.full_at <= request.full_every_s and store.count() == 0
 
-    def _list(self, owner: Owner, demand: SyncRequest) -> SyncReport:
-        reader = self.reach.of(owner).reader
+    def _list(self, owner: Owner, request: SyncRequest) -> SyncReport:
+        reader = self.clients.of(owner).reader
         try:
-            report = self._sync(owner, reader, demand)
+            report = self._sync(owner, reader, request)
         except inventory.SpellingError as other:
             # Nothing was stored under the name that was asked for: the jobs are kept under the
             # vendor's, so that
@@ -126,24 +126,24 @@ class OwnersListing:
             # one owner.
             self.jobs.of(self.account, owner).forget()
             self._spellings[owner] = other.spelling
-            self.tell.spelled(owner, other.spelling)
+            self.telemetry.spelled(owner, other.spelling)
             owner = other.spelling
-            report = self._sync(owner, reader, demand)
-        self.tell.listed(
+            report = self._sync(owner, reader, request)
+        self.telemetry.listed(
             owner, rows=report.rows, known=report.known, full=report.full, gone=report.gone
         )
-        self.tell.set_aside(owner, report.asides, count=report.aside_count)
+        self.telemetry.set_aside(owner, report.asides, count=report.aside_count)
         if not report.confirmed:
-            self.tell.unconfirmed(owner, rows=report.rows)
+            self.telemetry.unconfirmed(owner, rows=report.rows)
         return report
 
-    def _sync(self, owner: Owner, reader: SauceReader, demand: SyncRequest) -> SyncReport:
+    def _sync(self, owner: Owner, reader: SauceReader, request: SyncRequest) -> SyncReport:
         store = self.jobs.of(self.account, owner)
-        return inventory.sync(owner, reader, store, demand, step=self.progress.step)
+        return inventory.sync(owner, reader, store, request, step=self.progress.step)
 
     def _leave_out(self, owner: Owner, error: JanitorError, *, departed: bool) -> LeftOut:
         left = LeftOut(owner, str(error), self.jobs.of(self.account, owner).count(), departed)
-        self.tell.left_out(owner, why=left.why, jobs=left.jobs, departed=departed)
+        self.telemetry.left_out(owner, why=left.why, jobs=left.jobs, departed=departed)
         return left
 
 
@@ -163,9 +163,9 @@ def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
                 " next run asks again"
             )
         if not report.confirmed:
-            said = "could not all be read" if report.rows else "is empty"
+            problem = "could not all be read" if report.rows else "is empty"
             yield (
-                f"The first listing of {report.owner} {said}: it counts when a run finds the same"
+                f"The first listing of {report.owner} {problem}: it counts when a run finds the same"
                 f" {LATER}"
             )
     if withheld:

@@ -17,13 +17,13 @@ from sauce_janitor.state import Notes
 
 _DAY_S: Final = 86_400
 
-Crew = tuple[Callable[[Owner], bool], ExecutionPorts]
+OwnerGroup = tuple[Callable[[Owner], bool], ExecutionPorts]
 """Whose jobs, and the parts that may ask about them."""
 
 
 def look_daily(
     plan: Plan,
-    crews: Iterable[Crew],
+    groups: Iterable[OwnerGroup],
     notes: Notes,
     account: str,
     *,
@@ -46,8 +46,8 @@ def look_daily(
         missed += isinstance(event, AssetsPurged) and event.missed
         tell(event)
 
-    for is_mine, parts in crews:
+    for is_mine, ports in groups:
         mine = (suspect for suspect in plan.suspects if is_mine(suspect.owner))
-        look_for_purged(mine, parts, stop=stop, tell=count)
+        look_for_purged(mine, ports, stop=stop, tell=count)
     notes.write(key, day)
     return missed

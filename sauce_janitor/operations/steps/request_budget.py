@@ -113,7 +113,7 @@ def standing(
     `known` are the accounts that had a run. StateError when the count cannot be read.
     """
     allowed = account.budget.at(now)
-    told: dict[str, Any] = {
+    standing: dict[str, Any] = {
         "now": str(allowed),
         "per_second": account.budget.usual.per_second,
         "per_hour": account.budget.usual.per_hour,
@@ -124,14 +124,14 @@ def standing(
     }
     shared = SharedCount(state)
     if account.name not in known or not shared.path.exists():
-        return told
+        return standing
     found = known[account.name]
     budget = RequestBudget.of(_anonymous(account, found.base_url, found.username), store=shared)
     try:
         reading = budget.read()
     finally:
         budget.close()
-    return told | {
+    return standing | {
         "left_this_hour": reading.left_hour,
         "goes_on_in_s": round(reading.turn.wait_s, 1),
         "slowed": reading.slowed,

@@ -54,8 +54,8 @@ class AccountRetries:
         writes a first one.
         """
         key = f"{self._unlisted}{job_id}"
-        said, _, since = (self._notes.read(key) or "").partition(" ")
-        if said == answer:
+        recorded, _, since = (self._notes.read(key) or "").partition(" ")
+        if recorded == answer:
             return int(since)
         if note:
             self._notes.write(key, f"{answer} {self._clock()}")

@@ -27,8 +27,8 @@ _ACTING: Final = ("execute", "offboard", "assets")
 class SharedJobs:
     """Whose jobs one account is about, against all others. `run_id` is for the log."""
 
-    def __init__(self, account: Account, tools: RunContext, order: Order, run_id: str) -> None:
-        self._account, self._tools, self._order, self._run_id = account, tools, order, run_id
+    def __init__(self, account: Account, context: RunContext, order: Order, run_id: str) -> None:
+        self._account, self._context, self._order, self._run_id = account, context, order, run_id
         self._place = place(account.base_url)
 
     def refuse_shared(self, owners: Iterable[Owner]) -> None:
@@ -36,26 +36,26 @@ class SharedJobs:
         owners' jobs.
         """
         mine = {folded(owner): owner for owner in owners}
-        for other in self._tools.config.accounts:
+        for other in self._context.config.accounts:
             if other.name != self._account.name and place(other.base_url) == self._place:
                 self._refuse(other.name, mine.keys() & self._of(other), mine.values())
-        for name, known in self._tools.state.accounts.all().items():
+        for name, known in self._context.state.accounts.all().items():
             if (
                 self._is_elsewhere(name)
                 and place(known.base_url) == self._place
                 and self._has_acted(name)
             ):
-                theirs = map(folded, (known.username, *self._tools.state.jobs.owners(name)))
+                theirs = map(folded, (known.username, *self._context.state.jobs.owners(name)))
                 self._refuse_stranger(name, mine.keys() & set(theirs), mine.values())
 
     def _is_elsewhere(self, name: str) -> bool:
         """Whether it is no account of this configuration, and none whose place this one takes."""
-        return name not in {account.name for account in self._tools.config.accounts} | set(
+        return name not in {account.name for account in self._context.config.accounts} | set(
             self._account.replaces
         )
 
     def _has_acted(self, name: str) -> bool:
-        return any(self._tools.state.runs.last(name, limit=1, mode=mode) for mode in _ACTING)
+        return any(self._context.state.runs.last(name, limit=1, mode=mode) for mode in _ACTING)
 
     def _of(self, other: Account) -> set[str]:
         """Whose jobs the other account is about, folded. RefusedError where that cannot be told and
@@ -64,13 +64,13 @@ class SharedJobs:
         users = set(named(other))
         if not asks_as_itself(other):
             return users.union(self._members(other)) if other.teams else users
-        known = self._tools.state.accounts.all().get(other.name)
+        known = self._context.state.accounts.all().get(other.name)
         try:
             # Whose an account was in this state it stays: no secret is read for what is known.
             is_bound = known is not None and known.is_bound and place(known.base_url) == self._place
             users.add(folded(known.username if known is not None and is_bound else other.user()))
-        except ConfigError as wrong:
-            self._refuse_unknown(other, wrong)
+        except ConfigError as error:
+            self._refuse_unknown(other, error)
         return (
             users.union(self._members(other))
             if ORGANIZATION in other.users or other.teams
@@ -81,24 +81,24 @@ class SharedJobs:
         """Who is in the other account's organization or teams: asked as it asks, else known from
         its earlier runs.
         """
-        known = known_owners(self._tools.state, other)
+        known = known_owners(self._context.state, other)
         if not self._order.offline:
             try:
                 yield from map(folded, self._ask(other))
-            except JanitorError as wrong:
+            except JanitorError as error:
                 if not known:
-                    self._refuse_unknown(other, wrong)
+                    self._refuse_unknown(other, error)
             else:
                 if ORGANIZATION not in other.users:
                     return  # who has left a team may be in another one now
         yield from map(folded, known)
 
     def _ask(self, other: Account) -> Collection[Owner]:
-        tell = Telemetry(other.name, self._run_id, self._tools.metrics)
-        count = shared_count(self._tools, run_id=self._run_id, tell=tell.budget_lost)
-        client = AccountClient(connection(other), tell.request, self._tools.stop, store=count)
+        tell = Telemetry(other.name, self._run_id, self._context.metrics)
+        count = shared_count(self._context, run_id=self._run_id, tell=tell.budget_lost)
+        client = AccountClient(connection(other), tell.request, self._context.stop, store=count)
         with closing(client):
-            return asked_of(other, client.reader.people, now=int(self._tools.clock())).owners
+            return asked_of(other, client.reader.people, now=int(self._context.clock())).owners
 
     def _refuse(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
         if both:
@@ -121,16 +121,16 @@ class SharedJobs:
                 f" {{replaces: {other}}}}}`"
             )
 
-    def _refuse_unknown(self, other: Account, wrong: JanitorError) -> None:
+    def _refuse_unknown(self, other: Account, error: JanitorError) -> None:
         """What the other account is about cannot be told: a dry run goes on, one that may delete
         does not.
         """
         if self._order.execute:
             raise RefusedError(
                 f"whether account {other.name} is about the same jobs as {self._account.name} at"
-                f" {self._place} cannot be told: {wrong}. Nothing changed. Write its `username`"
+                f" {self._place} cannot be told: {error}. Nothing changed. Write its `username`"
                 " into the configuration, and name its `users`"
-            ) from wrong
+            ) from error
 
 
 def _few(both: Collection[str], mine: Collection[Owner]) -> str:

@@ -86,15 +86,15 @@ class AccountClient:
         self.budget.close()
 
 
-def shared_count(tools: RunContext, *, run_id: str, tell: Callable[[str], None]) -> SharedCount:
+def shared_count(context: RunContext, *, run_id: str, tell: Callable[[str], None]) -> SharedCount:
     """Where requests are counted, together with every other process on the same state; `tell` is
     told when that is lost.
     """
-    runs, identity = tools.state.runs, tools.state.identity
+    runs, identity = context.state.runs, context.state.identity
 
     def made() -> bool:
         return identity.remember_budget() and runs.any_since(
-            int(tools.clock()) - _HOUR_S, but=run_id
+            int(context.clock()) - _HOUR_S, but=run_id
         )
 
-    return SharedCount(tools.config.state, made, tell)
+    return SharedCount(context.config.state, made, tell)

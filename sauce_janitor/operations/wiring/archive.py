@@ -27,8 +27,8 @@ class LeaseNotes:
         self._notes = notes
 
     def read(self, uuid: str, account: str, /) -> tuple[str, ...]:
-        said = self._notes.read(f"archive lease {uuid} {account}")
-        return () if said is None else tuple(said.split())
+        note = self._notes.read(f"archive lease {uuid} {account}")
+        return () if note is None else tuple(note.split())
 
     def write(self, uuid: str, account: str, words: tuple[str, ...], /) -> None:
         self._notes.write(f"archive lease {uuid} {account}", " ".join(words))

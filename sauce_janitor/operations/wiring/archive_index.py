@@ -77,8 +77,8 @@ def _entries(
             entry = entry_of(catalogue.root, place)
         except ArchiveUnusableError:
             raise
-        except ArchiveError as wrong:
-            indexed.unreadable.append(str(wrong))
+        except ArchiveError as error:
+            indexed.unreadable.append(str(error))
             continue
         if entry is not None:
             indexed.jobs += 1

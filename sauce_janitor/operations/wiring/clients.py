@@ -73,8 +73,8 @@ class Clients:
         if owner not in self._of_owner:
             try:
                 self._of_owner[owner] = self._client_of(owner)
-            except ConfigError as wrong:
-                self._of_owner[owner] = wrong
+            except ConfigError as error:
+                self._of_owner[owner] = error
         found = self._of_owner[owner]
         if isinstance(found, ConfigError):
             raise found

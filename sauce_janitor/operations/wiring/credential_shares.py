@@ -34,7 +34,7 @@ class ShareSettings:
 
 
 def carry_out_shared(
-    plan: Plan, shares: Sequence[tuple[CredentialShare, ExecutionPorts]], terms: ShareSettings
+    plan: Plan, shares: Sequence[tuple[CredentialShare, ExecutionPorts]], settings: ShareSettings
 ) -> tuple[Execution, dict[Owner, str]]:
     """Do what the plan says, each share by its own parts; what became of it all together.
 
@@ -42,11 +42,11 @@ def carry_out_shared(
     theirs stays, the others go on. Raises what is a bug.
     """
     if len(shares) == 1:
-        done = [_carry_out(plan, *shares[0], terms)]
+        done = [_carry_out(plan, *shares[0], settings)]
     else:
-        at_once = max(1, min(len(shares), _MOST_THREADS // max(1, terms.workers)))
+        at_once = max(1, min(len(shares), _MOST_THREADS // max(1, settings.workers)))
         with ThreadPoolExecutor(at_once, thread_name_prefix="share") as pool:
-            done = list(pool.map(lambda each: _carry_out(plan, each[0], each[1], terms), shares))
+            done = list(pool.map(lambda each: _carry_out(plan, each[0], each[1], settings), shares))
     refused: dict[Owner, str] = {}
     for (share, _), one in zip(shares, done, strict=True):
         if share.own and one.halted is not None and one.halted.why is Halt.CREDENTIALS:
@@ -57,16 +57,16 @@ def carry_out_shared(
 
 
 def _carry_out(
-    plan: Plan, share: CredentialShare, parts: ExecutionPorts, terms: ShareSettings
+    plan: Plan, share: CredentialShare, ports: ExecutionPorts, settings: ShareSettings
 ) -> Execution:
     deletes = any(
         decision.action in DELETES for job in _jobs(plan, share) for decision in job.actions
     )
     options = ExecutionSettings(
-        settle_s=terms.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
+        settle_s=settings.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
     )
     return carry_out(
-        _jobs(plan, share), parts, workers=terms.workers, stop=terms.stop, options=options
+        _jobs(plan, share), ports, workers=settings.workers, stop=settings.stop, options=options
     )
 
 

@@ -68,8 +68,8 @@ def weights_of(
 
 def _drawn(archive: Path, account: str) -> tuple[dict[str, float], int]:
     sizes = sizes_of(archive, account)
-    told = {each: size for each, size in sizes.a_job.items() if each not in sizes.assumed}
-    return told, sizes.receipts
+    means = {each: size for each, size in sizes.a_job.items() if each not in sizes.assumed}
+    return means, sizes.receipts
 
 
 def _known(note: str | None, archive: str, *, now: int) -> tuple[dict[str, float], int] | None:
@@ -79,11 +79,11 @@ def _known(note: str | None, archive: str, *, now: int) -> tuple[dict[str, float
     if note is None:
         return None
     try:
-        said = json.loads(note)
-        if said["archive"] != archive or not 0 <= now - said["at"] < _DAY_S:
+        document = json.loads(note)
+        if document["archive"] != archive or not 0 <= now - document["at"] < _DAY_S:
             return None
-        return {str(each): float(size) for each, size in said["by_class"].items()}, int(
-            said["receipts"]
+        return {str(each): float(size) for each, size in document["by_class"].items()}, int(
+            document["receipts"]
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # a note of another version, or a damaged one: the sample is drawn anew

@@ -77,7 +77,7 @@ class Owners:
         )
 
 
-def whose(
+def resolve_owners(
     users: Iterable[str],
     mine: Owner,
     known: Sequence[Owner],
@@ -153,14 +153,14 @@ def known_owners(state: State, account: Account) -> tuple[Owner, ...]:
     last.
     """
     listed = state.jobs.owners(account.name)
-    said = (
+    note = (
         state.notes.read(_note(account.name))
         if account.teams and ORGANIZATION not in account.users
         else None
     )
-    if said is None:
+    if note is None:
         return listed
-    members = frozenset(json.loads(said))
+    members = frozenset(json.loads(note))
     return tuple(owner for owner in listed if owner in members)
 
 

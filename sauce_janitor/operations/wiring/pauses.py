@@ -31,10 +31,10 @@ class Pauses:
             return found
         try:
             there = self._mirror.paused()
-        except ArchiveUnusableError as wrong:
+        except ArchiveUnusableError as error:
             return Pause(
                 _OURSELVES,
-                f"the archive cannot say whether it is paused ({wrong})",
+                f"the archive cannot say whether it is paused ({error})",
                 int(time.time()),
             )
         return None if there is None else Pause(there.by, there.reason, there.at)
@@ -73,7 +73,7 @@ class Stopped:
 def pause(
     state_path: Path,
     archive_path: Path,
-    wanted: MirroredPause,
+    pause_wanted: MirroredPause,
     *,
     accept_filesystem: str | None = None,
 ) -> Stopped:
@@ -84,14 +84,16 @@ def pause(
     fresh = is_known = False
     try:
         with State.open(state_path, accept_filesystem=accept_filesystem) as state:
-            fresh = state.switch.pause(by=wanted.by, reason=wanted.reason, at=wanted.at)
+            fresh = state.switch.pause(
+                by=pause_wanted.by, reason=pause_wanted.reason, at=pause_wanted.at
+            )
             is_known = state.identity.archive_uuid(str(archive_path)) is not None
-    except JanitorError as wrong:  # a damaged state must not keep anybody from stopping
-        troubles.append(wrong)
+    except JanitorError as error:  # a damaged state must not keep anybody from stopping
+        troubles.append(error)
     try:
-        PauseMirror(archive_path).pause(wanted, is_known=is_known)
-    except ArchiveUnusableError as wrong:
-        troubles.append(wrong)
+        PauseMirror(archive_path).pause(pause_wanted, is_known=is_known)
+    except ArchiveUnusableError as error:
+        troubles.append(error)
     if len(troubles) > 1:
         raise troubles[0]
     return Stopped(fresh, tuple(troubles))

@@ -231,10 +231,10 @@ def under_way(notes: Notes, account: str, *, now: int) -> list[dict[str, Any]]:
     )
 
 
-def _read(said: str | None, *, now: int) -> dict[str, Any] | None:
+def _read(text: str | None, *, now: int) -> dict[str, Any] | None:
     """What a note says; None for one of a run that is over, or of another form."""
     try:
-        note = json.loads(said or "")
+        note = json.loads(text or "")
         at, process = int(note["at"]), list(note["process"])
         progress = PhaseProgress(
             str(note["phase"]), note["done"], note["total"], note["per_second"]

@@ -48,8 +48,8 @@ class CheckedCopies:
             proof = self._held.read_back(owner, job_id, ended_at=ended_at)
         except ArchiveUnusableError:
             raise
-        except ArchiveError as wrong:
-            raise _untrusted(job_id, str(wrong)) from wrong
+        except ArchiveError as error:
+            raise _untrusted(job_id, str(error)) from error
         known = self._receipt_on_record(job_id)
         if proof is None:
             return ReadBack(None, () if known is None else ("its folder is gone",))

@@ -49,8 +49,8 @@ def sizes_of(path: Path, account: str) -> ReceiptSizes:
         with Catalogue.open(path) as catalogue:
             drawn = catalogue.sample(MOST_RECEIPTS, account=account)
             return measured(receipt.document for receipt in drawn)
-    except ArchiveError as wrong:
-        return ReceiptSizes(trouble=str(wrong))
+    except ArchiveError as error:
+        return ReceiptSizes(trouble=str(error))
 
 
 def measured(receipts: Iterable[ReceiptDocument]) -> ReceiptSizes:
@@ -70,6 +70,6 @@ def measured(receipts: Iterable[ReceiptDocument]) -> ReceiptSizes:
             for each in {*TYPICAL_BYTES, *map(class_of, receipt.listed)}
             if each not in unwanted
         )
-    told = {each: stored[each] / number for each, number in jobs.items()}
-    assumed = tuple(each for each in TYPICAL_BYTES if each not in told)
-    return ReceiptSizes({each: TYPICAL_BYTES[each] for each in assumed} | told, count, assumed)
+    means = {each: stored[each] / number for each, number in jobs.items()}
+    assumed = tuple(each for each in TYPICAL_BYTES if each not in means)
+    return ReceiptSizes({each: TYPICAL_BYTES[each] for each in assumed} | means, count, assumed)

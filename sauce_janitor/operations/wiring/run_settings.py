@@ -117,7 +117,7 @@ class Result:
     listings: tuple[SyncReport, ...]
     budget_left: int | None
     timetable: AllowanceTimetable
-    whose: Owners
+    scope: Owners
     needs: tuple[Need, ...]
     outlook: Mapping[str, Any] = field(default_factory=dict)
     footprint: Footprint | None = None
@@ -139,4 +139,4 @@ class Result:
     @property
     def of_all(self) -> bool:
         """Whether it is about the jobs of all owners that it should be about."""
-        return not self.whose.gaps and all(left.departed for left in self.left_out)
+        return not self.scope.gaps and all(left.departed for left in self.left_out)

@@ -165,7 +165,7 @@ def test_one_that_is_killed_goes_on_from_what_was_remembered(filled: Archive, st
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        verify(VerifyScope(), VerifyContext(filled.catalogue, state, told=die))
+        verify(VerifyScope(), VerifyContext(filled.catalogue, state, on_proof=die))
 
     done = verify(VerifyScope(resume=True), VerifyContext(filled.catalogue, state))
     assert (done.complete, done.jobs >= JOBS) == (True, True)

@@ -140,6 +140,6 @@ def test_one_user_in_two_spellings_is_one_owner_by_the_vendors_spelling(
     path.write_text(path.read_text().replace("username: demo", "username: Demo"))
     for execute in (False, True):
         result = desk.run(execute=execute)
-        assert [owner for owner in result.whose.owners if owner.lower() == "demo"] == ["demo"]
+        assert [owner for owner in result.scope.owners if owner.lower() == "demo"] == ["demo"]
     assert desk.deleted() == set(jobs)
     assert [owner for owner in desk.state.jobs.owners("box") if owner.lower() == "demo"] == ["demo"]

@@ -86,7 +86,7 @@ def test_an_organization_is_its_users_who_left_and_its_service_accounts(
 ) -> None:
     desk = open_org()
     result = desk.run(execute=True)
-    assert set(result.whose.owners) == EVERYBODY
+    assert set(result.scope.owners) == EVERYBODY
     assert result.complete
     assert _owned(desk, desk.deleted()) == EVERYBODY
     assert {quote(name) for name in EVERYBODY} == _asked(desk)
@@ -94,15 +94,15 @@ def test_an_organization_is_its_users_who_left_and_its_service_accounts(
 
 def test_organization_and_names_may_stand_together(open_org: Callable[..., Commands]) -> None:
     desk = open_org(users=", users: [bob, organization, me]")
-    assert desk.run().whose.owners[:2] == ("bob", "demo")
-    assert len(desk.run().whose.owners) == len(EVERYBODY)
+    assert desk.run().scope.owners[:2] == ("bob", "demo")
+    assert len(desk.run().scope.owners) == len(EVERYBODY)
 
 
 def test_who_may_not_look_users_up_goes_by_insights(open_org: Callable[..., Commands]) -> None:
     desk = open_org(team_management="forbidden")
     result = desk.run()
-    assert set(result.whose.owners) == EVERYBODY
-    assert "Insights" in result.whose.how
+    assert set(result.scope.owners) == EVERYBODY
+    assert "Insights" in result.scope.how
     said = desk.say("plan")
     assert (
         "the organization, by Insights, which knows who ran tests in the last 30 days"
@@ -131,8 +131,8 @@ def test_a_list_of_users_that_breaks_off_never_shrinks_the_organization_unsaid(
     _an_hour_ago(desk)
     desk.sandbox.inject("status", endpoint="users.list", status=500)
     result = desk.run(execute=True)
-    assert set(result.whose.owners) == EVERYBODY, "who was known before is listed all the same"
-    assert result.whose.gaps
+    assert set(result.scope.owners) == EVERYBODY, "who was known before is listed all the same"
+    assert result.scope.gaps
     assert not result.complete
     assert desk.deleted()
     said = desk.say("plan", code=4)
@@ -151,7 +151,7 @@ def test_who_is_not_in_it_any_more_is_listed_as_long_as_that_is_answered(
     result = desk.run()
     desk.later_s = 0
     assert [(left.owner, left.departed) for left in result.left_out] == [("new-bot", False)]
-    assert result.whose.departed == {"sso-nightly-bot"}
+    assert result.scope.departed == {"sso-nightly-bot"}
     assert any(listing.owner == "sso-nightly-bot" for listing in result.listings)
     _refuse(desk, "sso-nightly-bot", 404)
     left = {str(left.owner): left.departed for left in desk.run().left_out}
@@ -190,7 +190,7 @@ def test_offline_an_organization_is_who_is_known(open_org: Callable[..., Command
     desk.run()
     requests = len(desk.sandbox.log)
     result = desk.run(offline=True)
-    assert set(result.whose.owners) == EVERYBODY
+    assert set(result.scope.owners) == EVERYBODY
     assert result.plan.inventory > 40
     assert len(desk.sandbox.log) == requests
     desk.say("explain", next(iter(desk.sandbox.job_ids("alice"))))

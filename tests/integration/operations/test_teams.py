@@ -43,7 +43,7 @@ def _owners_of(desk: Commands, jobs: set[str]) -> set[str]:
 def test_a_team_is_its_members_and_its_service_accounts(open_team: Callable[..., Commands]) -> None:
     desk = open_team()
     result = desk.run(execute=True)
-    assert set(result.whose.owners) == PLATFORM
+    assert set(result.scope.owners) == PLATFORM
     assert result.complete
     assert _owners_of(desk, desk.deleted()) == PLATFORM
     assert ": the team platform, by team management" in desk.say("plan").stdout
@@ -52,9 +52,9 @@ def test_a_team_is_its_members_and_its_service_accounts(open_team: Callable[...,
 
 def test_teams_and_names_may_stand_together(open_team: Callable[..., Commands]) -> None:
     desk = open_team("[me, {team: platform}]")
-    assert set(desk.run().whose.owners) == {"demo"} | PLATFORM
+    assert set(desk.run().scope.owners) == {"demo"} | PLATFORM
     desk.configure(OLD, budget=", users: [{team: web}, {team: platform}]")
-    assert set(desk.run().whose.owners) == WEB | PLATFORM
+    assert set(desk.run().scope.owners) == WEB | PLATFORM
 
 
 def test_a_team_may_be_named_by_its_id(open_team: Callable[..., Commands]) -> None:
@@ -65,7 +65,7 @@ def test_a_team_may_be_named_by_its_id(open_team: Callable[..., Commands]) -> No
         if person.team == "web"
     }
     desk.configure(OLD, budget=f", users: {{team: {identity}}}")
-    assert set(desk.run().whose.owners) == WEB
+    assert set(desk.run().scope.owners) == WEB
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_service_accounts_that_may_not_be_listed_are_a_gap(
 ) -> None:
     desk = open_team(service_accounts="forbidden")
     result = desk.run(execute=True)
-    assert result.whose.owners == ("alice",)
-    assert result.whose.gaps
+    assert result.scope.owners == ("alice",)
+    assert result.scope.gaps
     assert not result.complete
     assert _owners_of(desk, desk.deleted()) == {"alice"}
 
@@ -147,14 +147,14 @@ def test_the_jobs_of_who_left_a_team_leave_the_plan(open_team: Callable[..., Com
     desk.run()
     desk.sandbox.inject("lie", endpoint="teams.members", row=1, set={"username": "alice"})
     result = desk.run(execute=True)
-    assert set(result.whose.owners) == (WEB - {"bob"}) | {"alice"}
+    assert set(result.scope.owners) == (WEB - {"bob"}) | {"alice"}
     assert "bob" not in _owners_of(desk, desk.deleted())
     (left,) = result.left_out
     assert (left.owner, left.departed) == ("bob", True)
     assert str(left).startswith("bob, who is not in the team web any more: ")
     assert result.complete, "somebody who left is no failure"
     offline = desk.run(offline=True)
-    assert "bob" not in offline.whose.owners, "nor is anybody told of them by what asks nobody"
+    assert "bob" not in offline.scope.owners, "nor is anybody told of them by what asks nobody"
 
 
 def test_who_is_in_the_teams_of_two_accounts_is_refused(open_team: Callable[..., Commands]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sauce_janitor.model.jobs import Owner
-from sauce_janitor.operations.wiring.owners import LeftOut, Owners, missing, whose, words
+from sauce_janitor.operations.wiring.owners import LeftOut, Owners, missing, resolve_owners, words
 from sauce_janitor.sauce.people import Organization
 
 ME, ALICE, BOB, CARL = (Owner(name) for name in ("me-myself", "alice", "bob", "carl"))
@@ -19,18 +19,18 @@ def test_names_are_those_who_are_named_each_once_and_nobody_is_asked() -> None:
     def ask() -> Organization:
         raise AssertionError("asked")
 
-    assert whose(["me", "bob", "me-myself"], ME, [CARL], ask).owners == (ME, BOB)
+    assert resolve_owners(["me", "bob", "me-myself"], ME, [CARL], ask).owners == (ME, BOB)
 
 
 def test_an_organization_is_who_is_found_who_asks_and_who_was_known() -> None:
-    result = whose(["bob", "organization"], ME, [CARL, ALICE], lambda: found(ALICE, BOB))
+    result = resolve_owners(["bob", "organization"], ME, [CARL, ALICE], lambda: found(ALICE, BOB))
     assert result.owners == (BOB, ME, ALICE, CARL)
     assert result.departed == {CARL}
     assert result.named == {BOB, ME}
 
 
 def test_nobody_has_left_by_a_look_up_that_broke_off() -> None:
-    result = whose(["organization"], ME, [CARL], lambda: found(ALICE, gaps=("cut short",)))
+    result = resolve_owners(["organization"], ME, [CARL], lambda: found(ALICE, gaps=("cut short",)))
     assert (result.owners, result.departed, result.gaps) == (
         (ME, ALICE, CARL),
         frozenset(),
@@ -39,7 +39,7 @@ def test_nobody_has_left_by_a_look_up_that_broke_off() -> None:
 
 
 def test_offline_it_is_who_is_known() -> None:
-    assert whose(["organization"], ME, [ALICE], None).owners == (ME, ALICE)
+    assert resolve_owners(["organization"], ME, [ALICE], None).owners == (ME, ALICE)
 
 
 def test_the_words_name_a_few_and_count_the_rest() -> None:
