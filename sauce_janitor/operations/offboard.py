@@ -29,8 +29,8 @@ from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Action, Job, JobId, Owner
 from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.operations import holds
+from sauce_janitor.operations.policy_run import PolicyRun
 from sauce_janitor.operations.prune import Pruned, PruneOrder, prune
-from sauce_janitor.operations.run_session import RunSession
 from sauce_janitor.operations.steps import acceptance, request_budget
 from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing
 from sauce_janitor.operations.steps.review import InventoryDigest
@@ -130,7 +130,7 @@ def _empty(account: Account, context: RunContext, order: OffboardOrder) -> Offbo
         return session.confirm(done, ports)
 
 
-class _Leaving(RunSession):
+class _Leaving(PolicyRun):
     """A run that offboards one user."""
 
     modes = ("offboard_dry_run", "offboard")

@@ -5,13 +5,43 @@ that knows every part.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 
 from sauce_janitor.config import Account
-from sauce_janitor.execute import Recovery
+from sauce_janitor.execute import Execution, ExecutionPorts, Recovery
+from sauce_janitor.inventory import SyncRequest
+from sauce_janitor.model.jobs import owner_name
+from sauce_janitor.model.retries import grouped
+from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.records.telemetry import counted
 from sauce_janitor.operations.run_session import RunSession
-from sauce_janitor.operations.steps.listing import ListingResult
+from sauce_janitor.operations.steps import acceptance, purge_candidates, request_budget
+from sauce_janitor.operations.steps.listing import (
+    ListingResult,
+    OwnersListing,
+    overlooked,
+    withhold,
+)
+from sauce_janitor.operations.steps.review import InventoryDigest
+from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
+from sauce_janitor.operations.wiring.owners import (
+    Owners,
+    asked_of,
+    known_owners,
+    remember,
+    resolve_owners,
+)
+from sauce_janitor.operations.wiring.progress import stepping
 from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
+from sauce_janitor.retention.plan.deadlines import (
+    Blocker,
+    block_what_goes,
+    settle,
+    watched_fields,
+)
+from sauce_janitor.retention.plan.planner import Plan, make_plan
+from sauce_janitor.retention.what_if.inflow import inflow
 
 
 def run(account: Account, context: RunContext, order: Order) -> Result:
@@ -19,7 +49,7 @@ def run(account: Account, context: RunContext, order: Order) -> Result:
     anything was changed.
     """
     with counted(account.name, context.metrics, execute=order.execute), ExitStack() as stack:
-        session = RunSession(account, context, order, stack)
+        session = PolicyRun(account, context, order, stack)
         ports = session.open_to_change() if order.execute else None
         recovery = session.recover(ports) if ports else Recovery()
         owners = session.find_owners()
@@ -31,3 +61,198 @@ def run(account: Account, context: RunContext, order: Order) -> Result:
         session.refuse_if_limited(planned.plan)
         session.accept(planned.plan)
         return session.end(session.carry_out(planned, ports))
+
+
+class PolicyRun(RunSession):
+    """The steps of a run that policies decide."""
+
+    def find_owners(self) -> Owners:
+        """Whose jobs this is about. SourceError when who is in the organization cannot be had."""
+        state, people = self.context.state, self.client.reader.people
+        if self.order.offline:
+            found = resolve_owners(
+                self.account.users,
+                owner_name(self.username),
+                known_owners(state, self.account),
+                None,
+                teams=self.account.teams,
+            )
+        else:
+            known = state.jobs.owners(self.account.name)
+            ask = partial(asked_of, self.account, people, now=self.now)
+            found = resolve_owners(
+                self.account.users, owner_name(self.username), known, ask, teams=self.account.teams
+            )
+            remember(state, self.account, found)
+        self.query = replace(self.query, owners=found.owners)
+        if found.how:
+            self.telemetry.resolved(found.owners, how=found.how, gaps=found.gaps)
+        self.refuse_shared(found)
+        return found
+
+    def list_jobs(self, owners: Owners) -> ListingResult:
+        """Bring the inventory up to date, owner by owner. Whose listing broke off is left out:
+        there is no plan for him.
+        """
+        request = SyncRequest(
+            now=self.now,
+            full_every_s=self.account.full_every_s,
+            accept_loss=self.order.accept_loss,
+            needed_fields=watched_fields(self.rules).union(self.fields.names),
+            with_builds=self.fields.read_builds or "build_status" in watched_fields(self.rules),
+        )
+        jobs, name = self.context.state.jobs, self.account.name
+        self.traces.before_listing()
+        with self._phase("list"):
+            listing = OwnersListing(
+                name, jobs, self.clients, self.telemetry, self.context.progress
+            ).list_all(owners, request)
+        self.traces.after_listing()
+        self._bind(listing)
+        self.query = replace(self.query, owners=listing.owners)
+        self.record.listed(owners.spelled(listing.spellings), listing.left_out)
+        self.record.set_aside(listing.listings)
+        self.telemetry.all_set_aside(sum(report.aside_count for report in listing.listings))
+        self._check_clocks()
+        if (full_at := jobs.full_at(name, listing.owners)) is not None:
+            self.telemetry.listed_all(full_at)
+        return listing
+
+    def plan(self, owners: Owners, listing: ListingResult, recovery: Recovery) -> Result:
+        """Decide on every job that is known, as of one instant; of a reviewed plan, what is still
+        due and as it was then.
+        """
+        accepted_at = self.context.state.acceptances.accepted_at(self.account.name, self.digest)
+        leeway = acceptance.leeway(
+            self.context.config,
+            self.context.state,
+            self.account.name,
+            now=self.now,
+            reviewed=self._reviewed is not None,
+        )
+        held = holding.open_holding(
+            self.context.config.archive, self.account.name, self.context.state, stack=self._stack
+        )
+        self.query = replace(self.query, held=held.mirrored(at=self.as_of))
+        retries = self.context.state.retries.of(self.account.name)
+        with self._phase("plan"), self.context.state.jobs.snapshot(self.query) as snapshot:
+            records = InventoryDigest(stepping(snapshot.records, self.context.progress.step))
+            plan = make_plan(
+                self.rules,
+                records,
+                as_of=self.as_of,
+                accepted_at=accepted_at,
+                leeway=leeway,
+                retries=retries,
+            )
+            coming = inflow(self.rules, snapshot.records, as_of=self.as_of)
+        if self.order.policies:
+            plan.only(self.order.policies)
+        if self._reviewed:
+            plan.narrow(self._reviewed.of_job)
+        withheld = withhold(plan, listing.unconfirmed)
+        self.record.withheld(withheld)
+        needs = tuple(
+            self._need(share, plan) for share in self.clients.shares(self.query.owners or ())
+        )
+        if any(need.left is not None and need.requests > need.left for need in needs):
+            block_what_goes(plan.late, Blocker.BUDGET)
+        self.telemetry.planned(plan)
+        self.spending.tell_left()
+        left_out = tuple(left.row() for left in listing.left_out)
+        footprint = self._footprint(plan)
+        head = replace(
+            self.head(plan, records.digest()),
+            owners=owners.owners,
+            gaps=owners.gaps,
+            left_out=left_out,
+            effects=footprint.effects.as_row(),
+        )
+        outlook = request_budget.outlook(needs, coming, now=self.now)
+        self.record.planned(plan, head, outlook, footprint)
+        return Result(
+            account=self.account,
+            head=head,
+            plan=plan,
+            query=self.query,
+            listings=listing.listings,
+            scope=owners,
+            left_out=listing.left_out,
+            withheld=withheld,
+            needs=needs,
+            outlook=outlook,
+            footprint=footprint,
+            budget_left=self.client.reader.budget_left,
+            timetable=self.client.budget.timetable,
+            recovery=recovery,
+            vanished=self.traces.found,
+        )
+
+    def accept(self, plan: Plan) -> None:
+        """Put on record that this plan goes ahead, and what it announces; for some policies alone
+        no plan is accepted.
+        """
+        state, reviewed = self.context.state, self._reviewed
+        if not self.order.policies and (reviewed is None or reviewed.of_all):
+            under = acceptance.AcceptedUnder(
+                self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of
+            )
+            acceptance.accept(
+                plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under
+            )
+            unseen = overlooked(state.jobs, self.account.name, self.query.owners or ())
+            state.jobs.make_news(self.account.name, unseen, at=under.known_at)
+        acceptance.announce(plan, state, self.account.name, at=self.as_of)
+
+    def carry_out(self, planned: Result, ports: ExecutionPorts) -> Result:
+        """Do what the plan says, with each credential what it is for."""
+        plan, config = planned.plan, self.context.config
+        self._plan_under_way = plan
+        self.retries.take(plan.retries, now=self.now, at_once=self.order.retry_now)
+        if (
+            not self.order.policies and self._reviewed is None
+        ):  # else the plan is not about all jobs
+            self.retries.keep_only(plan.retries, owners=self.query.owners or ())
+        shares = [
+            (share, self._ports_of(share, ports))
+            for share in self.clients.shares(self.query.owners or ())
+        ]
+        self.context.metrics.executes(1)
+        try:
+            with self._phase("execute", plan.job_count):
+                settings = ShareSettings(config.workers, config.archive.settle_s, self.context.stop)
+                done, refused = carry_out_shared(plan, shares, settings)
+            if done.halted is not None:  # what was not begun is left, too
+                begun = done.jobs + sum(done.waiting.values())
+                done = replace(done, left=done.left + max(0, plan.job_count - begun))
+            else:
+                groups = [(share.owners.__contains__, each) for share, each in shares]
+                notes = self.context.state.notes
+                name, stop = self.account.name, self.context.stop
+                missed = purge_candidates.look_daily(
+                    plan, groups, notes, name, stop=stop, tell=self.telemetry.event
+                )
+                done = replace(done, lost=done.lost + missed, missed=done.missed + missed)
+            self._settle(plan, done)
+        finally:
+            self.context.metrics.executes(-1)
+        goes_on_at = self.spending.goes_on_at(done)
+        self.record.executed(done, self.client.reader.budget_left, goes_on_at)
+        left_out = (*planned.left_out, *self._leave_out(refused))
+        return replace(planned, execution=done, goes_on_at=goes_on_at, left_out=left_out)
+
+    def _settle(self, plan: Plan, done: Execution) -> None:
+        self.telemetry.expiring(plan)
+        self.telemetry.retrying(grouped(self.context.state.retries.of(self.account.name).values()))
+        self.record.saved(plan)
+        if not self._reviewed:
+            failed = {failure.job_id for failure in done.failures}.union(self.retries.left())
+            settle(plan.late, failed, finished=not done.left and done.halted is None)
+            self.telemetry.overdue(plan)
+            self.record.settled(plan)
+
+    def end(self, result: Result) -> Result:
+        """Tell that the run came to its end."""
+        self.spending.tell_left()
+        self.telemetry.finished(mode=self.mode, complete=result.complete, at=self.now)
+        return replace(result, vanished=self.traces.found)

@@ -9,64 +9,48 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, replace
-from functools import partial
 
 from sauce_janitor import planfile
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedError
-from sauce_janitor.execute import Execution, ExecutionPorts, Recovery, events, recover
-from sauce_janitor.inventory import SyncRequest
-from sauce_janitor.model.jobs import Owner, owner_name
-from sauce_janitor.model.retries import grouped
+from sauce_janitor.execute import ExecutionPorts, Recovery, events, recover
+from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.manual import settle_acts
 from sauce_janitor.operations.records.run_record import RunEntry
 from sauce_janitor.operations.records.telemetry import Telemetry
-from sauce_janitor.operations.steps import acceptance, approval, purge_candidates, request_budget
+from sauce_janitor.operations.steps import approval, request_budget
 from sauce_janitor.operations.steps.delete_addresses import delete_addresses
 from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
 from sauce_janitor.operations.steps.listing import (
     ListingResult,
-    OwnersListing,
-    overlooked,
-    withhold,
 )
 from sauce_janitor.operations.steps.retries import AccountRetries
-from sauce_janitor.operations.steps.review import InventoryDigest, Reviewed
+from sauce_janitor.operations.steps.review import Reviewed
 from sauce_janitor.operations.steps.shared_jobs import SharedJobs
 from sauce_janitor.operations.wiring import archive as archives
 from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import Clients, CredentialShare
-from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.footprint import Footprint, footprint_of, weights_of
 from sauce_janitor.operations.wiring.fresh_answers import Fingerprints, FreshListings
 from sauce_janitor.operations.wiring.owners import (
     LeftOut,
     Owners,
-    asked_of,
-    known_owners,
-    remember,
-    resolve_owners,
 )
 from sauce_janitor.operations.wiring.pauses import Pauses
-from sauce_janitor.operations.wiring.progress import PublishedProgress, stepping
+from sauce_janitor.operations.wiring.progress import PublishedProgress
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
-from sauce_janitor.operations.wiring.run_settings import Need, Order, Result, RunContext
+from sauce_janitor.operations.wiring.run_settings import Need, Order, RunContext
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.costs import requests_needed, work_of
 from sauce_janitor.retention.plan.deadlines import (
-    Blocker,
-    block_what_goes,
     overdue_counts,
-    settle,
-    watched_fields,
 )
-from sauce_janitor.retention.plan.planner import Plan, make_plan
-from sauce_janitor.retention.what_if.inflow import inflow
+from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.state import Lease, Query
 
@@ -138,8 +122,6 @@ class RunSession:
             plan, planfile.checked(plan, head=self.head(None, ""), secret=secret, now=self.now)
         )
 
-    # --- before: the right and the means to change anything ---------------------------------------
-
     def open_to_change(self) -> ExecutionPorts:
         """The lease, the gate and the archive, held until the run ends. RefusedError while paused,
         LeaseError when taken.
@@ -210,65 +192,11 @@ class RunSession:
         )
         return Recovery(confirmed, failed, open=len(ports.journal.unresolved()))
 
-    # --- inventory, plan, limit -------------------------------------------------------------------
-
-    def find_owners(self) -> Owners:
-        """Whose jobs this is about. SourceError when who is in the organization cannot be had."""
-        state, people = self.context.state, self.client.reader.people
-        if self.order.offline:
-            found = resolve_owners(
-                self.account.users,
-                owner_name(self.username),
-                known_owners(state, self.account),
-                None,
-                teams=self.account.teams,
-            )
-        else:
-            known = state.jobs.owners(self.account.name)
-            ask = partial(asked_of, self.account, people, now=self.now)
-            found = resolve_owners(
-                self.account.users, owner_name(self.username), known, ask, teams=self.account.teams
-            )
-            remember(state, self.account, found)
-        self.query = replace(self.query, owners=found.owners)
-        if found.how:
-            self.telemetry.resolved(found.owners, how=found.how, gaps=found.gaps)
-        self.refuse_shared(found)
-        return found
-
     def refuse_shared(self, found: Owners) -> None:
         """RefusedError where another account is about the same users' jobs: its rules would have no
         say here.
         """
         SharedJobs(self.account, self.context, self.order, self.run_id).refuse_shared(found.owners)
-
-    def list_jobs(self, owners: Owners) -> ListingResult:
-        """Bring the inventory up to date, owner by owner. Whose listing broke off is left out:
-        there is no plan for him.
-        """
-        request = SyncRequest(
-            now=self.now,
-            full_every_s=self.account.full_every_s,
-            accept_loss=self.order.accept_loss,
-            needed_fields=watched_fields(self.rules).union(self.fields.names),
-            with_builds=self.fields.read_builds or "build_status" in watched_fields(self.rules),
-        )
-        jobs, name = self.context.state.jobs, self.account.name
-        self.traces.before_listing()
-        with self._phase("list"):
-            listing = OwnersListing(
-                name, jobs, self.clients, self.telemetry, self.context.progress
-            ).list_all(owners, request)
-        self.traces.after_listing()
-        self._bind(listing)
-        self.query = replace(self.query, owners=listing.owners)
-        self.record.listed(owners.spelled(listing.spellings), listing.left_out)
-        self.record.set_aside(listing.listings)
-        self.telemetry.all_set_aside(sum(report.aside_count for report in listing.listings))
-        self._check_clocks()
-        if (full_at := jobs.full_at(name, listing.owners)) is not None:
-            self.telemetry.listed_all(full_at)
-        return listing
 
     def _bind(self, listing: ListingResult) -> None:
         """Learn whose the account is where a listing showed a job. RefusedError where that changed
@@ -290,76 +218,6 @@ class RunSession:
             )
         if skew is not None and self.order.execute:
             self.context.state.clock.remember(self.now)
-
-    def plan(self, owners: Owners, listing: ListingResult, recovery: Recovery) -> Result:
-        """Decide on every job that is known, as of one instant; of a reviewed plan, what is still
-        due and as it was then.
-        """
-        accepted_at = self.context.state.acceptances.accepted_at(self.account.name, self.digest)
-        leeway = acceptance.leeway(
-            self.context.config,
-            self.context.state,
-            self.account.name,
-            now=self.now,
-            reviewed=self._reviewed is not None,
-        )
-        held = holding.open_holding(
-            self.context.config.archive, self.account.name, self.context.state, stack=self._stack
-        )
-        self.query = replace(self.query, held=held.mirrored(at=self.as_of))
-        retries = self.context.state.retries.of(self.account.name)
-        with self._phase("plan"), self.context.state.jobs.snapshot(self.query) as snapshot:
-            records = InventoryDigest(stepping(snapshot.records, self.context.progress.step))
-            plan = make_plan(
-                self.rules,
-                records,
-                as_of=self.as_of,
-                accepted_at=accepted_at,
-                leeway=leeway,
-                retries=retries,
-            )
-            coming = inflow(self.rules, snapshot.records, as_of=self.as_of)
-        if self.order.policies:
-            plan.only(self.order.policies)
-        if self._reviewed:
-            plan.narrow(self._reviewed.of_job)
-        withheld = withhold(plan, listing.unconfirmed)
-        self.record.withheld(withheld)
-        needs = tuple(
-            self._need(share, plan) for share in self.clients.shares(self.query.owners or ())
-        )
-        if any(need.left is not None and need.requests > need.left for need in needs):
-            block_what_goes(plan.late, Blocker.BUDGET)
-        self.telemetry.planned(plan)
-        self.spending.tell_left()
-        left_out = tuple(left.row() for left in listing.left_out)
-        footprint = self._footprint(plan)
-        head = replace(
-            self.head(plan, records.digest()),
-            owners=owners.owners,
-            gaps=owners.gaps,
-            left_out=left_out,
-            effects=footprint.effects.as_row(),
-        )
-        outlook = request_budget.outlook(needs, coming, now=self.now)
-        self.record.planned(plan, head, outlook, footprint)
-        return Result(
-            account=self.account,
-            head=head,
-            plan=plan,
-            query=self.query,
-            listings=listing.listings,
-            scope=owners,
-            left_out=listing.left_out,
-            withheld=withheld,
-            needs=needs,
-            outlook=outlook,
-            footprint=footprint,
-            budget_left=self.client.reader.budget_left,
-            timetable=self.client.budget.timetable,
-            recovery=recovery,
-            vanished=self.traces.found,
-        )
 
     def _footprint(self, plan: Plan, *, erases: bool = False) -> Footprint:
         settings, state, name = self.context.config.archive, self.context.state, self.account.name
@@ -411,61 +269,6 @@ class RunSession:
                 approval.refusal(plan, self.account.name, self.digest, self.context.config.timezone)
             )
 
-    def accept(self, plan: Plan) -> None:
-        """Put on record that this plan goes ahead, and what it announces; for some policies alone
-        no plan is accepted.
-        """
-        state, reviewed = self.context.state, self._reviewed
-        if not self.order.policies and (reviewed is None or reviewed.of_all):
-            under = acceptance.AcceptedUnder(
-                self.account.name, self.digest, reviewed.as_of if reviewed else self.as_of
-            )
-            acceptance.accept(
-                plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under
-            )
-            unseen = overlooked(state.jobs, self.account.name, self.query.owners or ())
-            state.jobs.make_news(self.account.name, unseen, at=under.known_at)
-        acceptance.announce(plan, state, self.account.name, at=self.as_of)
-
-    # --- carry out, report ------------------------------------------------------------------------
-
-    def carry_out(self, planned: Result, ports: ExecutionPorts) -> Result:
-        """Do what the plan says, with each credential what it is for."""
-        plan, config = planned.plan, self.context.config
-        self._plan_under_way = plan
-        self.retries.take(plan.retries, now=self.now, at_once=self.order.retry_now)
-        if (
-            not self.order.policies and self._reviewed is None
-        ):  # else the plan is not about all jobs
-            self.retries.keep_only(plan.retries, owners=self.query.owners or ())
-        shares = [
-            (share, self._ports_of(share, ports))
-            for share in self.clients.shares(self.query.owners or ())
-        ]
-        self.context.metrics.executes(1)
-        try:
-            with self._phase("execute", plan.job_count):
-                settings = ShareSettings(config.workers, config.archive.settle_s, self.context.stop)
-                done, refused = carry_out_shared(plan, shares, settings)
-            if done.halted is not None:  # what was not begun is left, too
-                begun = done.jobs + sum(done.waiting.values())
-                done = replace(done, left=done.left + max(0, plan.job_count - begun))
-            else:
-                groups = [(share.owners.__contains__, each) for share, each in shares]
-                notes = self.context.state.notes
-                name, stop = self.account.name, self.context.stop
-                missed = purge_candidates.look_daily(
-                    plan, groups, notes, name, stop=stop, tell=self.telemetry.event
-                )
-                done = replace(done, lost=done.lost + missed, missed=done.missed + missed)
-            self._settle(plan, done)
-        finally:
-            self.context.metrics.executes(-1)
-        goes_on_at = self.spending.goes_on_at(done)
-        self.record.executed(done, self.client.reader.budget_left, goes_on_at)
-        left_out = (*planned.left_out, *self._leave_out(refused))
-        return replace(planned, execution=done, goes_on_at=goes_on_at, left_out=left_out)
-
     def _ports_of(self, share: CredentialShare, ports: ExecutionPorts) -> ExecutionPorts:
         if not share.own:
             return ports
@@ -484,22 +287,6 @@ class RunSession:
             left = LeftOut(owner, why, self.context.state.jobs.of(self.account.name, owner).count())
             self.telemetry.left_out(owner, why=why, jobs=left.jobs, departed=False)
             yield left
-
-    def _settle(self, plan: Plan, done: Execution) -> None:
-        self.telemetry.expiring(plan)
-        self.telemetry.retrying(grouped(self.context.state.retries.of(self.account.name).values()))
-        self.record.saved(plan)
-        if not self._reviewed:
-            failed = {failure.job_id for failure in done.failures}.union(self.retries.left())
-            settle(plan.late, failed, finished=not done.left and done.halted is None)
-            self.telemetry.overdue(plan)
-            self.record.settled(plan)
-
-    def end(self, result: Result) -> Result:
-        """Tell that the run came to its end."""
-        self.spending.tell_left()
-        self.telemetry.finished(mode=self.mode, complete=result.complete, at=self.now)
-        return replace(result, vanished=self.traces.found)
 
     def _budgets(self) -> list[RequestBudget]:
         """Of every credential that is in use."""
