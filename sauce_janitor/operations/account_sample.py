@@ -1,5 +1,5 @@
-"""The newest jobs of an account, for a configuration to begin with: a few GETs, nothing is kept,
-nothing is changed.
+"""Reads the newest jobs of an account, as a basis for a first configuration: a few GETs, nothing
+stored, nothing changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sauce_janitor.sauce.http.connection import Connection
 
 DAYS: Final = 90
 MOST_JOBS: Final = 5_000
-"""Ten requests: enough to tell what an account runs, and little of its budget."""
+"""Ten requests: enough to see what an account runs, for little of its budget."""
 _MOST_S: Final = 30.0
 _TIMEOUT_S: Final = 10.0
 _ATTEMPTS: Final = 2
@@ -29,10 +29,10 @@ def newest_jobs(account: Account, *, now: int) -> JobSample:
     """Return the account's own jobs of the last 90 days, at most the newest 5,000; `now` is epoch
     seconds.
 
-    Ends after 30 s with what has come until then. Raises ConfigError without credentials,
-    SourceError where nothing can be had.
+    Stops after 30 s with the jobs read so far. Raise ConfigError without credentials, SourceError
+    where nothing can be read.
     """
-    # whoever waits for a file to start from is not helped by minutes of retries
+    # Short timeouts: a person waits for the first configuration.
     to = replace(
         connection(account), timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS, max_wait_s=_TIMEOUT_S
     )
@@ -47,7 +47,7 @@ def newest_jobs(account: Account, *, now: int) -> JobSample:
 
 
 def _listed(client: AccountClient, to: Connection, now: int) -> tuple[tuple[Job, ...], bool]:
-    """The jobs, each once, and whether they are all of those days."""
+    """Return the jobs, each once, and whether they are all jobs of those days."""
     found: dict[JobId, Job] = {}
     began = time.monotonic()
     pager = Pager(client.reader, owner_name(to.username), since=now - DAYS * 86_400, longest_page=0)

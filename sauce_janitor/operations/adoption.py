@@ -1,6 +1,4 @@
-"""Taking an archive over: after a restore, or from a state that is lost. Refused while anybody
-works there.
-"""
+"""Takes over an archive after a restore or a lost state. Refused while anybody works there."""
 
 from __future__ import annotations
 
@@ -17,10 +15,10 @@ from sauce_janitor.operations.wiring.pauses import pause_if_new
 
 @dataclass(frozen=True, slots=True)
 class ArchiveOwnership:
-    """How a state stands to an archive: the owner's instance id (None: nobody's) and host, and the
-    last use of each account.
+    """Who owns an archive, as seen from a state: the owner's instance id (None: nobody) and host,
+    and the last use of each account.
 
-    `is_ours`: nothing is to be taken over.
+    `is_ours`: there is nothing to take over.
     """
 
     owner: str | None
@@ -30,7 +28,7 @@ class ArchiveOwnership:
 
 
 def stand(settings: config.ArchiveConfig, held: state.State) -> ArchiveOwnership:
-    """How the state stands to the archive. ArchiveUnusableError when there is none, or another one
+    """Return who owns the archive. Raise ArchiveUnusableError when there is none, or another one
     than the state knows.
     """
     with _opened(settings, held) as catalogue:
@@ -38,8 +36,8 @@ def stand(settings: config.ArchiveConfig, held: state.State) -> ArchiveOwnership
 
 
 def why_refused(settings: config.ArchiveConfig, held: state.State, account: str) -> str | None:
-    """Why the archive would refuse a run of the account; None where it would not, or nobody can
-    tell.
+    """Return why the archive would refuse a run of the account; None where it would not, or where
+    that is unknown.
     """
     try:
         with _opened(settings, held) as catalogue:
@@ -54,21 +52,23 @@ def why_refused(settings: config.ArchiveConfig, held: state.State, account: str)
                 root.uuid, held.accounts.key(account)
             ):
                 return archive.stale(root.path, account, use)
-    except ArchiveError:  # there is none yet, or it is not mounted: others tell that
+    # There is none yet, or it is not mounted: other checks report that.
+    except ArchiveError:
         pass
     return None
 
 
 def adopt(settings: config.ArchiveConfig, held: state.State, *, by: str) -> ArchiveOwnership:
-    """Take the archive over; how it stood before.
+    """Take over the archive, and return who owned it before.
 
-    Raises LeaseError while a run works there, ArchiveUnusableError, StateError.
+    Raise LeaseError while a run works there, ArchiveUnusableError, and StateError.
     """
     claimant = archives.claimant(held, run_id="adopt", adopts=True)
     with _opened(settings, held) as catalogue, ExitStack() as leases:
         pause_if_new(held, settings.path)
         root, before = catalogue.root, _stand(catalogue, held)
-        for use in before.uses:  # all of them at once: whoever works for any account there is alive
+        # All leases at once: a live run of any account must be noticed.
+        for use in before.uses:
             leases.enter_context(ArchiveLease(root, use.account, claimant))
         archive.hand_over(
             settings.path, root.fd, held.identity.instance_id, by=by, at=int(time.time())

@@ -1,5 +1,5 @@
-"""What the archive holds of an account, job by job, beside what is known of each: what deciding on
-the archive needs.
+"""Lists what the archive holds of an account, job by job, together with what the state knows of
+each, for deciding on the archive.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from sauce_janitor.state import Query, State
 
 @dataclass(frozen=True, slots=True)
 class ListedArchivedJob:
-    """One job on the shelf, as its folder says and as deciding needs it."""
+    """One archived job: its folder's contents, and the values that deciding needs."""
 
     contents: JobContents
     job: ArchivedJob
 
 
 class ArchiveListing:
-    """One account's archive, beside the state. Holds are asked anew for every job; keep rules are
-    judged once, on `keep`.
+    """One account's archive beside the state. Holds are read again for every job; keep rules are
+    evaluated once, by `keep`.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class ArchiveListing:
         )
 
     def close(self) -> None:
-        """Let go of the archive's mirror of holds."""
+        """Close the archive's mirror of holds."""
         self._stack.close()
 
     def keep(self) -> None:
-        """Ask the keep rules which of the archived jobs they keep: a pass over the inventory, if
-        any policy has some.
+        """Evaluate which archived jobs the keep rules keep: one pass over the inventory, if any
+        policy has keep rules.
 
-        RefusedError when the inventory was never whole (a lost state): a keep rule that counts
-        knows nothing then.
+        Raise RefusedError when the inventory was never complete (a lost state): a keep rule that
+        counts cannot be evaluated then.
         """
         if not _has_keep_rules(self._rules):
             return
@@ -77,7 +77,7 @@ class ArchiveListing:
                 " archived ones its keep rules keep: `sauce-janitor plan` lists them first."
                 " Nothing was pruned"
             )
-        # whose jobs count may differ from what a run would find now: what either way keeps stays
+        # A run may find other owners now. What either set of owners keeps is kept.
         for owners in {tuple(sorted(asked)), tuple(sorted(known))}:
             with self._state.jobs.snapshot(replace(self._query, owners=owners)) as snapshot:
                 for record, _, ruling in Decider(self._rules, as_of=self._as_of).verdicts(
@@ -87,14 +87,14 @@ class ArchiveListing:
                         self._kept[bytes.fromhex(record.job.id)] = ruling.kept[0]
 
     def places(self, *, owner: Owner | None = None) -> Iterator[tuple[str, ...]]:
-        """The folder of every job of the account, or of one owner in it."""
+        """Yield the folder of every job of the account, or of one owner in it."""
         return self.catalogue.places(
             account=self._state.accounts.key(self._account.name), owner=owner
         )
 
     def is_held(self, place: tuple[str, ...]) -> bool:
-        """Whether a hold of any kind may protect the job that stands there now; also when that
-        cannot be told.
+        """Return whether a hold of any kind may protect the job in this folder, also when that is
+        unknown.
         """
         listed = self.look(place)
         if listed is None:
@@ -103,11 +103,11 @@ class ArchiveListing:
         return bool(decided.protected)
 
     def look(self, place: tuple[str, ...], *, alone: bool = False) -> ListedArchivedJob | None:
-        """What stands there now; None when the folder is gone. Raises ArchiveError when it cannot
+        """Return what is in the folder now; None when it is gone. Raise ArchiveError when it cannot
         be trusted.
 
-        `alone`: by the archive alone, which takes a quarter of the time; nobody asked for holds, or
-        how the job looks now.
+        `alone`: use the archive alone, without holds or the job's current state, which takes a
+        quarter of the time.
         """
         contents = contents_of(self.catalogue.root, place)
         if contents is None:
@@ -129,7 +129,7 @@ class ArchiveListing:
         return ListedArchivedJob(contents, job)
 
     def _views(self, contents: JobContents, *, alone: bool) -> tuple[Record, ...]:
-        """The job as it was archived, and as it was last known, if it was; nothing when its
+        """Return the job as it was archived and, if known, as it was last seen; nothing when its
         document cannot be read.
         """
         newest = contents.newest

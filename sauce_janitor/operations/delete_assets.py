@@ -1,8 +1,8 @@
-"""Deleting the assets of one job at a person's word: archived whole first, then deleted as a run
-deletes.
+"""Deletes the assets of one job on a person's order: archives all of it first, then deletes as a
+run does.
 
-It is a run like any other, under rules of its own (`handacts.rules_for_assets`): the same listing,
-holds, lease, journal and gate, with a plan of one job. Limits brake plans of policies; here a
+It is a run like any other, with its own rules (`job_changes.rules_for_assets`) and a plan of one
+job: the same listing, holds, lease, journal and gate. Limits apply to plans of policies; here a
 person names the job.
 """
 
@@ -37,10 +37,10 @@ _OVER = frozenset({Why.DONE, Why.NOTHING_WANTED})
 
 @dataclass(frozen=True, slots=True)
 class AssetsOrder:
-    """Of which job the assets go. Without `execute` it is a dry run.
+    """Of which job to delete the assets. Without `execute` it is a dry run.
 
-    `by` is who wants it, for the journal. `shown` is the fingerprint of the job as they were shown
-    it: of another one nothing is done.
+    `by` is the person, for the journal. `shown` is the fingerprint of the job that they confirmed;
+    another one is not touched.
     """
 
     job_id: JobId
@@ -52,9 +52,9 @@ class AssetsOrder:
 
 @dataclass(frozen=True, slots=True)
 class EmptiedJob:
-    """The result: the plan of one job and what was carried out of it, or why it stays (`reasons`).
+    """The result: the plan of one job and what was done, or why it stays (`reasons`).
 
-    `is_over`: its assets are deleted or purged already.
+    `is_over`: its assets are already deleted or purged.
     """
 
     result: Result
@@ -64,7 +64,7 @@ class EmptiedJob:
 
     @property
     def is_done(self) -> bool:
-        """Whether a delete was carried out, or found done by somebody else."""
+        """Whether the assets were deleted, or found already deleted."""
         execution = self.result.execution
         if execution is None:
             return False
@@ -75,8 +75,8 @@ class EmptiedJob:
 
 
 def delete_assets(account: Account, context: RunContext, order: AssetsOrder) -> EmptiedJob:
-    """Archive all assets of one job and delete them. Raises JanitorError; RefusedError only before
-    anything was changed.
+    """Archive all assets of one job and delete them. Raise JanitorError; RefusedError only before
+    anything is changed.
     """
     with ExitStack() as stack:
         session = _OneJob(account, context, order, stack)
@@ -94,15 +94,15 @@ def delete_assets(account: Account, context: RunContext, order: AssetsOrder) -> 
 
 
 class _OneJob(RunSession):
-    """A run that is about the assets of one job."""
+    """A run about the assets of one job."""
 
     modes = ("assets_dry_run", "assets")
 
     def __init__(
         self, account: Account, context: RunContext, order: AssetsOrder, stack: ExitStack
     ) -> None:
-        # An order for one policy: what a run notes of all jobs (retries that are over, an accepted
-        # plan) stays as it is.
+        # Ordered as one policy, so that records about all jobs (finished retries, an accepted plan)
+        # stay as they are.
         super().__init__(
             account, context, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack
         )
@@ -113,8 +113,8 @@ class _OneJob(RunSession):
         self._record: Record | None = None
 
     def list_owner(self) -> ListingResult:
-        """Bring the owner's jobs up to date. RefusedError where another account is about them,
-        too.
+        """Bring the owner's jobs up to date. Raise RefusedError where another account is about
+        them, too.
         """
         self.refuse_shared(self.scope)
         request = SyncRequest(
@@ -141,7 +141,7 @@ class _OneJob(RunSession):
         return listing
 
     def plan_job(self, listing: ListingResult, recovery: Recovery) -> Result:
-        """Decide on the one job. AnswerError where the list does not have it."""
+        """Decide on the one job. Raise AnswerError where the list does not have it."""
         config, state, name = self.context.config, self.context.state, self.account.name
         held = holds.open_holding(config.archive, name, state, stack=self._stack)
         self.query = replace(self.query, held=held.mirrored(at=self.as_of))
@@ -153,8 +153,7 @@ class _OneJob(RunSession):
                 f"job {self.asked.job_id} is in no list of {owner}'s jobs, or its row cannot be"
                 " read: nothing is deleted"
             )
-        # A listing reads what is new: a tag that somebody set on an old job is in its details
-        # alone.
+        # A listing reads only new jobs: a tag set later on an old job is in its details alone.
         document = manual_action.look(self.clients.of(owner).reader, owner, self.asked.job_id)
         self._record = replace(record, job=document.job)
         retries = state.retries.of(name)
@@ -184,7 +183,7 @@ class _OneJob(RunSession):
         yield self._record
 
     def _agreed(self, job: JobPlan) -> JobPlan | None:
-        """The job, if it is as it was when the person agreed."""
+        """Return the job if it is as it was when the person confirmed."""
         return job if self.asked.shown in (None, job.fingerprint) else None
 
     def kept(self, planned: Result) -> EmptiedJob:
@@ -204,7 +203,7 @@ class _OneJob(RunSession):
         )
 
     def carry_out(self, planned: Result, ports: ExecutionPorts) -> Result:
-        """Archive and delete; nothing that a run does for all jobs besides."""
+        """Archive and delete, without what a policy run does for all jobs."""
         plan, config = planned.plan, self.context.config
         self._plan_under_way = plan
         self.retries.take(plan.retries, now=self.now, at_once=True)

@@ -1,5 +1,5 @@
-"""The local holds of one account, wherever they are known: in the state, and mirrored in the
-archive. Either one holds.
+"""The local holds of one account, in the state and mirrored in the archive. A hold in either place
+is in force.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class KnownHold:
 
 
 class AccountHolds:
-    """One account's local holds (`execute.parts.Holds`). `mirror` is None where there is no archive
-    yet.
+    """One account's local holds (`execute.ports.HoldsPort`). `mirror` is None where there is no
+    archive yet.
 
-    `keys` are those of the accounts that the state knows. A mirror of any other one counts, too: a
-    lost state takes with it by which key the archive has a renamed account. Raises
-    ArchiveUnusableError when a mirror cannot be read: then everything is held.
+    `keys` are those of the accounts that the state knows. A mirror of any other key counts, too:
+    after a lost state nobody knows under which key the archive has a renamed account. Raise
+    ArchiveUnusableError when a mirror cannot be read: then everything counts as held.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class AccountHolds:
         )
 
     def protects(self, job: Job, /) -> bool:
-        """Whether a hold is in force on the job, by whatever account's name; both places are asked
-        anew each time.
+        """Return whether a hold is in force on the job, under any account's name. Both places are
+        read again each time.
         """
         at = self._now()
         return any(
@@ -60,14 +60,14 @@ class AccountHolds:
         ) or self._held.protects_for_any(job.id, at=at)
 
     def mirrored(self, *, at: int) -> frozenset[JobId]:
-        """The jobs held then that the state does not hold by this account's name: by the mirror, or
-        by another account's.
+        """Return the jobs held at that time that the state does not hold under this account: by a
+        mirror, or under another account.
         """
         others = {hold.job_id for hold in self._held.list(at=at) if hold.account != self._account}
         return frozenset(others.union(hold.job_id for hold in self._in_archive(at)))
 
     def known(self, *, at: int) -> tuple[KnownHold, ...]:
-        """Every hold in force then, by job."""
+        """Return every hold in force at that time, by job."""
         there, here = self._in_archive(at), self._in_state(at)
         every = sorted(there | here, key=lambda hold: (hold.job_id, hold.at, hold.reason))
         return tuple(KnownHold(hold, hold in here, hold in there) for hold in every)
@@ -78,7 +78,9 @@ class AccountHolds:
         self.mirror()
 
     def release(self, job_ids: Collection[JobId], *, by: str) -> int:
-        """Lift every hold on these jobs, wherever it is known; how many there were."""
+        """Release every hold on these jobs, wherever it is known, and return how many there
+        were.
+        """
         at, gone = self._now(), frozenset(job_ids)
         count = sum(known.hold.job_id in gone for known in self.known(at=at))
         self._held.release(self._account, gone, by=by, at=at)
@@ -90,7 +92,9 @@ class AccountHolds:
         return count
 
     def mirror(self, *, without: frozenset[JobId] = frozenset()) -> None:
-        """Bring the mirror up to what the state and it know together, but for those."""
+        """Write to the mirror what the state and the mirror know together, except holds on the jobs
+        in `without`.
+        """
         if self._mirror is None:
             return
         with self._mirror.locked():
@@ -126,8 +130,8 @@ def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]
 def open_holding(
     settings: config.ArchiveConfig, account: str, held: state.State, *, stack: ExitStack
 ) -> AccountHolds:
-    """The account's holds, to look at. Where the archive that should be there is not, the state's
-    alone, with a warning.
+    """Return the account's holds for reading. Where the expected archive is missing, use the state
+    alone and log a warning.
     """
     path = settings.path
     known = held.identity.archive_uuid(str(path))

@@ -1,5 +1,5 @@
-"""One account in the hands of a person: what they can look at, and how they change single jobs of
-it. It needs no plan.
+"""One account for manual commands: a person can look at its jobs and change single ones. There is
+no plan.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _PATIENCE_S = 60.0
 
 
 class ManualSession:
-    """One account, open to look at; closed with `stack`. Raises ConfigError, RefusedError for a
-    name that stood for another.
+    """One account, open for reading; closed with `stack`. Raise ConfigError, and RefusedError for a
+    name that belonged to another account.
     """
 
     def __init__(self, account: Account, context: RunContext, stack: ExitStack) -> None:
@@ -59,8 +59,8 @@ class ManualSession:
 
     @cached_property
     def owners(self) -> tuple[Owner, ...]:
-        """Whose jobs the configuration is about; who is in the organization is asked. SourceError
-        when that cannot be had.
+        """Whose jobs the configuration is about, resolved at Sauce Labs. Raise SourceError when
+        that fails.
         """
         known = self._context.state.jobs.owners(self.account.name)
         people = self._client.reader.people
@@ -76,8 +76,8 @@ class ManualSession:
         return found.owners
 
     def reader(self, owner: Owner | None = None) -> SauceReader:
-        """What asks Sauce Labs about this owner's jobs, None for anybody's; it has no way to change
-        anything.
+        """Return the reader for this owner's jobs, None for anybody's. It has no method that
+        changes anything.
         """
         return self._of(owner).reader
 
@@ -85,10 +85,10 @@ class ManualSession:
         return self._client if owner is None else self._clients.of(owner)
 
     def find(self, job_id: JobId, owner: Owner | None = None) -> JobDocument:
-        """The job, whoever owns it: `owner`, who did when it was listed, or who the look-up by id
-        or the asking around finds.
+        """Return the job, whoever owns it: `owner`, the owner in the last listing, or whom a
+        look-up by id or by owner finds.
 
-        AnswerError when nobody is found to have it.
+        Raise AnswerError when nobody has it.
         """
         known = (
             self._context.state.jobs.record(self.account.name, job_id, as_of=0)
@@ -115,11 +115,11 @@ class ManualSession:
 
     @contextmanager
     def acting(self, owner: Owner, *, by: str) -> Iterator[ManualPorts]:
-        """What changes single jobs of this owner, one command at a time; what an earlier one left
-        open is settled first.
+        """Return what changes single jobs of this owner, one command at a time. Settle what an
+        earlier command left open first.
 
-        Asks for no lease: a run sees in time what changes here (docs/explanation/safety.md).
-        RefusedError while paused.
+        No lease is needed: a run notices in time what changes here (docs/explanation/safety.md).
+        Raise RefusedError while paused.
         """
         state, name = self._context.state, self.account.name
         Pauses(state, self._context.config.archive.path).refuse()
@@ -136,7 +136,7 @@ class ManualSession:
             yield ManualPorts(self.reader(owner), gate, journal, CLOCK, self._context.stop.wait, by)
 
     def told(self, action: Action | ManualAction, act: ManualResult) -> None:
-        """Tell the log, and of a stop the metrics, what came of an act."""
+        """Log the result of an action, and count a stop in the metrics."""
         if act.outcome == "nothing":
             return
         done = act.outcome == "done"
@@ -162,8 +162,8 @@ def settle_acts(
     *,
     run_id: str,
 ) -> None:
-    """Look up what became of acts by hand that were cut short, where that can be told; those under
-    way are left alone.
+    """Settle the manual actions that were cut short, where Sauce Labs can answer; those under way
+    are left alone.
     """
     acts = context.state.hand_acts
     if not acts.open(account):
@@ -171,7 +171,6 @@ def settle_acts(
     journal = acts.during(account, run_id, CLOCK.now)
     with suppress(LeaseError), acts.lock(account, wait_s=0):
         for act in acts.open(account):
-            with suppress(
-                ConfigError, CredentialsError
-            ):  # it stays open; listing that owner's jobs says why
+            # The action stays open; listing that owner's jobs reports the reason.
+            with suppress(ConfigError, CredentialsError):
                 manual_action.settle(reader_of(act.owner), journal, [act])

@@ -1,9 +1,11 @@
-"""Offboarding a user who has left: all jobs planned, archived if that is wanted, and deleted; or
-erased from the archive, too.
+"""Offboards a user who has left: plans all jobs, archives them if wanted, and deletes them, or
+erases them from the archive, too.
 
-It is a run like any other, under rules of its own (retention/plan/offboarding.py): the same
-listing, holds, limits, lease, journal and gate. What one call for all jobs needs besides is in
+It is a run like any other, with its own rules (retention/plan/offboarding.py): the same listing,
+holds, limits, lease, journal and gate. Deleting with one call for all jobs is in
 execute/manual/bulk_delete.py.
+
+One module over 300 lines: its steps are one sequence, and each is short.
 """
 
 from __future__ import annotations
@@ -45,17 +47,19 @@ from sauce_janitor.retention.plan.planner import JobPlan, Plan, make_plan
 from sauce_janitor.sauce.delete_all import BulkGate
 
 _AHEAD_S = 600
-"""Twice what Sauce Labs' clock may be ahead of ours when something is deleted."""
+"""Twice what Sauce Labs' clock may be ahead of the local clock when something is deleted, in
+seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OffboardOrder:
     """Whom to offboard, and how. Without `execute` it is a dry run.
 
-    `keep`: all is archived before it is deleted; else what the archive holds of the user is erased
-    after. `bulk` deletes by the one call for all of a user's jobs; `typed` is the name as the
-    operator typed it. `shown` are the jobs (with their fingerprints) of the plan that was agreed
-    to: nothing else is done.
+    `keep`: everything is archived before it is deleted; otherwise what the archive holds of the
+    user is erased afterwards. `bulk` deletes with the one call for all of a user's jobs; `typed` is
+    the name as the operator typed it. `shown` are the jobs (with their fingerprints) of the plan
+    that was confirmed: no others are touched.
     """
 
     user: Owner
@@ -68,11 +72,11 @@ class OffboardOrder:
 
 @dataclass(frozen=True, slots=True)
 class Offboarded:
-    """What came of it. `left` are the user's jobs that are still listed afterwards, `kept` of them
-    on purpose.
+    """The result of an offboarding. `left` are the user's jobs that are still listed afterwards,
+    `kept` of them on purpose.
 
-    `erases`: the archive's part was asked for; `erased` is what came of the archive's part, None
-    where that was not reached.
+    `erases`: erasing from the archive was requested. `erased` is its result, None where that step
+    was not reached.
     """
 
     result: Result
@@ -84,27 +88,27 @@ class Offboarded:
 
     @property
     def acts(self) -> bool:
-        """Whether anything was to be done, at Sauce Labs or in the archive."""
+        """Whether there was anything to do, at Sauce Labs or in the archive."""
         return bool(self.result.plan.job_count) or (
             self.erased is not None and bool(self.erased.plan.rows)
         )
 
     @property
     def paused(self) -> bool:
-        """Whether the request budget ended it: said again, it goes on."""
+        """Whether the request budget ended it: the same command continues it."""
         halted = self.result.execution.halted if self.result.execution else None
         return halted is not None and halted.why is Halt.BUDGET
 
     @property
     def complete(self) -> bool:
-        """Whether all that was to go is gone."""
+        """Whether everything that had to go is gone."""
         gone = self.result.complete and not self.paused and self.left <= self.kept
         return gone and (self.erased is None or self.erased.complete)
 
 
 def offboard(account: Account, context: RunContext, order: OffboardOrder) -> Offboarded:
-    """Offboard one user of an account. Raises JanitorError; RefusedError and LeaseError only before
-    anything was changed.
+    """Offboard one user of an account. Raise JanitorError; RefusedError and LeaseError only before
+    anything is changed.
     """
     done = replace(_empty(account, context, order), erases=not order.keep)
     if order.keep or (order.execute and not done.complete):
@@ -145,21 +149,23 @@ class _Leaving(PolicyRun):
         self.scope = Owners((order.user,))
 
     def list_all(self) -> ListingResult:
-        """Every job of the user, anew. RefusedError where another account is about them, too."""
+        """List every job of the user again. Raise RefusedError where another account is about them,
+        too.
+        """
         self.refuse_shared(self.scope)
         known, name = self.context.state.jobs, self.account.name
         with self._phase("list"):
             listing = OwnersListing(
                 name, known, self.clients, self.telemetry, self.context.progress
             ).list_all(self.scope, self._sync_request())
-        # The plan, the typed name and the archive's folder are all about the name as it was given.
+        # The plan, the typed name and the archive's folder all use the name as it was typed.
         for configured, spelling in listing.spellings.items():
             raise RefusedError(
                 f"Sauce Labs writes the user {configured} as {spelling}: say `offboard {spelling}`."
                 " Nothing changed"
             )
-        # One lie of a first listing would call a user gone whose jobs are there, and erase their
-        # copies.
+        # A wrong first listing would make a user with jobs look gone, and their copies would be
+        # erased.
         if listing.unconfirmed and self.departure.execute:
             raise RefusedError(
                 f"the first listing of {self.departure.user} was empty or had rows that cannot be"
@@ -180,8 +186,8 @@ class _Leaving(PolicyRun):
         )
 
     def plan_departure(self, listing: ListingResult, recovery: Recovery) -> Result:
-        """What becomes of the user's jobs. Nothing of it is expected: limits measure all of it, by
-        all jobs of the account.
+        """Decide on all of the user's jobs. Nothing of it is expected, so the limits measure all of
+        it against all jobs of the account.
         """
         config, state, name = self.context.config, self.context.state, self.account.name
         leeway = acceptance.leeway(config, state, name, now=self.now, reviewed=False)
@@ -219,13 +225,13 @@ class _Leaving(PolicyRun):
         )
 
     def _agreed(self, job: JobPlan) -> JobPlan | None:
-        """The job, if it is as it was when the plan was agreed to."""
+        """Return the job if it is as it was when the plan was confirmed."""
         shown = self.departure.shown
         return job if shown is None or shown.get(job.job_id) == job.fingerprint else None
 
     def refuse_bulk(self, plan: Plan) -> None:
-        """RefusedError where one call would delete what the plan does not, or would not leave:
-        before anything is archived.
+        """Raise RefusedError where one call would delete what the plan does not, or would not be
+        sent. Called before anything is archived.
         """
         user = self.departure.user
         if not self.departure.bulk:
@@ -245,8 +251,8 @@ class _Leaving(PolicyRun):
     # --- carry out --------------------------------------------------------------------------------
 
     def delete_all(self, planned: Result, ports: ExecutionPorts) -> Result:
-        """Archive what is wanted of every job first; then delete them by one call, if nothing
-        stands against it.
+        """Archive what is wanted of every job first; then delete them with one call, if nothing
+        prevents it.
         """
         plans = {job.job_id: job for job in planned.plan.jobs()}
         share = self.clients.shares(self.scope.owners)[0]
@@ -302,14 +308,13 @@ class _Leaving(PolicyRun):
 
     def _pages(self, share: CredentialShare) -> Iterator[JobPage]:
         pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
-        until = (
-            int(self.context.clock()) + _AHEAD_S
-        )  # a job of this minute by their clock is to be seen, too
+        # A job that is new by Sauce Labs' clock must be listed, too.
+        until = int(self.context.clock()) + _AHEAD_S
         for page, _ in pager.pages(PagePosition(until)):
             yield page
 
     def _proven(self, job: Job) -> StoredJob | None:
-        """What is stored of the job, every byte of it read just now; None for nothing."""
+        """Return what is stored of the job, after reading every byte of it; None for nothing."""
         found = self.copies.read_back(job.owner, job.id, anew=True)
         if found.damaged:
             raise ArchiveError(
@@ -323,7 +328,7 @@ class _Leaving(PolicyRun):
         return archived
 
     def confirm(self, done: Result, ports: ExecutionPorts) -> Offboarded:
-        """List once more: whatever is there now was not deleted, whatever was said."""
+        """List once more: what is listed now was not deleted, whatever the answers said."""
         kept = self._kept(done)
         if done.execution is None or done.execution.halted is not None:
             return Offboarded(done, left=self._count(), kept=self._count())
@@ -342,7 +347,7 @@ class _Leaving(PolicyRun):
         return Offboarded(done, left=self._count(), kept=kept)
 
     def _kept(self, done: Result) -> int:
-        """How many jobs may be there still: those without a due delete, and those left out on
+        """Return how many jobs may still be there: those without a due delete, and those skipped on
         purpose since.
         """
         before = sum(report.known for report in done.listings)
@@ -350,10 +355,10 @@ class _Leaving(PolicyRun):
         return before - done.plan.totals[Action.DELETE_JOB] + skipped
 
     def _settle(self, plan: Plan, done: Execution) -> None:
-        """Promises are watched by runs."""
+        """Record nothing: deadlines are watched by policy runs."""
 
     def end(self, result: Result) -> Result:
-        """Offboarding is no run that later ones go by."""
+        """Return the result unchanged: later runs do not compare with an offboarding."""
         return result
 
 

@@ -1,6 +1,4 @@
-"""One run over one account, top to bottom: inventory, plan, limit, carry out, report. The only code
-that knows every part.
-"""
+"""One run over one account, from top to bottom: inventory, plan, limits, execution, report."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from sauce_janitor.config import Account
+from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import Execution, ExecutionPorts, Recovery
 from sauce_janitor.inventory import SyncRequest
 from sauce_janitor.model.jobs import owner_name
@@ -16,7 +15,7 @@ from sauce_janitor.model.retries import grouped
 from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.records.telemetry import counted
 from sauce_janitor.operations.run_session import RunSession
-from sauce_janitor.operations.steps import acceptance, purge_candidates, request_budget
+from sauce_janitor.operations.steps import acceptance, approval, purge_candidates, request_budget
 from sauce_janitor.operations.steps.listing import (
     ListingResult,
     OwnersListing,
@@ -25,6 +24,7 @@ from sauce_janitor.operations.steps.listing import (
 )
 from sauce_janitor.operations.steps.review import InventoryDigest
 from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
+from sauce_janitor.operations.wiring.footprint import Footprint, footprint_of, weights_of
 from sauce_janitor.operations.wiring.owners import (
     Owners,
     asked_of,
@@ -45,8 +45,8 @@ from sauce_janitor.retention.what_if.inflow import inflow
 
 
 def run(account: Account, context: RunContext, order: Order) -> Result:
-    """One pass over one account. Raises JanitorError; RefusedError and ConfigError only before
-    anything was changed.
+    """Run one account once. Raise JanitorError; RefusedError and ConfigError only before anything
+    is changed.
     """
     with counted(account.name, context.metrics, execute=order.execute), ExitStack() as stack:
         session = PolicyRun(account, context, order, stack)
@@ -64,10 +64,12 @@ def run(account: Account, context: RunContext, order: Order) -> Result:
 
 
 class PolicyRun(RunSession):
-    """The steps of a run that policies decide."""
+    """The steps of a run in which policies decide."""
 
     def find_owners(self) -> Owners:
-        """Whose jobs this is about. SourceError when who is in the organization cannot be had."""
+        """Return whose jobs the run is about. Raise SourceError when the members of the
+        organization cannot be read.
+        """
         state, people = self.context.state, self.client.reader.people
         if self.order.offline:
             found = resolve_owners(
@@ -91,8 +93,8 @@ class PolicyRun(RunSession):
         return found
 
     def list_jobs(self, owners: Owners) -> ListingResult:
-        """Bring the inventory up to date, owner by owner. Whose listing broke off is left out:
-        there is no plan for him.
+        """Bring the inventory up to date, owner by owner. An owner whose listing failed is left out
+        of the plan.
         """
         request = SyncRequest(
             now=self.now,
@@ -119,8 +121,8 @@ class PolicyRun(RunSession):
         return listing
 
     def plan(self, owners: Owners, listing: ListingResult, recovery: Recovery) -> Result:
-        """Decide on every job that is known, as of one instant; of a reviewed plan, what is still
-        due and as it was then.
+        """Decide on every known job, as of one instant. Of a reviewed plan, keep what is still due
+        and unchanged.
         """
         accepted_at = self.context.state.acceptances.accepted_at(self.account.name, self.digest)
         leeway = acceptance.leeway(
@@ -188,9 +190,28 @@ class PolicyRun(RunSession):
             vanished=self.traces.found,
         )
 
+    def _footprint(self, plan: Plan, *, erases: bool = False) -> Footprint:
+        settings, state, name = self.context.config.archive, self.context.state, self.account.name
+        # Without actions there is nothing to weigh, so no receipt is read.
+        if not plan.job_count:
+            return footprint_of(plan, settings)
+        # An offline run may work on a state that can only be read.
+        remembers = not self.order.offline
+        weights = weights_of(settings.path, state, name, now=self.now, remembers=remembers)
+        return footprint_of(plan, settings, weights, erases=erases)
+
+    def refuse_if_limited(self, plan: Plan) -> None:
+        """Raise RefusedError when a limit is broken: the whole plan is refused, not a part of
+        it.
+        """
+        if plan.broken:
+            raise RefusedError(
+                approval.refusal(plan, self.account.name, self.digest, self.context.config.timezone)
+            )
+
     def accept(self, plan: Plan) -> None:
-        """Put on record that this plan goes ahead, and what it announces; for some policies alone
-        no plan is accepted.
+        """Record that this plan is carried out, and what it announces. A run of selected policies
+        accepts no plan.
         """
         state, reviewed = self.context.state, self._reviewed
         if not self.order.policies and (reviewed is None or reviewed.of_all):
@@ -205,13 +226,12 @@ class PolicyRun(RunSession):
         acceptance.announce(plan, state, self.account.name, at=self.as_of)
 
     def carry_out(self, planned: Result, ports: ExecutionPorts) -> Result:
-        """Do what the plan says, with each credential what it is for."""
+        """Carry out the plan, each owner's part with the credentials for that owner."""
         plan, config = planned.plan, self.context.config
         self._plan_under_way = plan
         self.retries.take(plan.retries, now=self.now, at_once=self.order.retry_now)
-        if (
-            not self.order.policies and self._reviewed is None
-        ):  # else the plan is not about all jobs
+        # Otherwise the plan is not about all jobs.
+        if not self.order.policies and self._reviewed is None:
             self.retries.keep_only(plan.retries, owners=self.query.owners or ())
         shares = [
             (share, self._ports_of(share, ports))
@@ -222,7 +242,8 @@ class PolicyRun(RunSession):
             with self._phase("execute", plan.job_count):
                 settings = ShareSettings(config.workers, config.archive.settle_s, self.context.stop)
                 done, refused = carry_out_shared(plan, shares, settings)
-            if done.halted is not None:  # what was not begun is left, too
+            # Jobs that were not started count as left, too.
+            if done.halted is not None:
                 begun = done.jobs + sum(done.waiting.values())
                 done = replace(done, left=done.left + max(0, plan.job_count - begun))
             else:
@@ -252,7 +273,7 @@ class PolicyRun(RunSession):
             self.record.settled(plan)
 
     def end(self, result: Result) -> Result:
-        """Tell that the run came to its end."""
+        """Report that the run has ended, and return its result."""
         self.spending.tell_left()
         self.telemetry.finished(mode=self.mode, complete=result.complete, at=self.now)
         return replace(result, vanished=self.traces.found)

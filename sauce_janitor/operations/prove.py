@@ -1,8 +1,8 @@
 """Proves from the journal and the archive that nothing was deleted without its copy, and says what
 cannot be proven.
 
-It reads only. What the journal and the archive both never had, or Sauce Labs held at the time, no
-one can prove from here.
+It only reads. It cannot prove anything about what neither the journal nor the archive ever had, or
+about what Sauce Labs held at the time.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from sauce_janitor.state import JournalLine, State
 
 @dataclass(slots=True)
 class Proven:
-    """What was proven, in numbers, and what was found.
+    """What was proven, in numbers, and the findings.
 
-    `deletions` are confirmed ones: `by_receipt` of them have their receipt and every byte of it,
-    `nothing_wanted` were of jobs of which a policy said `archive: none`. `already_gone` were gone
-    before us, `in_doubt` have no final outcome: neither can be proven. `pruned_files` of
-    `pruned_jobs` left the archive by our own word: their receipts stay. `findings` are where the
-    journal says what the archive does not bear out. `given_up` deletions destroyed files that could
-    not be had: their receipts name them, and a policy said to go on without them.
+    `deletions` are confirmed ones: `by_receipt` of them have their receipt and every byte of it;
+    `nothing_wanted` were of jobs for which a policy said `archive: none`. `already_gone` were gone
+    before the delete and `in_doubt` have no final outcome: neither can be proven. `pruned_files` of
+    `pruned_jobs` left the archive by pruning; their receipts stay. `given_up` deletions destroyed
+    files that could not be fetched: their receipts name them, and a policy said to continue without
+    them. `findings` are where the archive contradicts the journal.
     """
 
     lines: int = 0
@@ -50,11 +50,11 @@ class Proven:
 def prove(
     state: State, catalogue: Catalogue | None, accounts: Iterable[str], job_id: JobId | None = None
 ) -> Proven:
-    """Of these accounts everything, or one job. `catalogue` is None where there never was an
-    archive.
+    """Prove everything about these accounts, or one job. `catalogue` is None where there never was
+    an archive.
 
-    Every stored byte is read. Raises StateError and ArchiveError only when the journal or the
-    archive cannot be read at all.
+    Reads every stored byte. Raise StateError and ArchiveError only when the journal or the archive
+    cannot be read at all.
     """
     prover = _Prover(state, catalogue)
     prover.chain()
@@ -85,7 +85,7 @@ class _Prover:
             found.findings.append(str(error))
 
     def bytes_of(self, account: str, job_id: JobId | None) -> None:
-        """Hash what the archive holds, and remember the jobs of which not all is as it was."""
+        """Hash what the archive holds, and remember the jobs whose files have changed."""
         if self._catalogue is None:
             return
         places = self._catalogue.places_of(job_id, account=self._key(account)) if job_id else None
@@ -108,7 +108,9 @@ class _Prover:
                 self.found.findings += [str(finding) for finding in proof.findings]
 
     def _on_record(self, account: str, proof: Proof) -> None:
-        """What was pruned must have been pruned by us: the journal names the record's hash."""
+        """Add a finding for each prune record that the journal does not name: pruning must be this
+        program's own.
+        """
         journaled = {
             line.receipt
             for line in self._state.journal.of(proof.receipts[-1].document.job_id, account)
@@ -120,7 +122,7 @@ class _Prover:
         ]
 
     def journal(self, account: str, lines: Iterable[JournalLine]) -> None:
-        """Hold every line against the archive."""
+        """Compare every line of the journal with the archive."""
         found, begun = self.found, dict[int, JournalLine]()
         for line in lines:
             if line.kind == "archived":
@@ -146,7 +148,7 @@ class _Prover:
         found.in_doubt += sum(line.kind == "intent" for line in begun.values())
 
     def _pruning(self, account: str, begun: JournalLine, line: JournalLine) -> None:
-        """Files that left have their record in the archive, and the receipts that list them."""
+        """Check that pruned files have their record in the archive."""
         if line.outcome != "pruned" or self._catalogue is None:
             return
         try:
@@ -177,7 +179,7 @@ class _Prover:
             found.findings.append(f"{line.action} of job {line.job_id} (line {line.seq}): {why}")
 
     def _lacked(self, account: str, line: JournalLine, sha256: str | None) -> bool:
-        """Whether the receipt that a delete rested on names files that could not be had."""
+        """Return whether the receipt behind a delete names files that could not be fetched."""
         assert self._catalogue is not None
         ended_at = self._state.jobs.ended_at(account, line.job_id)
         _, receipts = self._catalogue.receipts_of(
@@ -186,7 +188,7 @@ class _Prover:
         return any(receipt.sha256 == sha256 and receipt.document.missing for receipt in receipts)
 
     def _missing(self, account: str, owner: Owner, job_id: JobId, sha256: str | None) -> str | None:
-        """What is wrong with a receipt that the journal names; None for nothing."""
+        """Return what is wrong with a receipt that the journal names; None for nothing."""
         if sha256 is None:
             return "the journal names no receipt, and no policy that wanted none"
         if self._catalogue is None:
@@ -206,7 +208,7 @@ class _Prover:
 
 
 def lines_of(found: Proven) -> Iterator[str]:
-    """What was proven, for people."""
+    """Yield the result as sentences for people."""
     if found.chain_is_whole:
         yield f"Journal: {found.lines:,} lines, an unbroken chain that ends in {found.head}"
     yield (

@@ -1,8 +1,8 @@
-"""Pruning the archive of one account, top to bottom: look at what it holds, decide, limit, and
-carry it out, journaled.
+"""Prunes the archive of one account: look at what it holds, decide, check the limits, remove,
+journal.
 
-Asks Sauce Labs nothing. Without `execute` nothing is changed; a hold placed meanwhile protects what
-has not gone yet.
+Sauce Labs is not asked. Without `execute` nothing is changed. A hold placed meanwhile protects what
+is still there.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ ShowPlan = Callable[[Account, PrunePlan], None]
 
 @dataclass(frozen=True, slots=True)
 class PruneOrder:
-    """What a pruning is to do. Without `execute` it only says what it would do.
+    """What a pruning should do. Without `execute` it only reports what it would do.
 
-    `erase` takes everything that the archive holds of this owner away, whatever `keep_for` says;
-    only holds protect it, and no limit is measured: `why` is then the word of who asked for it.
-    `show` is given the plan before anything is carried out. `vouched`: a person was shown the time
-    and said that it is right; else a run must have compared it with Sauce Labs'.
+    `erase` removes everything that the archive holds of this owner, whatever `keep_for` says; only
+    holds protect it, no limit applies, and `why` is the reason to record. `show` is called with the
+    plan before anything is removed. `vouched`: a person was shown the time and confirmed it;
+    otherwise a run must have compared it with Sauce Labs' clock.
     """
 
     execute: bool = False
@@ -52,11 +52,11 @@ class PruneOrder:
 
 @dataclass(slots=True)
 class Pruned:
-    """What came of a pruning: the plan, what went, what stayed meanwhile (a hold, an edit), and
-    what failed, with reasons.
+    """The result of a pruning: the plan, what was removed, what was spared meanwhile (a hold, an
+    edit), and what failed, with reasons.
 
-    `recovered` were begun by an earlier one and are finished now; `halted` says why not all of the
-    plan was carried out.
+    `recovered` were started by an earlier pruning and are finished now. `halted` says why the plan
+    was not carried out completely.
     """
 
     plan: PrunePlan
@@ -71,13 +71,13 @@ class Pruned:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was to go is gone; nothing was to in a dry run."""
+        """Whether everything planned is removed; True for a dry run."""
         return not self.executed or not (self.failures or self.halted)
 
 
 def prune(account: Account, context: RunContext, order: PruneOrder) -> Pruned:
-    """Prune one account's archive. Raises JanitorError; RefusedError and LeaseError only before
-    anything was changed.
+    """Prune one account's archive. Raise JanitorError; RefusedError and LeaseError only before
+    anything is changed.
     """
     with ExitStack() as stack:
         session = _PruneSession(account, context, order, stack)
@@ -136,8 +136,8 @@ class _PruneSession:
         return catalogue
 
     def open_to_change(self) -> _PruneExecutor:
-        """The lease and the right to remove, held until the end. RefusedError while paused,
-        LeaseError when taken.
+        """Take the lease and the right to remove, until the end. Raise RefusedError while paused,
+        LeaseError when the lease is taken.
         """
         state, name = self.context.state, self.account.name
         Pauses(state, self.context.config.archive.path).refuse("pruned")
@@ -158,7 +158,7 @@ class _PruneSession:
         return executor
 
     def look(self, place: tuple[str, ...]) -> tuple[ListedArchivedJob, JobPruning] | None:
-        """One job as it stands now, and what becomes of it; None when it is gone."""
+        """Return one job as it is now, with the decision on it; None when it is gone."""
         listed = self.listing.look(place)
         if listed is None:
             return None
@@ -198,8 +198,8 @@ class _PruneSession:
         return plan
 
     def _add(self, plan: PrunePlan, place: tuple[str, ...], accepted_at: int | None) -> None:
-        """One job: by the archive alone where that shows that its time has not come, as for most
-        jobs on most days.
+        """Add one job to the plan. Use the archive alone where that shows that nothing is due, as
+        for most jobs on most days.
         """
         if self.order.erase is None and not self._needs_builds:
             alone = self.listing.look(place, alone=True)
@@ -224,33 +224,35 @@ class _PruneSession:
             )
 
     def refuse_if_limited(self, plan: PrunePlan) -> None:
-        """RefusedError when a limit is broken: the whole pruning, not a part of it."""
+        """Raise RefusedError when a limit is broken: the whole pruning is refused, not a part of
+        it.
+        """
         if plan.broken:
             raise RefusedError("\n".join(refusal(plan, self.digest)))
 
     def refuse_a_strange_clock(self, plan: PrunePlan) -> None:
-        """RefusedError when time alone lets files go, and nobody vouches for it: Sauce Labs is not
-        asked for its own here.
+        """Raise RefusedError when only time makes files due and nobody vouches for the clock: Sauce
+        Labs' clock is not asked here.
         """
         if plan.rows and self.order.erase is None and not self.order.vouched:
             self.context.state.clock.check_vouched(self.now)
 
     def accept(self) -> None:
-        """Put on record that a pruning under these rules goes ahead."""
+        """Record that a pruning under these rules is carried out."""
         if self.order.erase is None:
             self.context.state.prunings.accept(self.account.name, self.digest, at=self.now)
 
 
 def refusal(plan: PrunePlan, digest: str) -> Iterator[str]:
-    """Every broken limit with its numbers, and what lifts them."""
+    """Yield every broken limit with its numbers, and the command that lifts them."""
     yield from (f"{broken.text}. Nothing was pruned" for broken in plan.broken)
     lift = " ".join(f"--lift {name}" for name in sorted({broken.limit for broken in plan.broken}))
     yield f"To approve it: sauce-janitor approve {digest} {lift} --reason WHY"
 
 
 class _PruneExecutor:
-    """What removes: asks for every job again, writes the journal around each, and finishes what was
-    begun before.
+    """Removes files: looks at every job again, journals before and after each, and finishes what
+    was started before.
     """
 
     def __init__(self, session: _PruneSession, fence: int, lease: ArchiveLease) -> None:
@@ -273,8 +275,8 @@ class _PruneExecutor:
         self.repeats = RepeatedEvents()
 
     def recover(self) -> int:
-        """Finish what earlier prunings began; how many. A hold that came since keeps what is left,
-        until it is over.
+        """Finish what earlier prunings started, and return how many. A newer hold keeps what is
+        left, until it ends.
         """
         count = 0
         for begun in self._session.context.state.prunings.open(self._session.account.name):
@@ -312,7 +314,7 @@ class _PruneExecutor:
         return True
 
     def carry_out(self, done: Pruned) -> None:
-        """Remove what the plan says, as far as it is still so."""
+        """Remove what the plan says, as far as it still applies."""
         context = self._session.context
         context.progress.phase(self._session.account.name, "prune", len(done.plan.rows))
         for row in done.plan.rows:
@@ -340,9 +342,8 @@ class _PruneExecutor:
         found = session.look(tuple(row.place.split("/")))
         due = found[1].due(session.now) if found else ()
         still = tuple(term for term in due if term.file.file in set(row.files))
-        if found is None or len(still) != len(
-            row.files
-        ):  # held, or stored anew, since the plan: it is asked about next time
+        # Held, or stored again, since the plan was made: the next pruning decides.
+        if found is None or len(still) != len(row.files):
             done.spared += 1
             return
         listed = found[0]
@@ -373,8 +374,8 @@ class _PruneExecutor:
 
     @contextmanager
     def _or_left(self, intent: int, draft: PruneDraft) -> Iterator[None]:
-        """Where nothing was removed, say so at once; where something may have been, the next
-        pruning finishes it.
+        """Journal at once when nothing was removed. When something may have been, the next pruning
+        finishes it.
         """
         try:
             yield
@@ -388,7 +389,7 @@ class _PruneExecutor:
 
 
 def totals(results: Iterable[Pruned]) -> tuple[int, int, int]:
-    """Jobs, files and bytes that went, of all accounts together."""
+    """Return the jobs, files and bytes removed, over all accounts."""
     done = tuple(results)
     return (
         sum(each.jobs for each in done),

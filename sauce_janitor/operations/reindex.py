@@ -1,9 +1,9 @@
-"""Rebuilds what the state knows of an account's archive from the receipts alone: after a lost or
-restored state.
+"""Rebuilds what the state knows of an account's archive from the receipts alone, after a state was
+lost or restored.
 
-Journal and inventory learn of every receipt that they lack, and what lists and searches find is
-read anew. No stored byte is read: a job whose receipts or files are not whole by their lengths
-stays unknown, and is archived again while Sauce has it.
+The journal and the inventory learn every receipt that they lack, and the index for lists and
+searches is read again. No stored byte is read. A job whose receipts or file lengths are wrong stays
+unknown, and is archived again while Sauce Labs has it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ RUN_ID: Final = "reindex"
 
 @dataclass(slots=True)
 class Reindexed:
-    """What came of it: jobs in the archive, receipts that the journal lacked, and jobs that the
-    inventory knows, too.
+    """The result: jobs in the archive, receipts added to the journal, and jobs that the inventory
+    knows, too.
 
-    `unreadable` says of each job that stays unknown what is wrong with it.
+    `unreadable` says for each job that stays unknown what is wrong with it.
     """
 
     jobs: int = 0
@@ -42,10 +42,10 @@ class Reindexed:
 def reindex(
     account: Account, context: RunContext, *, step: Callable[[int], None] = lambda _: None
 ) -> Reindexed:
-    """Rebuild it for one account. `step` is told of every job.
+    """Rebuild the index of one account. `step` is called for every job.
 
-    Raises LeaseError while a run holds the account, ArchiveUnusableError where the archive is not
-    there, StateError.
+    Raise LeaseError while a run holds the account, ArchiveUnusableError where the archive is
+    missing, and StateError.
     """
     state, settings = context.state, context.config.archive
     known = state.identity.archive_uuid(str(settings.path))

@@ -1,4 +1,4 @@
-"""Renaming an account of the state: its jobs, holds, runs and copies stay with it."""
+"""Renames an account in the state: its jobs, holds, runs and copies stay with it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sauce_janitor.state import KnownAccount, State
 
 
 def rename(config: Config, state: State, old: str, new: str) -> KnownAccount:
-    """Rename an account of the state; return it.
+    """Rename an account in the state, and return it.
 
     The journal and the archive keep the former name as its key, so no line and no copy changes.
-    RefusedError where that would make two accounts one, where the configuration's `new` is another
-    user's or elsewhere, or while a change is in doubt; LeaseError while a run or another command
-    works on either.
+    Raise RefusedError where that would merge two accounts, where the configuration's `new` has
+    another user or address, or while a change is in doubt; LeaseError while a run or another
+    command works on either.
     """
     known = state.accounts.all()
     if old == new:
@@ -36,14 +36,15 @@ def rename(config: Config, state: State, old: str, new: str) -> KnownAccount:
 
 
 def _refuse_another(config: Config, known: KnownAccount, new: str) -> None:
-    """RefusedError where the configuration's account of the new name can never be the one that is
-    renamed.
+    """Raise RefusedError where the configuration's account of the new name cannot be the renamed
+    one.
     """
     account = next((each for each in config.accounts if each.name == new), None)
     if account is None:
         return
     is_there, user = place(account.base_url) == place(known.base_url), known.username
-    with suppress(ConfigError):  # a secret that cannot be read now: the next run compares
+    # A secret that cannot be read now is compared by the next run.
+    with suppress(ConfigError):
         user = account.user()
     if not is_there or folded(user) != folded(known.username):
         raise RefusedError(

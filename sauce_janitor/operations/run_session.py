@@ -1,5 +1,5 @@
-"""What the steps of one run share, and the steps themselves: the words of the sentence in
-`running`.
+"""What all runs on one account share: time, clients, lease, archive, records, and the head of the
+plan.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.manual import settle_acts
 from sauce_janitor.operations.records.run_record import RunEntry
 from sauce_janitor.operations.records.telemetry import Telemetry
-from sauce_janitor.operations.steps import approval, request_budget
+from sauce_janitor.operations.steps import request_budget
 from sauce_janitor.operations.steps.delete_addresses import delete_addresses
 from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
 from sauce_janitor.operations.steps.listing import (
@@ -34,7 +34,6 @@ from sauce_janitor.operations.wiring import archive as archives
 from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import Clients, CredentialShare
-from sauce_janitor.operations.wiring.footprint import Footprint, footprint_of, weights_of
 from sauce_janitor.operations.wiring.fresh_answers import Fingerprints, FreshListings
 from sauce_janitor.operations.wiring.owners import (
     LeftOut,
@@ -61,15 +60,16 @@ _SAVED = (
     events.JobDeleted,
     events.AlreadyGone,
 )
-"""After these nothing of a job that was wanted and not archived is left to expire."""
+"""After these events no wanted asset of the job is waiting to be archived."""
 
 
 class RunSession:
-    """One run's time, client, lease and words: what the steps of `run` share."""
+    """One run on one account."""
 
     modes = ("dry_run", "execute")
+    """The names of a dry run and an executing run in records and metrics."""
     by: str | None = None
-    """The person at whose word it deletes; None where policies decide."""
+    """The person who ordered the delete; None where policies decide."""
 
     def __init__(
         self, account: Account, context: RunContext, order: Order, stack: ExitStack
@@ -103,7 +103,8 @@ class RunSession:
         self.record = RunEntry(
             context.state.runs, self.run_id, account.name, mode=self.mode, clock=context.clock
         )
-        if order.as_of is None:  # a look at another time is no run that later ones go by
+        # A plan for another time is not recorded: later runs must not compare with it.
+        if order.as_of is None:
             stack.enter_context(self.record)
         stack.enter_context(published)
         self.query = Query(account.name, (), self.rules.age_from, self.as_of, self.digest)
@@ -123,8 +124,9 @@ class RunSession:
         )
 
     def open_to_change(self) -> ExecutionPorts:
-        """The lease, the gate and the archive, held until the run ends. RefusedError while paused,
-        LeaseError when taken.
+        """Take the lease and open the gate and the archive until the run ends.
+
+        Raise RefusedError while paused, LeaseError when another run holds the lease.
         """
         state, name = self.context.state, self.account.name
         pauses = Pauses(state, self.context.config.archive.path)
@@ -138,10 +140,8 @@ class RunSession:
         )
         archive.sweep()
         trust_s = self.context.config.archive.trust_read_back_s
-        self.archive, self.copies = (
-            archive,
-            CheckedCopies(archive, state, name, trust_s=trust_s, clock=self.context.clock),
-        )
+        self.archive = archive
+        self.copies = CheckedCopies(archive, state, name, trust_s=trust_s, clock=self.context.clock)
         holds = holding.AccountHolds(
             state.holds, archive.holds, name, CLOCK.now, state.accounts.keys()
         )
@@ -169,7 +169,7 @@ class RunSession:
         )
 
     def recover(self, ports: ExecutionPorts) -> Recovery:
-        """What became of the deletes that an earlier run began and did not see the end of."""
+        """Settle the deletes that an earlier run started and did not see the end of."""
         confirmed, failed = 0, 0
         for share in self.clients.shares({one.owner for one in ports.journal.unresolved()}):
             try:
@@ -182,7 +182,8 @@ class RunSession:
             except (CredentialsError, BudgetSpentError):
                 if not share.own:
                     raise
-                continue  # theirs stay open; listing their jobs says why
+                # That owner's intents stay open; listing their jobs reports the reason.
+                continue
             confirmed, failed = confirmed + found.confirmed, failed + found.failed
         settle_acts(
             lambda owner: self.clients.of(owner).reader,
@@ -193,14 +194,14 @@ class RunSession:
         return Recovery(confirmed, failed, open=len(ports.journal.unresolved()))
 
     def refuse_shared(self, found: Owners) -> None:
-        """RefusedError where another account is about the same users' jobs: its rules would have no
-        say here.
+        """Raise RefusedError where another account is about the same users' jobs: its rules would
+        not apply here.
         """
         SharedJobs(self.account, self.context, self.order, self.run_id).refuse_shared(found.owners)
 
     def _bind(self, listing: ListingResult) -> None:
-        """Learn whose the account is where a listing showed a job. RefusedError where that changed
-        meanwhile.
+        """Bind the account to this user and address once a listing showed a job. Raise RefusedError
+        where they changed meanwhile.
         """
         shown = any(report.known and report.confirmed for report in listing.listings)
         if shown and not self.context.state.accounts.bind(self._admitted, at=self.now):
@@ -219,14 +220,6 @@ class RunSession:
         if skew is not None and self.order.execute:
             self.context.state.clock.remember(self.now)
 
-    def _footprint(self, plan: Plan, *, erases: bool = False) -> Footprint:
-        settings, state, name = self.context.config.archive, self.context.state, self.account.name
-        if not plan.job_count:  # a plan without actions reads no receipt
-            return footprint_of(plan, settings)
-        remembers = not self.order.offline  # then the state may be one that can only be read
-        weights = weights_of(settings.path, state, name, now=self.now, remembers=remembers)
-        return footprint_of(plan, settings, weights, erases=erases)
-
     def _need(self, share: CredentialShare, plan: Plan) -> Need:
         client = share.client
         requests = requests_needed(work_of(plan, share.owners))
@@ -235,8 +228,8 @@ class RunSession:
         )
 
     def head(self, plan: Plan | None, inventory_digest: str) -> planfile.PlanHead:
-        """What identifies this run's plan."""
-        return planfile.PlanHead(
+        """Return what identifies this run's plan."""
+        head = planfile.PlanHead(
             account=self.account.name,
             base_url=self.account.base_url,
             username=self.username,
@@ -246,28 +239,21 @@ class RunSession:
             policies=tuple(sorted(self.order.policies)),
             policy_digest=self.digest,
             inventory_digest=inventory_digest,
-            requests_needed=requests_needed(work_of(plan)) if plan else 0,
-            counts={action.value: number for action, number in plan.totals.items()} if plan else {},
-            limits_broken=tuple(broken.limit for broken in plan.broken) if plan else (),
-            announced=(
-                {action.value: asdict(waiting) for action, waiting in plan.waiting.items()}
-                if plan
-                else {}
-            ),
-            overdue=overdue_counts(plan.late) if plan else {},
-            interactions=(
-                tuple(found.as_row(jobs) for found, jobs in by_weight(plan.postponed))
-                if plan
-                else ()
-            ),
+            requests_needed=0,
+            counts={},
         )
-
-    def refuse_if_limited(self, plan: Plan) -> None:
-        """RefusedError when a limit is broken: the whole plan, not a part of it."""
-        if plan.broken:
-            raise RefusedError(
-                approval.refusal(plan, self.account.name, self.digest, self.context.config.timezone)
-            )
+        # Before there is a plan, the head says enough to check a reviewed plan file.
+        if plan is None:
+            return head
+        return replace(
+            head,
+            requests_needed=requests_needed(work_of(plan)),
+            counts={action.value: number for action, number in plan.totals.items()},
+            limits_broken=tuple(broken.limit for broken in plan.broken),
+            announced={action.value: asdict(waiting) for action, waiting in plan.waiting.items()},
+            overdue=overdue_counts(plan.late),
+            interactions=tuple(found.as_row(jobs) for found, jobs in by_weight(plan.postponed)),
+        )
 
     def _ports_of(self, share: CredentialShare, ports: ExecutionPorts) -> ExecutionPorts:
         if not share.own:
@@ -282,20 +268,21 @@ class RunSession:
         )
 
     def _leave_out(self, refused: Mapping[Owner, str]) -> Iterator[LeftOut]:
-        """The owners whose own credentials failed while the plan was carried out."""
+        """Yield the owners whose own credentials failed while the plan was carried out."""
         for owner, why in sorted(refused.items()):
             left = LeftOut(owner, why, self.context.state.jobs.of(self.account.name, owner).count())
             self.telemetry.left_out(owner, why=why, jobs=left.jobs, departed=False)
             yield left
 
     def _budgets(self) -> list[RequestBudget]:
-        """Of every credential that is in use."""
+        """Return the budgets of all credentials in use."""
         return [share.client.budget for share in self.clients.shares(self.query.owners or ())] or [
             self.client.budget
         ]
 
     def _on_event(self, event: events.Event) -> None:
-        with self._event_lock:  # workers of several credentials tell at once
+        # The workers of several credentials report at the same time.
+        with self._event_lock:
             self.telemetry.event(event)
             self.traces.event(event)
             if self._plan_under_way is not None and isinstance(event, _SAVED):

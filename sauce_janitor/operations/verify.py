@@ -1,8 +1,8 @@
-"""Verifies the archive: every byte against its receipt, every receipt against the journal. It reads
-only, and repairs nothing.
+"""Verifies the archive: every byte against its receipt, every receipt against the journal. It only
+reads and repairs nothing.
 
-What it has done is remembered in the state, so that a verification of days can be interrupted and
-gone on with. The daemon verifies a twentieth of each account a day, another one each day.
+The state remembers the progress, so a verification that takes days can be interrupted and resumed.
+The daemon verifies one twentieth of each account a day, another part each day.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ DAILY_SHARE: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class VerifyScope:
-    """What to verify: one job, or all of an account and owner (None: of all), or a sample of them.
+    """What to verify: one job, all of an account and owner (None: of all), or a sample of them.
 
-    `resume` goes on where an interrupted verification of the same account and owner was left.
+    `resume` continues an interrupted verification of the same account and owner.
     """
 
     account: str | None = None
@@ -49,17 +49,17 @@ class VerifyScope:
 
     @property
     def scope(self) -> str:
-        """What its progress is remembered under."""
+        """The key under which its progress is remembered."""
         return json.dumps([self.account, self.owner])
 
 
 @dataclass(slots=True)
 class Verified:
-    """What was verified: jobs, files and bytes read, and what was found. `resumed` jobs of them
-    were verified before.
+    """What was verified: jobs, files and bytes read, and the findings. `resumed` of the jobs were
+    verified before the interruption.
 
-    `incomplete` ones lack files that could not be had. `complete` says that the end was reached;
-    `against_journal` that receipts were compared with the journal, too.
+    `incomplete` jobs lack files that could not be fetched. `complete`: the end was reached.
+    `against_journal`: receipts were compared with the journal, too.
     """
 
     jobs: int = 0
@@ -74,11 +74,11 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class VerifyContext:
-    """What it works with: `state` is None where there is none, `stop` leaves it off, `told` hears
-    of each job.
+    """What a verification works with: `state` is None where there is none, `stop` ends it early,
+    `on_proof` is called for each job.
 
-    `remembers`: what was found whole counts as read back, for who trusts that for a while before a
-    delete.
+    `remembers`: a copy found whole counts as read back, for configurations that trust that for a
+    while before a delete.
     """
 
     catalogue: Catalogue
@@ -91,8 +91,8 @@ class VerifyContext:
 
 
 def verify(target: VerifyScope, context: VerifyContext) -> Verified:
-    """Verify it. ConfigError when there is nothing to go on with; ArchiveError when the archive
-    cannot be listed.
+    """Verify the scope. Raise ConfigError when there is nothing to resume, ArchiveError when the
+    archive cannot be listed.
     """
     return _Verifier(target, context).verify()
 
@@ -128,7 +128,7 @@ class _Verifier:
 
     @property
     def _key(self) -> str | None:
-        """The wanted account's name in the archive; without a state an account is what its folder
+        """The account's name in the archive. Without a state, an account is called what its folder
         is called.
         """
         name = self._target.account
@@ -156,7 +156,9 @@ class _Verifier:
         )
 
     def _note_read_back(self, proof: Proof, *, whole: bool) -> None:
-        """What was found damaged is trusted no more, however lately it was read back before."""
+        """Record a read-back. A damaged copy is no longer trusted, however recently it was read
+        back.
+        """
         if self._state is None or not proof.receipts:
             return
         newest, kept = proof.receipts[-1], self._state.read_backs
@@ -170,8 +172,8 @@ class _Verifier:
             kept.remember(account, job_id, newest.sha256, at=int(self._context.clock()))
 
     def _against_journal(self, proof: Proof) -> Iterable[Finding]:
-        """Receipts of this job that the journal has and the archive does not: removed, or edited
-        with all their files.
+        """Yield the receipts of this job that the journal has and the archive does not: removed, or
+        edited with all their files.
         """
         if self._state is None or not proof.receipts:
             return
@@ -190,7 +192,7 @@ class _Verifier:
                 )
 
     def _vanished(self, state: State) -> Iterator[Proof]:
-        """Jobs that the journal has as archived and of which there is no folder any more."""
+        """Yield jobs that the journal has as archived and that have no folder any more."""
         accounts = [self._target.account] if self._target.account else list(state.accounts.all())
         for account in accounts:
             seen: set[JobId] = set()
@@ -216,7 +218,8 @@ class _Verifier:
                 state.accounts.key(account), owner, job, ended_at=ended_at
             )
         except ArchiveError:
-            return True  # something is there; what is wrong with it was found when it was read
+            # Something is there; reading it has already reported what is wrong.
+            return True
 
     # --- progress ---------------------------------------------------------------------------------
 
@@ -256,10 +259,10 @@ class _Verifier:
 
 
 def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_SHARE) -> Verified:
-    """Verify another share of an account's archive each day, for the daemon: told to the log and
+    """Verify another share of an account's archive each day, for the daemon; report to the log and
     the metrics.
 
-    Raises ArchiveError when the archive is not there; StateError.
+    Raise ArchiveError when the archive is missing, and StateError.
     """
     log = structlog.get_logger().bind(account=account.name)
     path, state = context.config.archive.path, context.state

@@ -145,7 +145,7 @@ KNOCK_OUTS: Final = (
     KnockOut("held", "retention/decide.py", "                flags |= HELD\n", f"                {_PASS}\n", DECIDE),
     KnockOut("unfinished", "retention/decide.py", "                flags = UNFINISHED | self._running(case, record)",
              f"                {_PASS}", DECIDE),
-    KnockOut("limits", "operations/run_session.py", "        if plan.broken:", "        if False:", RUNS),
+    KnockOut("limits", "operations/policy_run.py", "        if plan.broken:", "        if False:", RUNS),
     KnockOut("sealed plan", "planfile.py",
              'if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):',
              "if False:", ("tests/unit/test_planfile.py", *RUNS[:2])),
