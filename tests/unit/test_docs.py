@@ -27,6 +27,12 @@ def test_every_command_has_its_row_and_every_row_its_command() -> None:
     assert named == set(COMMANDS)
 
 
+def _own_options(command: click.Command, name: str) -> Iterator[tuple[str, list[str]]]:
+    for option in command.params:
+        if isinstance(option, click.Option):
+            yield name, [*option.opts, *option.secondary_opts]
+
+
 def _options(command: click.Command, name: str = "") -> Iterator[tuple[str, list[str]]]:
     if isinstance(command, click.Group):
         context = click.Context(command)
@@ -34,9 +40,7 @@ def _options(command: click.Command, name: str = "") -> Iterator[tuple[str, list
             under = command.get_command(context, each)
             assert under is not None
             yield from _options(under, f"{name} {each}".strip())
-    for option in command.params:
-        if isinstance(option, click.Option):
-            yield name, [*option.opts, *option.secondary_opts]
+    yield from _own_options(command, name)
 
 
 def test_every_option_of_every_command_is_named_on_a_page() -> None:
@@ -47,6 +51,24 @@ def test_every_option_of_every_command_is_named_on_a_page() -> None:
     named = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", pages))
     unnamed = [f"{command} {spelt}" for command, spelt in _options(cli) if named.isdisjoint(spelt)]
     assert not unnamed
+
+
+def test_the_options_of_a_command_stand_on_its_line() -> None:
+    page = (TOP / "docs/reference/commands.md").read_text()
+    block = page.partition("without those of all commands (below):\n```\n")[2].partition("\n```")[0]
+    listed: dict[str, set[str]] = {}
+    name = ""
+    for line in block.splitlines():
+        name = line[:10].strip() or name
+        listed.setdefault(name, set()).update(re.findall(r"--[a-z-]+", line))
+    listed["run"] |= listed["plan"]
+    taken: dict[str, set[str]] = {}
+    for command, spelt in _options(cli):
+        if command in listed:
+            taken.setdefault(command, set()).update(each for each in spelt if each.startswith("--"))
+    of_all = {"--account", "--policy", "--format", "--dry-run", "--yes"}
+    of_all |= {each for _, spelt in _own_options(cli, "") for each in spelt}
+    assert listed == {command: options - of_all for command, options in taken.items()}
 
 
 def test_every_command_says_in_help_what_it_does() -> None:
