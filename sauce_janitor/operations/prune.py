@@ -164,7 +164,7 @@ class _PruneSession:
             return None
         erases = self.order.erase is not None
         return listed, (
-            self.pruning.erase(listed.job) if erases else self.pruning.shelve(listed.job)
+            self.pruning.erase(listed.job) if erases else self.pruning.prune(listed.job)
         )
 
     def plan(self) -> PrunePlan:
@@ -208,7 +208,7 @@ class _PruneSession:
             if not self.pruning.may_go(alone.job):
                 plan.add(
                     "/".join(place),
-                    self.pruning.shelve(alone.job),
+                    self.pruning.prune(alone.job),
                     self.pruning.matched(alone.job),
                     accepted_at=accepted_at,
                 )

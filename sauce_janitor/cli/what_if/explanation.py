@@ -137,7 +137,7 @@ def _decision(job: Job, outlook: Outlook) -> dict[str, Any]:
     return {
         **report.action_row(job.id, job.owner, outlook.decision),
         "verdict": outlook.decision.verdict.value,
-        "at": report.iso(outlook.fate.at),
+        "at": report.iso(outlook.forecast.at),
         "expected_at": report.iso(outlook.expected_at),
     }
 
@@ -159,7 +159,7 @@ def _policy(view: PolicyView) -> dict[str, Any]:
                 "kept_by": list(word.kept_by),
                 "files": word.files,
             }
-            for word in view.words
+            for word in view.rule_views
         ],
         "group": None if view.group is None else list(view.group),
         "rank": view.rank,

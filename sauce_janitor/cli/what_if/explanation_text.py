@@ -152,7 +152,7 @@ def _reasons(outlook: Outlook) -> list[str]:
 
 
 def _fate(outlook: Outlook) -> str:
-    fate, decision = outlook.fate, outlook.decision
+    fate, decision = outlook.forecast, outlook.decision
     if decision.verdict is Verdict.DUE:
         return f"due since {report.when(decision.due_since)}" if decision.due_since else "due now"
     if any(reason.why is Why.DONE for reason in decision.reasons):
@@ -174,7 +174,7 @@ def _show_policies(out: Console, each: Explained) -> None:
     out.print("\nWhich policies apply", style="bold")
     for view in sorted(spoken, key=lambda view: not view.speaks):
         report.say(out, f"{view.policy}: {_standing(view)}", indent=2)
-        words = [word for word in view.words if word.standing != "steps_back" or view.speaks]
+        words = [word for word in view.rule_views if word.standing != "steps_back" or view.speaks]
         if words:
             rows = [(report.ACTIONS[word.action], _time(word), _said(word)) for word in words]
             report.show_table(out, _THREE, rows, indent=6)
@@ -195,10 +195,10 @@ def _standing(view: PolicyView) -> str:
             f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep "
             "the job"
         )
-    if view.speaks or not view.words:
-        return "matches" if view.words else "matches, and says nothing of any action"
-    names = ", ".join(sorted({name for word in view.words for name in word.by}))
-    if all(word.standing == "steps_back" for word in view.words):
+    if view.speaks or not view.rule_views:
+        return "matches" if view.rule_views else "matches, and says nothing of any action"
+    names = ", ".join(sorted({name for word in view.rule_views for name in word.by}))
+    if all(word.standing == "steps_back" for word in view.rule_views):
         return f"does not apply: it is the default, and all that it says is decided by {names}"
     return f"is overridden by {names}"
 

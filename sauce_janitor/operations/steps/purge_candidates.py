@@ -37,7 +37,7 @@ def look_daily(
     Raises what the lease and the state raise.
     """
     key, day = f"looked for purged {account}", str(plan.as_of // _DAY_S)
-    if not plan.suspects or notes.read(key) == day:
+    if not plan.purge_candidates or notes.read(key) == day:
         return 0
     missed = 0
 
@@ -47,7 +47,7 @@ def look_daily(
         tell(event)
 
     for is_mine, ports in groups:
-        mine = (suspect for suspect in plan.suspects if is_mine(suspect.owner))
+        mine = (suspect for suspect in plan.purge_candidates if is_mine(suspect.owner))
         look_for_purged(mine, ports, stop=stop, tell=count)
     notes.write(key, day)
     return missed

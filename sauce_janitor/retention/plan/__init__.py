@@ -1,0 +1,3 @@
+"""Plans: what would be deleted, archived and pruned, what that costs, and which limits and
+deadlines it meets.
+"""

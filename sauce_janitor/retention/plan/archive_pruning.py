@@ -1,8 +1,8 @@
-"""Decides which archived files may leave the archive, and since when: job by job, as a stream over
-receipts. Pure.
+"""Decides which archived files may be removed from the archive, and since when: job by job, as a
+stream over receipts.
 
 Of all policies that match the job and archive anything, the longest `keep_for` counts for each
-file; whatever is unclear stays.
+file. Whatever is unclear stays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sauce_janitor.retention.matching import FieldTests, fields_read
 from sauce_janitor.retention.precedence import Precedences
 
 OTHERS: Final = "all"
-"""The key of `keep_for` for what no other key of it names."""
+"""The key of `keep_for` for files that no other key names."""
 
 _AT_SAUCE: Final = Reason(Why.NOT_YET, detail="Sauce Labs may still have its assets")
 _UNREAD: Final = Reason(Why.UNDECIDED, detail="its job.json cannot be read")
@@ -29,8 +29,8 @@ _UNREAD: Final = Reason(Why.UNDECIDED, detail="its job.json cannot be read")
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFile:
-    """One stored file: the asset's name (None: the job's own document), where it is, since when,
-    and its bytes on the disk.
+    """One stored file: the asset's name (None: job.json), where it is, since when, and its bytes on
+    disk.
     """
 
     name: str | None
@@ -41,11 +41,11 @@ class ArchivedFile:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedJob:
-    """What the archive holds of one job, and what the job looks like.
+    """What the archive has of one job, and what the job looks like.
 
-    `views` are the job as it was archived, and as the inventory last knew it, where it did: nothing
-    goes that one of them protects. None at all: it cannot be read. `protected` are reasons from
-    elsewhere (a local hold, a keep rule). `ended_at` is the end that its receipt says.
+    `views` are the job as it was archived and, where known, as the inventory last saw it: what
+    protects one of them protects the files. Without views the job cannot be read. `protected` are
+    reasons from elsewhere (a local hold, a keep rule). `ended_at` is the end in its receipt.
     """
 
     job_id: JobId
@@ -58,8 +58,8 @@ class ArchivedJob:
 
 @dataclass(frozen=True, slots=True)
 class FileTerm:
-    """How long one file stays: until `at` (epoch seconds), None for ever; and the policy whose word
-    that is.
+    """How long one file stays: until `at` (epoch seconds), None for ever; and the policy that says
+    so.
     """
 
     file: ArchivedFile
@@ -70,19 +70,20 @@ class FileTerm:
 
 @dataclass(frozen=True, slots=True)
 class JobPruning:
-    """The fate of one archived job: a term for every file, and what protects all of them."""
+    """What happens to one archived job: a term for every file, and what protects all of them."""
 
     job: ArchivedJob
     terms: tuple[FileTerm, ...]
     protected: tuple[Reason, ...]
 
     def due(self, as_of: int) -> tuple[FileTerm, ...]:
-        """The files that may go now; the job's document only together with all else, or after
-        it.
+        """Return the files that may go now; job.json only together with all other files, or after
+        them.
         """
         if self.protected:
             return ()
         going = tuple(term for term in self.terms if term.at is not None and term.at <= as_of)
+        # Without job.json the other files could not be found or understood.
         if len(going) == len(self.terms):
             return going
         return tuple(term for term in going if term.file.name is not None)
@@ -94,7 +95,7 @@ class JobPruning:
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _MatchedRules:
     """What the rules say of all jobs with one number of facts."""
 
     archive_rules: tuple[tuple[str, ArchiveRule], ...]
@@ -103,7 +104,7 @@ class _Word:
 
 
 class ArchivePruning:
-    """One set of rules at one instant, ready for any number of archived jobs."""
+    """One set of rules at one instant, for any number of archived jobs."""
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
@@ -115,12 +116,12 @@ class ArchivePruning:
             if (test := holds.compile_hold(hold, self._facts, as_of=as_of, zone=rules.timezone))
             is not None
         ]
-        self._standings = Precedences(rules.policies)
-        self._words: dict[int, _Word] = {}
+        self._precedences = Precedences(rules.policies)
+        self._matched_rules: dict[int, _MatchedRules] = {}
 
     @property
     def lets_anything_go(self) -> bool:
-        """Whether any policy has a `keep_for` at all."""
+        """Whether any policy has a `keep_for`."""
         return any(
             policy.archive is not None and policy.archive.keep_for
             for policy in self._rules.policies
@@ -128,9 +129,7 @@ class ArchivePruning:
 
     @property
     def reads_builds(self) -> bool:
-        """Whether any rule reads what only the inventory knows of a job: the status of its
-        build.
-        """
+        """Whether any rule reads the status of a job's build, which only the inventory knows."""
         rules = self._rules
         matches = [policy.match for policy in rules.policies] + [
             hold.match for hold in rules.holds if hold.match
@@ -138,50 +137,56 @@ class ArchivePruning:
         return any("build_status" in fields_read(match) for match in matches)
 
     def may_go(self, job: ArchivedJob) -> bool:
-        """Whether the time of any file is over by the views given: more views and more protection
-        only let less go.
+        """Return whether the time of any file is over by these views. With more views or more
+        protection, less may go.
         """
         if not job.views:
             return True
-        words = [self._word(record) for record in job.views]
-        terms = (self._term(file, job, words) for file in job.files)
+        rule_sets = [self._rules_of(record) for record in job.views]
+        terms = (self._term(file, job, rule_sets) for file in job.files)
         return any(term.at is not None and term.at <= self._as_of for term in terms)
 
-    def shelve(self, job: ArchivedJob) -> JobPruning:
-        """The fate of one job."""
-        words = [self._word(record) for record in job.views]
-        protected = [*job.protected, *(reason for word in words for reason in word.protected)]
-        if not words:
+    def prune(self, job: ArchivedJob) -> JobPruning:
+        """Return what happens to one job by the rules."""
+        rule_sets = [self._rules_of(record) for record in job.views]
+        protected = list(job.protected)
+        for matched_rules in rule_sets:
+            protected += matched_rules.protected
+        if not rule_sets:
             protected.append(_UNREAD)
         if self._may_be_at_sauce(job):
             protected.append(_AT_SAUCE)
-        terms = tuple(self._term(file, job, words) for file in job.files)
+        terms = tuple(self._term(file, job, rule_sets) for file in job.files)
         return JobPruning(job, terms, tuple(dict.fromkeys(protected)))
 
     def erase(self, job: ArchivedJob) -> JobPruning:
-        """The fate of a job that somebody erases by hand, whatever `keep_for` and keep rules say:
-        only holds protect it.
+        """Return what happens to a job that somebody erases by hand, whatever `keep_for` and keep
+        rules say: only holds protect it.
         """
-        words = [self._word(record) for record in job.views]
-        said = (*job.protected, *(reason for word in words for reason in word.protected))
-        protected = [reason for reason in dict.fromkeys(said) if reason.why is Why.HELD]
-        if not words and self._holds and job.files:
+        rule_sets = [self._rules_of(record) for record in job.views]
+        reasons = list(job.protected)
+        for matched_rules in rule_sets:
+            reasons += matched_rules.protected
+        protected = [reason for reason in dict.fromkeys(reasons) if reason.why is Why.HELD]
+        if not rule_sets and self._holds and job.files:
             protected.append(_UNREAD)
         return JobPruning(
             job, tuple(FileTerm(file, self._as_of) for file in job.files), tuple(protected)
         )
 
     def matched(self, job: ArchivedJob) -> frozenset[str]:
-        """The policies that surely match the job as it was archived."""
-        return self._word(job.views[0]).matched if job.views else frozenset()
+        """Return the policies that certainly match the job as it was archived."""
+        return self._rules_of(job.views[0]).matched if job.views else frozenset()
 
-    def _term(self, file: ArchivedFile, job: ArchivedJob, words: list[_Word]) -> FileTerm:
+    def _term(
+        self, file: ArchivedFile, job: ArchivedJob, rule_sets: list[_MatchedRules]
+    ) -> FileTerm:
         since = max(file.stored_at, job.ended_at)
         found: list[tuple[int, str, str]] = []
-        for word in words:
-            if not word.archive_rules:
+        for matched_rules in rule_sets:
+            if not matched_rules.archive_rules:
                 return FileTerm(file, None)
-            for policy, archive_rule in word.archive_rules:
+            for policy, archive_rule in matched_rules.archive_rules:
                 durations = times_of(archive_rule, file.name)
                 if durations is None:
                     return FileTerm(file, None, policy)
@@ -196,30 +201,28 @@ class ArchivePruning:
         return FileTerm(file, last, policy, text)
 
     def _may_be_at_sauce(self, job: ArchivedJob) -> bool:
-        """Whether a delete at Sauce Labs may still need this copy as its proof; what is purged or
-        deleted there does not.
-        """
+        """Return whether a delete at Sauce Labs may still need this copy as its proof."""
         if job.ended_at + PURGED_AFTER_S <= self._as_of:
             return False
         known = job.views[1:]
         return not known or any(record.assets is AssetsStanding.PRESENT for record in known)
 
-    def _word(self, record: Record) -> _Word:
+    def _rules_of(self, record: Record) -> _MatchedRules:
         number = self._facts.of(record)
-        word = self._words.get(number)
-        if word is None:
-            word = self._words[number] = self._heard(number)
-        return word
+        matched_rules = self._matched_rules.get(number)
+        if matched_rules is None:
+            matched_rules = self._matched_rules[number] = self._match_rules(number)
+        return matched_rules
 
-    def _heard(self, number: int) -> _Word:
+    def _match_rules(self, number: int) -> _MatchedRules:
         policies = self._rules.policies
         truths = tuple(match(number) for match in self._matches)
         protected = [holds.reason(hold) for hold, test in self._holds if test(number) is not False]
         archive_rules = []
-        for standing in self._standings.of(Action.ARCHIVE, truths):
-            policy = policies[standing.index]
+        for precedence in self._precedences.of(Action.ARCHIVE, truths):
+            policy = policies[precedence.index]
             assert policy.archive is not None
-            if not standing.sure:
+            if not precedence.sure:
                 fields = self._facts.unknown_fields(policy.match, number)
                 protected += [
                     Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told")
@@ -230,14 +233,15 @@ class ArchivePruning:
         matched = frozenset(
             policy.name for policy, truth in zip(policies, truths, strict=True) if truth
         )
-        return _Word(tuple(archive_rules), tuple(protected), matched)
+        return _MatchedRules(tuple(archive_rules), tuple(protected), matched)
 
 
 def times_of(archive_rule: ArchiveRule, name: str | None) -> tuple[Duration, ...] | None:
-    """How long a policy has the archive hold an asset of that name, or the job's document (None):
-    the longest counts.
+    """Return how long a policy keeps an asset of that name, or job.json (None), in the archive: the
+    longest time counts.
 
-    All keys of its `keep_for` that name the asset, else what `all` says; None for ever.
+    These are the times of all keys of its `keep_for` that name the asset, else the time of `all`;
+    None for ever.
     """
     times = [
         time
@@ -250,7 +254,9 @@ def times_of(archive_rule: ArchiveRule, name: str | None) -> tuple[Duration, ...
     return known if known and len(known) == len(times) else None
 
 
-def terms_of(shelves: ArchivePruning, jobs: Iterable[ArchivedJob]) -> Iterator[JobPruning]:
-    """The fate of every job, in the order they come; memory does not grow with them."""
+def terms_of(pruning: ArchivePruning, jobs: Iterable[ArchivedJob]) -> Iterator[JobPruning]:
+    """Yield what happens to every job, in the order in which they come. Memory does not grow with
+    them.
+    """
     for job in jobs:
-        yield shelves.shelve(job)
+        yield pruning.prune(job)

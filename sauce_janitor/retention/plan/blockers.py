@@ -1,4 +1,4 @@
-"""Which rules can stand in the way of a deadline, as far as the rules themselves tell."""
+"""Which rules can block a deadline, as far as the rules themselves show."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ALWAYS_BLOCKING = (
 
 
 def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
-    """Each rule that can keep a job past the deadline, in the words of the configuration: the
-    holds, then by policy, limits.
+    """Return each rule that can keep a job past the deadline, as the configuration calls it: the
+    holds, then by policy, then limits.
     """
     wanted = [
         (action, by)
@@ -44,14 +44,14 @@ def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
     policies = [policy for policy in rules.policies if may_overlap(policy.match, deadline.match)]
     sure = [policy for policy in policies if not may_overlap(deadline.match, Not(policy.match))]
     for action, by in wanted:
-        # While a job has assets, whatever keeps them keeps the job.
+        # While a job has assets, whatever keeps them keeps the job, too.
         actions = (action,) if action is Action.DELETE_ASSETS else DELETES
         for policy in policies:
-            heard = frozenset(
-                stated for stated in Action if not _is_silenced(policy, stated, sure, policies)
+            counting = frozenset(
+                stated for stated in Action if not _is_overridden(policy, stated, sure, policies)
             )
-            found += _of_policy(policy, [each for each in actions if each in heard], by)
-            if Action.ARCHIVE in heard:
+            found += _of_policy(policy, [each for each in actions if each in counting], by)
+            if Action.ARCHIVE in counting:
                 found += _of_archive(policy, by)
         found += _uncovered(deadline, action, policies)
     if policies and (rules.grace.seconds or rules.grace.months):
@@ -66,8 +66,8 @@ def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
 
 
 def _uncovered(deadline: Deadline, action: Action, policies: list[Policy]) -> Iterator[str]:
-    """Yield the jobs of the deadline that no policy would ever delete; nothing where all are surely
-    covered.
+    """Yield the jobs of the deadline that no policy would ever delete; nothing where all are
+    certainly covered.
     """
     stating = [
         policy
@@ -77,26 +77,22 @@ def _uncovered(deadline: Deadline, action: Action, policies: list[Policy]) -> It
     if not stating:
         yield f"no policy says {action.value} of such a job"
     elif may_overlap(deadline.match, Not(AnyOf(tuple(policy.match for policy in stating)))):
-        names = [policy.name for policy in stating]
-        unmatched = (
-            f"neither {' nor '.join(names)} matches"
-            if len(names) > 1
-            else f"{names[0]} does not match"
-        )
+        names = " nor ".join(policy.name for policy in stating)
+        unmatched = f"neither {names} matches" if len(stating) > 1 else f"{names} does not match"
         yield f"no policy says {action.value} of a job that {unmatched}"
 
 
 def terms_of(deadline: Deadline) -> str:
-    """What the deadline promises, such as `assets gone by 3d`."""
+    """Return what the deadline promises, such as `assets gone by 3d`."""
     parts = (("assets", deadline.assets_gone_by), ("job", deadline.job_gone_by))
     return ", ".join(f"{what} gone by {by.text}" for what, by in parts if by is not None)
 
 
-def _is_silenced(
+def _is_overridden(
     policy: Policy, action: Action, sure: list[Policy], policies: list[Policy]
 ) -> bool:
-    """Whether another policy surely takes this one's word on every job of the deadline: `sure`
-    match all of these.
+    """Return whether another policy certainly takes this one's say on every job of the deadline.
+    Those in `sure` match all these jobs.
     """
     for other in sure:
         if other is policy or action not in actions_stated(other):
@@ -146,10 +142,12 @@ def _keeps(policy: Policy, claim: DeleteRule) -> tuple[KeepRule, ...]:
 
 
 def _can_outlast(rule: KeepRule, by: Duration) -> bool:
-    """Whether the rule can keep a job of that age: `within` keeps no older ones."""
-    return rule.kind != "within" or rule.duration is None or _seconds(rule.duration) >= _seconds(by)
+    """Return whether the rule can keep a job of that age: `within` keeps no older ones."""
+    if rule.kind != "within" or rule.duration is None:
+        return True
+    return _seconds(rule.duration) >= _seconds(by)
 
 
 def _seconds(duration: Duration) -> int:
-    """About how long, the longest months there are: near enough for what can be."""
+    """Return about how long it is, with the longest months: near enough to say what is possible."""
     return duration.seconds + duration.months * 31 * _DAY_S

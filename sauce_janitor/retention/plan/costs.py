@@ -1,4 +1,4 @@
-"""What a plan costs in requests and bytes: estimates."""
+"""Estimates of what a plan costs in requests and bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from sauce_janitor.model.jobs import DELETES, Action, Owner
 from sauce_janitor.retention.plan.plan import Plan
 
 TYPICAL_ASSETS: Final = tuple(chain.from_iterable(each.typical_files for each in CLASSES))
-"""What a job is taken to have before its list was asked for: an estimate, never a reason."""
+"""The files that a job is taken to have before its asset list is known: an estimate, never a reason
+to delete.
+"""
 _BATCH = 20
 _BUNDLED_FROM = 3  # as many screenshots are fetched as one `screenshots.zip`
 _CONFIRMED_AT_ONCE = 100
@@ -22,10 +24,10 @@ _CONFIRMED_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class WorkCounts:
-    """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and the
-    jobs deleted whole.
+    """Jobs by what is done to them: archived (a delete may follow), only deleted, stopped; and
+    those deleted whole.
 
-    `files` are the requests that fetch their assets, of all of them together.
+    `files` is the number of requests that fetch the assets of all of them.
     """
 
     archived: int = 0
@@ -37,9 +39,7 @@ class WorkCounts:
 
 
 def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> WorkCounts:
-    """What a plan has to do, by the jobs that have it in common; `owners` limits it to their
-    jobs.
-    """
+    """Return what a plan has to do; `owners` limits it to their jobs."""
     sums: Counter[str] = Counter()
     for template, jobs in plan.rows.templates(owners):
         actions = {action for action, _, _ in template.actions}
@@ -56,8 +56,8 @@ def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> WorkCounts:
 
 
 def files_wanted(selection: Selection | None) -> int:
-    """How many requests it takes to fetch what a selection wants of a typical job: three
-    screenshots or more come as one.
+    """Return how many requests fetch what a selection wants of a typical job: three screenshots or
+    more come as one file.
     """
     if selection is None:
         return 0
@@ -67,7 +67,7 @@ def files_wanted(selection: Selection | None) -> int:
 
 
 def requests_needed(work: WorkCounts) -> int:
-    """An estimate, rounded up.
+    """Return how many requests the work takes: an estimate, rounded up.
 
     An archived job: its details by the batch, the asset list, its files. A delete after it: the
     details again and the DELETE. A job that is only deleted: the asset list, its details by the
@@ -86,7 +86,7 @@ _EXAMPLES: Final = {each.name: each.example for each in CLASSES}
 
 
 def class_of(name: str) -> str:
-    """The one class that an asset's bytes are counted under."""
+    """Return the one class that an asset's bytes are counted under."""
     classes = asset_classes(name)
     return next(each for each in _EXAMPLES if each in classes)
 
@@ -97,7 +97,7 @@ def wants_class(selection: Selection, name: str) -> bool:
 
 
 def bytes_wanted(selection: Selection, sizes: Mapping[str, float]) -> float:
-    """An estimate of what a job's wanted assets weigh; `sizes` are mean bytes a job by
-    `class_of`.
+    """Return an estimate of the size of a job's wanted assets; `sizes` are mean bytes a job by
+    class (see `class_of`).
     """
     return sum(size for each, size in sizes.items() if wants_class(selection, each))

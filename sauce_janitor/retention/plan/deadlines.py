@@ -1,5 +1,5 @@
 """Deadlines: promises that are watched. They change nothing; they say which jobs are late, and what
-stands in the way.
+blocks them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sauce_janitor.retention.verdicts import JobVerdict
 
 
 class Blocker(StrEnum):
-    """What a late job waits for; of several the one that is the hardest to remove, which is the
-    first here.
+    """What a late job waits for: of several, the one that is hardest to remove, which is the first
+    here.
     """
 
     HOLD = "hold"
@@ -58,7 +58,7 @@ _HARDNESS: Final = {blocker: number for number, blocker in enumerate(Blocker)}
 
 @dataclass(slots=True)
 class Late:
-    """The jobs that are past one deadline, by what blocks them, and `soon` those that will be
+    """The jobs that are past one deadline, by what blocks them. `soon` are those that will be
     within its `warn`.
 
     `going` are the ids of those that nothing blocks, 16 bytes each: the plan deletes what is late
@@ -79,13 +79,13 @@ class Late:
         self.jobs[blocker] = self.jobs.get(blocker, 0) + jobs
 
     def block(self, blocker: Blocker) -> None:
-        """Something stands in the way of all that was to go."""
+        """Note that something blocks everything that the plan would delete."""
         if jobs := self.jobs.pop(Blocker.NOTHING, 0):
             self.add(blocker, jobs)
 
     def settle(self, failed: Collection[str], *, finished: bool) -> None:
-        """The plan was carried out, but for the jobs of these ids; not `finished`: some of the rest
-        had to be left.
+        """Note that the plan was carried out, except for the jobs of these ids. Not `finished`:
+        some of the rest had to be left.
         """
         ids = (self.going[at : at + 16].hex() for at in range(0, len(self.going), 16))
         failures = sum(job_id in failed for job_id in ids)
@@ -97,26 +97,26 @@ class Late:
 
 
 def block_what_goes(late: Mapping[str, Late], blocker: Blocker) -> None:
-    """A limit, or the budget, stands in the way of what the plan would delete."""
+    """Note that a limit, or the budget, blocks everything that the plan would delete."""
     for each in late.values():
         each.block(blocker)
 
 
 def settle(late: Mapping[str, Late], failed: Collection[str], *, finished: bool) -> None:
-    """The plan was carried out, see `Late.settle`."""
+    """Note that the plan was carried out, see `Late.settle`."""
     for each in late.values():
         each.settle(failed, finished=finished)
 
 
 def overdue_counts(late: Mapping[str, Late]) -> dict[str, dict[str, int]]:
-    """How many jobs are past each deadline, by what blocks them."""
+    """Return how many jobs are past each deadline, by what blocks them."""
     return {
         name: {blocker.value: jobs for blocker, jobs in sorted(each.jobs.items())}
         for name, each in late.items()
     }
 
 
-_WORDS: Final = {
+_TEXTS: Final = {
     Blocker.HOLD: "held",
     Blocker.UNFINISHED: "not finished",
     Blocker.KEEP: "kept by a rule",
@@ -135,26 +135,25 @@ _WORDS: Final = {
 
 
 def late_lines(late: Mapping[str, Late]) -> Iterator[str]:
-    """Each deadline that is missed, or soon will be, in words, with what blocks the jobs."""
+    """Yield a line for each deadline that is missed, or soon will be, with what blocks the jobs."""
     for name, each in sorted(late.items()):
         soon = f"{each.soon:,} will be soon"
         if each.total:
             blocked = ", ".join(
-                f"{each.jobs[blocker]:,} {said}"
-                for blocker, said in _WORDS.items()
+                f"{each.jobs[blocker]:,} {text}"
+                for blocker, text in _TEXTS.items()
                 if blocker in each.jobs
             )
-            yield f"Deadline {name}: {each.total:,} jobs are past it ({blocked})" + (
-                f"; {soon}" if each.soon else ""
-            )
+            line = f"Deadline {name}: {each.total:,} jobs are past it ({blocked})"
+            yield f"{line}; {soon}" if each.soon else line
         elif each.soon:
             yield f"Deadline {name}: no job is past it; {soon}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """One half of a deadline: what is to be gone, and tests of the time that gives the age: late,
-    and late within `warn`.
+    """One half of a deadline: what must be gone, and tests of the time that gives the age: late
+    now, and late within `warn`.
     """
 
     action: Action
@@ -163,7 +162,7 @@ class _Promise:
 
 
 class DeadlineWatch:
-    """The deadlines of one set of rules at one instant, and what was seen of them."""
+    """The deadlines of one set of rules at one instant, and the jobs that were seen of them."""
 
     def __init__(self, rules: Rules, *, as_of: int) -> None:
         self._as_of = as_of
@@ -173,13 +172,13 @@ class DeadlineWatch:
             tuple(_promises(deadline, as_of, rules.timezone)) for deadline in rules.deadlines
         ]
         self.late = {deadline.name: Late() for deadline in rules.deadlines}
-        self._tallies = list(self.late.values())
+        self._late = list(self.late.values())
         self._known: dict[int, tuple[int, ...]] = {}
         self._blockers: dict[tuple[JobVerdict, Action], Blocker] = {}
 
     def see(self, record: Record, time: int | None, verdict: JobVerdict) -> bool:
-        """Count a job, and say whether its assets are late. One that may match counts: what is not
-        known keeps no promise.
+        """Count a job, and return whether its assets are late. A job that only may match counts: an
+        unknown field keeps no promise.
         """
         number = self._facts.of(record)
         found = self._known.get(number)
@@ -194,7 +193,7 @@ class DeadlineWatch:
         return late
 
     def _count(self, index: int, record: Record, since: int | None, verdict: JobVerdict) -> bool:
-        tally, is_soon = self._tallies[index], False
+        late, is_soon = self._late[index], False
         for promise in self._promises[index]:
             gone = (
                 promise.action is Action.DELETE_ASSETS
@@ -204,12 +203,12 @@ class DeadlineWatch:
                 continue
             if promise.is_late(since):
                 blocker = self._blocker(verdict, promise.action)
-                tally.add(blocker)
+                late.add(blocker)
                 if blocker is Blocker.NOTHING:
-                    tally.going += bytes.fromhex(record.job.id)
+                    late.going += bytes.fromhex(record.job.id)
                 return promise.action is Action.DELETE_ASSETS
             is_soon = is_soon or promise.is_soon(since)
-        tally.soon += is_soon
+        late.soon += is_soon
         return False
 
     def _blocker(self, verdict: JobVerdict, action: Action) -> Blocker:
@@ -221,22 +220,21 @@ class DeadlineWatch:
 
 
 def blocker_of(decisions: Iterable[Decision], action: Action) -> Blocker:
-    """What stands in the way of a delete. Assets go with their job, too."""
+    """Return what blocks a delete. Assets are gone with their job, too."""
     by_action = {decision.action: decision for decision in decisions}
     assets, job = by_action[Action.DELETE_ASSETS], by_action[Action.DELETE_JOB]
     due = [job] if job.verdict is Verdict.DUE else []
     due += [assets] if action is Action.DELETE_ASSETS and assets.verdict is Verdict.DUE else []
     if due:
-        # It is tried, and goes only when what is missing comes.
+        # The delete is tried, but waits for the missing files.
         waits = all(
             any(reason.why is Why.MISSING for reason in decision.reasons) for decision in due
         )
         return Blocker.MISSING_FILES if waits else Blocker.NOTHING
     reasons = list((assets if action is Action.DELETE_ASSETS else job).reasons)
     if action is Action.DELETE_ASSETS and all(reason.why is Why.NO_POLICY for reason in reasons):
-        reasons = list(
-            job.reasons
-        )  # no policy says anything of the assets, so they wait for the job
+        # No policy has a say on the assets, so they wait for the job.
+        reasons = list(job.reasons)
     if any(reason.why is Why.ASSETS_PROTECTED for reason in reasons):
         reasons += assets.reasons
     blockers = [_BLOCKERS[reason.why] for reason in reasons if reason.why in _BLOCKERS]
@@ -258,8 +256,8 @@ def _test(by: Duration, as_of: int, zone: ZoneInfo) -> Callable[[int], bool]:
 
 
 def _since(job: Job, as_of: int) -> int | None:
-    """What a deadline counts from for a job that has no age: the latest time that it says, None
-    when it says none.
+    """Return what a deadline counts from for a job without an age: the latest of its times, None
+    when it has none.
     """
     for time in (job.ended_at, job.started_at, job.created_at):
         if isinstance(time, int) and EARLIEST <= time <= as_of:
@@ -268,5 +266,5 @@ def _since(job: Job, as_of: int) -> int | None:
 
 
 def watched_fields(rules: Rules) -> frozenset[str]:
-    """The fields that the deadlines read. They are no part of what a decision rests on."""
+    """Return the fields that the deadlines read. Decisions do not depend on them."""
     return frozenset().union(*(fields_read(deadline.match) for deadline in rules.deadlines))

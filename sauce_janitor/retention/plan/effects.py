@@ -1,5 +1,5 @@
-"""What a plan does, each job counted once; what it destroys that is stored nowhere; and what that
-weighs.
+"""What a plan does, with each job counted once; what it destroys without a copy; and how many bytes
+that is.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class JobEffect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What is known of an account's jobs, in bytes: never a guess.
+    """What is known of the size of an account's jobs, in bytes: never a guess.
 
-    `by_class` are means a job by class of assets, told by so many `receipts`. `whole` is the mean
-    of all assets of a job, as Sauce Labs told for so many `deletes`; None where it told nothing
-    yet.
+    `by_class` are the means a job by asset class, from so many `receipts`. `whole` is the mean of
+    all assets of a job, as Sauce Labs reported for so many `deletes`; None where it has reported
+    none.
     """
 
     by_class: Mapping[str, float] = field(default_factory=dict)
@@ -48,7 +48,7 @@ NO_WEIGHTS: Final = Weights()
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A number of bytes. `unknown` are the classes of assets that are not in it: then it is at
+    """A number of bytes. `unknown` are the asset classes that are missing from it: then it is at
     least so much.
     """
 
@@ -56,25 +56,25 @@ class Volume:
     unknown: frozenset[str] = frozenset()
 
     def times(self, jobs: int) -> Volume:
-        """Return the volume of so many jobs; of none it is nothing, and known."""
+        """Return the volume of so many jobs; of no job it is 0 and known."""
         return Volume(self.size_bytes * jobs, self.unknown) if jobs else Volume()
 
     def plus(self, other: Volume) -> Volume:
-        """Return both together."""
+        """Return the sum of both."""
         return Volume(self.size_bytes + other.size_bytes, self.unknown | other.unknown)
 
     def as_row(self) -> dict[str, Any]:
-        """Return it as JSON has it: `bytes` is None where nothing is known."""
+        """Return its JSON object: `bytes` is None where nothing is known."""
         known = self.size_bytes or not self.unknown
         return {"bytes": round(self.size_bytes) if known else None, "unknown": sorted(self.unknown)}
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedLoss:
-    """What is destroyed of jobs although it is not stored, by the policy that permits the delete.
+    """What is destroyed of jobs without a copy, by the policy that permits the delete.
 
-    `selection` is what is stored of their assets; None for nothing, but for what older receipts
-    `stored`. Without `has_assets` only their records are left to destroy.
+    `selection` is what is stored of their assets, None for nothing except what older receipts
+    `stored`. Without `has_assets` only the records are left to destroy.
     """
 
     policy: str
@@ -85,9 +85,10 @@ class PlannedLoss:
 
 @dataclass(frozen=True, slots=True)
 class PlanEffects:
-    """Each job counted once in `jobs`; `archived` of them before that. `frees` is at Sauce Labs.
+    """Each job is counted once in `jobs`; `archived` counts those of them that are archived first.
+    `frees` is at Sauce Labs.
 
-    `losses` are the jobs that lose what is stored nowhere, and `unstored` is what that weighs.
+    `losses` are the jobs that lose something without a copy, and `unstored` is its volume.
     """
 
     jobs: Mapping[JobEffect, int]
@@ -100,7 +101,7 @@ class PlanEffects:
 
     @property
     def lost_jobs(self) -> int:
-        """How many jobs lose something that is stored nowhere."""
+        """How many jobs lose something without a copy."""
         return sum(self.losses.values())
 
     @property
@@ -109,7 +110,7 @@ class PlanEffects:
         return _together(self.frees.values())
 
     def as_row(self) -> dict[str, Any]:
-        """Return it as JSON has it, with stable keys."""
+        """Return its JSON object, with stable keys."""
         return {
             "jobs": {effect.value: self.jobs.get(effect, 0) for effect in JobEffect},
             "archived_first": {effect.value: self.archived.get(effect, 0) for effect in JobEffect},
@@ -124,7 +125,9 @@ class PlanEffects:
         }
 
     def by_loss(self) -> list[tuple[PlannedLoss, int]]:
-        """Return the losses with their jobs: first where nothing is stored, then the most jobs."""
+        """Return the losses with their jobs: first those without any copy, then those of the most
+        jobs.
+        """
         return sorted(
             self.losses.items(),
             key=lambda item: (_is_partial(item[0]), -item[1], item[0].policy, _words(item[0])),
@@ -132,10 +135,10 @@ class PlanEffects:
 
 
 def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS, *, erases: bool = False) -> PlanEffects:
-    """Return what the plan does as it is now, in bytes as far as the weights know them.
+    """Return what the plan does in its current state, in bytes as far as the weights know them.
 
-    Jobs that ended so long ago that Sauce Labs has purged their assets weigh nothing. With `erases`
-    the archive's copies of the jobs are removed, too: then none of them saves anything.
+    Jobs that ended so long ago that Sauce Labs has purged their assets count 0 bytes. With `erases`
+    the archive's copies of the jobs are removed, too, so no copy counts.
     """
     jobs: Counter[JobEffect] = Counter()
     archived: Counter[JobEffect] = Counter()
@@ -144,7 +147,7 @@ def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS, *, erases: bool = Fals
     stores = unstored = Volume()
     for template, count in plan.rows.templates():
         effect, loss = _effect(template), _loss(template, erases=erases)
-        # What Sauce Labs has probably purged is lost, but it weighs nothing there any more.
+        # Sauce Labs has probably purged it: it is lost, but takes no space there.
         weighing = count if template.has_assets and not template.is_past_purge else 0
         jobs[effect] += count
         if template.archives:
@@ -173,20 +176,22 @@ def _deletes(template: Template) -> bool:
 
 
 def _loss(template: Template, *, erases: bool) -> PlannedLoss | None:
-    """What a job loses that is stored nowhere; None for nothing."""
+    """Return what a job loses without a copy; None for nothing."""
     if not _deletes(template):
         return None
     policy, selection = template.changes or "", template.selection
     stored = frozenset[str]() if erases else template.stored
     if not template.has_assets:
-        # Its record goes unstored, where no receipt has it and none is made before.
+        # The record is lost if no receipt has it and none is made first.
         nothing = selection is None and not stored
         return PlannedLoss(policy, None, has_assets=False) if nothing else None
     gives_up = selection is not None and bool(selection.gives_up)
-    if "all" in stored and not gives_up:  # an older receipt may have more than is wanted now
+    # An older receipt may have more than is wanted now.
+    if "all" in stored and not gives_up:
         return None
     if selection is not None:
-        stored = frozenset()  # the delete waits for all that is wanted
+        # The delete waits for everything that is wanted, so older receipts add nothing.
+        stored = frozenset()
         if selection.assets == _EVERYTHING and not selection.forbid and not gives_up:
             return None
     return PlannedLoss(policy, selection, stored)
@@ -206,7 +211,9 @@ def _of_selection(selection: Selection, weights: Weights) -> Volume:
 
 
 def _whole(weights: Weights) -> Volume:
-    """All assets of a job: as Sauce Labs tells it of deletes, else as far as receipts do."""
+    """Return the size of all assets of a job: as Sauce Labs reports it for deletes, else as far as
+    receipts tell.
+    """
     if weights.whole is not None:
         return Volume(weights.whole)
     unknown = (each for each in TYPICAL_BYTES if each not in weights.by_class)
@@ -220,12 +227,12 @@ def _unstored(loss: PlannedLoss, weights: Weights) -> Volume:
     stored = _of_selection(loss.selection, weights)
     if weights.whole is not None and not stored.unknown:
         return Volume(max(0.0, whole.size_bytes - stored.size_bytes))
-    # By class: of an unknown part of the whole, what is left would be too much.
+    # Count by class: the difference to the whole would include what is unknown.
     rest = [each for each in TYPICAL_BYTES if not wants_class(loss.selection, each)]
-    told = sum(
+    known_bytes = sum(
         size for each, size in weights.by_class.items() if not wants_class(loss.selection, each)
     )
-    return Volume(told, frozenset(rest) - weights.by_class.keys())
+    return Volume(known_bytes, frozenset(rest) - weights.by_class.keys())
 
 
 def _together(volumes: Iterable[Volume]) -> Volume:

@@ -1,5 +1,5 @@
-"""Limits: the brakes on a plan. A broken one stops the whole plan before the first change; none
-ever trims it.
+"""Limits: the brakes on a plan. A broken limit stops the whole plan before the first change; it
+never shortens it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ALL_LIMITS: Final[frozenset[LimitName]] = frozenset({"max_percent", "max_jobs", 
 SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
-_MEND: Final = (
+_FIX: Final = (
     "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if"
     " not, fix the policy"
 )
@@ -23,11 +23,11 @@ _MEND: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Somebody lifts limits for plans under a policy digest, until then (the first second after
-    it).
+    """Somebody lifts limits for plans under a policy digest, until then (epoch seconds, the first
+    second after it).
 
-    `lift` are not measured at all. With `max_jobs` the approval lifts max_jobs too, and allows only
-    plans with at most so many jobs that no accepted plan had.
+    The limits in `lift` are not measured. With `max_jobs` the approval lifts max_jobs too, and
+    allows only plans with at most so many jobs that no accepted plan had.
     """
 
     policy_digest: str
@@ -38,11 +38,11 @@ class Approval:
     reason: str
 
     def is_in_force(self, policy_digest: str, *, at: int) -> bool:
-        """Whether it is about this policy digest, and not over at that time."""
+        """Return whether it is for this policy digest, and not over at that time."""
         return self.policy_digest == policy_digest and at < self.until
 
     def allows(self, jobs: int) -> bool:
-        """Whether a plan that newly acts on so many jobs is one of those it is about."""
+        """Return whether it covers a plan with so many newly acting jobs."""
         return self.max_jobs is None or jobs <= self.max_jobs
 
     @property
@@ -53,11 +53,11 @@ class Approval:
 
 @dataclass(slots=True)
 class ActingJobs:
-    """Distinct jobs with a delete or stop: expected ones were known to an accepted run and only
+    """Distinct jobs with a delete or stop. Expected ones were known to an accepted run, and only
     time has passed since.
 
-    `left` are those expected ones that an accepted plan had, for the same action, and did not get
-    to.
+    `left` are those expected jobs that an accepted plan already had for the same action, but did
+    not reach.
     """
 
     expected: int = 0
@@ -71,16 +71,16 @@ class ActingJobs:
 
     @property
     def new(self) -> int:
-        """Those that no accepted plan had: what an accepted plan leaves for lack of budget does not
-        count again.
+        """Those that no accepted plan had: jobs that an accepted plan could not reach do not count
+        again.
         """
         return self.jobs - self.left
 
 
 @dataclass(slots=True)
 class LimitCounts:
-    """What limits are measured by: the jobs seen, those that act, both also by policy (sure
-    matches, and who permits).
+    """What limits are measured by: the jobs seen and those that act, and both by policy (certain
+    matches, and the policy that permits).
     """
 
     inventory: int = 0
@@ -91,8 +91,8 @@ class LimitCounts:
 
 @dataclass(frozen=True, slots=True)
 class BrokenLimit:
-    """One broken limit: which, whose (`policy` None: the account's), the numbers, and a text that
-    says how to mend it.
+    """One broken limit: which, of which policy (None: the account's), the numbers, and a text that
+    says how to fix it.
 
     `measured` and `allowed` are percent for max_percent, jobs for the others.
     """
@@ -108,9 +108,9 @@ class BrokenLimit:
 class Leeway:
     """What a plan is measured by besides its rules.
 
-    `lift` names limits that are not measured at all; `approvals` are those in force. `medians` are
-    of the sizes (`ActingJobs.new`) of the last 7 accepted plans that had any, by policy and under
-    None of all; without one, max_growth is not measured.
+    `lift` names limits that are not measured; `approvals` are those in force. `medians` are of the
+    sizes (`ActingJobs.new`) of the last 7 accepted plans that had any, by policy, and under None
+    for the account; without one, max_growth is not measured.
     """
 
     lift: frozenset[LimitName] = frozenset()
@@ -124,8 +124,8 @@ NO_LEEWAY: Final = Leeway()
 def measure(
     rules: Rules, tally: LimitCounts, leeway: Leeway
 ) -> tuple[tuple[BrokenLimit, ...], tuple[BrokenLimit, ...]]:
-    """The limits that the plan breaks, and those that only approvals keep from being broken, as
-    `broken_limits` orders them.
+    """Return the limits that the plan breaks, and those that it would break without approvals, in
+    the order of `broken_limits`.
     """
     found = broken_limits(rules, tally, lift=leeway.lift, medians=leeway.medians)
     approved = frozenset[str]().union(
@@ -140,8 +140,8 @@ def measure(
 def broken_limits(
     rules: Rules, tally: LimitCounts, *, lift: frozenset[str], medians: Mapping[str | None, float]
 ) -> tuple[BrokenLimit, ...]:
-    """The limits that the plan breaks, but for those in `lift`: the account's first, then by policy
-    name.
+    """Return the limits that the plan breaks, except those in `lift`: the account's first, then by
+    policy name.
     """
     found = list(_broken(rules.limits, tally, None, lift=lift, median=medians.get(None)))
     for policy in sorted(rules.policies, key=lambda policy: policy.name):
@@ -175,9 +175,7 @@ def _broken(
                 f" {acting.unexpected:,} of {of:,} {jobs} ({percent:.1f} %) that no accepted run"
                 " knew"
             )
-            yield BrokenLimit(
-                "max_percent", policy, percent, limits.max_percent, f"{text}. {_MEND}"
-            )
+            yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_FIX}")
     besides = (
         f" besides the {acting.left:,} that an accepted plan has left to do" if acting.left else ""
     )
@@ -186,7 +184,7 @@ def _broken(
             f"max_jobs is {limits.max_jobs:,}: {whose} would delete or stop {acting.new:,}"
             f" jobs{besides}"
         )
-        yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_MEND}")
+        yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_FIX}")
     if limits.max_growth is not None and "max_growth" not in lift and median is not None:
         allowed = limits.max_growth * median
         if acting.new > allowed:
@@ -195,7 +193,7 @@ def _broken(
                 f" jobs{besides}, more than {allowed:,g}, {limits.max_growth:g} times the median of"
                 " the last plans"
             )
-            yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_MEND}")
+            yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_FIX}")
 
 
 def _mostly(by_policy: Mapping[str, ActingJobs]) -> str:

@@ -1,5 +1,5 @@
-"""What is decided on the jobs of a user who has left: all go, whatever the policies say; holds
-protect as ever. Pure.
+"""Decides about the jobs of a user who has left: all are deleted, whatever the policies say; holds
+still protect.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from sauce_janitor.model.policies import (
 )
 
 OFFBOARD: Final = "(offboard)"
-"""What stands for a policy's name; no policy can be called that."""
+"""The name in place of a policy's; no policy can be called that."""
 
 _AT_ONCE: Final = Duration("0s")
 
 
 def rules_for(rules: Rules, user: Owner, *, keep: bool) -> Rules:
-    """The account's rules with one policy: each job of `user` goes at once, archived whole before
-    if `keep`.
+    """Return the account's rules with one policy: delete each job of `user` at once, and archive it
+    whole first if `keep`.
 
-    What the account's rules hold, forbid to store and limit stays; announcing and deadlines are for
-    policies.
+    The account's holds, forbidden assets and limits still count. Announcements and deadlines belong
+    to policies.
     """
     policy = Policy(
         name=OFFBOARD,

@@ -1,5 +1,5 @@
-"""A plan as a value: what is counted, and the jobs that act, compactly, in the order of
-execution.
+"""A plan as a value: the counts, and the acting jobs in the order of execution, stored compactly.
+It is one module: only the plan knows how its rows are packed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _PRIORITIES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """One job that something is due for. `actions` in the order of `Action`, at most one of them a
-    delete.
+    """One job for which something is due. `actions` are in the order of `Action`, at most one of
+    them a delete.
 
-    `selection` is what is wanted of the job; None: nothing, says the policy `nothing_wanted_by`.
-    `held`: archived for a hold.
+    `selection` is what must be stored of the job; None is nothing, according to the policy
+    `nothing_wanted_by`. `held`: it is archived because of a hold.
     """
 
     job_id: JobId
@@ -46,9 +46,9 @@ class JobPlan:
 class Template:
     """What many jobs of a plan have in common.
 
-    `has_assets`: for all we know, Sauce Labs has their assets still. `is_past_purge`: they ended so
-    long ago that it has probably purged them. `stored` are the selections that receipts cover
-    already.
+    `has_assets`: as far as is known, Sauce Labs still has their assets. `is_past_purge`: they ended
+    so long ago that it has probably purged them. `stored` are the selections that receipts already
+    cover.
     """
 
     actions: tuple[tuple[Action, tuple[Reason, ...], str | None], ...]
@@ -62,17 +62,18 @@ class Template:
 
     @property
     def archives(self) -> bool:
+        """Whether they are archived."""
         return self.actions[0][0] is Action.ARCHIVE
 
     @property
     def changes(self) -> str | None:
-        """The policy of the delete or stop, None when it only archives."""
+        """The policy of the delete or stop, None when the job is only archived."""
         action, _, policy = self.actions[-1]
         return None if action is Action.ARCHIVE else policy
 
 
 class Rows:
-    """The acting jobs as columns: some 52 bytes a job."""
+    """The acting jobs as columns: about 52 bytes a job."""
 
     def __init__(self) -> None:
         self._ids, self._fingerprints = bytearray(), bytearray()
@@ -81,8 +82,7 @@ class Rows:
         self._owner_names: dict[Owner, int] = {}
         self.template_list: list[Template] = []
         self._template_numbers: dict[tuple[JobVerdict, tuple[str | None, ...], bool], int] = {}
-        # Sort keys by kind of work, packed into one integer each: priority, time, row. Gone once
-        # sorted.
+        # Sort keys by kind of work, one integer each: priority, time, row. `sort` empties them.
         self._archiving: list[int] = []
         self._changing: list[int] = []
 
@@ -97,7 +97,9 @@ class Rows:
         *,
         is_past_purge: bool,
     ) -> int:
-        """The number of the template of jobs with this ruling and these permitting policies."""
+        """Return the number of the template of jobs with this verdict and these permitting
+        policies.
+        """
         key = verdict, tuple([decision.policy for decision in due]), is_past_purge
         number = self._template_numbers.get(key)
         if number is None:
@@ -120,7 +122,7 @@ class Rows:
         return number
 
     def templates(self, owners: Collection[Owner] | None = None) -> Iterator[tuple[Template, int]]:
-        """Every template with the number of its jobs, or of those of these owners."""
+        """Yield every template with the number of its jobs, or of its jobs of these owners."""
         rows: Iterable[int] = self._order
         if owners is not None:
             theirs = {number for name, number in self._owner_names.items() if name in owners}
@@ -129,8 +131,8 @@ class Rows:
             yield self.template_list[number], jobs
 
     def only(self, policies: Collection[str]) -> None:
-        """Take out the actions of all other policies, once sorted; a delete still rests on all that
-        is wanted of the job.
+        """Remove the actions of all other policies; call it after `sort`. A delete still depends on
+        everything that must be stored.
         """
         for number, template in enumerate(self.template_list):
             left = tuple(action for action in template.actions if action[2] in policies)
@@ -144,7 +146,7 @@ class Rows:
         )
 
     def narrow(self, only: Callable[[JobPlan], JobPlan | None]) -> None:
-        """Leave of each job what `only` leaves of it, once sorted; None leaves nothing."""
+        """Leave of each job what `only` returns, None for nothing; call it after `sort`."""
         narrower: dict[tuple[int, tuple[Action, ...]], int] = {}
         order = array("I")
         for row, job in zip(self._order, self, strict=True):
@@ -175,8 +177,8 @@ class Rows:
         print_: str,
         order: tuple[int, int],
     ) -> None:
-        """Add a job. `order` is how far it goes behind others, whatever their priority, and its
-        urgency: it orders it among those of its kind and priority. The lowest goes first in both.
+        """Add a job. `order` has two numbers, the lowest first: how far it is behind all others,
+        whatever their priority, and its urgency among those of its kind and priority.
         """
         behind, urgency = order
         template, row = self.template_list[number], len(self._templates)
@@ -192,7 +194,7 @@ class Rows:
         )
 
     def sort(self) -> None:
-        """Bring the jobs into the order of execution; nothing can be added after."""
+        """Put the jobs into the order of execution; nothing can be added afterwards."""
         keys = (self._archiving, self._changing)
         for own in keys:
             own.sort()
@@ -223,10 +225,10 @@ class Rows:
 
 
 def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
-    """Rows by priority; within one, an archiving job and a changing one in turn, while there are
-    both.
+    """Yield rows by priority; within a priority an archiving job and a changing one in turn, while
+    there are both.
 
-    An archive costs more requests than a delete, so that deletes have a fifth of a budget at least,
+    An archive costs more requests than a delete, so deletes get at least a fifth of a budget,
     wherever it ends.
     """
     row, priority = (1 << _INDEX_BITS) - 1, _INDEX_BITS + TIME_BITS
@@ -244,10 +246,10 @@ def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
 
 @dataclass(slots=True)
 class Waiting:
-    """Announced deletes in their grace: so many, `fresh` of them not on record yet, and when the
-    first and the last one go.
+    """Announced deletes in their grace period: how many, how many of them are `fresh` (not yet on
+    record), and when the first and the last one are due.
 
-    The times are epoch seconds, for jobs that only time stands against.
+    The times are epoch seconds, for jobs that only time blocks.
     """
 
     jobs: int
@@ -258,23 +260,27 @@ class Waiting:
 
 @dataclass(slots=True)
 class Plan:
-    """All decisions of a run, counted. Counts by policy have None for what a hold wants archived.
+    """All decisions of a run, counted. In counts by policy, None is what a hold archives.
 
     `inventory` jobs were seen, `held` of them are held. `counts` and `totals` are of actions that
     will be carried out: where both deletes are due, that is one delete_job. `kept` counts, by
-    action, the jobs that stay by each of their reasons (a job with two is counted twice);
-    `undecided` the jobs kept because a policy could not tell a field. `matched` are each policy's
-    sure matches. `acting` are the distinct jobs with a delete or stop, also by the policy that
-    permits it; `broken` the limits they break: then nothing may be done; `lifted` the limits that
-    only `approvals` (all that are in force) keep from being broken. `waiting` are the deletes that
-    are announced and not due yet; `late` the jobs past a deadline, by its name; `lints` what the
-    inventory shows to be hardly meant; `postponed` the times that other policies make longer, with
-    jobs. `rows` and `announcements` hold what `jobs()` and `announced()` give. `retries` are those
-    of `jobs()` that failed before: what was not tried goes before them. `suspects` are jobs to be
-    looked at: Sauce may have purged their assets, and knowing it would change something.
-    `incomplete` jobs are stored but for files that could not be had; of `giving_up` of them the
-    policies wait no longer. `expiring_24h_jobs`, `expiring_72h_jobs`: assets wanted and not
-    archived that Sauce Labs purges within that time; `expiring` are these jobs, and whether it is
+    action, the jobs that stay, by each of their reasons (a job with two is counted twice).
+    `undecided` are the jobs kept because a policy could not read a field. `matched` are each
+    policy's certain matches.
+
+    `acting` are the distinct jobs with a delete or stop, also by the policy that permits it.
+    `broken` are the limits that they break: then nothing may be done. `lifted` are the limits that
+    they would break without `approvals` (all that are in force). `waiting` are the deletes that are
+    announced and not due yet. `late` are the jobs past a deadline, by its name. `lints` are rules
+    that the inventory shows to be probably wrong. `postponed` are the times that other policies
+    make longer, with the number of jobs.
+
+    `rows` and `announcements` have what `jobs()` and `announced()` yield. `retries` are those of
+    `jobs()` that failed before: jobs that were not tried come first. `purge_candidates` are jobs to
+    ask Sauce Labs about: it may have purged their assets, and that would change something.
+    `incomplete` jobs are stored without files that cannot be fetched; for `giving_up` of them the
+    policies no longer wait. `expiring_24h_jobs` and `expiring_72h_jobs` have wanted assets without
+    a copy that Sauce Labs purges within that time; `expiring` are these jobs, and whether it is
     within 24 h.
     """
 
@@ -302,12 +308,12 @@ class Plan:
     postponed: dict[Postponement, int] = field(default_factory=dict)
     rows: Rows = field(default_factory=Rows)
     announcements: dict[tuple[Action, ...], bytearray] = field(default_factory=dict)
-    suspects: tuple[PurgeCandidate, ...] = ()
+    purge_candidates: tuple[PurgeCandidate, ...] = ()
     retries: dict[JobId, Retry] = field(default_factory=dict)
 
     @property
     def expected(self) -> int:
-        """The acting jobs that an accepted run knew already, and only time has passed since."""
+        """The acting jobs that an accepted run already knew; only time has passed since."""
         return self.acting.expected
 
     @property
@@ -317,19 +323,20 @@ class Plan:
 
     @property
     def job_count(self) -> int:
-        """How many jobs `jobs` gives."""
+        """How many jobs `jobs` yields."""
         return len(self.rows)
 
     def jobs(self) -> Iterator[JobPlan]:
-        """The jobs that something is due for, in the order of execution: by priority, holds first;
-        archives by the nearest purge and deletes by the longest overdue, in turn. What failed in an
-        earlier run comes after all that did not, in the same order, unless its purge is near.
+        """Yield the jobs for which something is due, in the order of execution: by priority, holds
+        first; archives by the nearest purge and deletes by the longest overdue, in turn. Jobs that
+        failed in an earlier run come after all others, in the same order, unless their purge is
+        near.
         """
         return iter(self.rows)
 
     def saved(self, job_id: JobId) -> None:
-        """This job was archived, or is gone, while the plan was carried out: nothing of it expires
-        any more.
+        """Note that this job was archived, or is gone, while the plan was carried out: it no longer
+        expires.
         """
         within_24h = self.expiring.pop(bytes.fromhex(job_id), None)
         if within_24h is not None:
@@ -337,8 +344,8 @@ class Plan:
             self.expiring_24h_jobs -= within_24h
 
     def only(self, policies: Collection[str]) -> None:
-        """Take every action of other policies out, also of `counts` and `totals`; what was measured
-        stays as it was.
+        """Remove the actions of all other policies, also from `counts` and `totals`; what was
+        measured stays.
         """
         self.rows.only(policies)
         self.counts = {key: number for key, number in self.counts.items() if key[0] in policies}
@@ -348,8 +355,8 @@ class Plan:
             )
 
     def narrow(self, only: Callable[[JobPlan], JobPlan | None]) -> None:
-        """Leave of each job what `only` leaves of it, also in `counts` and `totals`; what was
-        measured stays as it was.
+        """Leave of each job what `only` returns, also in `counts` and `totals`; what was measured
+        stays.
         """
         self.rows.narrow(only)
         self.counts, self.totals = {}, dict.fromkeys(Action, 0)
@@ -359,8 +366,8 @@ class Plan:
                 self.totals[action] += jobs
 
     def announced(self) -> Iterator[tuple[JobId, tuple[Action, ...]]]:
-        """The jobs whose deletes are announced now, or stay so: what is not among them has to be
-        announced anew.
+        """Yield the jobs with deletes that are, or stay, announced. A job that is not among them
+        must be announced anew.
         """
         for actions, ids in self.announcements.items():
             for at in range(0, len(ids), 16):

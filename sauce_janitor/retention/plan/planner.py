@@ -1,4 +1,4 @@
-"""Makes the plan: decides on every job, counts, and measures the limits."""
+"""Makes the plan: decides about every job, counts, and measures the limits."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def make_plan(
     leeway: Leeway = NO_LEEWAY,
     retries: Mapping[JobId, Retry] = _NOTHING,
 ) -> Plan:
-    """Decide on all jobs and count. `records` as `deciding.decide` needs them.
+    """Decide about all jobs and count. `records` must be in the order that `decide.decide` needs.
 
     A job is expected when `accepted_at`, the last accepted run under the same policy digest, is not
-    before its `changed_at`. `retries` are the jobs that failed in earlier runs: they change nothing
-    but the order.
+    before its `changed_at`. `retries` are the jobs that failed in earlier runs: they change only
+    the order.
     """
     planner = _Planner(rules, as_of=as_of, accepted_at=accepted_at, retries=retries)
     plan, tally = planner.plan(records)
@@ -52,6 +52,8 @@ def make_plan(
 
 
 class _Planner:
+    """Makes one plan."""
+
     def __init__(
         self,
         rules: Rules,
@@ -71,16 +73,17 @@ class _Planner:
         self._priorities[None] = _PRIORITIES["hold"]
 
     def plan(self, records: Records) -> tuple[Plan, LimitCounts]:
+        """Return the plan, and what its limits are measured by."""
         plan, seen = self._plan, self._seen
         watch = DeadlineWatch(self._rules, as_of=plan.as_of) if self._rules.deadlines else None
-        sightings, suspects = UnmatchedPatterns(self._rules), PurgeCandidates(plan.as_of)
-        self._decider.match_cases.facts.on_value = sightings.see
+        unmatched, purge_candidates = UnmatchedPatterns(self._rules), PurgeCandidates(plan.as_of)
+        self._decider.match_cases.facts.on_value = unmatched.see
         for record, time, verdict in self._decider.verdicts(records):
             seen[verdict] = seen.get(verdict, 0) + 1
             if verdict.due_actions:
                 self._act(record, time, verdict)
             is_late = watch is not None and watch.see(record, time, verdict)
-            suspects.see(record, verdict, is_late=is_late)
+            purge_candidates.see(record, verdict, is_late=is_late)
             if verdict.unarchived:
                 self._watch(record)
             if verdict.announce:
@@ -89,9 +92,9 @@ class _Planner:
                 )
                 self._wait(record, time, verdict)
         plan.rows.sort()
-        plan.suspects = suspects.drawn()
+        plan.purge_candidates = purge_candidates.drawn()
         self._count()
-        plan.lints = inventory_lints(self._rules, plan, sightings)
+        plan.lints = inventory_lints(self._rules, plan, unmatched)
         if watch is not None:
             plan.late = watch.late
         return plan, LimitCounts(plan.inventory, plan.acting, plan.matched, plan.acting_by_policy)
@@ -118,16 +121,16 @@ class _Planner:
         rows.add(record, number, due, print_=made, order=(self._behind(record, due), urgency))
 
     def _behind(self, record: Record, due: Sequence[Decision]) -> int:
-        """1 for a job that failed before, 0 for others, and for one whose purge is near: a later
-        try may be too late.
+        """Return 1 for a job that failed before; 0 for others, and for a job whose purge is near: a
+        later try may be too late.
         """
         job = record.job
         before = self._retries.get(job.id)
         if before is None:
             return 0
-        # a job that changed since has no reason to wait, but still goes behind what was not tried
+        # A job that changed since need not wait, but still comes after those that were not tried.
         is_news = record.changed_at > before.last_failed_at
-        # files that are given up hold no delete up: they are asked for once more right before
+        # Files that are given up block no delete: they are requested once more right before it.
         goes = before.kind is FailureKind.GIVEN_UP and any(
             decision.action in DELETES for decision in due
         )
@@ -140,7 +143,7 @@ class _Planner:
         return 0 if hurried else 1
 
     def _wait(self, record: Record, time: int | None, verdict: JobVerdict) -> None:
-        """Count the announced deletes that are not due, and when they go."""
+        """Count the announced deletes that are not due, and when they will be."""
         assert time is not None, f"job {record.job.id} is announced without an age"
         zone, announced = self._rules.timezone, record.announced or {}
         for decision in verdict.decisions:
@@ -155,7 +158,7 @@ class _Planner:
             waiting.first_at, waiting.last_at = min(waiting.first_at, at), max(waiting.last_at, at)
 
     def _purge_order(self, record: Record) -> int:
-        """The nearest purge first; what is purged already has no hurry."""
+        """Return a number that puts the nearest purge first, and purged jobs last."""
         ended = record.job.ended_at
         if not isinstance(ended, int):
             return 1 << TIME_BITS - 1

@@ -1,6 +1,4 @@
-"""The plan of a pruning: what would leave the archive, why, and whether a limit stands against it.
-Pure.
-"""
+"""The plan of a pruning: what would leave the archive, why, and whether a limit forbids it."""
 
 from __future__ import annotations
 
@@ -22,13 +20,13 @@ from sauce_janitor.retention.plan.limits import (
 )
 
 ERASED: Final = "erased by hand"
-"""The word of whoever erases by hand, in the place of a policy's."""
+"""The reason in the record of files that somebody erased by hand, in place of a policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedPruning:
-    """The files of one job that would go. `place` is the job's folder in the archive; `why` names
-    policy and time.
+    """The files of one job that would be removed. `place` is the job's folder in the archive; `why`
+    names policy and time.
     """
 
     place: str
@@ -43,9 +41,10 @@ class PlannedPruning:
 class PrunePlan:
     """What one pruning of one account would do, counted.
 
-    `jobs` the archive holds, of them `protected` with their first reason; `terms` counts files and
-    bytes by policy and time. `next_at` is when the next file may go that may not yet. `broken`
-    limits refuse the whole of it, `lifted` are those that only approvals keep from that.
+    `jobs` are in the archive, `protected` counts those that are protected by their first reason,
+    and `terms` counts files and bytes by policy and time. `next_at` is when the next file may go
+    that may not yet. `broken` limits refuse all of it; `lifted` are those that it would break
+    without approvals.
     """
 
     as_of: int
@@ -65,34 +64,34 @@ class PrunePlan:
     _paths: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def add(
-        self, place: str, shelving: JobPruning, matched: frozenset[str], *, accepted_at: int | None
+        self, place: str, pruning: JobPruning, matched: frozenset[str], *, accepted_at: int | None
     ) -> None:
-        """Count one job. What was stored by `accepted_at`, the last accepted pruning under the same
-        digest, is expected.
+        """Count one job. Files that were stored by `accepted_at`, the last accepted pruning under
+        the same digest, are expected.
         """
         self.jobs += 1
         self.matched.update(matched)
-        due = shelving.due(self.as_of)
-        if shelving.protected and any(
-            term.at is not None and term.at <= self.as_of for term in shelving.terms
+        due = pruning.due(self.as_of)
+        if pruning.protected and any(
+            term.at is not None and term.at <= self.as_of for term in pruning.terms
         ):
-            self.protected[shelving.protected[0]] += 1
-        later = [term.at for term in shelving.terms if term.at is not None and term.at > self.as_of]
-        if later and not shelving.protected:
+            self.protected[pruning.protected[0]] += 1
+        later = [term.at for term in pruning.terms if term.at is not None and term.at > self.as_of]
+        if later and not pruning.protected:
             self.next_at = min(later) if self.next_at is None else min(self.next_at, *later)
         if not due:
             return
-        self._act(place, shelving, due, accepted_at)
+        self._act(place, pruning, due, accepted_at)
 
     def _act(
-        self, place: str, shelving: JobPruning, due: tuple[FileTerm, ...], accepted_at: int | None
+        self, place: str, pruning: JobPruning, due: tuple[FileTerm, ...], accepted_at: int | None
     ) -> None:
         paths = tuple(term.file.file for term in due)
         size = sum(term.file.size_bytes for term in due)
         row = PlannedPruning(
             place,
-            shelving.job.job_id,
-            shelving.job.owner,
+            pruning.job.job_id,
+            pruning.job.owner,
             self._paths.setdefault(paths, paths),
             size,
             why_of(due),
@@ -117,14 +116,16 @@ class PrunePlan:
 
 
 def why_of(due: tuple[FileTerm, ...]) -> str:
-    """By whose word files go, for the record that stays: `nightly: keep_for 90d`."""
-    said = {f"{term.policy}: keep_for {term.keep_for}" if term.policy else ERASED for term in due}
-    return ", ".join(sorted(said))
+    """Return why files are removed, for the record that stays: `nightly: keep_for 90d`."""
+    reasons = {
+        f"{term.policy}: keep_for {term.keep_for}" if term.policy else ERASED for term in due
+    }
+    return ", ".join(sorted(reasons))
 
 
 def measure(plan: PrunePlan, rules: Rules, leeway: Leeway) -> None:
-    """Hold the plan against `max_jobs` and `max_percent`, the account's and the policies'; what
-    approvals lift is `lifted`.
+    """Measure the plan by the `max_jobs` and `max_percent` of the account and the policies; limits
+    that approvals lift are in `lifted`.
     """
     found = list(_broken(plan, rules.limits, None))
     for policy in sorted(rules.policies, key=lambda policy: policy.name):
@@ -150,8 +151,8 @@ def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[Bro
         and percent > limits.max_percent
     ):
         limit, text = "max_percent", (
-            f"max_percent is {limits.max_percent:g} %: {whose} would prune {acting.unexpected:,} of {of:,} jobs in the archive "
-            f"({percent:.1f} %) that no accepted prune knew"
+            f"max_percent is {limits.max_percent:g} %: {whose} would prune {acting.unexpected:,}"
+            f" of {of:,} jobs in the archive ({percent:.1f} %) that no accepted prune knew"
         )  # fmt: skip
         yield BrokenLimit(limit, policy, percent, limits.max_percent, text)
     if limits.max_jobs is not None and acting.jobs > limits.max_jobs:

@@ -1,4 +1,4 @@
-"""Which patterns of the rules matched any job at all: one that matched none is often misspelt."""
+"""Which patterns of the rules match no job at all: such a pattern is often misspelt."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sauce_janitor.retention.matching import Test, atoms, value_test
 from sauce_janitor.retention.plan.plan import Plan
 
 _CLOSED: Final = frozenset({"status", "state", "build_status"})
-"""Fields of a few known words: one that no job has today is no mistake."""
+"""Fields with a few known values: a value that no job has today is not a mistake."""
 _MUCH_UNDECIDED: Final = 0.01
 
 
 class UnmatchedPatterns:
-    """The patterns that no value has matched yet. Shown each distinct value of a field, it forgets
-    those that it matches.
+    """The patterns that no value has matched yet. It sees each distinct value of a field, and
+    forgets the patterns that match it.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -29,19 +29,19 @@ class UnmatchedPatterns:
                     continue
                 for pattern in atom.patterns:
                     if isinstance(pattern, Glob | Regex):
-                        said = f"{atom.field}: {pattern_text(pattern)}"
+                        text = f"{atom.field}: {pattern_text(pattern)}"
                         test = value_test(Atom(atom.field, (pattern,)))
-                        self._pending.setdefault(atom.field, {})[owner, said] = test
+                        self._pending.setdefault(atom.field, {})[owner, text] = test
 
     def see(self, field: str, value: object) -> None:
-        """A value that a job has."""
+        """Forget the patterns that match the value of a job's field."""
         pending = self._pending.get(field)
         if pending and value is not None and value is not UNKNOWN:
             for key in [key for key, test in pending.items() if test(value)]:
                 del pending[key]
 
-    def unseen(self) -> Iterator[tuple[str, str]]:
-        """Whose pattern matched nothing, and which."""
+    def remaining(self) -> Iterator[tuple[str, str]]:
+        """Yield the patterns that matched nothing: the rule, and the pattern."""
         for pending in self._pending.values():
             yield from pending
 
@@ -49,7 +49,10 @@ class UnmatchedPatterns:
 def _matches(rules: Rules) -> Iterator[tuple[str, Match]]:
     for policy in rules.policies:
         yield f"policy {policy.name}", policy.match
-        for rule in (*policy.keep, *(rule for _, claim in policy.deletes for rule in claim.keep)):
+        keep_rules = list(policy.keep)
+        for _, claim in policy.deletes:
+            keep_rules += claim.keep
+        for rule in keep_rules:
             for match in (rule.where, rule.since):
                 if match is not None:
                     yield f"{policy.name}: keep rule {rule.id}", match
@@ -60,14 +63,15 @@ def _matches(rules: Rules) -> Iterator[tuple[str, Match]]:
         yield "archive.forbid", forbid.match
 
 
-def inventory_lints(rules: Rules, plan: Plan, sightings: UnmatchedPatterns) -> tuple[str, ...]:
-    """What the inventory shows to be hardly meant: patterns that matched nothing, and policies that
-    could often not tell.
+def inventory_lints(rules: Rules, plan: Plan, unmatched: UnmatchedPatterns) -> tuple[str, ...]:
+    """Return what is probably wrong according to the inventory: patterns that matched nothing, and
+    policies that left many jobs undecided.
     """
     if not plan.inventory:
         return ()
     found = [
-        f"{owner}: `{said}` matched nothing in the inventory" for owner, said in sightings.unseen()
+        f"{owner}: `{text}` matched nothing in the inventory"
+        for owner, text in unmatched.remaining()
     ]
     for policy in rules.policies:
         jobs = max((n for (name, _), n in plan.undecided.items() if name == policy.name), default=0)

@@ -1,6 +1,4 @@
-"""Jobs whose assets Sauce Labs may have purged without our knowing it, where to know would change
-what happens. Pure.
-"""
+"""Jobs whose assets Sauce Labs may have purged unnoticed, where that would change a decision."""
 
 from __future__ import annotations
 
@@ -14,14 +12,15 @@ from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 from sauce_janitor.retention.verdicts import JobVerdict
 
 MOST_A_DAY: Final = 200
+"""How many of them Sauce Labs is asked about a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeCandidate:
-    """One of them. `policy` is who would delete the job, "" for nobody; `lost`: something wanted
-    has no receipt.
+    """A job to ask Sauce Labs about. `policy` would delete it, "" for none. `lost`: something
+    wanted has no receipt.
 
-    `ended_at`: when the job ended, epoch seconds.
+    `ended_at` is when the job ended, epoch seconds.
     """
 
     job_id: JobId
@@ -32,18 +31,16 @@ class PurgeCandidate:
 
 
 class PurgeCandidates:
-    """Gathers them while a plan is made: a day's share, another one each day, so that each has its
-    turn.
-    """
+    """Chooses them while a plan is made: other ones each day, so that each has its turn."""
 
     def __init__(self, as_of: int) -> None:
         self._as_of = as_of
-        self._turn = (as_of // DAY_S).to_bytes(8, "big")
+        self._day = (as_of // DAY_S).to_bytes(8, "big")
         self._drawn: list[tuple[int, str, PurgeCandidate]] = []
         self._held_up: dict[JobVerdict, bool] = {}
 
     def see(self, record: Record, verdict: JobVerdict, *, is_late: bool) -> None:
-        """Look at a job; `is_late`: a deadline for its assets has passed."""
+        """Look at a job. `is_late`: a deadline for its assets has passed."""
         ended = record.job.ended_at
         if (
             record.assets is not AssetsStanding.PRESENT
@@ -60,21 +57,21 @@ class PurgeCandidates:
                 PurgeCandidate(record.job.id, record.job.owner, policy, verdict.unarchived, ended)
             )
 
-    def _draw(self, suspect: PurgeCandidate) -> None:
-        lot = -zlib.crc32(bytes.fromhex(suspect.job_id) + self._turn)
-        entry = (lot, suspect.job_id, suspect)
+    def _draw(self, candidate: PurgeCandidate) -> None:
+        rank = -zlib.crc32(bytes.fromhex(candidate.job_id) + self._day)
+        entry = (rank, candidate.job_id, candidate)
         if len(self._drawn) < MOST_A_DAY:
             heapq.heappush(self._drawn, entry)
         elif entry > self._drawn[0]:
             heapq.heapreplace(self._drawn, entry)
 
     def drawn(self) -> tuple[PurgeCandidate, ...]:
-        """The day's share, in the order of the lots."""
-        return tuple(suspect for _, _, suspect in sorted(self._drawn, reverse=True))
+        """Return the day's choice, in the order in which it was drawn."""
+        return tuple(candidate for _, _, candidate in sorted(self._drawn, reverse=True))
 
 
 def _is_held_up(verdict: JobVerdict) -> bool:
-    """Whether a policy's delete of the job waits for nothing but what protects its assets."""
+    """Return whether a policy's delete of the job waits only for what protects its assets."""
     job = next(decision for decision in verdict.decisions if decision.action is Action.DELETE_JOB)
     return job.verdict is Verdict.KEEP and all(
         reason.why is Why.ASSETS_PROTECTED for reason in job.reasons

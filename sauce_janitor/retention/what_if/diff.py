@@ -1,8 +1,8 @@
-"""Compares what two sets of rules decide on the same jobs: what an edit changes, by policy and
+"""Compares what two sets of rules decide about the same jobs: what an edit changes, by policy and
 action, with reasons.
 
-Both decide side by side over one stream, in flat memory. A job's fate is told for each action: that
-it happens, and when if nothing but time changes, or that it does not.
+Both decide side by side over one stream, in constant memory. For each action of a job there is a
+forecast: when it happens if nothing but time changes, or that it does not happen.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 MOST_EXAMPLES: Final = 3
 
 Pair: TypeAlias = tuple[DecidedJob | None, DecidedJob | None]
-"""One job as both sides rule on it; None for a side that is not about it."""
+"""One job as both sides decide it; None for a side that is not about it."""
 
 
 class ChangeKind(StrEnum):
-    """What becomes of an action on a job: it happens now and did not, or no longer; at another
-    time; or stores other files.
+    """How an action on a job changes: it happens now and did not, or no longer does, or at another
+    time, or stores other files.
     """
 
     NEW = "new"
@@ -38,8 +38,8 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiffSide:
-    """One configuration's rules and the jobs it is about, of these owners (see `deciding.decide`
-    for `records`).
+    """One configuration's rules and the jobs of these owners, in the order that `decide.decide`
+    needs.
     """
 
     rules: Rules
@@ -49,7 +49,7 @@ class DiffSide:
 
 @dataclass(frozen=True, slots=True)
 class ChangedJob:
-    """One job of a change, and its fate before and after."""
+    """One job of a change, and its forecast before and after."""
 
     job: Job
     before: Forecast
@@ -58,8 +58,8 @@ class ChangedJob:
 
 @dataclass(slots=True)
 class DecisionChange:
-    """The jobs that a change is about, so many of them `due_now`, before or after it; and some
-    examples.
+    """The jobs of one kind of change: how many, how many of them are due before or after it, and
+    some examples.
     """
 
     jobs: int = 0
@@ -69,8 +69,8 @@ class DecisionChange:
 
 @dataclass(slots=True)
 class DecisionDiff:
-    """All changes, by kind, action and policy (of a dropped action the old one, else the new one;
-    None is a hold).
+    """All changes, by kind, action and policy. That is the old policy of a dropped action, else the
+    new one; None is a hold.
     """
 
     jobs: int = 0
@@ -81,10 +81,10 @@ class DecisionDiff:
 
 
 def compare(old: DiffSide, new: DiffSide, *, as_of: int) -> DecisionDiff:
-    """What of the old side's fates is another one on the new side.
+    """Return which forecasts of the old side differ on the new side.
 
-    Memory is flat, but where the two take ages from different times and so order the jobs
-    differently: then it has some 150 bytes a job.
+    Memory is constant, unless the two take ages from different times and so order jobs differently:
+    then it is some 150 bytes a job.
     """
     comparer = _Comparer(old, new, as_of)
     in_step = tuple(old.rules.age_from) == tuple(new.rules.age_from)
@@ -93,13 +93,15 @@ def compare(old: DiffSide, new: DiffSide, *, as_of: int) -> DecisionDiff:
     return comparer.found
 
 
-def _rulings(side: DiffSide, as_of: int) -> Iterator[DecidedJob]:
+def _decided(side: DiffSide, as_of: int) -> Iterator[DecidedJob]:
     return Decider(side.rules, as_of=as_of).verdicts(side.records)
 
 
 def _in_step(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
-    """Both streams have one order; where they differ, one side is not about the job's owner."""
-    lefts, rights = _rulings(old, as_of), _rulings(new, as_of)
+    """Yield the pairs of two streams in one order. Where they differ, one side is not about the
+    job's owner.
+    """
+    lefts, rights = _decided(old, as_of), _decided(new, as_of)
     left, right = next(lefts, None), next(rights, None)
     while left is not None or right is not None:
         if left is not None and right is not None and left[0].job.id == right[0].job.id:
@@ -119,12 +121,12 @@ def _in_step(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
 
 def _by_id(old: DiffSide, new: DiffSide, as_of: int) -> Iterator[Pair]:
     known: dict[bytes, tuple[int | None, JobVerdict]] = {}
-    for record, time, verdict in _rulings(old, as_of):
+    for record, time, verdict in _decided(old, as_of):
         if record.job.owner in new.owners:
             known[bytes.fromhex(record.job.id)] = time, verdict
         else:
             yield (record, time, verdict), None
-    for record, time, verdict in _rulings(new, as_of):
+    for record, time, verdict in _decided(new, as_of):
         before = known.pop(bytes.fromhex(record.job.id), None)
         yield None if before is None else (record, *before), (record, time, verdict)
 
@@ -140,7 +142,7 @@ class _Comparer:
         self._differing: dict[tuple[JobVerdict | None, JobVerdict | None], tuple[Action, ...]] = {}
 
     def meet(self, before: DecidedJob | None, after: DecidedJob | None) -> None:
-        """Compare both fates of one job."""
+        """Compare both forecasts of one job."""
         self.found.jobs += 1
         verdicts = before[2] if before else None, after[2] if after else None
         actions = self._differing.get(verdicts)
@@ -152,14 +154,14 @@ class _Comparer:
         self.found.changed += changed
 
     def _may_differ(self, old: JobVerdict | None, new: JobVerdict | None) -> Iterator[Action]:
-        """The actions on which the fates of jobs with these rulings can differ."""
+        """Yield the actions on which the forecasts of jobs with these verdicts can differ."""
         for action in Action:
             before, after = self._old.form(action, old), self._new.form(action, new)
             if before != after or not (self._comparable or before is None):
                 yield action
 
     def _compare(self, action: Action, before: DecidedJob | None, after: DecidedJob | None) -> bool:
-        was, will = self._old.fate(action, before), self._new.fate(action, after)
+        was, will = self._old.forecast(action, before), self._new.forecast(action, after)
         kind = self._kind(was, will)
         if kind is None:
             return False
@@ -172,13 +174,17 @@ class _Comparer:
             assert decided_job is not None
             change.examples.append(
                 ChangedJob(
-                    decided_job[0].job, self._old.told(was, before), self._new.told(will, after)
+                    decided_job[0].job,
+                    self._old.with_reasons(was, before),
+                    self._new.with_reasons(will, after),
                 )
             )
         return True
 
     def _kind(self, was: Forecast, will: Forecast) -> ChangeKind | None:
-        """Whatever is due now happens now, since whenever it is due."""
+        """Return how a forecast changed. Everything that is due happens now, no matter since when
+        it is due.
+        """
         if was.at is None or will.at is None:
             if was.at is will.at is None:
                 return None

@@ -1,5 +1,5 @@
-"""Explains one job: every rule that spoke, its rank in its group, when it goes, and what would save
-it.
+"""Explains one job: every rule that has a say, its rank in its group, when it goes, and what would
+save it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 from sauce_janitor.retention.what_if.keep_forecast import KeepForecast, KeepView, survey
 
 Standing: TypeAlias = Literal["counts", "vetoes", "overridden", "steps_back"]
-"""It counts; its policy may match, so it only vetoes; another policy took it; it is the default's,
-and others speak.
+"""How a rule stands: it counts; its policy may match, so it only vetoes; another policy overrides
+it; it is the default's, and others have a say.
 """
 
 _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
@@ -28,12 +28,12 @@ _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """What one policy says of one action. Only words that count, or veto, decide anything.
+    """What one policy says about one action. Only rules that count or veto decide anything.
 
-    `by` are the policies that took its word, or for which it steps back. `after` is as written,
-    None for never and for `archive: none`; `due_at` (epoch seconds) is when that time comes, None
-    without an age. `kept_by` are the ids of its keep rules that keep the job from it. `files`: what
-    it wants archived.
+    `by` are the policies that override it, or for which it steps back. `after` is as written, None
+    for never and for `archive: none`; `due_at` (epoch seconds) is when that time comes, None
+    without an age. `kept_by` are the ids of its keep rules that keep the job. `files` is what it
+    archives.
     """
 
     action: Action
@@ -47,19 +47,19 @@ class RuleView:
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """What one policy makes of the job: whether it matches (None: cannot be told, for want of
-    `unknown_fields`), and its words.
+    """One policy and the job: whether it matches (None: unknown, because of `unknown_fields`), and
+    its rules.
 
-    `group` has the values of its `group_by`, None where it ranks no job or this one has no group.
-    `rank` is the job's place among the `of` jobs of the group that take slots, 1 the newest, None
-    where it takes none; of whole builds, its build's.
+    `group` has the values of its `group_by`, None where it does not rank the job or the job has no
+    group. `rank` is the job's place among the `of` jobs of the group that take slots, 1 for the
+    newest, None where it takes none; for whole builds, it is its build's.
     """
 
     policy: str
     matches: Truth
     is_default: bool = False
     unknown_fields: tuple[str, ...] = ()
-    words: tuple[RuleView, ...] = ()
+    rule_views: tuple[RuleView, ...] = ()
     group: tuple[str, ...] | None = None
     rank: int | None = None
     of: int = 0
@@ -68,27 +68,25 @@ class PolicyView:
     @property
     def speaks(self) -> bool:
         """Whether it decides anything about the job."""
-        return any(word.standing in {"counts", "vetoes"} for word in self.words)
+        return any(rule_view.standing in {"counts", "vetoes"} for rule_view in self.rule_views)
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """One action: the decision, and its fate if nothing but time changes.
+    """One action: the decision, and the forecast if nothing but time changes.
 
-    `expected_at` is when it happens at the present rate of new jobs; it differs from the fate's
-    time where keep rules will let go. None: not as things stand.
+    `expected_at` is when it happens at the present rate of new jobs. It differs from the forecast
+    where keep rules will stop keeping the job. None: it does not happen as things stand.
     """
 
     decision: Decision
-    fate: Forecast
+    forecast: Forecast
     expected_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a job stays or goes. `goes_at` is when the first delete comes if nothing but time
-    changes, None for never.
-    """
+    """Why a job stays or goes."""
 
     record: Record
     age_time: int | None
@@ -103,19 +101,21 @@ class Explanation:
 
     @property
     def goes_at(self) -> int | None:
-        """See above."""
+        """When the first delete is due if nothing but time changes (epoch seconds), None for
+        never.
+        """
         return min(
             (
-                o.fate.at
+                o.forecast.at
                 for o in self.outlooks
-                if o.decision.action in DELETES and o.fate.at is not None
+                if o.decision.action in DELETES and o.forecast.at is not None
             ),
             default=None,
         )
 
     @property
     def expected_at(self) -> int | None:
-        """When the first delete comes at the present rate."""
+        """When the first delete is due at the present rate of new jobs."""
         times = [
             o.expected_at
             for o in self.outlooks
@@ -125,8 +125,8 @@ class Explanation:
 
 
 def explain(rules: Rules, records: Records, job_id: JobId, *, as_of: int) -> Explanation | None:
-    """Explain the decisions on one job; None when it is not among `records` (see `deciding.decide`
-    for their order).
+    """Explain the decisions on one job; None when it is not among `records`, which are in the order
+    that `decide.decide` needs.
     """
     decider = Decider(rules, as_of=as_of)
     found = next(
@@ -148,12 +148,12 @@ class _Explainer:
             decided_job,
             as_of,
         )
-        self._record, self._time, self._ruling = decided_job
-        self._case: MatchCase = self._ruling.case
+        self._record, self._time, self._verdict = decided_job
+        self._case: MatchCase = self._verdict.case
         self._decisions = {
-            d.action: d for d in self._ruling.decided(self._record, self._time, rules.timezone)
+            d.action: d for d in self._verdict.decided(self._record, self._time, rules.timezone)
         }
-        self._teller = ForecastMaker(rules, as_of)
+        self._maker = ForecastMaker(rules, as_of)
 
     def explain(self, records: Records) -> Explanation:
         watches = {
@@ -166,9 +166,11 @@ class _Explainer:
             self._policy(n, policy, watches.get(n)) for n, policy in enumerate(self._rules.policies)
         )
         keeps = {(view.policy, keep.rule): keep for view in policies for keep in view.keeps}
-        fates = {action: self._teller.fate(action, self._decided_job) for action in Action}
+        forecasts = {action: self._maker.forecast(action, self._decided_job) for action in Action}
         outlooks = tuple(
-            Outlook(self._decisions[action], fates[action], self._expected(action, fates, keeps))
+            Outlook(
+                self._decisions[action], forecasts[action], self._expected(action, forecasts, keeps)
+            )
             for action in Action
         )
         made = Explanation(self._record, self._time, outlooks, policies, ())
@@ -184,45 +186,45 @@ class _Explainer:
             return PolicyView(policy.name, truth, policy.default)
         facts = self._decider.match_cases.facts
         unknown = facts.unknown_fields(policy.match, self._case.number) if truth is None else ()
-        words = tuple(self._words(index, policy))
+        rule_views = tuple(self._rule_views(index, policy))
         if watch is None:
-            return PolicyView(policy.name, truth, policy.default, unknown, words)
-        kept_by = frozenset(rule for word in words for rule in word.kept_by)
+            return PolicyView(policy.name, truth, policy.default, unknown, rule_views)
+        kept_by = frozenset(rule for rule_view in rule_views for rule in rule_view.kept_by)
         group = tuple(str(value) for value in watch.group) if isinstance(watch.group, tuple) else ()
         rank, of = watch.rank, watch.of
         if isinstance(watch.keeper, BuildKeeper):
             rank, of = watch.keeper.place_of(self._record)
         keeps = tuple(watch.views(kept_by, self._as_of))
         return PolicyView(
-            policy.name, truth, policy.default, unknown, words, group, rank, of, keeps
+            policy.name, truth, policy.default, unknown, rule_views, group, rank, of, keeps
         )
 
-    def _words(self, index: int, policy: Policy) -> Iterator[RuleView]:
+    def _rule_views(self, index: int, policy: Policy) -> Iterator[RuleView]:
         precedences = self._decider.match_cases.precedences
         for action in Action:
             if action not in precedences.stated[index]:
                 continue
-            said = next(
+            applied = next(
                 (claim for claim in self._case.claims[action] if claim.policy is policy), None
             )
-            if said is not None:
-                yield self._word(action, said)
-            elif takers := precedences.overridden_by(action, index, self._case.truths):
+            if applied is not None:
+                yield self._rule_view(action, applied)
+            elif overriding := precedences.overridden_by(action, index, self._case.truths):
                 yield RuleView(
                     action,
                     "overridden",
-                    tuple(sorted(self._rules.policies[n].name for n in takers)),
+                    tuple(sorted(self._rules.policies[n].name for n in overriding)),
                 )
             else:
                 others = enumerate(zip(self._rules.policies, self._case.truths, strict=True))
-                heard = [
+                counting = [
                     p.name
                     for n, (p, truth) in others
                     if truth is not False and action in precedences.stated[n]
                 ]
-                yield RuleView(action, "steps_back", tuple(sorted(set(heard) - {policy.name})))
+                yield RuleView(action, "steps_back", tuple(sorted(set(counting) - {policy.name})))
 
-    def _word(self, action: Action, claim: AppliedRule) -> RuleView:
+    def _rule_view(self, action: Action, claim: AppliedRule) -> RuleView:
         files = (
             _files(claim.archive_rule) if action is Action.ARCHIVE and claim.archive_rule else None
         )
@@ -254,7 +256,7 @@ class _Explainer:
         return due_since(claim, action, self._record, self._time, self._rules.timezone)
 
     def _watch(self, index: int) -> KeepForecast | None:
-        """What counts the job's group in a policy whose keep rules rank it."""
+        """Return what counts the job's group in a policy whose keep rules rank it."""
         policy = self._rules.policies[index]
         for action in (*DELETES, Action.ARCHIVE):
             for claim in self._case.claims[action]:
@@ -270,21 +272,24 @@ class _Explainer:
     # --- when -------------------------------------------------------------------------------------
 
     def _expected(
-        self, action: Action, fates: dict[Action, Forecast], keeps: dict[tuple[str, str], KeepView]
+        self,
+        action: Action,
+        forecasts: dict[Action, Forecast],
+        keeps: dict[tuple[str, str], KeepView],
     ) -> int | None:
-        """When it happens if keep rules let go at the present rate; None where something else
-        stands against it.
+        """Return when the action happens if keep rules stop keeping the job at the present rate;
+        None where something else blocks it.
         """
-        if fates[action].at is not None:
-            return fates[action].at
+        if forecasts[action].at is not None:
+            return forecasts[action].at
         times: list[int | None] = []
         for reason in self._decisions[action].reasons:
             if reason.why is Why.KEPT:
                 times.append(_lets_go_at(reason, keeps))
             elif reason.why is Why.ASSETS_PROTECTED:
-                times.append(self._expected(Action.DELETE_ASSETS, fates, keeps))
+                times.append(self._expected(Action.DELETE_ASSETS, forecasts, keeps))
             elif reason.why is Why.NOT_ARCHIVED:
-                times.append(fates[Action.ARCHIVE].at)
+                times.append(forecasts[Action.ARCHIVE].at)
             elif reason.why not in {Why.NOT_YET, Why.GRACE}:
                 return None
         times += [self._due_at(claim, action) for claim in self._case.claims[action]]
@@ -300,23 +305,29 @@ def _lets_go_at(reason: Reason, keeps: dict[tuple[str, str], KeepView]) -> int |
 def _files(archive_rule: ArchiveRule) -> str:
     if archive_rule.none:
         return "none"
-    return ", ".join(archive_rule.assets) + (
-        ", the rest is discarded" if archive_rule.discard_rest else ""
-    )
+    assets = ", ".join(archive_rule.assets)
+    return f"{assets}, the rest is discarded" if archive_rule.discard_rest else assets
 
 
-def _saves(told: Explanation, rules: Rules) -> Iterator[str]:
-    """What would keep a job that goes, or will: the shortest ways first."""
-    going = [o for o in told.outlooks if o.decision.action in DELETES and o.expected_at is not None]
+def _saves(explanation: Explanation, rules: Rules) -> Iterator[str]:
+    """Yield what would keep a job that goes, or will: the shortest ways first."""
+    going = [
+        o
+        for o in explanation.outlooks
+        if o.decision.action in DELETES and o.expected_at is not None
+    ]
     if not going:
         return
-    yield f"a local hold: sauce-janitor hold add {told.record.job.id}"
+    yield f"a local hold: sauce-janitor hold add {explanation.record.job.id}"
     for hold in rules.holds:
         if hold.tag is not None:
             yield f"the tag {hold.tag}"
         elif hold.tag_prefix is not None:
             yield f"a tag {hold.tag_prefix}YYYY-MM-DD, through that day"
     actions = {outlook.decision.action for outlook in going}
-    for view in told.policies:
-        if any(word.action in actions and word.standing == "counts" for word in view.words):
+    for view in explanation.policies:
+        if any(
+            rule_view.action in actions and rule_view.standing == "counts"
+            for rule_view in view.rule_views
+        ):
             yield f"a longer time, or a keep rule that keeps it, in policy {view.policy}"

@@ -1,4 +1,4 @@
-"""The fate of a job for one action: when it happens if nothing but time changes, or that it does
+"""The forecast of one action on a job: when it happens if nothing but time changes, or that it does
 not.
 """
 
@@ -21,8 +21,8 @@ _TIME: Final = frozenset({Why.NOT_YET, Why.GRACE})
 _PLACES: Final = {action: n for n, action in enumerate(Action)}
 
 Form: TypeAlias = tuple[frozenset[tuple[int, int, int]], str | None] | None
-"""What a fate's time is made of: durations and whose age, and the files that are stored; None when
-the action never happens.
+"""What a forecast's time depends on: durations and the build whose age counts, and the files that
+are stored. None when the action never happens.
 """
 
 
@@ -31,8 +31,8 @@ class Forecast:
     """`at` (epoch seconds) is when the action happens, None for never as things stand; `is_due`: it
     is due now.
 
-    `policy` says so (None: a hold, or none). `files` is the selection's key of an archiving.
-    `reasons` are the decision's.
+    `policy` says so; None for a hold, or where it never happens. `files` is the selection's key
+    when archiving. `reasons` are the decision's.
     """
 
     action: Action
@@ -44,14 +44,14 @@ class Forecast:
 
 
 class ForecastMaker:
-    """Tells fates under one set of rules at one instant."""
+    """Makes forecasts under one set of rules at one instant."""
 
     def __init__(self, rules: Rules, as_of: int) -> None:
         self._rules, self._as_of = rules, as_of
 
     def form(self, action: Action, verdict: JobVerdict | None) -> Form:
-        """Equal for rulings under which every job has the same fate for the action, in one zone and
-        with one grace.
+        """Return a value that is equal for verdicts under which every job has the same forecast for
+        the action, with one time zone and one grace.
         """
         if verdict is None or not happens(action, verdict):
             return None
@@ -64,11 +64,14 @@ class ForecastMaker:
             if claim.after is not None
         )
         if action in DELETES and verdict.gives_up_at is not None:
-            durations |= {(verdict.gives_up_at, 0, -1)}  # a date of this job's own
+            # The date is this job's own.
+            durations |= {(verdict.gives_up_at, 0, -1)}
         return durations, _files(verdict) if action is Action.ARCHIVE else None
 
-    def fate(self, action: Action, decided_job: DecidedJob | None) -> Forecast:
-        """The fate of a job, without its reasons; None for a job that the rules are not about."""
+    def forecast(self, action: Action, decided_job: DecidedJob | None) -> Forecast:
+        """Return the forecast for a job, without its reasons. A job that the rules are not about is
+        None.
+        """
         if decided_job is None or not happens(action, decided_job[2]):
             return Forecast(action)
         record, time, verdict = decided_job
@@ -78,7 +81,8 @@ class ForecastMaker:
             record.job.started_at,
         )
         files = _files(verdict) if action is Action.ARCHIVE else None
-        if not claims:  # a hold archives at once
+        # A hold archives at once.
+        if not claims:
             ended = record.job.ended_at
             return Forecast(
                 action, ended if isinstance(ended, int) else self._as_of, is_due=True, files=files
@@ -99,19 +103,19 @@ class ForecastMaker:
             at = max(at, self._announced_until(action, decided_job), self._archived_at(decided_job))
         return Forecast(action, at, is_due, policy, files)
 
-    def told(self, fate: Forecast, decided_job: DecidedJob | None) -> Forecast:
-        """The fate with the reasons of the decision; those of its assets are left out where the job
-        has its own.
+    def with_reasons(self, forecast: Forecast, decided_job: DecidedJob | None) -> Forecast:
+        """Return the forecast with the reasons of the decision; those of its assets are left out
+        where the job has its own.
         """
         if decided_job is None:
-            return replace(fate, reasons=(_NOT_ITS,))
-        reasons = decided_job[2].decisions[_PLACES[fate.action]].reasons
+            return replace(forecast, reasons=(_NOT_ITS,))
+        reasons = decided_job[2].decisions[_PLACES[forecast.action]].reasons
         own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
-        return replace(fate, reasons=tuple(reason.text for reason in own or reasons))
+        return replace(forecast, reasons=tuple(reason.text for reason in own or reasons))
 
     def _announced_until(self, action: Action, decided_job: DecidedJob) -> int:
-        """When grace is over, were the delete announced now at the latest; a job's waits for that
-        of its assets, too.
+        """Return when the grace period is over if the delete is announced now at the latest. A
+        job's delete waits for that of its assets.
         """
         grace, (record, _, verdict) = self._rules.grace, decided_job
         if not (grace.seconds or grace.months):
@@ -127,16 +131,16 @@ class ForecastMaker:
         return due_at(since, grace, self._rules.timezone)
 
     def _archived_at(self, decided_job: DecidedJob) -> int:
-        """When what a delete waits for is stored."""
+        """Return when the archive that a delete waits for is due."""
         return (
-            (self.fate(Action.ARCHIVE, decided_job).at or 0)
+            (self.forecast(Action.ARCHIVE, decided_job).at or 0)
             if _waits(decided_job[2].decisions[_PLACES[Action.ARCHIVE]])
             else 0
         )
 
 
 def happens(action: Action, verdict: JobVerdict) -> bool:
-    """Whether the action is due, or only time stands against it."""
+    """Return whether the action is due, or only time blocks it."""
     decision = verdict.decisions[_PLACES[action]]
     return decision.verdict is Verdict.DUE or all(
         _passes(why, verdict) for why in {r.why for r in decision.reasons}
@@ -152,7 +156,7 @@ def _passes(why: Why, verdict: JobVerdict) -> bool:
 
 
 def _lacks(verdict: JobVerdict, action: Action) -> bool:
-    """Whether a delete that is due waits for files that could not be had."""
+    """Return whether a delete that is due waits for missing files."""
     return any(reason.why is Why.MISSING for reason in verdict.decisions[_PLACES[action]].reasons)
 
 
@@ -163,14 +167,14 @@ def _waits(decision: Decision) -> bool:
 
 
 def _claims(action: Action, verdict: JobVerdict) -> tuple[AppliedRule, ...]:
-    """The claims whose times the fate hangs on: a job's takes its assets along, while it has
+    """Return the rules that the forecast depends on. Deleting a job deletes its assets while it has
     any.
     """
     claims = verdict.case.claims[action]
     if action is Action.ARCHIVE:
-        wishing = {reason.policy for reason in verdict.decisions[_PLACES[action]].reasons}
+        wanting = {reason.policy for reason in verdict.decisions[_PLACES[action]].reasons}
         return tuple(
-            claim for claim in claims if claim.policy.name in wishing and not claim.undecided
+            claim for claim in claims if claim.policy.name in wanting and not claim.undecided
         )
     if action is Action.DELETE_JOB and not _assets_are_gone(verdict):
         claims += verdict.case.claims[Action.DELETE_ASSETS]
@@ -189,6 +193,6 @@ def _files(verdict: JobVerdict) -> str | None:
 
 
 def _build_keeper(claim: AppliedRule) -> int:
-    """A number that no other claim has where ages are a build's."""
+    """Return a number that no other rule has where a build's age counts."""
     of_build = claim.slot is not None and isinstance(claim.slot.keeper, BuildKeeper)
     return id(claim.slot) if of_build else 0

@@ -1,9 +1,9 @@
-"""What new jobs ask of the request budget day by day, and what becomes of them when it does not
-give that much.
+"""How many requests new jobs need a day, and how many of them are purged unarchived when the
+request budget is too small.
 
-The newest jobs are taken for those to come: a plan is made for them as of a time at which all that
-the policies want of them is due. Jobs that were deleted since, and what keep rules will let go of
-only for newer ones, are missing: it is at least so much.
+The newest jobs stand for those to come: a plan is made for them at a time at which everything that
+the policies want of them is due. Jobs that were deleted since are missing, and so are those that
+keep rules keep until newer ones come: the result is a lower bound.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _DAY_S: Final = 86_400
 _NEWEST_DAYS: Final = 7
 _MANY: Final = 1000
 _MOST_JOBS: Final = 50_000
-"""Enough to tell by, however many come in a day."""
+"""Enough for an estimate, however many come in a day."""
 _SHORTEST_DAYS: Final = 1 / 24
 _FEWEST_JOBS: Final = 20
-"""Of fewer nothing is foretold."""
+"""With fewer there is no estimate."""
 _ALL_DUE_DAYS: Final = 11 * 366
 """An age at which every `after` has passed: it is at most 10 years."""
 _LONG_AGO: Final = dict.fromkeys(DELETES, 0)
 _FOR_DELETES: Final = 0.2
-"""Deletes have at least this share of a budget."""
+"""Deletes get at least this share of a budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inflow:
-    """A day's new jobs; how many of them are to be archived, the requests that takes, and those for
-    everything else.
+    """A day's new jobs: how many there are, how many of them are archived, the requests for that,
+    and the requests for everything else.
     """
 
     jobs: float
@@ -48,12 +48,12 @@ class Inflow:
 
     @property
     def requests(self) -> float:
-        """What a day's jobs need, sooner or later."""
+        """How many requests a day's jobs need, sooner or later."""
         return self.archiving + self.rest
 
     def purged(self, per_day: float | None) -> float:
-        """How many jobs a day lose their assets to Sauce Labs unarchived, where a day gives so many
-        requests.
+        """Return how many jobs a day lose their assets to Sauce Labs unarchived when a day allows
+        so many requests.
         """
         if per_day is None or self.requests <= per_day or not self.archives:
             return 0.0
@@ -62,8 +62,8 @@ class Inflow:
 
 
 def inflow(rules: Rules, records: Records, *, as_of: int) -> Inflow | None:
-    """By the jobs that ended in the last week; None when there are too few. `records` as
-    `deciding.decide` needs them.
+    """Return the inflow by the jobs that ended in the last week; None when there are too few.
+    `records` are in the order that `decide.decide` needs.
     """
     newest = _Newest(rules, records, as_of)
     plan = make_plan(rules, newest, as_of=as_of + _ALL_DUE_DAYS * _DAY_S, accepted_at=None)
@@ -113,17 +113,16 @@ class _Newest:
 
 
 def requests_a_job(policy: Policy) -> float:
-    """What one job takes, with the assets of a typical one, until all that the policy wants of it
-    is done.
+    """Return how many requests one job with typical assets needs until everything that the policy
+    wants of it is done.
     """
     archive_rule = policy.archive
     archived = _MANY if archive_rule is not None and not archive_rule.none else 0
+    files = 0 if archive_rule is None else files_wanted(Selection(frozenset(archive_rule.assets)))
     deletes = {action for action, claim in policy.deletes if claim.after is not None}
     work = WorkCounts(
         archived=archived,
-        files=archived * files_wanted(Selection(frozenset(archive_rule.assets)))
-        if archive_rule is not None
-        else 0,
+        files=archived * files,
         archived_and_deleted=len(deletes) * archived,
         only_deleted=len(deletes) * (_MANY - archived),
         jobs_gone=_MANY * (Action.DELETE_JOB in deletes),

@@ -1,9 +1,9 @@
-"""The courses that jobs take over the days of a simulation: all days of one job at once, or day
-after day over all jobs.
+"""The course of each job over the days of a simulation: all days of one job at once, or day after
+day over all jobs.
 
-Both give the same; the first needs one pass and memory for groups only. It cannot foresee winners
-that are known only when all jobs of a day were seen (`pick`, `unit: build`): for those, every day
-is decided as its plan would be.
+Both give the same result. The first needs one pass, and memory only for groups. It cannot foresee
+winners that are known only after all jobs of a day (`pick`, `unit: build`): for those, every day is
+decided like its plan.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _ANNOUNCED = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANN
 
 
 class DayByDay:
-    """Decides every day anew on what the days before left: as many passes as there are days, memory
-    for the jobs touched.
+    """Decides every day anew from what the days before left: one pass a day, and memory for the
+    jobs that changed.
     """
 
     def __init__(self, rules: Rules, records: Records, ledger: SimulationTotals) -> None:
@@ -102,7 +102,7 @@ class DayByDay:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Terms:
     """What time and rank change for the jobs of a case: durations by what they count from, with
-    their bits; and seats.
+    their bits; and keep slots.
     """
 
     case: MatchCase
@@ -112,8 +112,8 @@ class _Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Spell:
-    """The days on which a job is of one case; on the `active` ones of them it is ranked. `lines`
-    are bits and their days.
+    """The days on which a job is of one case; on the `active` ones it is ranked. `lines` are bits
+    and their days.
     """
 
     days: Days
@@ -145,7 +145,7 @@ class OnePass:
         for record in self._records():
             self._follow_job(record)
 
-    # --- what time makes of a job -----------------------------------------------------------------
+    # --- how time changes a job -------------------------------------------------------------------
 
     def _follow_job(self, record: Record) -> None:
         time = self._age_of(record.job)
@@ -191,8 +191,8 @@ class OnePass:
         active = 0 if is_aside else aged
         if time is not None and active:
             for keeper, ranked, shift in terms.slots:
-                said = keeper.keep_bits(ranked, (keeper.keeper.group_of(record), time), active)
-                lines += [(bits << shift, kept) for bits, kept in said]
+                kept_bits = keeper.keep_bits(ranked, (keeper.keeper.group_of(record), time), active)
+                lines += [(bits << shift, kept) for bits, kept in kept_bits]
         return _Spell(days, terms, active, tuple(lines))
 
     def _due_days(self, kind: str, due: int) -> Days:
@@ -214,11 +214,11 @@ class OnePass:
             terms = self._terms[number, lifted] = _Terms(case, tuple(_age_bits(case)), tuple(slots))
         return terms
 
-    # --- what the plans make of it ----------------------------------------------------------------
+    # --- what the plans do to it ------------------------------------------------------------------
 
     def _walk(self, record: Record, time: int | None, spells: list[_Spell]) -> int:
-        """Rule on the days on which something may change; the last day on which the job is
-        there.
+        """Decide on the days on which something may change, and return the last day on which the
+        job is there.
         """
         ledger, as_ofs, last = self._ledger, self._ledger.as_ofs, len(self._ledger.as_ofs) - 1
         turns = 0
@@ -234,7 +234,7 @@ class OnePass:
         while True:
             if day >= purge_day and now.assets is AssetsStanding.PRESENT:
                 now = replace(now, assets=AssetsStanding.PURGED)
-            verdict = self._ruling(now, spells, day)
+            verdict = self._verdict(now, spells, day)
             if day == purge_day and now.assets is AssetsStanding.PURGED:
                 ledger.purge(day, record, verdict)
             after = ledger.act(day, now, time, verdict, carried) if verdict.due_actions else carried
@@ -251,7 +251,7 @@ class OnePass:
             if day > last:
                 return last
 
-    def _ruling(self, record: Record, spells: list[_Spell], day: int) -> JobVerdict:
+    def _verdict(self, record: Record, spells: list[_Spell], day: int) -> JobVerdict:
         spell = next(spell for spell in spells if spell.days >> day & 1)
         flags = 0
         if not is_finished(record.job):
@@ -279,7 +279,9 @@ class OnePass:
         return verdict
 
     def _matured(self, since: int) -> int:
-        """The first day on which something announced then has been so for as long as grace says."""
+        """Return the first day on which something announced at that time has been so for the whole
+        grace period.
+        """
         return bisect_left(self._ledger.as_ofs, due_at(since, self._rules.grace, self._zone))
 
     def _maturing(self, record: Record) -> Days:
@@ -290,8 +292,8 @@ class OnePass:
 
 
 def _age_bits(case: MatchCase) -> Iterator[tuple[str, Duration, int]]:
-    """What the bits of the case's clocks count from."""
-    told = set()
+    """Yield what the age bits of the case count from."""
+    seen = set()
     for action, claims in case.claims.items():
         for claim in claims:
             if claim.after is None:
@@ -300,6 +302,6 @@ def _age_bits(case: MatchCase) -> Iterator[tuple[str, Duration, int]]:
                 ("start" if action is Action.STOP else "age", claim.due),
                 ("grace", claim.announced),
             ):
-                if bit and bit not in told:
-                    told.add(bit)
+                if bit and bit not in seen:
+                    seen.add(bit)
                     yield kind, claim.after, bit

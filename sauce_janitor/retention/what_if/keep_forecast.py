@@ -1,5 +1,5 @@
-"""How long keep rules will keep one job: its rank by each rule, and when the rule lets go at the
-present rate of new jobs.
+"""How long keep rules will keep one job: its rank by each rule, and when the rule stops keeping it
+at the present rate of new jobs.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _SEARCHED_S: Final = 200 * 366 * DAY_S
 class KeepView:
     """One keep rule and one job.
 
-    `rank` is its place among the `of` jobs of its group that the rule counts, 1 the newest; None
-    where it is not among them. `lets_go_at` (epoch seconds) is when the rule will not keep it any
-    more, at `per_day` new jobs that count a day; None where it does not keep it, or for ever as
-    things stand. `exact`: whatever comes, it will not keep it after that.
+    `rank` is the job's place among the `of` jobs of its group that the rule counts, 1 for the
+    newest; None where the rule does not count it. `lets_go_at` (epoch seconds) is when the rule
+    stops keeping it, at `per_day` new jobs that count a day; None where it does not keep it, or
+    keeps it for ever as things stand. `exact`: whatever happens, it does not keep it after that.
     """
 
     rule: str
@@ -48,7 +48,7 @@ class KeepView:
 @dataclass(slots=True)
 class _Count:
     """What is counted for one rule: jobs of the group, anchors among them, and calendar periods
-    that have some.
+    that have jobs.
     """
 
     of: int = 0
@@ -61,9 +61,7 @@ class _Count:
 
 
 class KeepForecast:
-    """One keeper, and the group of the job that is asked about; to be shown every job, newest
-    first.
-    """
+    """One keeper, and the group of one job; it must `meet` every job, newest first."""
 
     def __init__(
         self, keeper: Keeper, group: Group, record: Record, time: int, rules: Rules
@@ -111,7 +109,9 @@ class KeepForecast:
             count.anchors += is_anchor
 
     def views(self, kept_by: frozenset[str], as_of: int) -> Iterable[KeepView]:
-        """Every rule, once all jobs were met; `kept_by` are those that keep the job."""
+        """Yield a view of every rule, once all jobs were met; `kept_by` are the rules that keep the
+        job.
+        """
         for n, rule in enumerate(self.keeper.rules):
             count = self._counts[n]
             per_day = self._rate(count.recent, count, as_of)
@@ -137,11 +137,10 @@ class KeepForecast:
                 return due_at(self._time, rule.duration, self._zone) + 1, True
             case "within_of_newest":
                 assert rule.duration is not None
-                return (
-                    max(as_of, due_at(self._time, rule.duration, self._zone) + 1)
-                    if per_day
-                    else None
-                ), False
+                # The window moves only when a new job comes.
+                if not per_day:
+                    return None, False
+                return max(as_of, due_at(self._time, rule.duration, self._zone) + 1), False
             case CalendarPeriod():
                 if rule.nonempty:
                     newer = rule.count - count.newer_periods
@@ -154,8 +153,8 @@ class KeepForecast:
     def _leaves_window(
         self, rule: KeepRule, kind: CalendarPeriod, per_day: float, as_of: int
     ) -> tuple[int, bool]:
-        """When the window has moved past the job's period; of today's period, when the next job
-        takes the slot.
+        """Return when the window has moved past the job's period; for today's period, when the next
+        job takes the slot.
         """
         period_of = kind.numbering(self._zone)
         own = period_of(self._time)
@@ -172,27 +171,26 @@ class KeepForecast:
         return high, True
 
     def _period(self, rule: KeepRule) -> Callable[[int], int] | None:
-        """What numbers the periods that have jobs, where those are counted."""
+        """Return a function that numbers the periods that have jobs, where those are counted."""
         if rule.nonempty and isinstance(rule.kind, CalendarPeriod):
             return rule.kind.numbering(self._zone)
         return None
 
     def _rate(self, number: int, count: _Count, as_of: int) -> float:
-        """So many a day, over 30 days, or over as long as the group has jobs."""
+        """Return how many come a day, over 30 days, or over as long as the group has jobs."""
         known = as_of - count.oldest if count.oldest is not None else 0
         return number / (max(min(known, RATE_OVER_S), DAY_S) / DAY_S)
 
 
 def _after(jobs: int, per_day: float, as_of: int) -> int | None:
-    return (
-        as_of + int(jobs / per_day * DAY_S)
-        if per_day and jobs / per_day * DAY_S < _SEARCHED_S
-        else None
-    )
+    # A time beyond every calendar is no forecast.
+    if not per_day or jobs / per_day * DAY_S >= _SEARCHED_S:
+        return None
+    return as_of + int(jobs / per_day * DAY_S)
 
 
 def survey(decider: Decider, records: Records, watches: list[KeepForecast], *, as_of: int) -> None:
-    """Show every watch every job: one pass."""
+    """Show every job to every forecast: one pass."""
     plain = [watch for watch in watches if not isinstance(watch.keeper, BuildKeeper)]
     if plain:
         for record in records():

@@ -1,9 +1,9 @@
-"""Keep rules over many days at once: what `keeping` says of a job on one day, for every day of a
+"""Keep rules over many days at once: what `keep_rules` decides on one day, for every day of a
 simulation in one pass.
 
-A set of days is an int, day n its bit n, so that a rule answers for all days with a few operations.
-Jobs come newest first; a job takes its slots on the days on which it is still there. Winners that
-are known only at the end (`pick`) are beyond this.
+A set of days is an int whose bit n is day n, so a rule answers for all days with a few operations.
+Jobs come newest first, and a job takes its slots on the days on which it is still there. Winners
+that are known only at the end (`pick`) cannot be followed here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Days: TypeAlias = int
 
 
 Spot: TypeAlias = tuple[Group, int]
-"""A job's group, and the time that gives its age."""
+"""A job's group, and the time from which its age counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,20 @@ class SimulationDays:
 
     @classmethod
     def of(cls, as_of: int, days: int, zone: ZoneInfo) -> SimulationDays:
-        """So many days from `as_of` on, that one included."""
+        """Return so many days from `as_of` on, including that one."""
         return cls(tuple(as_of + day * DAY_S for day in range(days)), zone)
 
     @property
     def all(self) -> Days:
-        """Every day."""
+        """All days."""
         return (1 << len(self.as_ofs)) - 1
 
     def since(self, time: int) -> Days:
-        """The days that are at or after a time."""
+        """Return the days at or after a time."""
         return self.all >> (first := bisect_left(self.as_ofs, time)) << first
 
     def until(self, time: int) -> Days:
-        """The days that are at or before a time."""
+        """Return the days at or before a time."""
         return (1 << bisect_right(self.as_ofs, time)) - 1
 
 
@@ -64,16 +64,16 @@ class KeepSpan(ABC):
 
     @abstractmethod
     def keeps(self, spot: Spot, days: Days) -> Days:
-        """On which of these days it would keep a job there."""
+        """Return on which of these days the rule would keep such a job."""
 
     @abstractmethod
     def take(self, spot: Spot, days: Days) -> None:
-        """The job takes its slots on these days, where it gets one."""
+        """Give the job a slot on these days, where there is one."""
 
 
 class _Tally:
-    """Counts to `count` on every day by itself, in binary: plane n holds the digits of weight 2**n
-    of all days.
+    """Counts to `count` on every day at once, in binary: plane n has the digits of weight 2**n of
+    all days.
     """
 
     def __init__(self, count: int) -> None:
@@ -82,11 +82,11 @@ class _Tally:
         self._full: dict[Group, Days] = {}
 
     def full(self, group: Group) -> Days:
-        """The days on which the group has its count."""
+        """Return the days on which the group has its count."""
         return self._full.get(group, 0)
 
     def add(self, group: Group, days: Days) -> None:
-        """One more on these days."""
+        """Add one on these days."""
         carry = days & ~self.full(group)
         planes = self._planes.setdefault(group, [0] * self._count.bit_length())
         reached = carry
@@ -109,22 +109,22 @@ class _Last(KeepSpan):
 
 
 class SinceLastSpan(KeepSpan):
-    """`since_last`: the days on which the anchor was seen. It closes its group before it is asked
-    itself.
+    """`since_last`: the days on which the anchor has come. It must close its group before it is
+    asked itself.
     """
 
     def __init__(self) -> None:
         self._closed: dict[Group, Days] = {}
 
     def keeps(self, spot: Spot, days: Days) -> Days:
-        """Until the anchor."""
+        """Keep it until the anchor."""
         return days & ~self._closed.get(spot[0], 0)
 
     def take(self, spot: Spot, days: Days) -> None:
-        """No slots here."""
+        """There are no slots."""
 
     def close(self, group: Group, days: Days) -> None:
-        """The anchor is there on these days."""
+        """Note that the anchor is there on these days."""
         self._closed[group] = self._closed.get(group, 0) | days
 
 
@@ -136,7 +136,7 @@ class _Within(KeepSpan):
         return days & self._calendar.until(due_at(spot[1], self._duration, self._calendar.zone))
 
     def take(self, spot: Spot, days: Days) -> None:
-        """No slots here."""
+        """There are no slots."""
 
 
 class _WithinOfNewest(KeepSpan):
@@ -159,8 +159,8 @@ class _WithinOfNewest(KeepSpan):
 
 
 class _NewestOfPeriod(KeepSpan):
-    """The newest of each period. Jobs come newest first, so of a group only the period at hand has
-    to be remembered.
+    """The newest job of each period. Jobs come newest first, so only the current period of a group
+    is remembered.
     """
 
     def __init__(self, rule: KeepRule, calendar: SimulationDays) -> None:
@@ -189,7 +189,7 @@ class _NewestOfPeriod(KeepSpan):
 
 
 def span_of(rule: KeepRule, calendar: SimulationDays) -> KeepSpan:
-    """A fresh span for a keep rule whose winners are known as they come."""
+    """Return a fresh span for a keep rule whose winners are known as they come."""
     match rule.kind:
         case "last":
             return _Last(rule.count)
@@ -210,8 +210,8 @@ def span_of(rule: KeepRule, calendar: SimulationDays) -> KeepSpan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedSpans:
-    """What a keeper's spans need of all jobs of one panel: the rules that count them, with their
-    bits, and those they close.
+    """What a keeper's spans need of all jobs with one context: the rules that count them, with
+    their bits, and those they close.
     """
 
     context: KeepContext
@@ -219,7 +219,7 @@ class RankedSpans:
 
 
 class SpanKeeper:
-    """A keeper (see `keepers.Keeper`, whose bits these are) that judges a job on all days at
+    """A keeper (see `keep_groups.Keeper`, whose bits these are) that ranks a job on all days at
     once.
     """
 
@@ -228,7 +228,7 @@ class SpanKeeper:
         self._spans = tuple(span_of(rule, calendar) for rule in keeper.rules)
 
     def ranked(self, context: KeepContext) -> RankedSpans:
-        """What is needed of a panel of the keeper."""
+        """Return what is needed of a context of the keeper."""
         counted = []
         for n, (span, (where, since)) in enumerate(zip(self._spans, context.truths, strict=True)):
             if where:
@@ -242,8 +242,8 @@ class SpanKeeper:
         return RankedSpans(context, tuple(counted))
 
     def keep_bits(self, ranked: RankedSpans, spot: Spot, days: Days) -> list[tuple[int, Days]]:
-        """Bits and the days on which they hold, of the days asked for. The job takes no slot yet:
-        see `seat`.
+        """Return bits and the days on which they are set, of the days asked for. The job takes no
+        slot yet, see `take`.
         """
         group = spot[0]
         if group is None:

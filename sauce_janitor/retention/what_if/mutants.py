@@ -1,5 +1,5 @@
-"""Mutants of rules: each has one keep rule, policy, hold or match part less. A good set of tests
-notices every one.
+"""Mutants of rules: each lacks one keep rule, policy, hold or part of a match. Good tests notice
+every one.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from sauce_janitor.retention.what_if.policy_tests import PolicyTest, PolicyTestR
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """Rules with one thing less. `text` says which; `policy` is the index of the policy it was of,
-    None for a hold.
+    """Rules that lack one thing. `text` says which; `policy` is the index of its policy, None for a
+    hold.
 
-    `changed` is what became of that policy, None when the policy itself, or a hold, is what was
-    dropped.
+    `changed` is what is left of that policy, None when the policy itself, or a hold, was dropped.
     """
 
     text: str
@@ -41,10 +40,10 @@ class Mutant:
 
 
 def mutants(rules: Rules) -> Iterator[Mutant]:
-    """Every mutant, in the order of the rules: of each policy the policy itself, its match's parts,
-    its keep rules; the holds.
+    """Yield every mutant, in the order of the rules: for each policy the policy itself, its match's
+    parts and its keep rules; then the holds.
 
-    Policies that only archive are left out: tests say nothing of archiving.
+    Policies that only archive are left out: tests say nothing about archiving.
     """
     for index, policy in enumerate(rules.policies):
         if not _changes_something(policy):
@@ -73,7 +72,8 @@ def _lesser(policy: Policy) -> Iterator[tuple[str, Policy]]:
     for part, match in _without_a_part(policy.match):
         yield f"match part `{part}`", replace(policy, match=match)
     if not policy.deletes:
-        return  # keep rules protect from deletes alone
+        # Keep rules protect only from deletes.
+        return
     for text, keep in _lesser_keeps(policy.keep):
         yield text, replace(policy, keep=keep)
     for at, (action, claim) in enumerate(policy.deletes):
@@ -92,8 +92,8 @@ def _lesser_keeps(rules: tuple[KeepRule, ...]) -> Iterator[tuple[str, tuple[Keep
 
 
 def _without_a_part(match: Match) -> Iterator[tuple[str, Match]]:
-    """Each part that can be dropped, in words, and what is left: of a conjunction or alternatives
-    one, of a single one all.
+    """Yield each part that can be dropped, in words, and what is left: one of a conjunction or of
+    alternatives, or all of a single one.
     """
     if match == EVERYTHING:
         return
@@ -117,10 +117,10 @@ def _without_a_part(match: Match) -> Iterator[tuple[str, Match]]:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A test tried on the rules as they are. `matching` are the policies that have a say on its
-    jobs.
+    """A test and its result on the rules without a change. `matching` are the policies that have a
+    say on its jobs.
 
-    Only these are judged on a mutant: many mutants meet many tests.
+    Only these decide on a mutant: many mutants meet many tests.
     """
 
     maker: PreparedTest
@@ -140,7 +140,7 @@ class Tried:
         return cls(maker, trial, frozenset(matching))
 
     def fails(self, rules: Rules, policies: Iterable[Policy]) -> bool:
-        """Whether the test fails on the rules with these policies."""
+        """Return whether the test fails on the rules with these policies."""
         return bool(self.maker.trial(replace(rules, policies=tuple(policies))).failures)
 
 
@@ -155,8 +155,8 @@ class Noticed:
 
 
 def measure(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> Noticed:
-    """Try every mutant of each set of rules on the tests that are about it; one that is of several
-    is noticed in any.
+    """Try every mutant of each set of rules on its tests. A mutant of several sets is noticed if
+    any of them notices it.
 
     Only tests that pass count.
     """
@@ -198,8 +198,8 @@ def _is_noticed(mutant: Mutant, rules: Rules, tests: Iterable[Tried]) -> bool:
 
 
 def uncovered(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> tuple[str, ...]:
-    """The policies that match no job of any test, the keep rules that keep none and the holds that
-    hold none.
+    """Return the policies that match no job of any test, the keep rules that keep none and the
+    holds that hold none.
     """
     spoke: dict[str, bool] = {}
     for rules, tests in groups:

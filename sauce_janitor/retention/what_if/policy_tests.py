@@ -1,7 +1,7 @@
-"""Tries rules on made-up jobs: a configuration's `tests`, and where what is decided is not what
-they expect.
+"""Runs a configuration's `tests`: tries the rules on made-up jobs, and reports decisions that the
+tests do not expect. It is one module: the made-up jobs exist only for these tests.
 
-Archiving counts as done and deletes as announced in time; limits are not measured.
+Archiving counts as done, and deletes as announced in time. Limits are not measured.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.matching import Truth
 
 CHANGES: Final = (Action.DELETE_ASSETS, Action.DELETE_JOB, Action.STOP)
-"""What a test may expect besides that a job is kept."""
+"""What a test can expect, besides that a job is kept."""
 
 _TEXTS: Final = (
     "name",
@@ -49,7 +49,7 @@ _TEXTS: Final = (
 _CUSTOM: Final = "custom_data."
 _ARCHIVED: Final = frozenset({"all"})
 _NO_POLICY: Final = (Reason(Why.NO_POLICY),)
-_WORDS: Final = {
+_NAMES: Final = {
     Action.DELETE_ASSETS: "delete_assets",
     Action.DELETE_JOB: "delete_job",
     Action.STOP: "stop",
@@ -58,8 +58,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class MadeJob:
-    """A made-up job: what the test calls it, and the fields that it gives by their names in the
-    language.
+    """A made-up job: its label in the test, and its fields by their names in the language.
 
     Times (`end_time` and the like) are epoch seconds, `duration` seconds, `tags` a tuple; None is
     null.
@@ -73,8 +72,8 @@ class MadeJob:
 class Expectation:
     """What is expected of the jobs that `jobs` names, an id or a glob of ids.
 
-    Exactly the changes in `acts` happen, each permitted by that policy; each of `keep` is among the
-    reasons why others do not.
+    Exactly the changes in `acts` happen, each permitted by that policy. Each rule in `keep` is
+    among the reasons why the others do not.
     """
 
     jobs: str
@@ -84,16 +83,17 @@ class Expectation:
     @property
     def text(self) -> str:
         """The expectation in words."""
-        said = [f"{_WORDS[action]} by {policy}" for action, policy in self.acts]
-        if self.keep or not said:
-            said.append(f"kept by {' and '.join(self.keep)}" if self.keep else "kept")
-        return ", ".join(said)
+        parts = [f"{_NAMES[action]} by {policy}" for action, policy in self.acts]
+        keeping = " and ".join(self.keep)
+        if self.keep or not parts:
+            parts.append(f"kept by {keeping}" if self.keep else "kept")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """One test: jobs, the time they are decided on (epoch seconds), and what is expected. `place`
-    is where it is written.
+    """One test: jobs, the time at which they are decided (epoch seconds), and what is expected.
+    `place` is where it is written.
     """
 
     name: str
@@ -103,8 +103,8 @@ class PolicyTest:
     place: str = ""
 
     def expected_of(self, label: str) -> tuple[Expectation, ...]:
-        """What is expected of a job: what its id says, else what every glob that matches it says,
-        else that it is kept.
+        """Return what is expected of a job: by its id, else by every glob that matches it, else
+        that it is kept.
         """
         exact = tuple(each for each in self.expected if each.jobs == label)
         matching = exact or tuple(each for each in self.expected if compile_glob(each.jobs)(label))
@@ -113,9 +113,7 @@ class PolicyTest:
 
 @dataclass(frozen=True, slots=True)
 class FailedExpectation:
-    """One job of which a test expects something else than what was decided, and why that was
-    decided.
-    """
+    """One job for which a test expects another decision, and why that decision was made."""
 
     test: PolicyTest
     job: str
@@ -135,8 +133,8 @@ class FailedExpectation:
 
 @dataclass(frozen=True, slots=True)
 class PolicyTestResult:
-    """What came of a test. `truths` are what each policy's match says of each job, in the order of
-    the rules' policies, newest job first; `kept_by` the (policy, keep rule) that kept a job,
+    """The result of a test. `truths` are what each policy's match says of each job, in the order of
+    the rules' policies, newest job first. `kept_by` are the (policy, keep rule) that kept a job,
     `held_by` the holds that held one.
     """
 
@@ -147,12 +145,12 @@ class PolicyTestResult:
 
 
 def try_out(test: PolicyTest, rules: Rules) -> PolicyTestResult:
-    """Decide on the test's jobs by the rules and compare."""
+    """Decide about the test's jobs by the rules, and compare."""
     return PreparedTest(test, rules).trial(rules)
 
 
 class PreparedTest:
-    """A test's jobs made ready, so that many variants of one set of rules can be tried on them."""
+    """A test with its jobs made, so that many variants of one set of rules can be tried on them."""
 
     def __init__(self, test: PolicyTest, rules: Rules) -> None:
         self.test = test
@@ -196,29 +194,28 @@ def _is_met(expectation: Expectation, decisions: list[Decision]) -> bool:
     due = {d.action: d.policy for d in decisions if d.verdict is Verdict.DUE}
     wanted = dict(expectation.acts)
     if Action.DELETE_JOB in wanted and Action.DELETE_ASSETS not in wanted:
-        due.pop(Action.DELETE_ASSETS, None)  # a job takes its assets along
-    said = {reason.rule for d in decisions if d.verdict is Verdict.KEEP for reason in d.reasons}
-    return due == wanted and said >= set(expectation.keep)
+        # Deleting the job deletes its assets.
+        due.pop(Action.DELETE_ASSETS, None)
+    reasons = {reason.rule for d in decisions if d.verdict is Verdict.KEEP for reason in d.reasons}
+    return due == wanted and reasons >= set(expectation.keep)
 
 
 def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tuple[str, ...]]:
-    """What was decided, and why: the reasons of the changes that the failure is about."""
+    """Return what was decided, and why: the reasons of the changes that the failure is about."""
     due = [
         d
         for d in decisions
         if d.verdict is Verdict.DUE and Reason(Why.WITH_THE_JOB) not in d.reasons
     ]
-    decided = ", ".join(f"{_WORDS[d.action]} by {d.policy}" for d in due) or "kept"
+    decided = ", ".join(f"{_NAMES[d.action]} by {d.policy}" for d in due) or "kept"
     wanted = dict(expectation.acts)
     about = due if due and not wanted else [d for d in decisions if d in due or d.action in wanted]
     about = about or [d for d in decisions if d.action is not Action.STOP]
     about = [d for d in about if d.reasons != _NO_POLICY] or about[:1]
-    many = len(about) > 1
-    reasons = dict.fromkeys(
-        f"{_WORDS[d.action]}: {reason.text}" if many else reason.text
-        for d in about
-        for reason in d.reasons
-    )
+    reasons: dict[str, None] = {}
+    for decision in about:
+        head = f"{_NAMES[decision.action]}: " if len(about) > 1 else ""
+        reasons |= dict.fromkeys(f"{head}{reason.text}" for reason in decision.reasons)
     dates = [
         f"due since {datetime.fromtimestamp(d.due_since, UTC):%Y-%m-%d %H:%M} UTC"
         for d in due
@@ -231,18 +228,18 @@ def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tup
 
 
 def _id(number: int) -> JobId:
-    """Of jobs of the same time, the one that is written first is the newest."""
+    """Return an id: of jobs with the same time, the one that is written first is the newest."""
     return JobId(f"{number:032x}")
 
 
 def made_records(test: PolicyTest, read: Iterable[str]) -> list[Record]:
-    """The test's jobs as records. A field that is not given is no tags, and else a fixed value that
-    is not null.
+    """Return the test's jobs as records. A field that is not set is no tags for `tags`, else a
+    fixed value that is not null.
 
     That is `(name)` for the name and the like, `(custom_data.KEY)` for each key that is among
-    `read`, `complete` for the status, the owner `owner`, not manual, ended at the test's `as_of`; a
-    start, creation or modification that is not given is the end. A build is its owner's jobs with
-    its name, and none of it is missing. A blank build or error is null.
+    `read`, `complete` for the status, the owner `owner`, not manual, ended at the test's `as_of`. A
+    start, creation or modification that is not set is the end. A build has its owner's jobs with
+    its name, and none is missing. A blank build or error is null.
     """
     custom = [name.removeprefix(_CUSTOM) for name in read if name.startswith(_CUSTOM)]
     jobs = [

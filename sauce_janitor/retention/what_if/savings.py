@@ -1,5 +1,5 @@
-"""What a simulation adds up: what each day's plan does, what it costs, what Sauce Labs takes, and
-what a job is after it.
+"""The totals of a simulation: what each day's plan does and costs, what Sauce Labs purges, and how
+a job is after it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from sauce_janitor.retention.verdicts import JobVerdict
 
 @dataclass(frozen=True, slots=True)
 class CarriedState:
-    """What earlier days made of a job; None fields are as the record has them. `over`: deleted, or
-    stopped and not followed.
+    """How earlier days changed a job; None fields are as in the record. `over`: deleted, or stopped
+    and no longer followed.
     """
 
     assets: AssetsStanding | None = None
@@ -32,7 +32,7 @@ class CarriedState:
     over: Action | None = None
 
     def applied(self, record: Record) -> Record:
-        """The record as it is now."""
+        """Return the record in its current state."""
         return replace(
             record,
             assets=record.assets if self.assets is None else self.assets,
@@ -46,8 +46,8 @@ UNTOUCHED: Final = CarriedState()
 
 @dataclass(slots=True)
 class SavingsDay:
-    """One day's sums. `fetched` are jobs whose assets are stored, by what is wanted; `lost` those
-    of `purged` that were.
+    """One day's sums. `fetched` are jobs whose assets are stored, by what is wanted; `lost` are
+    those of `purged` that were wanted and not archived.
     """
 
     counts: dict[tuple[str | None, Action], int] = field(default_factory=dict)
@@ -59,12 +59,12 @@ class SavingsDay:
     acting_by_policy: dict[str, ActingJobs] = field(default_factory=dict)
 
     def cost(self) -> WorkCounts:
-        """What the day has to do."""
+        """Return what the day has to do."""
         return WorkCounts(**self.work)
 
 
 class SimulationTotals:
-    """The entries of all days, and the rule by which an action changes a job.
+    """The entries of all days, and how an action changes a job.
 
     Only the actions of `policies` are carried out (empty: all, and then each day's plan is
     accepted). `accepted_at` is the last accepted plan before the first day.
@@ -85,8 +85,8 @@ class SimulationTotals:
     def act(
         self, day: int, record: Record, time: int | None, verdict: JobVerdict, before: CarriedState
     ) -> CarriedState:
-        """Enter what is due for a job on a day; what the job is after it. `record` is as it was
-        then.
+        """Enter what is due for a job on a day, and return its state afterwards. `record` is as it
+        was then.
         """
         entry = self.days[day]
         due = verdict.acts(record, time, self._zone)
@@ -104,8 +104,8 @@ class SimulationTotals:
         return _after(actions, record, verdict, before)
 
     def purge_day(self, record: Record) -> int:
-        """The day from which Sauce Labs has purged the job's assets, never the first: that is as
-        the record says.
+        """Return the day from which Sauce Labs has purged the job's assets. It is never the first
+        day, which is as the record says.
         """
         ended = record.job.ended_at
         if not isinstance(ended, int):
@@ -113,19 +113,19 @@ class SimulationTotals:
         return max(1, bisect_left(self.as_ofs, ended + PURGED_AFTER_S))
 
     def purge(self, day: int, record: Record, verdict: JobVerdict) -> None:
-        """Sauce Labs takes a job's assets between the plan before and this day's, which rules
-        so.
-        """
+        """Note that Sauce Labs purged a job's assets between the previous plan and this day's."""
         if not self._is_past_purge(record, 0):
             self.days[day].purged += 1
             self.days[day].lost += verdict.unarchived
 
     def leave(self, truths: tuple[Truth, ...], day: int) -> None:
-        """A job that matches like this is there for the last time on this day."""
+        """Note that a job with these results of the policies' matches is there for the last time on
+        this day.
+        """
         self._leaving[truths, day] += 1
 
     def there(self, day: int) -> Iterator[tuple[tuple[Truth, ...], int]]:
-        """How many jobs are there on a day, by the truths of the policies' matches."""
+        """Yield how many jobs are there on a day, by the results of the policies' matches."""
         return ((truths, jobs) for (truths, last), jobs in self._leaving.items() if last >= day)
 
     def _is_past_purge(self, record: Record, day: int) -> bool:
@@ -158,9 +158,8 @@ class SimulationTotals:
             )
             work["archived"] += 1
             work["archived_and_deleted"] += deletes
-            work["files"] += (
-                files_wanted(selection) if is_there or day == 0 else 0
-            )  # of day 0, as its plan says
+            # The first day is as its plan says, which counts purged assets, too.
+            work["files"] += files_wanted(selection) if is_there or day == 0 else 0
             fetched[selection] = fetched.get(selection, 0) + is_there
         elif deletes:
             work["only_deleted"] += 1
@@ -185,9 +184,13 @@ def _after(
 def announced(
     record: Record, verdict: JobVerdict, before: CarriedState, as_of: int
 ) -> CarriedState:
-    """The job's announcements after a day's plan: those that go on keep their time, new ones begin,
-    the others end.
+    """Return the job's state with its announcements after a day's plan: those that continue keep
+    their time, new ones begin, the others end.
     """
     known = record.announced or {}
-    told = tuple((action, known.get(action, as_of)) for action in verdict.announce)
-    return before if dict(told) == dict(known) else replace(before, announced=told)
+    announced_since = tuple((action, known.get(action, as_of)) for action in verdict.announce)
+    return (
+        before
+        if dict(announced_since) == dict(known)
+        else replace(before, announced=announced_since)
+    )

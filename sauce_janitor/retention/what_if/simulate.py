@@ -1,8 +1,8 @@
-"""Simulates what policies will do, day by day, to the jobs that are known now: no new job comes,
+"""Simulates what policies will do day by day to the jobs that are known now: no new job comes, and
 nothing but time changes.
 
-Every day a plan is made and carried out whole, archiving first; a broken limit is told, and the
-plan carried out all the same.
+Every day a plan is made and carried out completely, archiving first. A broken limit is reported,
+but the plan is carried out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sauce_janitor.retention.what_if.savings import SavingsDay, SimulationTotals
 LONGEST_DAYS: Final = 3660
 _PLANS: Final = 7
 ASSUMPTIONS: Final = (
-    "no job is new or changes: what is known today grows older, and running jobs go on running",
+    "no job is new or changes: what is known today grows older, and running jobs keep running",
     (
         "a run a day at this time of day carries out the whole plan, within any request budget, and"
         " nothing fails"
@@ -44,17 +44,17 @@ ASSUMPTIONS: Final = (
     "Sauce Labs purges assets 30 days after a job's end",
     "a broken limit is reported and then lifted",
 )
-"""What a simulation takes for granted."""
+"""What a simulation assumes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day's plan. `as_of` in epoch seconds; `jobs` are there before it; `counts` and `totals`
-    as of a plan.
+    """One day's plan. `as_of` is epoch seconds; `jobs` are there before it; `counts` and `totals`
+    are like those of a plan.
 
     `requests` and `archive_bytes` are estimates (see `costs`). `purged` jobs lost their assets to
-    Sauce Labs since the day before, `lost` of them wanted and not archived. `broken` are the limits
-    that the plan breaks.
+    Sauce Labs since the day before; `lost` of them were wanted and not archived. `broken` are the
+    limits that the plan breaks.
     """
 
     number: int
@@ -84,12 +84,12 @@ class Simulation:
 
     @property
     def totals(self) -> dict[Action, int]:
-        """All days' actions."""
+        """The actions of all days."""
         return {action: sum(day.totals[action] for day in self.days) for action in Action}
 
     @property
     def counts(self) -> dict[tuple[str | None, Action], int]:
-        """All days' actions by policy; None is a hold's archiving."""
+        """The actions of all days by policy; None is what a hold archives."""
         found: dict[tuple[str | None, Action], int] = {}
         for day in self.days:
             for key, number in day.counts.items():
@@ -101,10 +101,10 @@ class Simulation:
 class Setting:
     """What a simulation starts from: `days` many plans, the first at `as_of`.
 
-    `policies`: only their actions are carried out (empty: all). `accepted_at` as
-    `planning.make_plan` takes it. `plan_sizes`, for max_growth, are of the last accepted plans,
-    newest first, by policy and under None of all. `approvals` are those under the policies' digest;
-    each counts until it is over. `sizes` are mean bytes a job by class (`costs.class_of`).
+    `policies`: only their actions are carried out (empty: all). `accepted_at` as for
+    `planner.make_plan`. `plan_sizes`, for max_growth, are those of the last accepted plans, newest
+    first, by policy, and under None for the account. `approvals` are those under the policies'
+    digest; each counts until it is over. `sizes` are mean bytes a job by class (`costs.class_of`).
     """
 
     as_of: int
@@ -119,11 +119,11 @@ class Setting:
 def simulate(
     rules: Rules, records: Records, setting: Setting, *, day_by_day: bool = False
 ) -> Simulation:
-    """Go through the days. `records` as `deciding.decide` needs them, those of the future in order
-    too.
+    """Go through the days. `records` are in the order that `decide.decide` needs, those of the
+    future too.
 
-    One pass, memory for groups only; with rules whose winners are known only at the end, or
-    `day_by_day`, a pass a day and memory for the jobs that are acted on. Both give the same.
+    It takes one pass, and memory only for groups. Rules whose winners are known only at the end, or
+    `day_by_day`, take a pass a day, and memory for the jobs that change. Both give the same result.
     """
     assert 1 <= setting.days <= LONGEST_DAYS, f"{setting.days} days"
     as_ofs = tuple(setting.as_of + day * DAY_S for day in range(setting.days))
@@ -148,11 +148,11 @@ class _Growth:
         self._is_accepted = not setting.policies
 
     def medians(self) -> dict[str | None, float]:
-        """What max_growth is measured by."""
+        """Return what max_growth is measured by."""
         return {name: median(sizes[:_PLANS]) for name, sizes in self._known.items() if sizes}
 
     def accept(self, entry: SavingsDay) -> None:
-        """The day's plan goes ahead."""
+        """Note that the day's plan goes ahead."""
         for name, sizes in self._known.items() if self._is_accepted else ():
             acting = entry.acting if name is None else entry.acting_by_policy.get(name)
             if acting is not None and acting.new:

@@ -54,11 +54,11 @@ def archived(
 
 
 def going(rules: Rules, job: ArchivedJob, as_of: int = NOW) -> set[str]:
-    return {term.file.file for term in ArchivePruning(rules, as_of=as_of).shelve(job).due(as_of)}
+    return {term.file.file for term in ArchivePruning(rules, as_of=as_of).prune(job).due(as_of)}
 
 
 def shelved(rules: Rules, job: ArchivedJob) -> JobPruning:
-    return ArchivePruning(rules, as_of=NOW).shelve(job)
+    return ArchivePruning(rules, as_of=NOW).prune(job)
 
 
 VIDEO, LOG, DOCUMENT = "assets/video.mp4", "assets/log.json", "job.json"
@@ -358,7 +358,7 @@ def test_what_cannot_go_by_the_archive_alone_does_not_go_by_more(world: World) -
     told_rules, job, _ = scene(world)
     shelves = ArchivePruning(told_rules, as_of=NOW)
     if not shelves.may_go(replace(job, views=job.views[:1])):
-        assert shelves.shelve(job).due(NOW) == ()
+        assert shelves.prune(job).due(NOW) == ()
 
 
 def test_the_status_of_a_build_is_known_to_the_inventory_alone() -> None:

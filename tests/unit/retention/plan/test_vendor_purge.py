@@ -21,7 +21,7 @@ PROTECTED = rules(policy("p", assets="never", job="20d"))
 
 def suspects(made: Rules, *jobs: Record, as_of: int = NOW) -> tuple[PurgeCandidate, ...]:
     ordered = newest_first(jobs, made.age_from)
-    return make_plan(made, lambda: ordered, as_of=as_of, accepted_at=None).suspects
+    return make_plan(made, lambda: ordered, as_of=as_of, accepted_at=None).purge_candidates
 
 
 def test_a_job_that_stays_only_for_its_assets_sake_is_looked_at_once_they_may_be_purged() -> None:

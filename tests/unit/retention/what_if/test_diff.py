@@ -52,7 +52,7 @@ def fates(
 ) -> dict[str, Forecast]:
     ordered, teller = newest_first(jobs, made.age_from), ForecastMaker(made, as_of)
     return {
-        ruled[0].job.id: teller.fate(action, ruled)
+        ruled[0].job.id: teller.forecast(action, ruled)
         for ruled in Decider(made, as_of=as_of).verdicts(lambda: ordered)
     }
 

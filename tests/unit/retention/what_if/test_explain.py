@@ -82,7 +82,7 @@ def test_grace_puts_off_when_a_job_would_go() -> None:
 
 def test_it_says_what_keeps_a_job_and_that_it_goes_at_no_date_but_at_a_rate() -> None:
     found = explained(rules(NIGHTLY), JOBS, "j0")
-    assert view(found, "nightly").words == (
+    assert view(found, "nightly").rule_views == (
         RuleView(Action.ARCHIVE, "counts", files="none"),
         RuleView(Action.DELETE_JOB, "counts", (), "10d", NOW + 10 * DAY - 1, ("recent",)),
     )
@@ -106,16 +106,16 @@ def test_it_says_which_policies_match_and_what_could_not_be_told() -> None:
         policy("a", where(name="x")), policy("b", where(os="Win*"), job="1d"), policy("c", job="1d")
     )
     a, b, c = explained(made, [record("j", os=UNKNOWN)], "j").policies
-    assert (a.matches, a.words, a.speaks) == (False, (), False)
+    assert (a.matches, a.rule_views, a.speaks) == (False, (), False)
     assert (b.matches, b.unknown_fields) == (None, ("os",))
-    assert {word.standing for word in b.words} == {"vetoes"}
+    assert {word.standing for word in b.rule_views} == {"vetoes"}
     assert (c.matches, c.speaks) == (True, True)
 
 
 def test_a_default_that_matches_and_has_no_say_steps_back_for_those_who_have() -> None:
     made = rules(policy("own", job="30d"), policy("rest", default=True, job="1d", assets="1d"))
     rest = view(explained(made, [record("j", 2 * DAY)], "j"), "rest")
-    words = {word.action: (word.standing, word.by) for word in rest.words}
+    words = {word.action: (word.standing, word.by) for word in rest.rule_views}
     assert words[Action.DELETE_JOB] == ("steps_back", ("own",))
     assert words[Action.DELETE_ASSETS] == ("counts", ())
     assert rest.speaks
@@ -126,7 +126,7 @@ def test_a_default_that_matches_and_has_no_say_steps_back_for_those_who_have() -
 def test_it_says_who_overrides_whom() -> None:
     made = rules(policy("base", job="30d"), policy("short", job="1d", overrides=("base",)))
     base = view(explained(made, [record("j", 2 * DAY)], "j"), "base")
-    assert RuleView(Action.DELETE_JOB, "overridden", by=("short",)) in base.words
+    assert RuleView(Action.DELETE_JOB, "overridden", by=("short",)) in base.rule_views
     assert not base.speaks
 
 
@@ -234,7 +234,7 @@ def test_whoever_is_named_in_a_reason_speaks_of_that_action_and_the_times_agree(
         speaking = {
             (view.policy, word.action)
             for view in found.policies
-            for word in view.words
+            for word in view.rule_views
             if word.standing in {"counts", "vetoes"}
         }
         heard = {view.policy for view in found.policies if view.matches is not False}
@@ -244,7 +244,7 @@ def test_whoever_is_named_in_a_reason_speaks_of_that_action_and_the_times_agree(
                 alone = not any(action in actions_stated(each) for each in others)
                 assert ((one.name, action) in speaking) == (alone and action in actions_stated(one))
         for outlook in found.outlooks:
-            decision, fate = outlook.decision, outlook.fate
+            decision, fate = outlook.decision, outlook.forecast
             for reason in decision.reasons:
                 if reason.policy is not None:
                     assert any(
