@@ -171,6 +171,8 @@ def test_contributing_names_modules_that_exist() -> None:
     assert [each for each in named if not (TOP / "sauce_janitor" / each).exists()] == [
         "sauce_janitor/"
     ]
+    others = re.findall(r"\b(?:tests|docs)/[\w/.-]*\w", page)
+    assert [each for each in others if not (TOP / each).exists()] == []
 
 
 def test_the_picture_of_the_flow_is_the_one_that_its_script_draws() -> None:
