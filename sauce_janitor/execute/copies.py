@@ -56,7 +56,7 @@ def stored(work: ExecutionContext, task: JobTask, archived: StoredJob) -> None:
         _tell_damaged(work, task, archived.restored)
         task.is_damaged = True
     was_damaged, task.is_damaged, task.is_lost = task.is_damaged, False, False
-    # Where Sauce Labs lists a file but does not deliver it, the new receipt says that it is missing.
+    # Where Sauce Labs lists a file but does not deliver it, the new receipt names it as missing.
     if was_damaged and not archived.missing:
         plan = task.plan
         work.tally.tell(

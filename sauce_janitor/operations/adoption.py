@@ -6,11 +6,12 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from sauce_janitor import archive, config, state
+from sauce_janitor import archive, config
 from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.operations.wiring import archive as archives
 from sauce_janitor.operations.wiring.pauses import pause_if_new
+from sauce_janitor.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +28,29 @@ class ArchiveOwnership:
     is_ours: bool
 
 
-def stand(settings: config.ArchiveConfig, held: state.State) -> ArchiveOwnership:
+def ownership(settings: config.ArchiveConfig, state: State) -> ArchiveOwnership:
     """Return who owns the archive. Raise ArchiveUnusableError when there is none, or another one
     than the state knows.
     """
-    with _opened(settings, held) as catalogue:
-        return _stand(catalogue, held)
+    with _opened(settings, state) as catalogue:
+        return _ownership(catalogue, state)
 
 
-def why_refused(settings: config.ArchiveConfig, held: state.State, account: str) -> str | None:
+def why_refused(settings: config.ArchiveConfig, state: State, account: str) -> str | None:
     """Return why the archive would refuse a run of the account; None where it would not, or where
     that is unknown.
     """
     try:
-        with _opened(settings, held) as catalogue:
+        with _opened(settings, state) as catalogue:
             root = catalogue.root
             owner, use = (
                 archive.read_owner(root.path, root.fd),
-                archive.read_lease(root, held.accounts.key(account)),
+                archive.read_lease(root, state.accounts.key(account)),
             )
-            if owner is not None and owner.instance != held.identity.instance_id:
+            if owner is not None and owner.instance != state.identity.instance_id:
                 return archive.foreign(root.path, owner)
-            if use is not None and use.word not in archives.LeaseNotes(held.notes).read(
-                root.uuid, held.accounts.key(account)
+            if use is not None and use.word not in archives.LeaseNotes(state.notes).read(
+                root.uuid, state.accounts.key(account)
             ):
                 return archive.stale(root.path, account, use)
     # There is none yet, or it is not mounted: other checks report that.
@@ -58,22 +59,22 @@ def why_refused(settings: config.ArchiveConfig, held: state.State, account: str)
     return None
 
 
-def adopt(settings: config.ArchiveConfig, held: state.State, *, by: str) -> ArchiveOwnership:
+def adopt(settings: config.ArchiveConfig, state: State, *, by: str) -> ArchiveOwnership:
     """Take over the archive, and return who owned it before.
 
     Raise LeaseError while a run works there, ArchiveUnusableError, and StateError.
     """
-    claimant = archives.claimant(held, run_id="adopt", adopts=True)
-    with _opened(settings, held) as catalogue, ExitStack() as leases:
-        pause_if_new(held, settings.path)
-        root, before = catalogue.root, _stand(catalogue, held)
+    claimant = archives.claimant(state, run_id="adopt", adopts=True)
+    with _opened(settings, state) as catalogue, ExitStack() as leases:
+        pause_if_new(state, settings.path)
+        root, before = catalogue.root, _ownership(catalogue, state)
         # All leases at once: a live run of any account must be noticed.
         for use in before.uses:
             leases.enter_context(ArchiveLease(root, use.account, claimant))
         archive.hand_over(
-            settings.path, root.fd, held.identity.instance_id, by=by, at=int(time.time())
+            settings.path, root.fd, state.identity.instance_id, by=by, at=int(time.time())
         )
-        held.identity.remember_archive(str(settings.path), root.uuid)
+        state.identity.remember_archive(str(settings.path), root.uuid)
         import structlog
 
         structlog.get_logger().warning(
@@ -87,14 +88,14 @@ def adopt(settings: config.ArchiveConfig, held: state.State, *, by: str) -> Arch
     return before
 
 
-def _opened(settings: config.ArchiveConfig, held: state.State) -> Catalogue:
-    return Catalogue.open(settings.path, known_uuid=held.identity.archive_uuid(str(settings.path)))
+def _opened(settings: config.ArchiveConfig, state: State) -> Catalogue:
+    return Catalogue.open(settings.path, known_uuid=state.identity.archive_uuid(str(settings.path)))
 
 
-def _stand(catalogue: Catalogue, held: state.State) -> ArchiveOwnership:
-    root, ours = catalogue.root, held.identity.instance_id
+def _ownership(catalogue: Catalogue, state: State) -> ArchiveOwnership:
+    root, ours = catalogue.root, state.identity.instance_id
     owner, uses = archive.read_owner(root.path, root.fd), archive.leases_of(root)
-    notes = archives.LeaseNotes(held.notes)
+    notes = archives.LeaseNotes(state.notes)
     is_known = all(use.word in notes.read(root.uuid, use.account) for use in uses)
     return ArchiveOwnership(
         owner=owner.instance if owner else None,

@@ -10,10 +10,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 
-from sauce_janitor import archive, config, state
+from sauce_janitor import archive, config
 from sauce_janitor.archive import Catalogue, HoldMirror, MirroredHold
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.model.jobs import Job, JobId
+from sauce_janitor.state import Holds, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,14 @@ class AccountHolds:
 
     def __init__(
         self,
-        held: state.Holds,
+        holds: Holds,
         mirror: HoldMirror | None,
         account: str,
         now: Callable[[], int],
         keys: Collection[str] = (),
     ) -> None:
-        self._held, self._mirror, self._account, self._now, self._keys = (
-            held,
+        self._holds, self._mirror, self._account, self._now, self._keys = (
+            holds,
             mirror,
             account,
             now,
@@ -57,13 +58,13 @@ class AccountHolds:
         at = self._now()
         return any(
             hold.job_id == job.id for hold in self._in_archive(at)
-        ) or self._held.protects_for_any(job.id, at=at)
+        ) or self._holds.protects_for_any(job.id, at=at)
 
     def mirrored(self, *, at: int) -> frozenset[JobId]:
         """Return the jobs held at that time that the state does not hold under this account: by a
         mirror, or under another account.
         """
-        others = {hold.job_id for hold in self._held.list(at=at) if hold.account != self._account}
+        others = {hold.job_id for hold in self._holds.list(at=at) if hold.account != self._account}
         return frozenset(others.union(hold.job_id for hold in self._in_archive(at)))
 
     def known(self, *, at: int) -> tuple[KnownHold, ...]:
@@ -74,7 +75,7 @@ class AccountHolds:
 
     def add(self, job_ids: Collection[JobId], *, by: str, reason: str, until: int | None) -> None:
         """Hold these jobs: in the state first, then in the archive."""
-        self._held.add(self._account, job_ids, by=by, reason=reason, at=self._now(), until=until)
+        self._holds.add(self._account, job_ids, by=by, reason=reason, at=self._now(), until=until)
         self.mirror()
 
     def release(self, job_ids: Collection[JobId], *, by: str) -> int:
@@ -83,7 +84,7 @@ class AccountHolds:
         """
         at, gone = self._now(), frozenset(job_ids)
         count = sum(known.hold.job_id in gone for known in self.known(at=at))
-        self._held.release(self._account, gone, by=by, at=at)
+        self._holds.release(self._account, gone, by=by, at=at)
         self.mirror(without=gone)
         for other in self._others():
             with other.locked():
@@ -116,7 +117,7 @@ class AccountHolds:
         return () if self._mirror is None else self._mirror.others(self._keys)
 
     def _in_state(self, at: int) -> frozenset[MirroredHold]:
-        placed = self._held.list(self._account, at=at)
+        placed = self._holds.list(self._account, at=at)
         return frozenset(
             MirroredHold(each.job_id, each.by, each.reason, each.at, each.until) for each in placed
         )
@@ -128,14 +129,14 @@ def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]
 
 
 def open_holding(
-    settings: config.ArchiveConfig, account: str, held: state.State, *, stack: ExitStack
+    settings: config.ArchiveConfig, account: str, state: State, *, stack: ExitStack
 ) -> AccountHolds:
     """Return the account's holds for reading. Where the expected archive is missing, use the state
     alone and log a warning.
     """
     path = settings.path
-    known = held.identity.archive_uuid(str(path))
-    mirror, key = None, held.accounts.key(account)
+    known = state.identity.archive_uuid(str(path))
+    mirror, key = None, state.accounts.key(account)
     if known is not None or (path / archive.SENTINEL).exists():
         try:
             mirror = HoldMirror(
@@ -145,4 +146,6 @@ def open_holding(
             import structlog
 
             structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(error))
-    return AccountHolds(held.holds, mirror, account, lambda: int(time.time()), held.accounts.keys())
+    return AccountHolds(
+        state.holds, mirror, account, lambda: int(time.time()), state.accounts.keys()
+    )

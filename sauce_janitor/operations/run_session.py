@@ -153,7 +153,7 @@ class RunSession:
             source=self.client.reader,
             listings=FreshListings(self.client.reader, state.jobs, name),
             gate=self._stack.enter_context(closing(self.client.gate())),
-            archive=archives.FittedArchive(
+            archive=archives.RunArchive(
                 archive, self.copies, run_id=self.run_id, base_url=self.account.base_url
             ),
             journal=state.journal.during(name, self.run_id, CLOCK.now, by=self.by),

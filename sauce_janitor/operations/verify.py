@@ -235,8 +235,10 @@ class _Verifier:
         done = self._done
         self._after, self._began_at = tuple(kept["after"]), kept["began_at"]
         done.jobs, done.files, done.size_bytes = kept["jobs"], kept["files"], kept["size_bytes"]
-        done.findings = [Finding(each["place"], each["file"], Damage(each["damage"]), each["detail"])
-                         for each in kept["findings"]]  # fmt: skip
+        done.findings = [
+            Finding(each["place"], each["file"], Damage(each["damage"]), each["detail"])
+            for each in kept["findings"]
+        ]
         done.resumed = done.jobs
 
     def _keep(self) -> None:
@@ -275,8 +277,15 @@ def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_
 
         def on_proof(proof: Proof) -> None:
             for finding in proof.findings:
-                repeats.error(log, "archive.damaged", example=finding.place, place=finding.place, file=finding.file,
-                              damage=finding.damage.value, detail=finding.detail)  # fmt: skip
+                repeats.error(
+                    log,
+                    "archive.damaged",
+                    example=finding.place,
+                    place=finding.place,
+                    file=finding.file,
+                    damage=finding.damage.value,
+                    detail=finding.detail,
+                )
 
         trusted = context.config.archive.trust_read_back_s is not None
         verify_context = VerifyContext(
@@ -288,6 +297,13 @@ def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_
         context.metrics.set(
             "last_verification_timestamp_seconds", context.clock(), account=account.name
         )
-    log.info("archive.verified", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes, share=share,
-             findings=len(done.findings), complete=done.complete)  # fmt: skip
+    log.info(
+        "archive.verified",
+        jobs=done.jobs,
+        files=done.files,
+        size_bytes=done.size_bytes,
+        share=share,
+        findings=len(done.findings),
+        complete=done.complete,
+    )
     return done

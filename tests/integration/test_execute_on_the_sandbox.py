@@ -90,7 +90,7 @@ class Bench:
             source=self.client.reader,
             listings=FreshListings(self.client.reader, self.state.jobs, "eu"),
             gate=self.gate,
-            archive=archive.FittedArchive(
+            archive=archive.RunArchive(
                 self.archive,
                 CheckedCopies(self.archive, self.state, "eu", trust_s=None, clock=self.clock.now),
                 run_id="run-1",

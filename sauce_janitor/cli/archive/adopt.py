@@ -28,13 +28,13 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
     """
     from sauce_janitor import logs, report
     from sauce_janitor.operations.adoption import adopt as take_over
-    from sauce_janitor.operations.adoption import stand
+    from sauce_janitor.operations.adoption import ownership
     from sauce_janitor.state import State
 
     config = session.load()
     logs.configure(session.log_format, session.log_level or "info", color=session.color)
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
-        found = stand(config.archive, state)
+        found = ownership(config.archive, state)
         if found.is_ours:
             echo(f"The archive {config.archive.path} is this state's already.")
             return

@@ -101,7 +101,7 @@ class _Emptying:
             ports.passed(1)
         if self._bare:
             raise UnsafeError(
-                f"the asset lists of {self._bare:,} jobs are empty, and the jobs are too young to be"
+                f"the asset lists of {self._bare:,} jobs are empty, and the jobs too young to be"
                 " purged, as when Sauce Labs' lists fail: delete one by one, without --bulk, or run"
                 " the command again in a day"
             )
@@ -155,7 +155,8 @@ class _Emptying:
         plan = self._what.plans.get(job.id)
         if plan is None:
             raise UnsafeError(
-                f"job {job.id} of {job.owner} is not in the plan: it was started after the plan was made"
+                f"job {job.id} of {job.owner} is not in the plan: it was started after the plan was"
+                " made"
             )
         if plan.selection is None or not plan.selection.assets:
             if plan.nothing_wanted_by is None:

@@ -1,5 +1,5 @@
-"""What the last runs left behind, as gauges: a process that has not run yet tells what is known,
-not nothing.
+"""Sets the gauges from what the last runs recorded, so that a process that has not run yet exports
+what is known.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _PLANNED: Final = ("planned_actions", "limit_broken", "overdue_jobs")
 
 
 def recall(config: Config, state: State, metrics: Metrics) -> None:
-    """Set every gauge that a run sets, as the last runs on this state would have. StateError."""
+    """Set every gauge that a run sets, as the last runs on this state would have. Raise
+    StateError.
+    """
     metrics.set("paused", 1 if Pauses(state, config.archive.path).is_paused() else 0)
     for account in config.accounts:
         if (full_at := state.jobs.full_at(account.name)) is not None:
@@ -54,12 +56,12 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
 
 
 def newest_plan(runs: Iterable[RunRecord]) -> Mapping[str, Any] | None:
-    """The plan of the newest run that made one, as `recording` wrote it down."""
+    """Return the plan of the newest run that made one, as `run_record` wrote it."""
     return next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
 
 
 def show_plan(metrics: Metrics, account: str, plan: Mapping[str, Any]) -> None:
-    """The gauges of a plan that is on record; what an earlier one said is forgotten."""
+    """Set the gauges of a recorded plan, and forget those of an earlier one."""
     for name in _PLANNED:
         metrics.forget(name, account)
     for policy, counts in plan["by_policy"].items():
@@ -72,9 +74,8 @@ def show_plan(metrics: Metrics, account: str, plan: Mapping[str, Any]) -> None:
         ("undecided_jobs", "undecided"),
     ):
         metrics.set(gauge, plan[key], account=account)
-    metrics.set(
-        "incomplete_jobs", plan.get("incomplete", 0), account=account
-    )  # older runs do not say it
+    # Records of older releases have no such number.
+    metrics.set("incomplete_jobs", plan.get("incomplete", 0), account=account)
     for within in ("24h", "72h"):
         metrics.set(
             "assets_expiring_unarchived", plan[f"expiring_{within}"], account=account, within=within

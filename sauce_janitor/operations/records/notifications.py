@@ -1,4 +1,4 @@
-"""What of a run is worth a message to people."""
+"""The messages to people that a run causes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORDS = {"delete_assets": "deletes of assets", "delete_job": "deletes of jobs"}
 
 
 def of_result(result: Result, *, at: int) -> Iterator[Notification]:
-    """What a run that came to its end has to tell. `at` is epoch seconds."""
+    """Yield the messages of a run that reached its end. `at` is epoch seconds."""
     account, plan, head = result.account.name, result.plan, result.head
     execution = result.execution
     if execution is not None and any(waiting["jobs"] for waiting in head.announced.values()):
@@ -78,15 +78,15 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
         "left": execution.left,
         "open": result.recovery.open,
     }
-    # a job that fails in one run and waits in the next one is no news twice
+    # A job that fails in one run and waits in the next one causes one message, not two.
     fails = bool(execution.failures or waiting)
     same = f"incomplete:{execution.halted.why.value if execution.halted else fails}"
     return Notification("failed", account, text, at, same, details)
 
 
 def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Notification]:
-    """What a run that ended with an error has to tell; nothing when it was asked to stop, or
-    another one was at work.
+    """Yield the message of a run that ended with an error; nothing when it was stopped, or another
+    run was active.
     """
     if isinstance(error, StoppedError | LeaseError):
         return
@@ -107,12 +107,12 @@ def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Notific
 
 
 def _shape(text: str) -> str:
-    """A sentence without its numbers: what it is the same by."""
+    """Return a sentence without its numbers: two with the same shape are the same message."""
     return re.sub(r"[0-9][0-9,.:-]*", "#", text)
 
 
 def hooks(config: Config) -> list[WebhookTarget]:
-    """The webhooks of a configuration; their addresses are read when they are needed."""
+    """Return the webhooks of a configuration; their addresses are read when they are needed."""
     return [WebhookTarget(_address(hook), hook.on) for hook in config.webhooks]
 
 

@@ -1,8 +1,8 @@
-"""One line a kind, not one a job: the log of what may happen to many jobs in one run.
+"""Logs what may happen to many jobs in one run: one line for each kind, not for each job.
 
 The first lines of a kind are logged as they happen, at their own level. The others are logged at
-debug level, and when the run ends, one `log.repeated` line says how many there were, with examples.
-Metrics, the journal and the run's summary count every one.
+debug level, and at the end of the run one `log.repeated` line says how many there were, with
+examples. Metrics, the journal and the run's summary count every one.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 NAMED: Final = 3
-"""So many lines of a kind are enough to know what it looks like; ten thousand hide everything
-else.
-"""
+"""This many lines show what a kind looks like; ten thousand would hide everything else."""
 _EACH = "with --log-level debug (-v)"
 
 
@@ -26,7 +24,7 @@ class _Kind:
 
 
 class RepeatedEvents:
-    """Logs events of which there may be one a job; any thread may call it."""
+    """Logs events that may occur once for each job. Any thread may call it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,8 +39,8 @@ class RepeatedEvents:
         kind: Mapping[str, str] | None = None,
         **about: Any,
     ) -> None:
-        """Log a warning. `example` is the job or owner; events whose `kind` differs are counted
-        apart.
+        """Log a warning. `example` is the job or owner. Events with a different `kind` are counted
+        separately.
         """
         self._say(log, "warning", event, example, kind or {}, about)
 

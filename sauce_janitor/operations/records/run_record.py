@@ -1,4 +1,4 @@
-"""A run on record in the state, from its start to however it ends: what `status` tells of it."""
+"""The record of a run in the state, from its start to its end, which `status` shows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FEW_ROWS = 10
 
 
 def aside_row(report: SyncReport) -> dict[str, Any]:
-    """What is set aside of one owner's list, as JSON has it: how many rows, and the first of them
-    by job or place, and why.
+    """Return what was set aside of one owner's list, as in JSON: how many rows, and the first of
+    them with job or position, and reason.
     """
     rows = [
         {"job_id": row.id or None, "place": row.skip, "why": row.why, "since": row.since}
@@ -34,8 +34,8 @@ def aside_row(report: SyncReport) -> dict[str, Any]:
 
 
 class RunEntry:
-    """One run's entry, made and ended by a `with`: done, incomplete, refused or failed; without a
-    result it was killed.
+    """One run's entry, started and ended by `with`: done, incomplete, refused or failed. An entry
+    without a result was killed.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RunEntry:
     def planned(
         self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any], footprint: Footprint
     ) -> None:
-        """Note its plan, what it weighs, and what it and new jobs take of the budget."""
+        """Record the plan, its size, and what it and new jobs need of the budget."""
         by_policy: dict[str, dict[str, int]] = {}
         for (policy, action), jobs in sorted(
             plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])
@@ -80,7 +80,7 @@ class RunEntry:
         }
 
     def listed(self, scope: Owners, left_out: Sequence[LeftOut]) -> None:
-        """These are the owners it is about, and those whose jobs could not be listed."""
+        """Record the owners, and those whose jobs could not be listed."""
         self._summary["owners"] = {
             "names": list(scope.owners),
             "how": scope.how,
@@ -91,7 +91,7 @@ class RunEntry:
         self._complete = not scope.gaps and all(left.departed for left in left_out)
 
     def set_aside(self, listings: Sequence[SyncReport]) -> None:
-        """These rows of the lists could not be read, and these first listings are not confirmed
+        """Record the rows that could not be read, and the first listings that are not confirmed
         yet.
         """
         self._summary["set_aside"] = [
@@ -100,15 +100,15 @@ class RunEntry:
         self._summary["unconfirmed"] = [report.owner for report in listings if not report.confirmed]
 
     def withheld(self, jobs: int) -> None:
-        """So many jobs are due and stay until their owner's first listing is confirmed."""
+        """Record how many due jobs stay until their owner's first listing is confirmed."""
         self._summary["withheld"] = jobs
         self._complete = self._complete and (self._mode != "execute" or not jobs)
 
     def executed(
         self, execution: Execution, budget_left: int | None, goes_on_at: int | None = None
     ) -> None:
-        """This is what was done of it, what is left of the hour's requests, and when a plan goes on
-        that pauses for them.
+        """Record what was done, the requests left in the hour, and when a plan that paused for them
+        continues.
         """
         counts: Counter[str] = Counter()
         for (_, action, outcome), jobs in sorted(execution.counts.items()):
@@ -131,11 +131,11 @@ class RunEntry:
             self._summary["halted"] = execution.halted.detail
 
     def settled(self, plan: Plan) -> None:
-        """This is late now that the plan was carried out."""
+        """Record what is late after the plan was carried out."""
         self._summary["plan"]["overdue"] = overdue_counts(plan.late)
 
     def saved(self, plan: Plan) -> None:
-        """So much expires still, now that the plan was carried out."""
+        """Record what still expires after the plan was carried out."""
         left = {"expiring_24h": plan.expiring_24h_jobs, "expiring_72h": plan.expiring_72h_jobs}
         self._summary["plan"] |= left
 
@@ -154,7 +154,7 @@ class RunEntry:
             result = "refused" if isinstance(error, RefusedError) else "failed"
             text = str(error) if isinstance(error, JanitorError) else type(error).__name__
             self._summary["error"] = text.partition("\n")[0][:_LONGEST]
-        # What went wrong first is what has to be told, not that it could not be put on record.
+        # The first error is reported, not the failure to record it.
         with suppress(StateError) if error is not None else nullcontext():
             self._runs.finish(
                 self._run_id, result=result, at=int(self._clock()), summary=self._summary

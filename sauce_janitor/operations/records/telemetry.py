@@ -1,5 +1,5 @@
-"""One event, told twice: as a log line and as a number. Nothing else renders what a run does while
-it does it.
+"""Reports every event twice: as a log line and as a metric. Nothing else logs what a run does while
+it runs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from sauce_janitor.sauce.http.request_events import RequestEvent
 
 _MOST_NAMED = 20
 _MANY = 0.01
-"""A policy that leaves a larger share of the jobs undecided is warned of."""
+"""A policy that leaves a larger share of the jobs undecided causes a warning."""
 
 
 class Telemetry:
-    """Tells the log and the metrics of one account's run; any thread may call it."""
+    """Writes the log and the metrics of one account's run. Any thread may call it."""
 
     def __init__(self, account: str, run_id: str, metrics: Metrics) -> None:
         self._account = account
@@ -43,7 +43,7 @@ class Telemetry:
         self._overdue: dict[str, dict[str, int]] = {}
 
     def request(self, event: RequestEvent) -> None:
-        """One request to Sauce Labs."""
+        """Count and log one request to Sauce Labs."""
         code = "none" if event.code is None else str(event.code)
         self._metrics.add(
             "api_requests",
@@ -54,15 +54,20 @@ class Telemetry:
         )
         if event.throttled_s:
             self._metrics.add("api_throttled_seconds", event.throttled_s, account=self._account)
-        self.log.debug("api.request", method=event.method, endpoint=event.endpoint, code=event.code,
-                       seconds=round(event.seconds, 3))  # fmt: skip
+        self.log.debug(
+            "api.request",
+            method=event.method,
+            endpoint=event.endpoint,
+            code=event.code,
+            seconds=round(event.seconds, 3),
+        )
 
     def budget_lost(self, sentence: str) -> None:
-        """The count of requests was lost, and is taken for spent."""
+        """Log that the count of requests was lost; the budget counts as spent."""
         self.log.warning("budget.lost", detail=sentence)
 
     def event(self, event: events.Event) -> None:
-        """One fact of a plan being carried out."""
+        """Log and count one event of a plan that is being carried out."""
         if isinstance(event, events.Halted):
             self._halted(event)
             return
@@ -104,26 +109,40 @@ class Telemetry:
                     "action": event.action.value,
                     "failure": event.kind.value if event.kind else "untried",
                 }
-                self._repeats.error(about, "job.failed", example=event.job_id, kind=kind,
-                                    action=event.action.value, detail=event.detail)  # fmt: skip
+                self._repeats.error(
+                    about,
+                    "job.failed",
+                    example=event.job_id,
+                    kind=kind,
+                    action=event.action.value,
+                    detail=event.detail,
+                )
 
     def conclude(self) -> None:
-        """Say how often happened what was not logged each time: the run is over, whichever way."""
+        """Log how often the events occurred that were not logged each time. Call it when the run
+        ends, however it ends.
+        """
         self._repeats.conclude(self.log)
 
     def _halted(self, event: events.Halted) -> None:
         # Each credential's part of a plan ends by itself, mostly for one reason.
         if event not in self._halts:
             self._halts.add(event)
-            # Who stops a run knows it, and the run's last lines say how far it came: no warning
-            # besides.
+            # No warning for a stop: whoever stops a run knows it, and the last lines of the run say
+            # how far it came.
             tell = self.log.info if event.why is events.Halt.STOPPED else self.log.warning
             tell("run.halted", why=event.why.value, detail=event.detail)
 
     def _differing(self, about: Any, event: events.AssetsDeleted) -> None:
         for name, archived, deleted in event.differing:
-            self._repeats.warning(about, "asset.sizes_differ", example=event.job_id, asset=name,
-                                  archived_bytes=archived, deleted_bytes=deleted)  # fmt: skip
+            self._repeats.warning(
+                about,
+                "asset.sizes_differ",
+                example=event.job_id,
+                asset=name,
+                archived_bytes=archived,
+                deleted_bytes=deleted,
+            )
 
     def _purged(self, about: Any, event: events.AssetsPurged) -> None:
         if event.lost:
@@ -166,19 +185,25 @@ class Telemetry:
                 )
         else:
             missing = dict(event.missing[:_MOST_NAMED])
-            self._repeats.warning(about, "job.incomplete", example=event.job_id, **stored, missing=missing,
-                                  missing_files=len(event.missing))  # fmt: skip
+            self._repeats.warning(
+                about,
+                "job.incomplete",
+                example=event.job_id,
+                **stored,
+                missing=missing,
+                missing_files=len(event.missing),
+            )
         for name, why in event.odd:
             self._metrics.add("odd_files", account=self._account)
             self._repeats.warning(about, "asset.odd", example=event.job_id, asset=name, detail=why)
 
     def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
-        """A listing of one owner's jobs is complete."""
+        """Log that the listing of one owner's jobs is complete."""
         self.log.info("inventory.listed", owner=owner, rows=rows, known=known, full=full, gone=gone)
 
     def vanished(self, found: Vanished) -> None:
-        """So much went at Sauce Labs without our doing; more than a few are somebody else's
-        work.
+        """Count what vanished at Sauce Labs without this program; log a warning above a few,
+        because somebody else deletes.
         """
         for what, number in (("jobs", found.jobs), ("assets", found.assets)):
             if number:
@@ -189,12 +214,19 @@ class Telemetry:
             )
 
     def set_aside(self, owner: str, asides: Sequence[SetAside], *, count: int) -> None:
-        """These rows of an owner's list could not be read, the first of `count`; they are asked for
-        again in the next run.
+        """Log the rows of an owner's list that could not be read, the first of `count`. The next
+        run asks for them again.
         """
         for row in asides:
-            self._repeats.warning(self.log, "inventory.row_set_aside", example=row.id or f"{owner} at {row.skip}",
-                                  owner=owner, job_id=row.id or None, place=row.skip, why=row.why)  # fmt: skip
+            self._repeats.warning(
+                self.log,
+                "inventory.row_set_aside",
+                example=row.id or f"{owner} at {row.skip}",
+                owner=owner,
+                job_id=row.id or None,
+                place=row.skip,
+                why=row.why,
+            )
         if count > len(asides):
             self._repeats.warning(
                 self.log,
@@ -206,19 +238,19 @@ class Telemetry:
             )
 
     def all_set_aside(self, rows: int) -> None:
-        """So many rows of all owners are set aside."""
+        """Set how many rows of all owners are set aside."""
         self._metrics.set("rows_set_aside", rows, account=self._account)
 
     def unconfirmed(self, owner: str, *, rows: int) -> None:
-        """An owner's first listing is empty, or could not all be read: nothing is deleted before a
-        second agrees.
+        """Log that an owner's first listing is empty or incomplete: nothing is deleted before a
+        second one agrees.
         """
         self._repeats.warning(
             self.log, "inventory.unconfirmed", example=owner, owner=owner, rows=rows
         )
 
     def spelled(self, owner: str, spelling: str) -> None:
-        """Sauce Labs writes a user's name in other letters' case than the configuration: its
+        """Log that Sauce Labs writes a user's name in a different case than the configuration. Its
         spelling is used.
         """
         self._repeats.warning(
@@ -226,13 +258,13 @@ class Telemetry:
         )
 
     def resolved(self, owners: Sequence[str], *, how: str, gaps: Sequence[str]) -> None:
-        """Whose jobs `organization` means now, and what there was to say about it."""
+        """Log whose jobs `organization` and teams mean now, and what may be missing."""
         self.log.info("owners.resolved", owners=list(owners), how=how)
         for gap in gaps:
             self.log.warning("owners.incomplete", detail=gap)
 
     def left_out(self, owner: str, *, why: str, jobs: int, departed: bool) -> None:
-        """An owner's jobs cannot be listed: what is known of them stays."""
+        """Log that an owner's jobs cannot be listed: what is known of them stays."""
         self._repeats.warning(
             self.log,
             "owner.left_out",
@@ -244,11 +276,11 @@ class Telemetry:
         )
 
     def listed_all(self, at: int) -> None:
-        """Every owner's full listing is complete as of `at`, epoch seconds."""
+        """Set the time of the last complete listing of all owners, in epoch seconds."""
         self._metrics.set("last_complete_listing_timestamp_seconds", at, account=self._account)
 
     def planned(self, plan: Plan) -> None:
-        """A plan is made; what the last one said is forgotten."""
+        """Set the gauges of a new plan, and forget those of the last one."""
         metrics, account = self._metrics, self._account
         for name in ("planned_actions", "limit_broken"):
             metrics.forget(name, account)
@@ -279,8 +311,8 @@ class Telemetry:
         self.log.info("run.planned", jobs=plan.inventory, held=plan.held, **counts)
 
     def expiring(self, plan: Plan) -> None:
-        """How many jobs' assets are purged soon and not archived: by the plan, and again once it is
-        carried out.
+        """Set how many jobs' assets are purged soon and not archived: for the plan, and again after
+        it was carried out.
         """
         for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
             self._metrics.set(
@@ -288,7 +320,7 @@ class Telemetry:
             )
 
     def retrying(self, groups: Sequence[RetryGroup]) -> None:
-        """How many jobs failed and are tried again, by the kind of failure."""
+        """Set how many jobs failed and are retried, by kind of failure."""
         self._metrics.forget("retrying_jobs", self._account)
         for group in groups:
             self._metrics.set(
@@ -298,8 +330,8 @@ class Telemetry:
             self.log.warning("jobs.retrying", **{group.kind.value: group.jobs for group in groups})
 
     def overdue(self, plan: Plan) -> None:
-        """How many jobs are past each deadline, and what blocks them: by the plan, and again once
-        it is carried out.
+        """Set how many jobs are past each deadline, and what blocks them: for the plan, and again
+        after it was carried out.
         """
         self._metrics.forget("overdue_jobs", self._account)
         for name, blocked in overdue_counts(plan.late).items():
@@ -307,25 +339,26 @@ class Telemetry:
                 self._metrics.set(
                     "overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker
                 )
-            if blocked and blocked != self._overdue.get(name):  # the plan's line is true still
+            # A repeated line would say the same as the plan's.
+            if blocked and blocked != self._overdue.get(name):
                 self._overdue[name] = dict(blocked)
                 self.log.warning("deadline.missed", deadline=name, **blocked)
 
     def budget_spent(self, *, left: int, goes_on_at: int) -> None:
-        """The plan pauses: so many jobs are left, and there is room for requests again from then
-        on, epoch seconds.
+        """Log that the plan pauses with jobs left, and when requests are available again, in epoch
+        seconds.
         """
         self.log.info("budget.spent", left=left, goes_on_at=iso(goes_on_at))
 
     def budget_left(self, remaining: Mapping[str, int]) -> None:
-        """What is left of the request budget, by window."""
+        """Set what is left of the request budget, by window."""
         for window, requests in remaining.items():
             self._metrics.set(
                 "api_budget_remaining", requests, account=self._account, window=window
             )
 
     def finished(self, *, mode: str, complete: bool, at: int) -> None:
-        """The run came to its end."""
+        """Count and log the end of the run."""
         result = "done" if complete else "incomplete"
         self._metrics.add("runs", account=self._account, mode=mode, result=result)
         if complete:
@@ -336,7 +369,7 @@ class Telemetry:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Tell how long a phase took."""
+        """Measure how long a phase takes."""
         began = time.monotonic()
         try:
             yield
@@ -355,7 +388,7 @@ class Telemetry:
 
 @contextmanager
 def counted(account: str, metrics: Metrics, *, execute: bool) -> Iterator[None]:
-    """Count a run that raises as refused or failed; one that comes to its end tells so itself."""
+    """Count a run that raises as refused or failed. A run that reaches its end counts itself."""
     try:
         yield
     except BaseException as error:  # counted, whatever it was, and raised again
@@ -367,7 +400,9 @@ def counted(account: str, metrics: Metrics, *, execute: bool) -> Iterator[None]:
 
 
 def _undecided_by_policy(plan: Plan) -> dict[str, int]:
-    """At least how many jobs each policy left undecided: one may be so for several fields."""
+    """Return at least how many jobs each policy left undecided. A job may be undecided for several
+    fields.
+    """
     found: dict[str, int] = {}
     for (policy, _), jobs in plan.undecided.items():
         found[policy] = max(found.get(policy, 0), jobs)

@@ -1,5 +1,5 @@
-"""What it means to accept a plan: what goes on record, and what later plans are measured by. It
-decides nothing.
+"""Accepting a plan: what is recorded, and what later plans are measured by. Nothing is decided
+here.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from sauce_janitor.retention.plan.planner import JobPlan, Plan
 from sauce_janitor.state import Acceptances, State
 
 Part: TypeAlias = Callable[[Iterable[JobPlan]], Iterable[JobPlan]] | None
-"""What takes out of a plan what is not to be carried out; None: all of it is."""
+"""Selects the jobs of a plan that are carried out; None: all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedUnder:
-    """Whose plan, under which policy digest; what had not changed by `known_at` (epoch seconds) is
-    expected from then on.
+    """The account and policy digest of an accepted plan. Jobs that have not changed since
+    `known_at` (epoch seconds) are expected from then on.
     """
 
     account: str
@@ -33,8 +33,8 @@ class AcceptedUnder:
 
 
 def leeway(config: Config, state: State, account: str, *, now: int, reviewed: bool) -> Leeway:
-    """What an account's plan is measured by now. A reviewed plan is approved by its review: nothing
-    is measured.
+    """Return what an account's plan is measured by now. A reviewed plan is approved by its review:
+    no limit applies.
     """
     digest = config.policy_digest(account)
     approvals = tuple(
@@ -48,8 +48,8 @@ def leeway(config: Config, state: State, account: str, *, now: int, reviewed: bo
 
 
 def plan_sizes(rules: Rules, state: State, account: str) -> dict[str | None, tuple[int, ...]]:
-    """Of the last accepted plans, newest first, where max_growth is set: of the whole plan under
-    None, else by policy.
+    """Return the sizes of the last accepted plans, newest first, where max_growth is set: of the
+    whole plan under None, else by policy.
     """
     limits: dict[str | None, Limits] = {None: rules.limits}
     limits |= {policy.name: policy.limits for policy in rules.policies}
@@ -61,7 +61,7 @@ def plan_sizes(rules: Rules, state: State, account: str) -> dict[str | None, tup
 
 
 def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float]:
-    """What max_growth is measured by."""
+    """Return the medians that max_growth is measured by."""
     return {
         name: median(sizes) for name, sizes in plan_sizes(rules, state, account).items() if sizes
     }
@@ -70,9 +70,9 @@ def _medians(rules: Rules, state: State, account: str) -> dict[str | None, float
 def accept(
     plan: Plan, part: Part, rules: Rules, acceptances: Acceptances, under: AcceptedUnder
 ) -> None:
-    """A plan, or the `part` of it that was reviewed, is accepted.
+    """Record that a plan, or the reviewed `part` of it, is accepted.
 
-    Its size is remembered, and, where the limits count jobs, which jobs it may leave to do.
+    Its size is stored and, where the limits count jobs, also the jobs that it may leave undone.
     """
     if part is None:
         sizes = {None: plan.acting.new} | {
@@ -94,8 +94,8 @@ def accept(
 
 
 def announce(plan: Plan, state: State, account: str, *, at: int) -> None:
-    """Put on record what is announced from now on, or still is; whatever is not starts anew when it
-    comes back.
+    """Record what is announced from now on, or still is. A job that is no longer announced starts
+    again when it comes back.
     """
     for action in DELETES:
         announced = (job_id for job_id, actions in plan.announced() if action in actions)
@@ -107,13 +107,15 @@ def _counts_jobs(limits: Limits) -> bool:
 
 
 def _change(job: JobPlan) -> Action | None:
-    """The delete or stop of a planned job, None when it is only archived."""
+    """Return the delete or stop of a planned job, None when it is only archived."""
     action = job.actions[-1].action
     return None if action is Action.ARCHIVE else action
 
 
 def _by_action(jobs: Iterable[JobPlan]) -> dict[Action, Iterator[JobId]]:
-    """The jobs by their delete or stop; 16 bytes each, for there may be a million."""
+    """Return the jobs by their delete or stop. Ids are packed into 16 bytes, because there may be a
+    million.
+    """
     ids: dict[Action, bytearray] = {}
     for job in jobs:
         if action := _change(job):

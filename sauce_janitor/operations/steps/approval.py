@@ -1,4 +1,4 @@
-"""What a refused plan says: which limits it breaks, and the approval that would lift them, ready to
+"""The message of a refused plan: which limits it breaks, and the approval that lifts them, ready to
 paste.
 """
 
@@ -15,15 +15,15 @@ _GOOD_FOR_S = 7 * 86_400
 
 
 def refusal(plan: Plan, account: str, digest: str, timezone: str) -> str:
-    """Every broken limit with its numbers, and what lifts them."""
+    """Return every broken limit with its numbers, and what lifts them."""
     return "\n".join(
         [*(broken.text for broken in plan.broken), *ways_out(plan, account, digest, timezone)]
     )
 
 
 def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[str]:
-    """What approves a plan that breaks limits, as a command and for the configuration; nothing for
-    one that does not.
+    """Yield what approves a plan that breaks limits, as a command and as configuration; nothing for
+    a plan that breaks none.
     """
     for approval in plan.approvals:
         if plan.broken and not approval.allows(plan.acting.new):
@@ -49,7 +49,9 @@ def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[s
 
 
 def _roomy(jobs: int) -> int:
-    """A tenth more, rounded up to two digits: by the time it is approved, a few more are due."""
+    """Return a tenth more, rounded up to two digits: a few more jobs are due by the time it is
+    approved.
+    """
     roomy = jobs * 1.1
     digits: int = 10 ** max(0, len(str(int(roomy))) - 2)
     return math.ceil(roomy / digits) * digits

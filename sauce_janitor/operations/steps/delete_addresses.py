@@ -1,5 +1,5 @@
 """Which address of Delete a Job worked for an account: kept in the state, so that the next run
-begins with it.
+tries it first.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sauce_janitor.state import Notes
 
 
 def delete_addresses(account: Account, notes: Notes, clock: Callable[[], float]) -> DeleteAddresses:
-    """Return the addresses that a run of the account may use, the one that worked last first.
-    StateError as notes raise it.
+    """Return the addresses that a run of the account may use, the one that worked last first. Raise
+    StateError as notes do.
     """
 
     def keep(address: DeleteAddress) -> None:
@@ -25,12 +25,12 @@ def delete_addresses(account: Account, notes: Notes, clock: Callable[[], float])
     if account.delete_job_path != "auto":
         return DeleteAddresses((account.delete_job_path,), keep)
     worked = (worked_last(account.name, notes) or {}).get("address")
-    # sorted is stable: what worked comes first, and the others keep their order
+    # sorted() is stable: the address that worked comes first, the others keep their order.
     return DeleteAddresses(sorted(DELETE_ADDRESSES, key=lambda address: address != worked), keep)
 
 
 def worked_last(account: str, notes: Notes) -> dict[str, Any] | None:
-    """Return which `address` deleted a job for certain, and when (`at`, epoch seconds); None where
+    """Return which `address` certainly deleted a job, and when (`at`, epoch seconds); None where
     none did yet.
     """
     note = notes.read(_note(account))

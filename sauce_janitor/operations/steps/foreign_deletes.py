@@ -1,7 +1,8 @@
-"""Traces of somebody else who deletes on the account: jobs and assets that went without our doing.
+"""Detects that somebody else deletes on the account: jobs and assets that vanished without this
+program.
 
-Sauce Labs has no mark by which two janitors on one account could see each other. What one of them
-deletes is what the other misses: it is counted in each run, and told above a few, for people delete
+Sauce Labs has no mark by which two janitors on one account could see each other. What one deletes
+is missing for the other. It is counted in each run, and reported above a few, because people delete
 single jobs by hand.
 """
 
@@ -23,18 +24,18 @@ if TYPE_CHECKING:  # reading the state loads no metrics
     from sauce_janitor.operations.records.telemetry import Telemetry
 
 _FORGOTTEN_S: Final = 85 * 86_400
-"""Jobs older than about three months Sauce Labs may have put away itself."""
+"""Sauce Labs may have removed jobs older than about three months itself."""
 _EXPLAINS: Final[Mapping[Action, Collection[Deed]]] = {
     Action.DELETE_JOB: (Action.DELETE_JOB,),
     Action.DELETE_ASSETS: DELETES,
 }
-"""Which of our own deletes may be why the object of an action is gone."""
+"""Which deletes by this program may explain that the object of an action is gone."""
 TOLD_S: Final = 7 * 86_400
-"""So long `status` tells of it."""
+"""`status` reports it for this long."""
 
 
 class ForeignDeletes:
-    """Counts them in one run. Threads call `event` one at a time."""
+    """Counts foreign deletes in one run. Threads call `event` one at a time."""
 
     def __init__(self, account: str, state: State, tell: Telemetry, *, now: int) -> None:
         self._account, self._state, self._tell, self._now = account, state, tell, now
@@ -44,23 +45,26 @@ class ForeignDeletes:
 
     @property
     def found(self) -> Vanished:
-        """What went so far."""
+        """What has vanished so far."""
         return Vanished(self._jobs, self._assets)
 
     def before_listing(self) -> None:
-        """Jobs are about to be listed: what is missing then went since."""
-        # What was gone at the last full listing was not listed since then. The journal is asked
-        # about the others alone:
-        # about all that ever went it would take seconds in each run.
+        """Count the jobs that are gone before the listing: the difference afterwards has vanished
+        since.
+        """
+        # Jobs gone at the last full listing have not been listed since. Only the others are looked
+        # up in the journal: looking up all that ever went would take seconds in each run.
         self._listed_since = self._state.jobs.full_at(self._account) or 0
         self._before = self._gone()
 
     def after_listing(self) -> None:
-        """They are listed. What a delete of ours may have removed is in neither number."""
+        """Count what the listing found gone. What a delete by this program may have removed is in
+        neither number.
+        """
         self._jobs += max(0, self._gone() - self._before)
 
     def event(self, event: Event) -> None:
-        """Something of a plan that is carried out."""
+        """Count an event of a plan that is being carried out."""
         if not isinstance(event, events.AlreadyGone) or self._may_be_ours(event):
             return
         if event.action is Action.DELETE_JOB:
@@ -69,7 +73,7 @@ class ForeignDeletes:
             self._assets += 1
 
     def conclude(self) -> None:
-        """The run is over, however it ended: count it, and above a few tell it."""
+        """Count the total at the end of the run, however it ended, and report it above a few."""
         found = self.found
         self._tell.vanished(found)
         if found.are_many:
@@ -83,11 +87,11 @@ class ForeignDeletes:
         )
 
     def _may_be_ours(self, event: events.AlreadyGone) -> bool:
-        """Whether a delete that this janitor ever began may have come true, whatever its outcome
-        was taken for.
+        """Return whether a delete that this program ever started may have taken effect, whatever
+        outcome was recorded.
 
-        One without an answer, one cut short, and one of which the job was still there may all still
-        take effect.
+        A delete without an answer, one that was cut short, and one after which the job was still
+        there may all still take effect.
         """
         explains = _EXPLAINS.get(event.action, ())
         lines = self._state.journal.of(event.job_id, self._account)
@@ -99,7 +103,7 @@ class ForeignDeletes:
 
 
 def last_traces(state: State, account: str, *, now: int) -> dict[str, Any] | None:
-    """What was told last, if that is less than a week ago: `at` (epoch seconds), `jobs`,
+    """Return the last report, if it is less than a week old: `at` (epoch seconds), `jobs`,
     `assets`.
     """
     note = state.notes.read(_note(account))

@@ -1,4 +1,4 @@
-"""Bringing the inventory up to date, owner by owner: one who cannot be listed is left out, and
+"""Brings the inventory up to date, owner by owner. An owner who cannot be listed is left out and
 stops nobody else.
 """
 
@@ -23,8 +23,8 @@ from sauce_janitor.state import Jobs
 
 @dataclass(frozen=True, slots=True)
 class ListingResult:
-    """What the listings brought, who is left out, and whose name Sauce Labs writes in other
-    letters' case.
+    """The listings, the owners left out, and the owners whose names Sauce Labs writes in a
+    different case.
     """
 
     listings: tuple[SyncReport, ...] = ()
@@ -33,13 +33,13 @@ class ListingResult:
 
     @property
     def owners(self) -> tuple[Owner, ...]:
-        """Whose jobs are listed whole."""
+        """The owners whose jobs are listed completely."""
         return tuple(report.owner for report in self.listings)
 
     @property
     def unconfirmed(self) -> frozenset[Owner]:
-        """Whose first listing was empty or incomplete: a later one has to agree before anything is
-        deleted.
+        """The owners whose first listing was empty or incomplete: a later one must agree before
+        anything is deleted.
         """
         return frozenset(report.owner for report in self.listings if not report.confirmed)
 
@@ -57,17 +57,18 @@ class OwnersListing:
     _spellings: dict[Owner, Owner] = field(default_factory=dict)
 
     def list_all(self, scope: Owners, request: SyncRequest) -> ListingResult:
-        """List everybody's jobs. Leaving an owner out deletes nothing more: who is not listed
-        counts in no rule.
+        """List the jobs of every owner. Leaving an owner out deletes nothing more: their jobs count
+        in no rule.
 
-        Raises what is about the whole account; and when nobody can be listed, what the first one
-        met.
+        Raise errors that concern the whole account; when nobody can be listed, raise the first
+        owner's error.
         """
         reports: list[SyncReport] = []
         left_out: list[LeftOut] = []
         for owner in scope.owners:
             if any(is_same_user(owner, report.owner) for report in reports):
-                continue  # named twice, in different letters' case
+                # The same user, named twice in a different case.
+                continue
             if owner not in scope.named and self._is_quiet(owner, request):
                 reports.append(SyncReport(owner, full=False))
                 continue
@@ -86,8 +87,8 @@ class OwnersListing:
         return ListingResult(tuple(reports), tuple(left_out), dict(self._spellings))
 
     def _gone(self, scope: Owners) -> Iterator[LeftOut]:
-        """Yield who has left the teams and has jobs here: those stay at Sauce Labs, and count in no
-        rule.
+        """Yield the users who have left the teams and have jobs here: those stay at Sauce Labs and
+        count in no rule.
         """
         for owner in sorted(scope.gone):
             if jobs := self.jobs.of(self.account, owner).count():
@@ -98,11 +99,11 @@ class OwnersListing:
                 yield left
 
     def _is_quiet(self, owner: Owner, request: SyncRequest) -> bool:
-        """Whether a member of the organization had no job at a full listing that is still young:
-        most never run one.
+        """Return whether a member of the organization had no job at a recent full listing: most
+        members never run one.
 
-        To ask each of them in every run would take a request each of a budget that is shared with
-        the tests.
+        Asking about each of them in every run would cost one request each, from a budget that the
+        tests share.
         """
         store = self.jobs.of(self.account, owner)
         listed = store.listed()
@@ -120,10 +121,9 @@ class OwnersListing:
         try:
             report = self._sync(owner, reader, request)
         except inventory.SpellingError as other:
-            # Nothing was stored under the name that was asked for: the jobs are kept under the
-            # vendor's, so that
-            # addresses, permits and folders are written as Sauce Labs writes them, and one user is
-            # one owner.
+            # Nothing is stored under the name that was asked for. The jobs are stored under Sauce
+            # Labs' spelling, so that addresses, permits and folders use it, and one user is one
+            # owner.
             self.jobs.of(self.account, owner).forget()
             self._spellings[owner] = other.spelling
             self.telemetry.spelled(owner, other.spelling)
@@ -148,12 +148,14 @@ class OwnersListing:
 
 
 def overlooked(jobs: Jobs, account: str, planned: Iterable[Owner]) -> frozenset[Owner]:
-    """Whose jobs are known and were no part of a plan for these owners."""
+    """Return the owners whose jobs are known but were not part of a plan for these owners."""
     return frozenset(jobs.owners(account)).difference(planned)
 
 
 def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
-    """What could not be read of the lists, and what has to be confirmed, as one sentence each."""
+    """Yield, as one sentence each, what could not be read of the lists, and what must be
+    confirmed.
+    """
     for report in listings:
         if report.aside_count:
             rows = "1 row" if report.aside_count == 1 else f"{report.aside_count:,} rows"
@@ -165,18 +167,18 @@ def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
         if not report.confirmed:
             problem = "could not all be read" if report.rows else "is empty"
             yield (
-                f"The first listing of {report.owner} {problem}: it counts when a run finds the same"
-                f" {LATER}"
+                f"The first listing of {report.owner} {problem}: it counts when a run finds the"
+                f" same {LATER}"
             )
     if withheld:
         yield f"{withheld:,} jobs are due and stay until that first listing is confirmed"
 
 
 def withhold(plan: Plan, unconfirmed: Collection[Owner]) -> int:
-    """Take the deletes and stops of these owners' jobs out of the plan, leaving what is to be
-    archived; of how many jobs.
+    """Remove the deletes and stops of these owners' jobs from the plan, and keep the archiving.
+    Return the number of jobs.
 
-    Their first listing may be a lie. A later one confirms it or puts it right.
+    Their first listing may be wrong. A later one confirms or corrects it.
     """
     withheld = 0
 

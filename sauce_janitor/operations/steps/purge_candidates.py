@@ -1,5 +1,5 @@
-"""Looks, after a plan was carried out and once a day, whether Sauce has purged what alone keeps
-some jobs.
+"""Checks once a day, after a plan was carried out, whether Sauce Labs has purged the assets for
+which alone some jobs are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sauce_janitor.state import Notes
 _DAY_S: Final = 86_400
 
 OwnerGroup = tuple[Callable[[Owner], bool], ExecutionPorts]
-"""Whose jobs, and the parts that may ask about them."""
+"""Whose jobs, and the ports that may ask about them."""
 
 
 def look_daily(
@@ -30,11 +30,10 @@ def look_daily(
     stop: threading.Event,
     tell: Callable[[Event], None],
 ) -> int:
-    """Look at the plan's suspects unless that was done today. The next plan says what that changes.
+    """Look at the plan's candidates, unless that was done today. The next plan shows what changes.
 
-    Returns how many were found purged that an earlier run had tried to archive.
-
-    Raises what the lease and the state raise.
+    Return how many were found purged that an earlier run had tried to archive. Raise what the lease
+    and the state raise.
     """
     key, day = f"looked for purged {account}", str(plan.as_of // _DAY_S)
     if not plan.purge_candidates or notes.read(key) == day:

@@ -1,4 +1,4 @@
-"""What a plan and the days to come ask of the request budget, and what it gives: for `plan`,
+"""The requests that a plan and the following days need, and what the budget provides: for `plan`,
 `status` and a run's record.
 """
 
@@ -30,7 +30,7 @@ _TELL_S = 10.0
 
 
 class BudgetReport(Protocol):
-    """Who is told of requests and of what is left of the budget (`telling.Teller`)."""
+    """Receives requests and what is left of the budget (`records.telemetry.Telemetry`)."""
 
     def request(self, event: RequestEvent, /) -> None: ...
     def budget_left(self, remaining: Mapping[str, int], /) -> None: ...
@@ -38,8 +38,8 @@ class BudgetReport(Protocol):
 
 
 class BudgetTelemetry:
-    """Tells what is left of an account's budgets, of all credentials together, while they are
-    spent. Any thread may ask.
+    """Reports what is left of an account's budgets, over all credentials, while they are spent. Any
+    thread may call it.
     """
 
     def __init__(
@@ -52,13 +52,15 @@ class BudgetTelemetry:
         self._told_at = math.inf
 
     def asked(self, request: RequestEvent) -> None:
-        """A request was made."""
+        """Count a request."""
         self._tell.request(request)
         if time.monotonic() - self._told_at > _TELL_S:
             self.tell_left()
 
     def tell_left(self) -> None:
-        """Now. Never fails: who cannot count says so where requests are made."""
+        """Report what is left now. Never fails: where counting fails, making requests reports
+        it.
+        """
         self._told_at = time.monotonic()
         left: Counter[str] = Counter()
         with suppress(StateError):
@@ -67,8 +69,8 @@ class BudgetTelemetry:
         self._tell.budget_left(left)
 
     def goes_on_at(self, done: Execution) -> int | None:
-        """Where a run paused because a budget is spent: when that has room again, epoch seconds,
-        told aloud.
+        """Return and report when a run that paused on a spent budget can continue, in epoch
+        seconds; None for other runs.
         """
         if done.halted is None or done.halted.why is not Halt.BUDGET:
             return None
@@ -79,9 +81,11 @@ class BudgetTelemetry:
 
 
 def outlook(needs: Sequence[Need], inflow: Inflow | None, *, now: float) -> dict[str, Any]:
-    """As JSON has it: requests needed and left in the hour, of all credentials together; in how
-    many seconds the last of them is through; what a day gives, and what a day's new jobs need and
-    lose. None: no limit, or too few jobs to tell.
+    """Return, as in JSON, the requests needed and left in the hour over all credentials, in how
+    many seconds the last of them is finished, what a day provides, and what a day's new jobs need
+    and lose.
+
+    None stands for no limit, or for too few jobs to know.
     """
     takes = [need.timetable.seconds_for(need.requests, now=now, left=need.left) for need in needs]
     left = [need.left for need in needs if need.left is not None]
@@ -107,10 +111,10 @@ def outlook(needs: Sequence[Need], inflow: Inflow | None, *, now: float) -> dict
 def standing(
     account: Account, known: Mapping[str, KnownAccount], state: Path, *, now: float
 ) -> dict[str, Any]:
-    """How the account's own budget stands now, by what is counted beside the state; asks Sauce Labs
-    nothing, needs no secret.
+    """Return how the account's own budget stands now, from the count beside the state. Asks Sauce
+    Labs nothing and needs no secret.
 
-    `known` are the accounts that had a run. StateError when the count cannot be read.
+    `known` are the accounts that had a run. Raise StateError when the count cannot be read.
     """
     allowed = account.budget.at(now)
     standing: dict[str, Any] = {

@@ -1,5 +1,5 @@
 """The jobs that failed before, as a run needs them: what the plan says of them, and what this run
-adds to the record.
+records.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from sauce_janitor.state import Notes, Retries
 
 
 class AccountRetries:
-    """One account's retries (`execute.parts.RetryBook`). Any thread may use it.
+    """One account's retries (`execute.ports.RetryBook`). Any thread may use it.
 
-    Until `take` every job counts as not tried: a command that is about named jobs tries all of them
-    at once.
+    Until `take` is called, every job counts as not tried: a command about named jobs tries all of
+    them at once.
     """
 
     def __init__(self, kept: Retries, account: str, clock: Callable[[], int], notes: Notes) -> None:
@@ -26,8 +26,8 @@ class AccountRetries:
         self._unlisted = f"no asset list {account} "
 
     def take(self, planned: Mapping[JobId, Retry], *, now: int, at_once: bool = False) -> None:
-        """These are the retries of the plan that is carried out `now` (epoch seconds); `at_once`
-        ends their pauses.
+        """Set the retries of the plan that is carried out `now` (epoch seconds); `at_once` ends
+        their pauses.
         """
         self._planned = {
             key: replace(retry, due_at=0) if at_once or retry.due_at <= now else retry
@@ -39,7 +39,7 @@ class AccountRetries:
         return self._planned.get(job_id)
 
     def failed(self, job_id: JobId, failing: Failing, /) -> None:
-        """Put a failed try on record. StateError when that cannot be done."""
+        """Record a failed try. Raise StateError when that is impossible."""
         self._kept.failed(self._account, job_id, failing, at=self._clock())
         self._rows.add(job_id)
 
@@ -50,8 +50,8 @@ class AccountRetries:
             self._kept.forget(self._account, (job_id,))
 
     def unlisted_since(self, job_id: JobId, answer: str, /, *, note: bool) -> int | None:
-        """Return since when the job's asset list is answered with just this, epoch seconds; `note`
-        writes a first one.
+        """Return since when Sauce Labs gives exactly this answer for the job's asset list, in epoch
+        seconds; `note` records the first one.
         """
         key = f"{self._unlisted}{job_id}"
         recorded, _, since = (self._notes.read(key) or "").partition(" ")
@@ -62,7 +62,7 @@ class AccountRetries:
         return None
 
     def listed(self, job_id: JobId, /) -> None:
-        """Forget since when there is no list: there is one, or no job."""
+        """Forget since when there is no list: there is one now, or no job."""
         self._notes.forget(f"{self._unlisted}{job_id}")
 
     def left(self) -> Collection[JobId]:
@@ -70,13 +70,13 @@ class AccountRetries:
         return frozenset(self._rows)
 
     def keep_only(self, job_ids: Collection[JobId], *, owners: Collection[Owner]) -> None:
-        """Forget those of these owners' jobs that nothing is wanted of any more, and what is noted
-        of jobs that are gone.
+        """Forget these owners' jobs that need nothing any more, and the notes about jobs that are
+        gone.
         """
         if self._rows:
             self._kept.keep_only(self._account, job_ids, owners=owners)
             self._rows = set(self._kept.of(self._account))
-        # Without this every job that never started would leave a note for ever.
+        # Otherwise every job that never started would leave a note for ever.
         noted = [
             JobId(key.removeprefix(self._unlisted)) for key in self._notes.starting(self._unlisted)
         ]

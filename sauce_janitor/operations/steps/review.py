@@ -1,5 +1,5 @@
-"""What ties a plan to its review: which actions were seen, on which inventory. It only ever takes
-away.
+"""Ties a plan to its review: which actions were reviewed, on which inventory. It only ever removes
+actions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Reviewed:
     """The actions of a reviewed plan, as (job id, action) to the job's fingerprint, and the time it
     was made for.
 
-    `of_all` is False when it was made for some policies alone: then nobody has reviewed what the
+    `of_all` is False when it was made for selected policies: then nobody has reviewed what the
     others do.
     """
 
@@ -29,12 +29,12 @@ class Reviewed:
 
     @classmethod
     def of(cls, plan: Mapping[str, Any], actions: Mapping[tuple[str, str], str]) -> Reviewed:
-        """Of a plan file's object whose seal was checked."""
+        """Return the review of a plan file's object whose seal was checked."""
         as_of = int(datetime.fromisoformat(plan["as_of"]).timestamp())
         return cls(actions, as_of, of_all=not plan["policies"])
 
     def of_job(self, job: JobPlan) -> JobPlan | None:
-        """Of what is due now, what was reviewed, if the job is as it was then; None when that is
+        """Return what is due now and was reviewed, if the job is unchanged; None when that is
         nothing.
         """
         actions = tuple(
@@ -45,13 +45,13 @@ class Reviewed:
         return replace(job, actions=actions) if actions else None
 
     def only(self, jobs: Iterable[JobPlan]) -> Iterator[JobPlan]:
-        """`of_job` of each, where that is something."""
+        """Yield `of_job` of each job, where that is not None."""
         return (left for job in jobs if (left := self.of_job(job)) is not None)
 
 
 class InventoryDigest:
-    """Hands records through, and digests what it handed out the first time: which jobs, and since
-    when each is as it is.
+    """Passes records through, and hashes the first pass: which jobs there are, and since when each
+    is as it is.
     """
 
     def __init__(self, records: Callable[[], Iterable[Record]]) -> None:
@@ -69,5 +69,5 @@ class InventoryDigest:
             yield record
 
     def digest(self) -> str:
-        """`sha256:…` of the first pass."""
+        """Return `sha256:…` of the first pass."""
         return f"sha256:{self._hash.hexdigest()}"

@@ -1,7 +1,7 @@
-"""One job, one judgement: a run is refused where another account is about its users, too.
+"""One job, one account: a run is refused where another account is about its users, too.
 
-What the configuration tells was refused when it was loaded. Left are user names that come from
-files, organizations, and accounts of another configuration that works on the same state.
+Loading the configuration already refuses what it shows. This checks user names from files,
+organizations, and accounts of another configuration that works on the same state.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _ACTING: Final = ("execute", "offboard", "assets")
 
 
 class SharedJobs:
-    """Whose jobs one account is about, against all others. `run_id` is for the log."""
+    """Compares whose jobs one account is about with all other accounts. `run_id` is for the log."""
 
     def __init__(self, account: Account, context: RunContext, order: Order, run_id: str) -> None:
         self._account, self._context, self._order, self._run_id = account, context, order, run_id
         self._place = place(account.base_url)
 
     def refuse_shared(self, owners: Iterable[Owner]) -> None:
-        """RefusedError, naming both accounts and the users, where another account is about these
-        owners' jobs.
+        """Raise RefusedError, naming both accounts and the users, where another account is about
+        these owners' jobs.
         """
         mine = {folded(owner): owner for owner in owners}
         for other in self._context.config.accounts:
@@ -49,7 +49,9 @@ class SharedJobs:
                 self._refuse_stranger(name, mine.keys() & set(theirs), mine.values())
 
     def _is_elsewhere(self, name: str) -> bool:
-        """Whether it is no account of this configuration, and none whose place this one takes."""
+        """Return whether it is neither an account of this configuration nor one that this one
+        replaces.
+        """
         return name not in {account.name for account in self._context.config.accounts} | set(
             self._account.replaces
         )
@@ -58,15 +60,15 @@ class SharedJobs:
         return any(self._context.state.runs.last(name, limit=1, mode=mode) for mode in _ACTING)
 
     def _of(self, other: Account) -> set[str]:
-        """Whose jobs the other account is about, folded. RefusedError where that cannot be told and
-        something may change.
+        """Return whose jobs the other account is about, folded. Raise RefusedError where that is
+        unknown and something may change.
         """
         users = set(named(other))
         if not asks_as_itself(other):
             return users.union(self._members(other)) if other.teams else users
         known = self._context.state.accounts.all().get(other.name)
         try:
-            # Whose an account was in this state it stays: no secret is read for what is known.
+            # A bound account keeps its user, so no secret is read for what is known.
             is_bound = known is not None and known.is_bound and place(known.base_url) == self._place
             users.add(folded(known.username if known is not None and is_bound else other.user()))
         except ConfigError as error:
@@ -78,8 +80,8 @@ class SharedJobs:
         )
 
     def _members(self, other: Account) -> Iterator[str]:
-        """Who is in the other account's organization or teams: asked as it asks, else known from
-        its earlier runs.
+        """Yield the members of the other account's organization or teams: asked with its
+        credentials, else known from its earlier runs.
         """
         known = known_owners(self._context.state, other)
         if not self._order.offline:
@@ -90,7 +92,8 @@ class SharedJobs:
                     self._refuse_unknown(other, error)
             else:
                 if ORGANIZATION not in other.users:
-                    return  # who has left a team may be in another one now
+                    # A user who has left a team may be in another one now.
+                    return
         yield from map(folded, known)
 
     def _ask(self, other: Account) -> Collection[Owner]:
@@ -122,8 +125,8 @@ class SharedJobs:
             )
 
     def _refuse_unknown(self, other: Account, error: JanitorError) -> None:
-        """What the other account is about cannot be told: a dry run goes on, one that may delete
-        does not.
+        """Raise RefusedError if the run may delete: it is unknown what the other account is about.
+        A dry run continues.
         """
         if self._order.execute:
             raise RefusedError(

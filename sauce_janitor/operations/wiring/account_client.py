@@ -21,7 +21,9 @@ _HOUR_S = 3600
 
 
 def connection(account: config.Account) -> Connection:
-    """The account's address, credential and patience. ConfigError when a secret cannot be had."""
+    """Return the account's address, credential and time-outs. Raise ConfigError when a secret
+    cannot be read.
+    """
     username, access_key = account.credentials()
     return Connection(
         base_url=account.base_url,
@@ -43,9 +45,7 @@ def connection(account: config.Account) -> Connection:
 
 
 class AccountClient:
-    """The reader of one account, and the gate for who may write: both spend one budget. A context
-    manager.
-    """
+    """The reader of one account, and its gate for whoever may write. Both spend one budget."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class AccountClient:
         access_key: SecretStr,
         read_again: Callable[[], tuple[str, SecretStr]] | None = None,
     ) -> AccountClient:
-        """A client for another credential at the same address, with a budget of its own. Close it,
-        too.
+        """Return a client for another credential at the same address, with its own budget. Close
+        it, too.
         """
         other = replace(
             self.connection, username=username, access_key=access_key, read_again=read_again
@@ -77,18 +77,18 @@ class AccountClient:
         return AccountClient(other, self._on_request, self._stop, store=self._store)
 
     def gate(self) -> Gate:
-        """The one way to change anything. Close it."""
+        """Return a gate, the only way to change anything. Close it."""
         return Gate(self.connection, self.budget, self._on_request, stop=self._stop)
 
     def close(self) -> None:
-        """Close the reader's connections and let go of the budget."""
+        """Close the reader's connections and the budget."""
         self.reader.close()
         self.budget.close()
 
 
 def shared_count(context: RunContext, *, run_id: str, tell: Callable[[str], None]) -> SharedCount:
-    """Where requests are counted, together with every other process on the same state; `tell` is
-    told when that is lost.
+    """Return the file in which all processes on the same state count their requests; `tell` is
+    called when it is lost.
     """
     runs, identity = context.state.runs, context.state.identity
 

@@ -1,5 +1,5 @@
-"""Whose an account of the configuration is, as the state knows it: corrected until a listing
-succeeded, then refused.
+"""Checks which user and address the state knows an account by: corrected until a listing succeeded,
+refused afterwards.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from sauce_janitor.state import KnownAccount, State
 
 
 def admit(account: Account, state: State, username: str) -> None:
-    """Make the account known to the state as this user's at its address, without binding it.
+    """Record the account in the state with this user and its address, without binding it.
 
-    RefusedError, which says how to fix it, where the name is bound to another user or address.
+    Raise RefusedError, with the way to fix it, where the name is bound to another user or address.
     """
     other = state.accounts.admit(
         account.name, base_url=account.base_url, username=username, place=place

@@ -1,7 +1,7 @@
-"""Keeps what lists know of the archive up with it: since the last look by the journal, the first
-time by every receipt.
+"""Keeps the index of archived jobs up to date: by the journal since the last time, by every receipt
+the first time.
 
-The entries are only ever made from what stands in the archive; the journal says where to look.
+The entries are made only from what is in the archive; the journal says where to look.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _AT_ONCE = 200
 
 @dataclass(slots=True)
 class Indexed:
-    """What came of it: the jobs whose entries were made, and those whose receipts could not be
-    trusted, with why.
+    """The result: how many entries were written, and the jobs whose receipts cannot be trusted,
+    with reasons.
     """
 
     jobs: int = 0
@@ -35,11 +35,11 @@ def keep_up(
     anew: bool = False,
     step: Callable[[int], None] | None = None,
 ) -> Indexed:
-    """Bring the entries up to what the archive holds; `anew` reads everything. Asks and changes
-    nothing but the entries.
+    """Bring the entries up to date with the archive; `anew` reads everything. Changes nothing but
+    the entries.
 
-    `step` is told of every batch. A job that cannot be read keeps no entry: `archive verify` says
-    more of it.
+    `step` is called for every batch. A job that cannot be read has no entry: `archive verify` says
+    more about it.
     """
     uuid, (head, _) = catalogue.root.uuid, state.journal.head()
     through = None if anew else state.archived.through(uuid)

@@ -1,6 +1,4 @@
-"""As whom the program asks and acts, for whose jobs: one client a credential, each with a request
-budget of its own.
-"""
+"""The clients of an account: one for each credential, with its own request budget."""
 
 from __future__ import annotations
 
@@ -26,8 +24,8 @@ _OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
 
 @dataclass(frozen=True, slots=True)
 class CredentialShare:
-    """One credential's part of an account: these owners' jobs. `own`: the credential is theirs, not
-    the account's.
+    """One credential's part of an account: the jobs of these owners. `own`: the credential is the
+    owners', not the account's.
     """
 
     client: AccountClient
@@ -36,7 +34,7 @@ class CredentialShare:
 
 
 class Clients:
-    """The clients of one account: its own, and those of owners with credentials of their own, made
+    """The clients of one account: its own, and those of owners with their own credentials, created
     when first needed.
     """
 
@@ -50,12 +48,14 @@ class Clients:
         self._clients[main.connection.username, key] = main
 
     def has_own(self, owner: Owner) -> bool:
-        """Whether the owner's jobs are asked about with credentials other than the account's."""
+        """Return whether the owner's jobs are asked about with credentials other than the
+        account's.
+        """
         return self._configured(owner) in self._account.own_sources
 
     def _configured(self, owner: Owner) -> Owner:
-        """The owner's name as the configuration writes it: Sauce Labs may write it in other
-        letters' case.
+        """Return the owner's name as the configuration writes it: Sauce Labs may write it in a
+        different case.
         """
         own = self._account.own_sources
         return (
@@ -65,8 +65,8 @@ class Clients:
         )
 
     def of(self, owner: Owner) -> AccountClient:
-        """The client for this owner's jobs. ConfigError when his credentials cannot be had; they
-        are looked for once.
+        """Return the client for this owner's jobs. Raise ConfigError when their credentials cannot
+        be read; they are read once.
         """
         if not self.has_own(owner):
             return self.main
@@ -84,25 +84,28 @@ class Clients:
         owner = self._configured(owner)
         username, access_key = self._account.credentials(owner)
         who = username, access_key.get_secret_value()
-        if who not in self._clients:  # of one credential there is one client, so one budget
+        # One client for each credential, and so one budget.
+        if who not in self._clients:
             again = partial(self._account.credentials, owner)
             self._clients[who] = self.main.as_(username, access_key, again)
             self._stack.callback(self._clients[who].close)
         return self._clients[who]
 
     def is_about(self, owner: Owner, error: JanitorError) -> bool:
-        """Whether an error met while asking about this owner's jobs is his alone: then the others
-        go on.
+        """Return whether an error about this owner's jobs concerns this owner only: then the others
+        continue.
 
-        It is, unless it is about the account's credentials or budget, or Sauce Labs does not answer
-        at all.
+        It does, unless it is about the account's credentials or budget, or Sauce Labs does not
+        answer at all.
         """
         if self.has_own(owner):
             return isinstance(error, SourceError | ConfigError)
         return isinstance(error, SourceError) and not isinstance(error, _OF_THE_ACCOUNT)
 
     def shares(self, owners: Iterable[Owner]) -> tuple[CredentialShare, ...]:
-        """These owners by credential, the account's own first; who cannot be reached is in none."""
+        """Return these owners by credential, the account's own first. An owner without readable
+        credentials is in none.
+        """
         of_client: dict[AccountClient, set[Owner]] = {self.main: set()}
         for owner in owners:
             try:
@@ -117,8 +120,8 @@ class Clients:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """Sauce's clock minus ours by the answer that differs most, of the newest of each client;
-        None before any.
+        """Sauce Labs' clock minus the local one, in seconds: the largest difference among the
+        clients' newest answers; None before any.
         """
         skews = [
             skew

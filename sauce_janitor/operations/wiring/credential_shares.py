@@ -1,5 +1,5 @@
-"""Carrying a plan out with several credentials at once: each has its own workers and budget, and
-may end before the others.
+"""Carries a plan out with several credentials at once: each has its own workers and budget, and may
+end before the others.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _KEPT_FOR_DELETES: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ShareSettings:
-    """How: so many workers a credential; no asset is touched sooner than `settle_s` after its job's
-    end.
+    """The number of workers for each credential; no asset is touched sooner than `settle_s` seconds
+    after its job's end.
     """
 
     workers: int
@@ -36,10 +36,10 @@ class ShareSettings:
 def carry_out_shared(
     plan: Plan, shares: Sequence[tuple[CredentialShare, ExecutionPorts]], settings: ShareSettings
 ) -> tuple[Execution, dict[Owner, str]]:
-    """Do what the plan says, each share by its own parts; what became of it all together.
+    """Carry out the plan, each share with its own ports, and return the combined result.
 
-    Also the owners whose own credentials Sauce Labs did not accept, with why: what is left of
-    theirs stays, the others go on. Raises what is a bug.
+    Also return the owners whose own credentials Sauce Labs rejected, with the reason: the rest of
+    their jobs stays, the others continue. Raises only for a bug.
     """
     if len(shares) == 1:
         done = [_carry_out(plan, *shares[0], settings)]
@@ -75,8 +75,8 @@ def _jobs(plan: Plan, share: CredentialShare) -> Iterator[JobPlan]:
 
 
 def _named(share: CredentialShare, done: Execution) -> Execution:
-    """Says whose credential it was that ended early; credentials of some owners end the account's
-    run with what others met.
+    """Add to a halt whose credential ended early. Rejected credentials of some owners are no error
+    of the whole run.
     """
     if not share.own or done.halted is None:
         return done

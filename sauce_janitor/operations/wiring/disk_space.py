@@ -1,4 +1,4 @@
-"""The room on the disk under the archive, looked at from outside."""
+"""The free space on the disk under the archive."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from sauce_janitor.config import ArchiveConfig
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """The disk under the archive, in bytes: what is free, and what `min_free` keeps of it."""
+    """The disk under the archive, in bytes: what is free, and what `min_free` keeps free."""
 
     free: int
     floor: int
 
     def as_row(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it as in JSON."""
         return {"free_bytes": self.free, "kept_free_bytes": self.floor}
 
 
 def room_of(settings: ArchiveConfig) -> DiskSpace:
-    """Return the room on its disk. OSError when it cannot be told."""
+    """Return the space on the archive's disk. Raise OSError when it cannot be read."""
     disk = os.statvfs(nearest(settings.path))
     share = int(disk.f_blocks * disk.f_frsize * (settings.min_free_percent or 0.0) / 100)
     return DiskSpace(disk.f_bavail * disk.f_frsize, max(share, settings.min_free_bytes or 0))
 
 
 def nearest(path: Path) -> Path:
-    """Return the folder itself, or the nearest one above it that is there: where it would be
-    made.
+    """Return the folder itself or, where it does not exist yet, the nearest existing one
+    above it.
     """
     return next(each for each in (path, *path.absolute().parents) if each.is_dir())

@@ -1,5 +1,5 @@
-"""What a plan weighs and needs: bytes by what this account's receipts and deletes tell, and the
-room on the disk.
+"""How many bytes a plan moves, estimated from this account's receipts and deletes, and the space on
+the disk.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ _MOST_DELETES: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a plan does, with its bytes, and the room for what it stores. `room` is None where it
-    cannot be told.
+    """What a plan does, with its bytes, and the space for what it stores. `room` is None where it
+    is unknown.
     """
 
     effects: PlanEffects
     room: DiskSpace | None = None
 
     def as_row(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it as in JSON."""
         return {**self.effects.as_row(), "disk": self.room.as_row() if self.room else None}
 
 
 def footprint_of(
     plan: Plan, settings: ArchiveConfig, weights: Weights = NO_WEIGHTS, *, erases: bool = False
 ) -> Footprint:
-    """Return the plan's footprint, with bytes as far as the weights tell; `erases` as `effects_of`
-    takes it.
+    """Return the plan's footprint, with bytes as far as the weights allow; `erases` as in
+    `effects_of`.
     """
     try:
         room = room_of(settings)
-    except OSError:  # an unmounted disk is for the run to refuse; a plan can be looked at without
+    # The run refuses an unmounted disk; a plan can be shown without one.
+    except OSError:
         room = None
     return Footprint(effects_of(plan, weights, erases=erases), room)
 
@@ -50,11 +51,12 @@ def footprint_of(
 def weights_of(
     archive: Path, state: State, account: str, *, now: int, remembers: bool = True
 ) -> Weights:
-    """Return what is known of the account's jobs in bytes; `now` in epoch seconds. Raises
+    """Return the known sizes of the account's jobs in bytes; `now` is epoch seconds. Raise
     StateError.
 
-    Means of a full sample serve for a day: to draw one from a large archive on a network disk takes
-    its time, and it hardly changes. Where the state is only read, nothing `remembers` them.
+    The means of a full sample are used for a day: drawing one from a large archive on a network
+    disk takes time, and it hardly changes. Where the state is read only, `remembers` is False and
+    nothing is stored.
     """
     key = f"receipt sizes {account}"
     known = _known(state.notes.read(key), str(archive), now=now)
@@ -73,8 +75,8 @@ def _drawn(archive: Path, account: str) -> tuple[dict[str, float], int]:
 
 
 def _known(note: str | None, archive: str, *, now: int) -> tuple[dict[str, float], int] | None:
-    """The noted means, if they are of this archive and young; a clock that was set back makes them
-    old.
+    """Return the stored means, if they are of this archive and less than a day old. After the clock
+    was set back they count as old.
     """
     if note is None:
         return None
@@ -86,4 +88,5 @@ def _known(note: str | None, archive: str, *, now: int) -> tuple[dict[str, float
             document["receipts"]
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        return None  # a note of another version, or a damaged one: the sample is drawn anew
+        # A note of another version, or a damaged one: draw a new sample.
+        return None

@@ -1,4 +1,6 @@
-"""What Sauce Labs is asked anew while a plan is carried out: job lists, and fingerprints of jobs."""
+"""Answers that Sauce Labs gives while a plan is carried out: job lists, and fingerprints of
+jobs.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from sauce_janitor.sauce.client import SauceReader
 
 
 class FreshListings:
-    """The job lists, asked again while a plan is carried out (`execute.parts.Listings`)."""
+    """Asks for the job lists again while a plan is carried out (`execute.ports.Listings`)."""
 
     def __init__(self, reader: SauceReader, known: state.Jobs, account: str) -> None:
         self._reader, self._known, self._account = reader, known, account
@@ -35,11 +37,11 @@ class FreshListings:
 
 
 class Fingerprints:
-    """The fingerprint of a job as just answered, comparable with its plan's.
+    """Returns the fingerprint of a job as Sauce Labs just returned it, comparable with its plan's.
 
-    Where the rules read builds, the job's build is asked for too; an answer serves the other jobs
-    of that build as long as it is no older than theirs. A build that only lost jobs is the one that
-    was decided on.
+    Where the rules read builds, the job's build is asked for, too. An answer serves the other jobs
+    of that build as long as it is no older than theirs. A build that only lost jobs counts as the
+    one that was decided on.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""Whose jobs a run is about: users by name, and `organization` and teams, which are resolved anew
-each time.
+"""Whose jobs a run is about: users by name, and `organization` and teams, which are resolved in
+each run.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _EARLIER: Final = "as earlier runs found them"
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An owner whose jobs this run could not list, and why: the `jobs` known of him stay, and count
+    """An owner whose jobs this run could not list, and why: their known `jobs` stay and count
     nowhere.
 
-    `departed`: the owner is known from earlier runs alone, and not in the organization, or in the
-    teams (`of`), any more. Then nothing is amiss.
+    `departed`: the owner is known from earlier runs only and has left the organization or the teams
+    (`of`). Then nothing is wrong.
     """
 
     owner: Owner
@@ -37,7 +37,7 @@ class LeftOut:
     of: str = "organization"
 
     def row(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it as in JSON."""
         return {"owner": self.owner, "why": self.why, "jobs": self.jobs, "departed": self.departed}
 
     def __str__(self) -> str:
@@ -47,12 +47,12 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """The owners whose jobs are to be listed, in order, and `how` they were found ("" when they are
+    """The owners whose jobs are listed, in order, and `how` they were found ("" when they are
     named).
 
-    `named` are those that the configuration names, `departed` those known from earlier runs alone.
-    `gaps` say why there may be more of them. `group` is what they are, and `gone` who was in it
-    before: their jobs leave the plan.
+    `named` are those that the configuration names, `departed` those known from earlier runs only.
+    `gaps` says why there may be more. `group` is what they belong to, and `gone` are the users who
+    have left it: their jobs leave the plan.
     """
 
     owners: tuple[Owner, ...]
@@ -64,7 +64,7 @@ class Owners:
     gone: frozenset[Owner] = frozenset()
 
     def spelled(self, spellings: Mapping[Owner, Owner]) -> Owners:
-        """The same users, by the names that Sauce Labs writes."""
+        """Return the same users, by the names that Sauce Labs writes."""
         owners, named, departed = (
             [spellings.get(owner, owner) for owner in some]
             for some in (self.owners, self.named, self.departed)
@@ -85,13 +85,13 @@ def resolve_owners(
     *,
     teams: Sequence[str] = (),
 ) -> Owners:
-    """What the configuration's `users` and `teams` mean now. `mine` is who asks, `known` whose jobs
-    were listed before.
+    """Return whom the configuration's `users` and `teams` mean now. `mine` is the account's user;
+    the jobs of `known` were listed before.
 
-    An organization is whoever `ask` finds, who asks, and whoever was known before: nobody drops out
-    unsaid because an answer left them out. A team is whoever `ask` finds, and nobody else: who has
-    left it is `gone`. Without `ask` (offline) it is who is known. A name that is known in other
-    letters' case is that user: one user has one spelling. Raises what `ask` raises.
+    An organization is whoever `ask` finds, the account's user, and whoever was known before: nobody
+    drops out silently because an answer omits them. A team is exactly whoever `ask` finds: a user
+    who has left it is `gone`. Without `ask` (offline) it is whoever is known. A name known in a
+    different case is the same user, with one spelling. Raises what `ask` raises.
     """
     spelled = _Spelling(known)
     mine = spelled(mine)
@@ -112,8 +112,8 @@ def resolve_owners(
         )
     found = ask()
     present = dict.fromkeys([*named, *map(spelled, found.owners)])
-    # Where not everybody may have been found, nobody is said to have left; their jobs stay, and are
-    # not listed.
+    # An incomplete answer does not prove that anybody has left. The jobs of users who were not
+    # found stay and are not listed.
     gone = frozenset[Owner]() if found.gaps else frozenset(known) - set(present)
     return Owners(
         tuple(present), found.how, frozenset(named), gaps=found.gaps, group=group, gone=gone
@@ -149,8 +149,8 @@ def asked_of(account: Account, people: People, *, now: int) -> Organization:
 
 
 def known_owners(state: State, account: Account) -> tuple[Owner, ...]:
-    """Return whose jobs were listed before; of teams, who was in them when they were asked for
-    last.
+    """Return whose jobs were listed before; with teams, who was in them when they were last asked
+    for.
     """
     listed = state.jobs.owners(account.name)
     note = (
@@ -165,7 +165,7 @@ def known_owners(state: State, account: Account) -> tuple[Owner, ...]:
 
 
 def remember(state: State, account: Account, found: Owners) -> None:
-    """Keep on record who is in the account's teams, for commands that ask nobody."""
+    """Record who is in the account's teams, for commands that ask nobody."""
     if account.teams:
         state.notes.write(_note(account.name), json.dumps(sorted(found.owners)))
 
@@ -175,7 +175,7 @@ def _note(account: str) -> str:
 
 
 class _Spelling:
-    """How a user's name is written by those who know it already."""
+    """The spelling of each user name that is already known."""
 
     def __init__(self, known: Iterable[Owner]) -> None:
         self._of = {owner.casefold(): owner for owner in known}
@@ -186,7 +186,7 @@ class _Spelling:
 
 
 def words(found: Owners) -> str:
-    """Whose jobs, as one sentence; "" for a single user, who is named elsewhere."""
+    """Return whose jobs, as one sentence; "" for a single user, who is named elsewhere."""
     if len(found.owners) < 2 and not found.how:
         return ""
     named = ", ".join(found.owners[:_FEW])
@@ -195,6 +195,6 @@ def words(found: Owners) -> str:
 
 
 def missing(found: Owners, left_out: Iterable[LeftOut]) -> tuple[str, ...]:
-    """Who may be missing, and who is left out, as one sentence each."""
+    """Return who may be missing and who is left out, as one sentence each."""
     gaps = (f"Users may be missing: {gap}" for gap in found.gaps)
     return (*gaps, *(f"Left out: {left}" for left in left_out))

@@ -1,5 +1,5 @@
-"""The kill switch wherever it is known: in the state, and mirrored in the archive's root. Either
-one stops everything.
+"""The pause, in the state and mirrored in the archive's root. A pause in either place stops
+everything.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ _OURSELVES = "sauce-janitor"
 
 
 class Pauses:
-    """The pause of a state and of the archive that it works with (`execute.parts.Switch`); asked
-    anew each time.
+    """The pause of a state and of its archive (`execute.ports.SwitchPort`); both are read again
+    each time.
     """
 
     def __init__(self, state: State, path: Path) -> None:
         self._state, self._path, self._mirror = state, path, PauseMirror(path)
 
     def paused(self) -> Pause | None:
-        """The pause in force; one in the archive that cannot be read counts. StateError."""
+        """Return the pause in force. One in the archive that cannot be read counts. Raise
+        StateError.
+        """
         found = self._state.switch.paused()
         if found is not None:
             return found
@@ -40,12 +42,12 @@ class Pauses:
         return None if there is None else Pause(there.by, there.reason, there.at)
 
     def is_paused(self) -> bool:
-        """Whether anything is paused now."""
+        """Return whether anything is paused now."""
         return self.paused() is not None
 
     def refuse(self, what: str = "changed") -> None:
-        """RefusedError while paused. A state that is new beside an archive that is not pauses
-        itself first.
+        """Raise RefusedError while paused. A new state beside a used archive pauses itself
+        first.
         """
         pause_if_new(self._state, self._path)
         if pause := self.paused():
@@ -55,15 +57,17 @@ class Pauses:
             )
 
     def resume(self, *, by: str, at: int) -> None:
-        """Lift it in both places, in the archive first. ArchiveUnusableError: nothing is lifted."""
+        """Lift the pause in both places, in the archive first. After ArchiveUnusableError nothing
+        is lifted.
+        """
         self._mirror.resume(is_known=self._state.identity.archive_uuid(str(self._path)) is not None)
         self._state.switch.resume(by=by, at=at)
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """What a pause did: whether it is new in the state, and what kept it from being in both
-    places.
+    """The result of a pause: whether it is new in the state, and the errors that kept it from being
+    in both places.
     """
 
     fresh: bool
@@ -77,8 +81,8 @@ def pause(
     *,
     accept_filesystem: str | None = None,
 ) -> Stopped:
-    """Pause in the state and in the archive; either one stops everything. Raises JanitorError when
-    neither could be.
+    """Pause in the state and in the archive; either one stops everything. Raise JanitorError when
+    both fail.
     """
     troubles: list[JanitorError] = []
     fresh = is_known = False
@@ -88,7 +92,8 @@ def pause(
                 by=pause_wanted.by, reason=pause_wanted.reason, at=pause_wanted.at
             )
             is_known = state.identity.archive_uuid(str(archive_path)) is not None
-    except JanitorError as error:  # a damaged state must not keep anybody from stopping
+    # A damaged state must not prevent a pause.
+    except JanitorError as error:
         troubles.append(error)
     try:
         PauseMirror(archive_path).pause(pause_wanted, is_known=is_known)
@@ -100,11 +105,11 @@ def pause(
 
 
 def pause_if_new(state: State, path: Path) -> None:
-    """Pause a state that does not know the archive at this path, which has been used before: the
-    old state may be lost.
+    """Pause a state that does not know the archive at this path, if the archive has been used
+    before: the old state may be lost.
 
-    Once: then the state knows it. An archive that this state made, or that moved, is not new to it.
-    StateError.
+    Happens once: then the state knows the archive. An archive that this state created, or that was
+    moved, is not new to it. Raise StateError.
     """
     if state.identity.archive_uuid(str(path)) is not None or not (path / archive.SENTINEL).exists():
         return

@@ -1,5 +1,5 @@
-"""How far a run is: counted here, shown by who watches, and kept in the state for `status`
-elsewhere.
+"""The progress of a run: counted here, shown on the terminal, and stored in the state for
+`status`.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ _WORDS: Final = {
     "verify": "verifying",
 }
 _RECENT_S: Final = 60.0
-"""The rate is that of so long: budgets, black-outs and large videos change it while a run goes
-on.
+"""The rate is measured over this long: budgets, black-outs and large videos change it during
+a run.
 """
 _SOON_S: Final = 2.0
-"""Before that no rate is told."""
+"""Before this time no rate is shown."""
 _FIRST_S: Final = 3.0
 _EVERY_S: Final = 5.0
 _LASTS_S: Final = 30
-"""A note that is older was left by a run that was killed."""
+"""An older note was left by a run that was killed."""
 
 
 class Progress(Protocol):
-    """Who is told how far a run is; for people only."""
+    """Receives the progress of a run, for people only."""
 
     def phase(self, account: str, phase: str, total: int | None = None) -> None:
-        """A phase (list, plan, execute) begins; `total` jobs are to be done in it."""
+        """Start a phase (list, plan, execute) with `total` jobs."""
 
     def step(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Count this many more as done."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseProgress:
-    """How far a phase is: `done` of `total` (None: not known), at so many a second (None: too early
-    to tell).
+    """The progress of a phase: `done` of `total` (None: unknown), at a rate per second (None: too
+    early to know).
     """
 
     phase: str = "start"
@@ -74,18 +74,18 @@ class PhaseProgress:
 
     @property
     def percent(self) -> int | None:
-        """How much is done, at most 100, and 100 only when all is; None without a total."""
+        """How much is done, at most 100, and 100 only when everything is; None without a total."""
         return self.done * 100 // self.total if self.total else None
 
     @property
     def left_s(self) -> float | None:
-        """In how many seconds the rest is done at this rate; None where that cannot be told."""
+        """Seconds until the rest is done at this rate; None where that is unknown."""
         if self.total is None or not self.per_second or self.done >= self.total:
             return None
         return (self.total - self.done) / self.per_second
 
     def words(self) -> str:
-        """The numbers: `1,200 of 4,800 (25 %), 12/min, 5 h left`."""
+        """Return the numbers: `1,200 of 4,800 (25 %), 12/min, 5 h left`."""
         count = f"{self.done:,}"
         if self.total is not None:
             share = "" if self.percent is None else f" ({self.percent} %)"
@@ -96,9 +96,7 @@ class PhaseProgress:
 
 
 class ProgressTracker:
-    """Counts the steps of a phase and tells their rate (a `pipeline.Progress`). Any thread may use
-    it.
-    """
+    """Counts the steps of a phase and measures their rate. Any thread may use it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.Lock()
@@ -107,13 +105,13 @@ class ProgressTracker:
         self._seen: deque[tuple[float, int]] = deque()
 
     def phase(self, account: str, phase: str, total: int | None = None) -> None:  # noqa: ARG002 - the protocol's
-        """Begin a phase."""
+        """Start a phase."""
         with self._lock:
             self._phase, self._done, self._total = phase, 0, total
             self._seen = deque([(self._clock(), 0)])
 
     def step(self, count: int = 1) -> None:
-        """Count so many more."""
+        """Count this many more as done."""
         with self._lock:
             self._done += count
             at = self._clock()
@@ -123,14 +121,14 @@ class ProgressTracker:
                 self._seen.popleft()
 
     def now(self) -> PhaseProgress:
-        """Return how far it is."""
+        """Return the progress."""
         with self._lock:
             rate = None
             if self._seen:
                 began, before = self._seen[0]
                 took_s = self._clock() - began
                 rate = (self._done - before) / took_s if took_s >= _SOON_S else None
-            # more steps than were announced are a mistake of ours, and no reason to show 101 %
+            # More steps than announced are a bug here, and must not show as 101 %.
             done = self._done if self._total is None else min(self._done, self._total)
             return PhaseProgress(self._phase, done, self._total, rate)
 
@@ -138,7 +136,7 @@ class ProgressTracker:
 def stepping(
     records: Callable[[], Iterable[_T]], step: Callable[[int], None]
 ) -> Callable[[], Iterator[_T]]:
-    """Hand records through, and tell `step` of every thousand, however often they are read."""
+    """Pass records through and call `step` for every thousand, however often they are read."""
 
     def each() -> Iterator[_T]:
         for number, record in enumerate(records(), start=1):
@@ -150,10 +148,10 @@ def stepping(
 
 
 class PublishedProgress:
-    """One run's progress, passed on to `shown` and noted in the state every 5 s by a thread of its
-    own. A context manager.
+    """One run's progress, passed on to `shown` and stored in the state every 5 s by its own thread.
+    A context manager.
 
-    A note that cannot be written is left out: nobody waits for it, and no run fails by it.
+    A note that cannot be written is skipped: nobody waits for it, and no run fails because of it.
     """
 
     def __init__(
@@ -168,12 +166,12 @@ class PublishedProgress:
         )
 
     def phase(self, account: str, phase: str, total: int | None = None) -> None:
-        """A phase begins."""
+        """Start a phase."""
         self._tracker.phase(account, phase, total)
         self._shown.phase(account, phase, total)
 
     def step(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Count this many more as done."""
         self._tracker.step(count)
         self._shown.step(count)
 
@@ -205,24 +203,31 @@ class PublishedProgress:
 
     def _note(self) -> str:
         now = self._tracker.now()
-        return json.dumps({
-            "run_id": self._run_id, "mode": self._mode, "began_at": self._began_at, "at": int(time.time()),
-            "phase": now.phase, "done": now.done, "total": now.total, "per_second": now.per_second,
+        note = {
+            "run_id": self._run_id,
+            "mode": self._mode,
+            "began_at": self._began_at,
+            "at": int(time.time()),
+            "phase": now.phase,
+            "done": now.done,
+            "total": now.total,
+            "per_second": now.per_second,
             "process": _this_process(),
-        })  # fmt: skip
+        }
+        return json.dumps(note)
 
     def _sweep(self) -> None:
-        """Remove what runs of the account left that were killed."""
+        """Remove the notes of the account's runs that were killed."""
         for key in self._notes.starting(_key(self._account, "")):
             if _read(self._notes.read(key), now=int(time.time())) is None:
                 self._notes.forget(key)
 
 
 def under_way(notes: Notes, account: str, *, now: int) -> list[dict[str, Any]]:
-    """Return how far the account's runs are, the oldest first, as JSON has it; a run that was
+    """Return the progress of the account's runs, the oldest first, as in JSON; a run that was
     killed is left out.
 
-    `at` (epoch seconds) is when it was so. StateError.
+    `at` (epoch seconds) is the time of the note. Raise StateError.
     """
     found = (_read(notes.read(key), now=now) for key in notes.starting(_key(account, "")))
     return sorted(
@@ -232,7 +237,7 @@ def under_way(notes: Notes, account: str, *, now: int) -> list[dict[str, Any]]:
 
 
 def _read(text: str | None, *, now: int) -> dict[str, Any] | None:
-    """What a note says; None for one of a run that is over, or of another form."""
+    """Return the content of a note; None for one of a run that is over, or in another format."""
     try:
         note = json.loads(text or "")
         at, process = int(note["at"]), list(note["process"])
@@ -242,17 +247,26 @@ def _read(text: str | None, *, now: int) -> dict[str, Any] | None:
         if abs(now - at) > _LASTS_S or _is_dead(process):
             return None
         return {
-            "run_id": str(note["run_id"]), "mode": str(note["mode"]), "began_at": int(note["began_at"]), "at": at,
-            "phase": progress.phase, "done": progress.done, "total": progress.total, "percent": progress.percent,
-            "per_second": progress.per_second, "left_s": progress.left_s, "words": f"{progress.name}: {progress.words()}",
-        }  # fmt: skip
-    except (ValueError, LookupError, TypeError, AttributeError):  # another release's
+            "run_id": str(note["run_id"]),
+            "mode": str(note["mode"]),
+            "began_at": int(note["began_at"]),
+            "at": at,
+            "phase": progress.phase,
+            "done": progress.done,
+            "total": progress.total,
+            "percent": progress.percent,
+            "per_second": progress.per_second,
+            "left_s": progress.left_s,
+            "words": f"{progress.name}: {progress.words()}",
+        }
+    # A note of another release.
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
 def _this_process() -> list[Any]:
-    """Where a process number means this process: the host, and the namespace in which it is
-    counted.
+    """Return where a process number means this process: the host, its process namespace, and the
+    number.
     """
     space = 0
     with suppress(OSError):
@@ -261,7 +275,7 @@ def _this_process() -> list[Any]:
 
 
 def _is_dead(process: list[Any]) -> bool:
-    """Whether a process is certainly gone; of another host or container it cannot be told."""
+    """Return whether a process is certainly gone; for another host or container that is unknown."""
     *where, pid = process
     if where != _this_process()[:-1]:
         return False

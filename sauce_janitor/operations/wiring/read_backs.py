@@ -1,4 +1,4 @@
-"""Reads the copies back that deletes rest on, and remembers when, where the configuration trusts
+"""Reads back the copies that deletes depend on, and remembers when, where the configuration trusts
 that for a while.
 """
 
@@ -16,8 +16,8 @@ from sauce_janitor.state import State
 
 
 class CheckedCopies:
-    """One account's copies. `trust_s`: how long a read-back counts, in seconds; None: only the
-    run's own do.
+    """One account's copies. `trust_s`: how long a read-back is trusted, in seconds; None: only the
+    run's own are.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class CheckedCopies:
         """Read every stored byte of the job from the disk; with `anew` also where an earlier
         read-back is trusted.
 
-        Raises ArchiveError when a receipt cannot be trusted: then nothing says what was stored.
+        Raise ArchiveError when a receipt cannot be trusted: then it is unknown what was stored.
         """
         ended_at = self._kept.jobs.ended_at(self._account, job_id)
         try:
@@ -67,8 +67,8 @@ class CheckedCopies:
         )
 
     def check(self, job: Job) -> None:
-        """ArchiveError where the journal names a receipt that is not among the job's: nothing is
-        built on those.
+        """Raise ArchiveError where the journal names a receipt that the job's folder lacks: nothing
+        is added to such a copy.
         """
         with self._held.reading() as catalogue:
             receipts = catalogue.receipts(place_of(self._key, job))
@@ -76,13 +76,13 @@ class CheckedCopies:
             _check(job.id, receipts, self._receipt_on_record(job.id))
 
     def remember(self, job_id: JobId, receipt: str) -> None:
-        """Put a read-back on record that found nothing wrong, where one is ever trusted."""
+        """Record a read-back that found nothing wrong, where read-backs are ever trusted."""
         if self._trust_s is not None:
             self._kept.read_backs.remember(self._account, job_id, receipt, at=self._now())
 
     def _trusted(self, owner: Owner, job_id: JobId, ended_at: int | None) -> str | None:
-        """The receipt of a copy that was read back recently, still is the newest, and has files of
-        the right lengths.
+        """Return the receipt of a copy that was read back recently, is still the newest, and has
+        files of the right lengths.
         """
         last = (
             self._kept.read_backs.last(self._account, job_id) if self._trust_s is not None else None
@@ -99,14 +99,16 @@ class CheckedCopies:
         return int(self._clock())
 
     def _receipt_on_record(self, job_id: JobId) -> str | None:
-        """The SHA-256 of the receipt that the journal names last; None when it names none."""
+        """Return the SHA-256 of the receipt that the journal names last; None when it names
+        none.
+        """
         lines = self._kept.journal.of(job_id, self._account)
         return next((line.receipt for line in reversed(lines) if line.kind == "archived"), None)
 
 
 def _check(job_id: JobId, receipts: Sequence[ReceiptFile], known: str | None) -> None:
-    """A flipped bit in a hash leaves a receipt that reads well: only its own hash, in the journal,
-    tells.
+    """Raise ArchiveError unless the receipt that the journal names is there: a receipt with a
+    flipped bit can still read well.
     """
     if known is not None and known not in {each.sha256 for each in receipts}:
         raise _untrusted(

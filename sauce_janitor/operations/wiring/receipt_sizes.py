@@ -1,4 +1,4 @@
-"""What a job's assets weigh, by a fair sample of the receipts."""
+"""How large a job's assets are, by a fair sample of the receipts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MOST_RECEIPTS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class ReceiptSizes:
-    """Mean bytes a job by class of assets, told by so many `receipts`; typical ones for those
-    `assumed`.
+    """Mean bytes a job for each class of assets, from this many `receipts`; typical sizes for the
+    `assumed` classes.
 
-    `trouble` says why no receipt could be read, where the archive is there.
+    `trouble` says why no receipt could be read although the archive is there.
     """
 
     a_job: dict[str, float] = field(default_factory=lambda: dict(TYPICAL_BYTES))
@@ -31,7 +31,7 @@ class ReceiptSizes:
 
     @property
     def text(self) -> str:
-        """Where the numbers are from, in words."""
+        """Where the numbers come from, in words."""
         if not self.receipts:
             return "estimated by typical sizes: there is no receipt yet"
         but = f", typical ones for {', '.join(self.assumed)}" if self.assumed else ""
@@ -39,7 +39,7 @@ class ReceiptSizes:
 
 
 def sizes_of(path: Path, account: str) -> ReceiptSizes:
-    """Return the sizes that the archive at `path` tells; typical ones where it tells none.
+    """Return the sizes in the archive at `path`; typical sizes where it has none.
 
     Raises nothing: what is wrong with the archive is in `ReceiptSizes.trouble`.
     """
@@ -54,7 +54,9 @@ def sizes_of(path: Path, account: str) -> ReceiptSizes:
 
 
 def measured(receipts: Iterable[ReceiptDocument]) -> ReceiptSizes:
-    """Return the means over jobs of which a class was wanted, whether they had any of it or not."""
+    """Return the means over the jobs of which a class was wanted, whether they had any of it or
+    not.
+    """
     stored: Counter[str] = Counter()
     jobs: Counter[str] = Counter()
     count = 0

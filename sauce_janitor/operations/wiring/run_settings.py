@@ -1,4 +1,4 @@
-"""What a run is asked to do, what it works with, and what comes of it."""
+"""What a run should do, what it works with, and its result."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ if TYPE_CHECKING:  # reading the state loads no metrics
     from sauce_janitor.metrics import Metrics
 
 FEW_VANISHED: Final = 5
-"""So many jobs a run people may have deleted by hand; more are told of."""
+"""People may delete up to this many jobs by hand between two runs; more are reported."""
 LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
 """When a listing confirms a doubtful first one."""
 HOLD: Final = "(hold)"
-"""What stands for a policy's name where a hold wants something; no policy can be called that."""
+"""Stands in for a policy's name where a hold wants something; no policy can have this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a run is to do. Without `execute` it is a dry run: the one place where that is decided
-    is `run`.
+    """What a run should do. Without `execute` it is a dry run; only `policy_run.run` decides that.
 
-    `as_of` looks at another time (dry runs only); `offline` plans on what is known; `accept_loss`
-    believes a listing in which most known jobs are missing; `policies` acts only for these (empty:
-    all); `reviewed` are the plans of a plan file, by account: then nothing else is done;
+    `as_of` plans for another time (dry runs only). `offline` plans on what is known. `accept_loss`
+    believes a listing in which most known jobs are missing. `policies` acts only for these (empty:
+    all). `reviewed` are the plans of a plan file, by account: then nothing else is done.
     `retry_now` ends the pauses of jobs that failed before.
     """
 
@@ -52,8 +51,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run works with. `stop` ends it early and cleanly; `show` is given the plan before
-    anything is carried out.
+    """What a run works with. `stop` ends it early and cleanly; `show` is called with the plan
+    before anything is carried out.
     """
 
     config: Config
@@ -67,8 +66,8 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """How many jobs, and assets of how many, went at Sauce Labs in one run without our doing, and
-    no purge explains it.
+    """How many jobs, and the assets of how many, vanished at Sauce Labs in one run without this
+    program and without a purge.
     """
 
     jobs: int = 0
@@ -80,7 +79,7 @@ class Vanished:
         return self.jobs + self.assets > FEW_VANISHED
 
     def words(self) -> str:
-        """What it means, for people."""
+        """Return what it means, for people."""
         return (
             f"{self.jobs:,} jobs, and the assets of {self.assets:,}, went at Sauce Labs without our"
             " doing: does another janitor or a script delete on this account? It does not see the"
@@ -90,7 +89,7 @@ class Vanished:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a plan asks of one credential: so many requests, of which its budget has `left` now
+    """What a plan needs of one credential: this many requests, of which its budget has `left` now
     (None: no hourly limit).
     """
 
@@ -102,12 +101,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a run: always a plan; what was carried out, if anything was to be.
+    """The result of a run: always a plan, and what was carried out, if anything was.
 
-    `timetable`: requests that may leave; `outlook`: what the plan and new jobs take of them
-    (`affording.outlook`); `footprint`: what it does and weighs; `goes_on_at`: when the budget has
-    room again for what is left, where the run paused for it, epoch seconds. `withheld`: so many
-    jobs are due and stay, because their owner's first listing has to be confirmed by a second.
+    `timetable`: the requests allowed in each hour. `outlook`: what the plan and new jobs need of
+    them (`request_budget.outlook`). `footprint`: what the plan does and its size. `goes_on_at`:
+    when a run that paused for the budget can continue, in epoch seconds. `withheld`: this many due
+    jobs stay until a second listing confirms their owner's first one.
     """
 
     account: Account
@@ -130,13 +129,11 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Whether all that was to be done is done, of everybody's jobs; nothing was to be in a dry
-        run.
-        """
+        """Whether everything was done, for all owners' jobs; True for a complete dry run."""
         done = (self.execution is None or self.execution.complete) and not self.recovery.open
         return done and self.of_all and (self.execution is None or not self.withheld)
 
     @property
     def of_all(self) -> bool:
-        """Whether it is about the jobs of all owners that it should be about."""
+        """Whether it covers the jobs of all owners that it should cover."""
         return not self.scope.gaps and all(left.departed for left in self.left_out)
