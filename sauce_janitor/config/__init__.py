@@ -1,4 +1,4 @@
-"""YAML -> frozen Config; lints; schema."""
+"""Reads the YAML configuration into a frozen `Config`, warns of mistakes, and writes its schema."""
 
 from __future__ import annotations
 

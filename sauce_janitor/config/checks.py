@@ -1,5 +1,6 @@
-"""What must hold between the parts of a configuration. Works on the values as read, so it speaks
-even beside other faults.
+"""Checks between the parts of a configuration.
+
+They work on the values as read from YAML, so they find problems also in a file that has others.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from sauce_janitor.model.policies import BUILD_FIELDS, FIELDS
 _Policies: TypeAlias = list[tuple[Path, Table]]
 _DELETES: Final = ("delete_assets", "delete_job")
 _PROBES: Final = ("x", "PR-1", "A b/c_9", "0", "release/2.1 (eu)", "-")
-"""Texts with nothing in common: a pattern that matches all of them matches everything."""
+"""Texts with nothing in common: a pattern that matches all of them probably matches every text."""
 
 
 def check(root: Table, faults: ConfigProblems) -> None:
-    """Note every fault that a single value does not show."""
+    """Add every problem that is not visible in a single value."""
     policies: _Policies = [
         (("policies", index), policy)
         for index, policy in enumerate(_list(root.get("policies")))
@@ -55,7 +56,8 @@ def _check_names(section: str, what: str, root: Table, faults: ConfigProblems) -
                 here = (section, index, "name")
                 first = faults.line_of((section, seen[name], "name"), seen_from=here)
                 faults.add(
-                    here, f"{shown(name)} is the name of another {what} ({first}): names are unique"
+                    here,
+                    f"{shown(name)} is the name of another {what} ({first}): names must be unique",
                 )
             seen.setdefault(name, index)
 
@@ -71,7 +73,8 @@ def _check_overrides(policies: _Policies, faults: ConfigProblems) -> None:
             continue
         if policy.get("default") is True:
             faults.add(
-                (*path, "overrides"), "a default policy overrides nothing: remove one of the two"
+                (*path, "overrides"),
+                "a default policy cannot override others: remove `overrides` or `default`",
             )
             continue
         targets = overrides if isinstance(overrides, list) else []
@@ -80,13 +83,14 @@ def _check_overrides(policies: _Policies, faults: ConfigProblems) -> None:
                 faults.add((*path, "overrides", index), f"{shown(target)} is this policy itself")
             elif isinstance(target, str) and target not in by_name:
                 near = did_you_mean(target, by_name)
-                faults.add((*path, "overrides", index), f"{shown(target)} is no policy{near}")
+                faults.add((*path, "overrides", index), f"{shown(target)} is not a policy{near}")
         if isinstance(name, str):
             graph[name] = [target for target in targets if isinstance(target, str)]
             if overrides == "all":
                 graph[name] = [other for other in by_name if other != name]
     for name in graph:
         cycle = _cycle_from(name, graph)
+        # Each policy of a cycle finds it: report it once, at the first name.
         if cycle and name == min(cycle):
             place = next(path for path, policy in policies if policy.get("name") == name)
             faults.add(
@@ -96,7 +100,7 @@ def _check_overrides(policies: _Policies, faults: ConfigProblems) -> None:
 
 
 def _cycle_from(start: str, graph: dict[str, list[str]]) -> list[str]:
-    """The shortest way of overriding from `start` back to it, or nothing."""
+    """Return the shortest cycle of overrides from `start` back to it, empty if there is none."""
     ways = [[start]]
     seen = {start}
     for way in ways:
@@ -116,22 +120,21 @@ def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: Conf
             continue
         if policy.get("unit") == "build":
             faults.add(
-                (*path, "unit"), "a default policy is about jobs: remove `unit: build` or `default`"
+                (*path, "unit"),
+                "a default policy cannot be for builds: remove `unit: build` or `default`",
             )
         named = policy.get("accounts")
-        chosen = (
-            named
-            if isinstance(named, list)
-            else [named]
-            if isinstance(named, str)
-            else list(accounts)
-        )
+        chosen: list[Value] = list(accounts)
+        if isinstance(named, list):
+            chosen = named
+        elif isinstance(named, str):
+            chosen = [named]
         for account in chosen:
             if isinstance(account, str) and first.setdefault(account, path) != path:
                 line = faults.line_of(first[account], seen_from=path)
                 faults.add(
                     (*path, "default"),
-                    f"account {shown(account)} has a default policy already ({line}): at most one",
+                    f"account {shown(account)} already has a default policy ({line}): remove one",
                 )
 
 
@@ -144,7 +147,7 @@ def _check_accounts(root: Table, accounts: tuple[str, ...], faults: ConfigProble
                     near = did_you_mean(account, accounts)
                     faults.add(
                         (section, index, "accounts"),
-                        f"{shown(account)} is no account of this file{near}",
+                        f"{shown(account)} is not an account of this file{near}",
                     )
 
 
@@ -155,7 +158,7 @@ def _check_replaced(root: Table, accounts: tuple[str, ...], faults: ConfigProble
             if replaced in accounts:
                 faults.add(
                     ("accounts", name, "replaces"),
-                    f"{shown(replaced)} is an account of this file: it is not gone",
+                    f"{shown(replaced)} is an account of this file, so it cannot be replaced",
                 )
 
 
@@ -166,7 +169,7 @@ def _check_approvals(root: Table, accounts: tuple[str, ...], faults: ConfigProbl
             near = did_you_mean(account, accounts)
             faults.add(
                 ("approvals", index, "account"),
-                f"{shown(account)} is no account of this file{near}",
+                f"{shown(account)} is not an account of this file{near}",
             )
 
 
@@ -175,22 +178,20 @@ def _check_lists(root: Table, faults: ConfigProblems) -> None:
     for path, node in _mappings(root, ()):
         name = node.get("in")
         if isinstance(name, str) and len(node) == 1 and name not in lists and path[0] != "lists":
-            near = did_you_mean(name, lists)
-            has = near or (
-                "; `lists` has no entries"
-                if not lists
-                else f"; there is {listed(shown(known) for known in lists)}"
-            )
-            faults.add((*path, "in"), f"{shown(name)} is no list under `lists`{has}")
+            hint = did_you_mean(name, lists)
+            if not lists:
+                hint = "; `lists` has no entries"
+            elif not hint:
+                hint = f"; use {listed(shown(known) for known in lists)}"
+            faults.add((*path, "in"), f"{shown(name)} is not a list under `lists`{hint}")
 
 
 def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
     match = policy.get("match")
     if match is None and policy.get("default") is not True:
-        said = (*path, "match")
         faults.add(
-            said,
-            "is missing: name a field such as `build`, write `match: all` for every job, or say"
+            (*path, "match"),
+            "is missing: name a field such as `build`, write `match: all` for every job, or add"
             " `default: true`",
         )
     if policy.get("unit") == "build":
@@ -199,16 +200,18 @@ def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
                 if (key in FIELDS and key not in BUILD_FIELDS) or key.startswith(CUSTOM_DATA):
                     faults.add(
                         (*place, key),
-                        f"`{key}` is no build field: `unit: build` matches on"
-                        f" {listed(BUILD_FIELDS)} only",
+                        f"`{key}` is not a field of builds: `unit: build` can only match on"
+                        f" {listed(BUILD_FIELDS)}",
                     )
     if _deletes(policy):
         for place, node in _mappings(match, (*path, "match")):
             pattern = node.get("regex")
             if isinstance(pattern, str) and len(node) == 1 and _matches_everything(pattern):
+                # Probably a mistake; whoever means every job must write it in a way that reviewers
+                # cannot overlook.
                 message = (
-                    f"{shown(pattern)} matches everything, and this policy deletes: say `match:"
-                    " all`"
+                    f"{shown(pattern)} matches everything, and this policy deletes: if you want"
+                    " that, write `match: all`"
                 )
                 faults.add((*place, "regex"), message)
 
@@ -217,11 +220,12 @@ def _matches_everything(pattern: str) -> bool:
     try:
         return all(compiled(pattern).fullmatch(probe) for probe in _PROBES)
     except re2.error:
+        # The grammar reports a pattern that does not compile.
         return False
 
 
 def _deletes(policy: Table) -> list[str]:
-    """The deletes that the policy permits: those it states, but for `never`."""
+    """Return the deletes that the policy permits: those that it states, except for `never`."""
     then = _table(policy.get("then"))
     stated = {action: then.get(action) for action in _DELETES}
     after = {
@@ -243,7 +247,7 @@ def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
     archive = then.get("archive")
     if deletes and archive is None:
         message = (
-            "is missing: a policy that deletes says what it archives, such as `archive: 5d`, or"
+            "is missing: a policy that deletes must say what it archives: add `archive: 5d`, or"
             " `archive: none`"
         )
         faults.add((*path, "then", "archive"), message)
@@ -259,7 +263,7 @@ def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
         and archive.get("discard") != "rest"
     ):
         message = (
-            "stores only a part, and deleting destroys all assets: add `discard: rest` to say so,"
+            "stores only some assets, but a delete destroys all: confirm it with `discard: rest`,"
             " or archive `all`"
         )
         faults.add((*path, "then", "archive", "assets"), message)
@@ -291,7 +295,7 @@ def _check_keep_ids(path: Path, policy: Table, faults: ConfigProblems) -> None:
 
 
 def _mappings(value: Value, path: Path) -> Iterator[tuple[Path, Table]]:
-    """Every mapping in the value, itself included."""
+    """Yield every mapping in the value, the value itself included, with its path."""
     if isinstance(value, Table):
         yield path, value
         for key, below in value.items():

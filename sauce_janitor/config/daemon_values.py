@@ -1,4 +1,4 @@
-"""What only the daemon goes by, and whom runs tell, as frozen values."""
+"""The schedule, the web server, the metrics export and the webhooks as frozen values."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sauce_janitor.config.source.cron import Cron
 
 @dataclass(frozen=True, slots=True)
 class DailyBlackout:
-    """A black-out on some weekdays (Sunday is 0), in minutes of the day; over midnight where it
-    ends before it begins.
+    """A black-out on some weekdays (Sunday is 0), in minutes after midnight.
+
+    If it ends before it begins, it ends on the next day.
     """
 
     from_min: int
@@ -24,7 +25,7 @@ class DailyBlackout:
 
 @dataclass(frozen=True, slots=True)
 class BlackoutPeriod:
-    """A black-out from one moment to before another, in epoch seconds."""
+    """A black-out between two moments in epoch seconds; the second one is not included."""
 
     starts_at: int
     ends_at: int
@@ -36,9 +37,7 @@ Blackout: TypeAlias = DailyBlackout | BlackoutPeriod
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When `serve` runs: in the configuration's time zone, up to `jitter_s` later, and not in a
-    black-out.
-    """
+    """When `serve` runs: in the configured zone, up to `jitter_s` later, not in a black-out."""
 
     cron: Cron
     jitter_s: int
@@ -47,9 +46,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """Where `serve` listens, by which further names it is called, and the token that opens the
-    status page.
-    """
+    """Where `serve` listens, the host names that it accepts, and the token of the status page."""
 
     listen: str
     token: SecretSource | None = field(repr=False)
@@ -59,8 +56,9 @@ class Web:
 
 @dataclass(frozen=True, slots=True)
 class MetricsExport:
-    """Where a one-shot run leaves its metrics, and what it is called there; None: by its state's
-    own id.
+    """Where a one-shot run exports its metrics.
+
+    `instance` is its name there; None means the id of the state.
     """
 
     textfile: Path | None = None
@@ -70,7 +68,7 @@ class MetricsExport:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Who is told of what; the address is a secret."""
+    """A webhook and the events that it wants. Its address is a secret."""
 
     url: SecretSource = field(repr=False)
     on: frozenset[str]

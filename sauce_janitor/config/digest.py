@@ -1,5 +1,5 @@
-"""The policy digest: one hash over all that decides, so that a plan, an approval and a run can name
-the same policy.
+"""The policy digest: a hash of everything that decides, so that a plan, an approval and a run can
+refer to the same policies.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from sauce_janitor.model.policies import ArchiveRule, DeleteRule, Duration, Rule
 
 _VERSION = 1
 _LATER = frozenset({"if_unavailable"})
-"""Fields that came later: without a value they are left out, so that approvals of older files stay
-good.
+"""Fields that were added later.
+
+Without a value they are left out: so the digest of a file without them, and its approvals, stay
+valid.
 """
 
 _TAGS: Mapping[type, str] = {DeleteRule: "DeleteClaim", ArchiveRule: "ArchiveWish"}
-"""What a class was called when the digest was first made: approvals must outlive a rename."""
+"""The names that classes had in the first digest: a renamed class must not void approvals."""
 
 
 def policy_digest(rules: Rules, identity: Mapping[str, object]) -> str:
-    """`sha256:…` over time zone, the account's identity, defaults, holds, limits, policies and
-    archive selection.
+    """Return `sha256:…` of the time zone, the account's identity, defaults, holds, limits, policies
+    and the selection of assets.
 
-    The order of policies and holds, and how a duration is written (2w or 14d), do not matter.
-    Deadlines only watch, and reasons are for people: both are left out.
+    Neither the order of policies and holds nor the spelling of a duration (2w or 14d) matters.
+    Deadlines decide nothing, and reasons are for people: both are left out.
     """
     plain = _plain(rules)
     plain.pop("deadlines")
@@ -54,8 +56,9 @@ def _names(kind: Any) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON for a value of the rules; each dataclass says its kind, so that no two kinds look
-    alike.
+    """Return a value of the rules as plain JSON values.
+
+    Each dataclass has its name in it, so that two kinds with the same fields differ.
     """
     if isinstance(value, Duration):
         return {"seconds": value.seconds, "months": value.months}

@@ -1,4 +1,4 @@
-"""What the model finds wrong, as sentences for people: where, what, and how to mend it."""
+"""The errors of the pydantic model as sentences for people: where, what, and how to fix it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from sauce_janitor.config.source.problems import ConfigProblems, Path, did_you_m
 from sauce_janitor.config.source.yaml import SECRET_KEYS, Table, Value
 
 _INNER = "·"
-"""Marks the parts of an error's location that are ours (which branch of a choice), not the
-file's.
+"""Marks the parts of an error's location that name a branch of a union: they are not in the file.
 """
 
 Sentence = Callable[[Any, Mapping[str, Any]], str]
 
 
-def _stands_where(meant: str) -> Sentence:
+def _must_be(expected: str) -> Sentence:
     def sentence(value: Any, _context: Mapping[str, Any]) -> str:
-        hint = (
-            ": remove the quotes"
-            if "number" in meant and isinstance(value, str) and _is_number(value)
-            else ""
-        )
-        hint = ": put it in quotes" if meant == "text" and isinstance(value, int | float) else hint
-        return f"{kind_of(value)} stands where {meant} is meant{hint}"
+        hint = ""
+        if "number" in expected and isinstance(value, str) and _is_number(value):
+            hint = ": remove the quotes"
+        elif expected == "text" and isinstance(value, int | float):
+            hint = ": put it in quotes"
+        return f"must be {expected}, not {kind_of(value)}{hint}"
 
     return sentence
 
@@ -40,20 +38,21 @@ def _is_number(text: str) -> bool:
 def _one_of(value: Any, context: Mapping[str, Any]) -> str:
     words = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
     near = did_you_mean(value, words) if isinstance(value, str) else ""
+    # pydantic writes the values as Python does, YAML writes them in lower case.
     words = [{"True": "true", "False": "false"}.get(word, word) for word in words]
     if len(words) == 1:
-        return f"{shown(value)} is not known here: it can only be {words[0]}{near}"
-    return f"{shown(value)} is not known here: use {listed(words)}{near}"
+        return f"{shown(value)} is not valid here: it can only be {words[0]}{near}"
+    return f"{shown(value)} is not valid here: use {listed(words)}{near}"
 
 
 _SENTENCES: Final[dict[str, Sentence]] = {
-    "string_type": _stands_where("text"),
-    "int_type": _stands_where("a whole number"),
-    "float_type": _stands_where("a number"),
-    "bool_type": _stands_where("true or false"),
-    "list_type": _stands_where("a list"),
-    "dict_type": _stands_where("a mapping (key: value)"),
-    "model_type": _stands_where("a mapping (key: value)"),
+    "string_type": _must_be("text"),
+    "int_type": _must_be("a whole number"),
+    "float_type": _must_be("a number"),
+    "bool_type": _must_be("true or false"),
+    "list_type": _must_be("a list"),
+    "dict_type": _must_be("a mapping (key: value)"),
+    "model_type": _must_be("a mapping (key: value)"),
     "literal_error": _one_of,
     "greater_than_equal": lambda value, context: (
         f"{value} is too small: at least {_plain(context['ge'])}"
@@ -64,24 +63,24 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     "less_than_equal": lambda value, context: (
         f"{value} is too large: at most {_plain(context['le'])}"
     ),
-    "string_too_short": lambda _value, _context: "is empty: write a text",
+    "string_too_short": lambda _value, _context: "is empty: write some text",
     "string_too_long": lambda _value, context: f"is longer than {context['max_length']} characters",
     "too_short": lambda value, _context: (
         f"is an empty {'mapping' if isinstance(value, dict) else 'list'}: write at least one"
     ),
     "string_pattern_mismatch": lambda value, context: _PATTERNS.get(
-        context["pattern"], f"{shown(value)} is not written as {context['pattern']}"
+        context["pattern"], f"{shown(value)} does not match {context['pattern']}"
     ),
 }
 _PATTERNS: Final[dict[str, str]] = {
     r"^[a-z0-9][a-z0-9._-]*$": (
-        "cannot be an account's name (it names a folder): use a-z, 0-9, `.`, `_`, `-`"
+        "is not a valid account name (it is also a folder name): use a-z, 0-9, `.`, `_`, `-`"
     ),
     r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$": (
-        "is not the name of a kind of file system: write it as the refusal does"
+        "is not the name of a file system type: copy it from the error message"
     ),
     r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$": (
-        "cannot be an instance's name: use letters, digits, `.`, `:`, `_`, `-`, at most 63"
+        "is not a valid instance name: use letters, digits, `.`, `:`, `_`, `-`, at most 63"
     ),
     r"^[A-Za-z_][A-Za-z0-9_]*$": (
         "is not the name of an environment variable: use letters, digits and `_`"
@@ -94,16 +93,18 @@ def _plain(number: float) -> str:
     return f"{number:g}"
 
 
-def tell(wrong: ValidationError, root: Value, faults: ConfigProblems) -> None:
-    """Note every error of the model. Unknown keys are left to `tell_unknown_keys`, which knows
-    better.
+def explain(found: ValidationError, root: Value, faults: ConfigProblems) -> None:
+    """Add a problem for every error of the model, except for unknown keys.
+
+    Those are left to `explain_unknown_keys`, which can propose the right key.
     """
-    for error in wrong.errors(include_url=False):
+    for error in found.errors(include_url=False):
         if error["type"] == "extra_forbidden":
             continue
         path = file_path(error["loc"], root)
-        if error["loc"][-1] == "[key]":  # the key is wrong; what stands below it may be wrong, too
-            faults.add_beside(path, _about(error), at=faults.place_of(path))
+        if error["loc"][-1] == "[key]":
+            # The key is wrong. Its value may be wrong too, so the path must not count as reported.
+            faults.add_beside(path, _message(error), at=faults.place_of(path))
             continue
         if error["type"] == "missing":
             key = str(error["loc"][-1])
@@ -111,10 +112,11 @@ def tell(wrong: ValidationError, root: Value, faults: ConfigProblems) -> None:
         elif error["type"] == FAULT:
             faults.add(path, str(error.get("ctx", {})["sentence"]))
         else:
-            faults.add(path, _about(error))
+            faults.add(path, _message(error))
 
 
-def _about(error: ErrorDetails) -> str:
+def _message(error: ErrorDetails) -> str:
+    # A value below one of these keys may be a secret, and a message may end up in a log.
     if SECRET_KEYS.intersection(error["loc"]) and isinstance(error["input"], str):
         error = {**error, "input": "…"}
     sentence = _SENTENCES.get(error["type"])
@@ -125,15 +127,15 @@ def _meaning(path: Path, key: str) -> str:
     whole = f"{path[0] if path else ''}.{key}"
     return {
         ".accounts": ": name at least one Sauce Labs account",
-        "policies.name": ": every policy has a name",
+        "policies.name": ": every policy needs a name",
         "policies.then": ": say what happens, such as {archive: 5d, delete_assets: 21d}",
     }.get(whole, "")
 
 
-def tell_unknown_keys(
+def explain_unknown_keys(
     known: Mapping[Path, type[Grammar]], root: Table, faults: ConfigProblems
 ) -> None:
-    """Note each key that its mapping does not know, with the nearest one that it does."""
+    """Add a problem for each key that its mapping does not know, with the nearest valid key."""
     for path, grammar in known.items():
         table = _at(root, path)
         for key in table if isinstance(table, Table) else ():
@@ -142,8 +144,9 @@ def tell_unknown_keys(
 
 
 def file_path(location: tuple[int | str, ...], root: Value) -> Path:
-    """The part of a model's location that exists in the file: ours and pydantic's own marks are
-    left out.
+    """Return the part of a model's location that exists in the file.
+
+    The marks of unions, ours and pydantic's, are left out.
     """
     value: Value = root
     path: Path = ()
@@ -160,5 +163,6 @@ def file_path(location: tuple[int | str, ...], root: Value) -> Path:
 def _at(root: Value, path: Path) -> Value:
     value = root
     for part in path:
-        value = value[part] if isinstance(value, Table | list) else None  # type: ignore[index]  # as read
+        # The path was made from this document, so the part fits the kind of the value.
+        value = value[part] if isinstance(value, Table | list) else None  # type: ignore[index]
     return value

@@ -1,4 +1,4 @@
-"""From a file to a `Config`, or every fault of it."""
+"""Loads a configuration file: the result is a `Config`, or an error with all its problems."""
 
 from __future__ import annotations
 
@@ -37,30 +37,31 @@ from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.request_allowance import AllowanceTimetable, allowance
 
 DECIDING: Final = (
-    "include", "defaults", "lists", "holds", "limits", "approvals", "policies", "deadlines", "tests",
+    "include", "defaults", "lists", "holds", "limits", "approvals", "policies", "deadlines",
+    "tests",
 )  # fmt: skip
-"""The keys of the file that say what becomes of jobs."""
+"""The keys of the file that decide on jobs."""
 
 
 def load(
     path: Path | str, *, environ: Mapping[str, str] = os.environ, sources: ConfigFiles | None = None
 ) -> Config:
-    """The configuration in that file. ConfigError with every fault, each with its line and path.
-    Asks no network.
+    """Return the configuration of a file. Nothing is requested from the network.
 
-    Relative paths in it start from its folder. Secrets are not read before `Account.credentials` is
-    called; they, and user names, then come from `environ`. What was read is remembered in
-    `sources`, also when it is faulty.
+    Relative paths in the file start from its folder. Secrets are not read before
+    `Account.credentials` is called; then they, and user names, come from `environ`. `sources`
+    remembers what was read, also when the file is invalid. Raise ConfigError with all problems,
+    each with its line and path.
     """
     path, sources = Path(path), sources or ConfigFiles()
     return from_bytes(sources.file_bytes(path), path, environ=environ, sources=sources)
 
 
 def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) -> Config:
-    """Load what a command needs that only looks: the accounts, and all else that decides nothing.
+    """Return what a read-only command needs: the accounts, and all else that decides nothing.
 
-    What decides (`DECIDING`) is left out, with its faults and warnings. Raises ConfigError as
-    `load` does.
+    The keys in `DECIDING` are left out, with their problems and warnings, so that a mistake in a
+    policy does not prevent a look at the jobs. Raise ConfigError as `load` does.
     """
     path, sources = Path(path), ConfigFiles()
     document = read(sources.file_bytes(path), str(path))
@@ -75,11 +76,10 @@ def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) 
 def from_bytes(
     data: bytes, path: Path, *, environ: Mapping[str, str], sources: ConfigFiles | None = None
 ) -> Config:
-    """What `load` gives for a file of that content at that path. Touches no disk but for the files
-    that it includes.
+    """Return what `load` returns for a file of this content at this path.
 
-    Where several accounts are at one address, saucectl's files tell whose the ones without a
-    `username` are.
+    The disk is only read for included files, and for saucectl's files if several accounts have one
+    address: they name the user of an account without a `username`.
     """
     sources = sources or ConfigFiles()
     document = read_whole(data, path, sources)
@@ -102,9 +102,10 @@ def parse(document: Document) -> ConfigFile:
     term: ConfigFile | None = None
     try:
         term = ConfigFile.model_validate(root, context=known)
-    except ValidationError as wrong:
-        explain_problems.tell(wrong, root, faults)
-    explain_problems.tell_unknown_keys(known, root, faults)
+    except ValidationError as error:
+        explain_problems.explain(error, root, faults)
+    # The model adds the keys of each mapping to `known`, whether it is valid or not.
+    explain_problems.explain_unknown_keys(known, root, faults)
     checks.check(root, faults)
     if term is not None:
         check_tests(term, faults)
@@ -114,7 +115,7 @@ def parse(document: Document) -> ConfigFile:
 
 
 class _Values:
-    """Turns terms into the values that the rest of the program sees; one object a file."""
+    """Turns the grammar of one file into the values that the rest of the program uses."""
 
     def __init__(
         self, document: Document, term: ConfigFile, path: Path, environ: Mapping[str, str]
@@ -131,11 +132,10 @@ class _Values:
         identities = {
             name: self._identity(name, account) for name, account in term.accounts.items()
         }
-        digests = (
-            {name: policy_digest(rules[name], identities[name]) for name in term.accounts}
-            if term.approvals
-            else {}
-        )
+        digests: dict[str, str] = {}
+        # Only the warnings about approvals need digests here.
+        if term.approvals:
+            digests = {name: policy_digest(rules[name], identities[name]) for name in term.accounts}
         percent, size = term.archive.min_free
         trust = term.archive.verify_before_delete
         accounts = tuple(self._account(name, account) for name, account in term.accounts.items())
@@ -183,23 +183,22 @@ class _Values:
         )
 
     def _refuse_overlaps(self, accounts: tuple[Account, ...]) -> None:
-        """ConfigError where two accounts are about the same jobs: what one keeps the other might
-        delete.
+        """Raise ConfigError if two accounts cover the same jobs.
+
+        What one account keeps, the other might delete.
         """
         faults = self._document.faults
         for account, earlier, user in overlaps(accounts):
             path = ("accounts", account, "users")
             line = faults.line_of(("accounts", earlier), seen_from=path)
-            who = (
-                "everybody of the organization is"
-                if user == ORGANIZATION
-                else f"jobs of {shown(user)} are"
-            )
+            jobs = f"jobs of {shown(user)}"
+            if user == ORGANIZATION:
+                jobs = "jobs of the whole organization"
             faults.add(
                 path,
-                f"{who} those of account {shown(earlier)} already ({line}), at the same address:"
-                " one user's jobs belong to one account. Move the policies of both into one"
-                " account, or take the user out of one",
+                f"{jobs} already belong to account {shown(earlier)} ({line}), at the same address:"
+                " a user's jobs belong to one account. Move the policies of both into one"
+                " account, or remove the user from one",
             )
         if faults:
             raise ConfigError(faults.problems())
@@ -233,27 +232,29 @@ class _Values:
         )
 
     def _budget(self, term: AccountTerm) -> AllowanceTimetable:
-        asked = term.budget
+        budget = term.budget
+        # A loopback address is the sandbox or a test server: no limit unless one is written.
         loopback = term.base_url is not None and is_loopback(urlsplit(term.base_url).hostname or "")
-        usual = allowance(asked.per_second, asked.per_hour, asked.burst, loopback=loopback)
+        usual = allowance(budget.per_second, budget.per_hour, budget.burst, loopback=loopback)
         return AllowanceTimetable(
             usual,
-            tuple(each.window(usual) for each in asked.windows),
+            tuple(each.window(usual) for each in budget.windows),
             ZoneInfo(self._term.timezone),
         )
 
     def _identity(self, name: str, term: AccountTerm) -> dict[str, Any]:
-        """Which account and whose jobs; where the access key comes from is no part of it."""
-        who = (
-            term.username.model_dump(exclude_none=True)
-            if isinstance(term.username, SecretNode)
-            else term.username
-        )
+        """Return the part of the policy digest that says which account and whose jobs are meant.
+
+        The source of the access key is not part of it: a rotated key must not void approvals.
+        """
+        username: object = term.username
+        if isinstance(term.username, SecretNode):
+            username = term.username.model_dump(exclude_none=True)
         users = [*sorted(term.names), *({"team": team} for team in sorted(term.teams))]
         return {
             "name": name,
             "address": term.base_url or term.region,
-            "username": who,
+            "username": username,
             "users": users,
         }
 

@@ -1,6 +1,4 @@
-"""Days and moments as people give them to a command: with the same words, and the same meaning, as
-in the file.
-"""
+"""Days and moments in command options, with the same syntax and meaning as in the file."""
 
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ __all__ = ["end_of_text", "unix_time"]
 
 
 def end_of_text(text: str, timezone: str) -> int:
-    """Return the first second after a day such as 2027-01-31 in that zone, else the moment or Unix
-    timestamp itself.
+    """Return the end of a day such as 2027-01-31 in that zone, a moment, or a Unix timestamp.
 
-    ValueError for anything else.
+    The result is in epoch seconds; the end of a day is the first second after it. Raise ValueError
+    for any other text.
     """
     return end_of(last_day_or_moment(text), ZoneInfo(timezone))

@@ -1,4 +1,4 @@
-"""`tests` checked against the rest of the file, and turned into values."""
+"""The `tests` of the file: checked against its policies and holds, and turned into values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LISTED = 10
 
 
 def check_tests(file: ConfigFile, faults: ConfigProblems) -> None:
-    """Note what a test names that is not there."""
+    """Add a problem for each job, rule or policy that a test names and that does not exist."""
     rules = {name for policy in file.policies for name in _keep_names(policy)}
     rules |= {name for hold in file.holds if (name := hold_name(hold)) is not None}
     policies = {policy.name: _changes(policy) for policy in file.policies}
@@ -39,29 +39,33 @@ def check_tests(file: ConfigFile, faults: ConfigProblems) -> None:
             path = ("tests", index, "expect", pattern)
             if not any(map(compile_glob(pattern), labels)):
                 near = did_you_mean(pattern, sorted(labels)[:1000])
-                faults.add(path, f"{shown(pattern)} is no job of this test{near}")
+                faults.add(path, f"{shown(pattern)} is not a job of this test{near}")
             for at, rule in enumerate(expected.keep or ()):
                 if rule not in rules:
-                    message = f"{shown(rule)} is no keep rule or hold{did_you_mean(rule, rules)}"
+                    message = f"{shown(rule)} is not a keep rule or hold{did_you_mean(rule, rules)}"
                     faults.add((*path, "keep", at), message)
-            for action, name in _acts(expected):
+            for action, name in _changes_expected(expected):
                 if name not in policies:
                     faults.add(
                         (*path, action.value),
-                        f"{shown(name)} is no policy{did_you_mean(name, policies)}",
+                        f"{shown(name)} is not a policy{did_you_mean(name, policies)}",
                     )
                 elif action not in policies[name]:
                     faults.add(
                         (*path, action.value),
-                        f"policy {shown(name)} says nothing of {action.value}, or `never`",
+                        f"policy {shown(name)} has no {action.value}, or `never`",
                     )
 
 
 def _check_labels(test: PolicyTestTerm, index: int, faults: ConfigProblems) -> set[str]:
-    """The ids of a test's jobs."""
+    """Return the ids of a test's jobs, and add a problem if two jobs have the same id."""
     if sum(job.repeat or 1 for job in test.jobs) > LARGEST_TEST:
-        faults.add(("tests", index, "jobs"), f"makes more than {LARGEST_TEST} jobs")
-        return {name for job in test.jobs for name in job.labels()[:_LISTED]}
+        faults.add(("tests", index, "jobs"), f"has more than {LARGEST_TEST} jobs")
+        # A few of them are enough for the messages about `expect`.
+        some: set[str] = set()
+        for job in test.jobs:
+            some.update(job.labels()[:_LISTED])
+        return some
     seen: set[str] = set()
     for number, job in enumerate(test.jobs):
         labels = job.labels()
@@ -83,7 +87,7 @@ def _keep_names(policy: PolicyTerm) -> Iterator[str]:
 
 
 def _changes(policy: PolicyTerm) -> set[Action]:
-    """What the policy can permit."""
+    """Return the deletes and stops that the policy permits."""
     found = set()
     for action in CHANGES:
         term = getattr(policy.then, action.value)
@@ -94,28 +98,26 @@ def _changes(policy: PolicyTerm) -> set[Action]:
 
 
 def tests_for(file: ConfigFile, account: str, document: Document) -> tuple[PolicyTest, ...]:
-    """The tests that are about the account."""
+    """Return the tests for the account."""
     zone = ZoneInfo(file.timezone)
-    return tuple(
-        PolicyTest(
-            name=term.name,
-            as_of=term.decided_at,
-            jobs=tuple(made for job in term.jobs for made in _made(job, term.decided_at, zone)),
-            expected=tuple(
-                _expectation(pattern, expected) for pattern, expected in term.expect.items()
-            ),
-            place=str(document.faults.problem(("tests", index), "")),
-        )
-        for index, term in enumerate(file.tests)
-        if term.accounts is None or account in term.accounts
-    )
+    tests = []
+    for index, term in enumerate(file.tests):
+        if term.accounts is not None and account not in term.accounts:
+            continue
+        jobs: list[MadeJob] = []
+        for job in term.jobs:
+            jobs += _made(job, term.decided_at, zone)
+        expected = [_expectation(pattern, each) for pattern, each in term.expect.items()]
+        place = str(document.faults.problem(("tests", index), ""))
+        tests.append(PolicyTest(term.name, term.decided_at, tuple(jobs), tuple(expected), place))
+    return tuple(tests)
 
 
 def _expectation(pattern: str, term: ExpectTerm) -> Expectation:
-    return Expectation(pattern, tuple(term.keep or ()), tuple(_acts(term)))
+    return Expectation(pattern, tuple(term.keep or ()), tuple(_changes_expected(term)))
 
 
-def _acts(term: ExpectTerm) -> Iterator[tuple[Action, str]]:
+def _changes_expected(term: ExpectTerm) -> Iterator[tuple[Action, str]]:
     for action in CHANGES:
         name = getattr(term, action.value)
         if name is not None:
@@ -123,32 +125,34 @@ def _acts(term: ExpectTerm) -> Iterator[tuple[Action, str]]:
 
 
 def _made(term: MadeJobTerm, as_of: int, zone: ZoneInfo) -> Iterator[MadeJob]:
-    given = {
+    """Yield the jobs that one entry makes; several with `repeat`."""
+    written = {
         name: getattr(term, name) for name in (*FIELDS, *_TIMES) if name in term.model_fields_set
     }
-    given |= {
+    written |= {
         name: value
         for name, value in (term.model_extra or {}).items()
         if name.startswith(CUSTOM_DATA)
     }
     for number, label in enumerate(term.labels()):
         fields = {}
-        for name, value in given.items():
-            said = value
+        for name, value in written.items():
+            field = value
             if isinstance(value, Duration):
-                said = value.seconds
+                field = value.seconds
             elif isinstance(value, Ago):
-                said = _before(value.duration, as_of, zone)
+                field = _before(value.duration, as_of, zone)
             elif isinstance(value, list):
-                said = tuple(_numbered(each, term, number) for each in value)
+                field = tuple(_numbered(each, term, number) for each in value)
+            elif (name, value) == ("status", "errored"):
+                # Sauce Labs uses both spellings; the program only knows `error`.
+                field = "error"
             elif isinstance(value, str):
-                said = _numbered(
-                    "error" if (name, value) == ("status", "errored") else value, term, number
-                )
-            if name in _TIMES and isinstance(said, int) and term.every is not None:
+                field = _numbered(value, term, number)
+            if name in _TIMES and isinstance(field, int) and term.every is not None:
                 every = Duration("", term.every.seconds * number, term.every.months * number)
-                said = _before(every, said, zone)
-            fields[name] = said
+                field = _before(every, field, zone)
+            fields[name] = field
         yield MadeJob(label, fields)
 
 

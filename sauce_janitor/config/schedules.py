@@ -1,4 +1,4 @@
-"""From the terms of a schedule to its values."""
+"""Turns the schedule of the file into values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EVERY_DAY = frozenset(range(7))
 
 
 def schedule_of(term: ScheduleTerm, own: AccountScheduleTerm | None, zone: ZoneInfo) -> Schedule:
-    """An account's schedule: its own where it has one, key by key, else the file's."""
+    """Return the schedule of an account: each key from its own schedule, or from the file's."""
     own = own or AccountScheduleTerm.model_validate({})
     blackouts = term.blackouts if own.blackouts is None else own.blackouts
     return Schedule(
@@ -46,5 +46,5 @@ def _begin(edge: dt.date | dt.datetime, zone: ZoneInfo) -> int:
 
 
 def _end(edge: dt.date | dt.datetime, zone: ZoneInfo) -> int:
-    """The first second after it: a day is meant whole."""
+    """Return the first second after it: a day is included as a whole."""
     return _begin(edge if isinstance(edge, dt.datetime) else edge + dt.timedelta(days=1), zone)

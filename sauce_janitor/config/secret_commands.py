@@ -1,6 +1,4 @@
-"""Running a program that prints a secret: for a while, for a few bytes, and never through a
-shell.
-"""
+"""Runs a program that prints a secret, with limits on time and size, and without a shell."""
 
 from __future__ import annotations
 
@@ -15,12 +13,12 @@ from pathlib import Path
 from typing import Final
 
 LIMIT_S: Final = 15.0
-"""How long such a program may take: less than what a stop waits for."""
-_GLANCE_S: Final = 0.1
+"""How long such a program may take; shorter than the time that a stop of the daemon waits."""
+_POLL_S: Final = 0.1
 
 
 class NoOutputError(Exception):
-    """Its text says what went wrong, without a word of what was printed."""
+    """The program printed no secret. The text says why, and never quotes what was printed."""
 
 
 def printed(
@@ -31,18 +29,26 @@ def printed(
     most: int,
     limit_s: float = LIMIT_S,
 ) -> bytes:
-    """What the program prints on stdout, at most so many bytes. NoOutputError; a program that takes
-    too long is killed with all that it started.
+    """Return what the program prints on stdout, at most `most` bytes.
+
+    A program that takes too long is killed, with all processes that it started. Raise NoOutputError
+    if it cannot be started, fails, prints too much, or takes too long.
     """
     try:
-        # An argument list from the operator's own file, never a shell; what it prints is shown
-        # nowhere.
+        # The arguments come from the operator's own file, and no shell sees them. The output is
+        # never shown, and neither is stderr, which may quote the secret. In a session of its own
+        # the program and its children can be killed together.
         child = subprocess.Popen(  # noqa: S603 - see above
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder,
-            env=dict(environ), start_new_session=True,
-        )  # fmt: skip
-    except OSError as wrong:
-        raise NoOutputError(f"cannot be started: {wrong.strerror or wrong}") from wrong
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=dict(environ),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise NoOutputError(f"cannot be started: {error.strerror or error}") from error
     with child:
         try:
             data = _read(child, most=most, until=time.monotonic() + limit_s)
@@ -58,8 +64,9 @@ def printed(
 
 
 def _read(child: subprocess.Popen[bytes], *, most: int, until: float) -> bytes:
-    """All it prints until it has ended. What it leaves behind (an agent, say) may keep the pipe
-    open, and is not waited for.
+    """Return all that the program prints until it ends. Raise TimeoutError when it takes too long.
+
+    A process that it leaves behind, such as an agent, may keep the pipe open: it is not waited for.
     """
     assert child.stdout is not None
     data = b""
@@ -72,7 +79,7 @@ def _read(child: subprocess.Popen[bytes], *, most: int, until: float) -> bytes:
         if not is_open:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(left)
-        elif select.select([child.stdout], [], [], 0 if ended else min(left, _GLANCE_S))[0]:
+        elif select.select([child.stdout], [], [], 0 if ended else min(left, _POLL_S))[0]:
             chunk = os.read(child.stdout.fileno(), most + 1)
             data += chunk
             is_open = bool(chunk)

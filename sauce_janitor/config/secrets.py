@@ -1,6 +1,4 @@
-"""Secrets: where they are read from, late, and what is said when they are not there. A value is
-never part of a message.
-"""
+"""The sources of secrets. A secret is read when it is needed, and is never part of a message."""
 
 from __future__ import annotations
 
@@ -30,8 +28,9 @@ _LARGEST_SECRET_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where one secret comes from. `folder` is what a relative file name starts from; `path` and
-    `line` are for messages.
+    """The source of one secret.
+
+    A relative file name starts from `folder`; `path`, `file` and `line` are for messages.
     """
 
     kind: Literal["env", "file", "command"]
@@ -45,8 +44,9 @@ class SecretSource:
         return f"{self.kind} {' '.join(self.argument[:1])}"
 
     def resolve(self, environ: Mapping[str, str]) -> SecretStr:
-        """The secret, without the line's end. ConfigError when it cannot be had, is empty or is
-        more than one line.
+        """Return the secret without its line end.
+
+        Raise ConfigError when it cannot be read, is empty, or has more than one line.
         """
         text = {"env": self._from_env, "file": self._from_file, "command": self._from_command}[
             self.kind
@@ -55,7 +55,7 @@ class SecretSource:
         if not text:
             raise self._error("is empty")
         if not text.isprintable():
-            raise self._error("holds more than one line, or characters that cannot be part of it")
+            raise self._error("has more than one line, or characters that are not printable")
         return SecretStr(text)
 
     def _from_env(self, environ: Mapping[str, str]) -> str:
@@ -71,8 +71,8 @@ class SecretSource:
             if len(data) > _LARGEST_SECRET_BYTES:
                 raise self._error("is too large for a secret")
             return data.decode()
-        except OSError as wrong:
-            raise self._error(f"cannot be read: {wrong.strerror or wrong}") from wrong
+        except OSError as error:
+            raise self._error(f"cannot be read: {error.strerror or error}") from error
         except UnicodeDecodeError:
             raise self._error("is not UTF-8 text") from None
 
@@ -81,13 +81,13 @@ class SecretSource:
             return printed(
                 self.argument, folder=self.folder, environ=environ, most=_LARGEST_SECRET_BYTES
             ).decode()
-        except NoOutputError as wrong:
-            raise self._error(str(wrong)) from None
+        except NoOutputError as error:
+            raise self._error(str(error)) from None
         except UnicodeDecodeError:
-            raise self._error("printed what is not UTF-8 text") from None
+            raise self._error("printed something that is not UTF-8 text") from None
 
     def problem(self, what: str) -> Problem:
-        """A sentence about this source."""
+        """Return a problem of this source: `the file /run/secret` and what is wrong with it."""
         noun = {"env": "environment variable", "file": "file", "command": "command"}[self.kind]
         message = f"the {noun} {self.argument[0]} {what}"
         return Problem(message, self.file, self.line, f"{self.path}.{self.kind}")
@@ -98,11 +98,11 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
-    """One account's user name and access key: as written, or where Sauce Labs' own tools keep them.
+    """The source of an account's user name and access key: the file, or Sauce Labs' own tools.
 
-    What is not written comes from what saucectl keeps for the region at `address`, else from
-    SAUCE_USERNAME and SAUCE_ACCESS_KEY when both are set, else from saucectl's file. A user name
-    that is written stands for an unset SAUCE_USERNAME.
+    If the file does not name both, the pair comes from saucectl's file of regions for `address`,
+    otherwise from SAUCE_USERNAME and SAUCE_ACCESS_KEY if both are set, otherwise from saucectl's
+    file of credentials. A user name in the file replaces an unset SAUCE_USERNAME.
     """
 
     username: str | SecretSource | None
@@ -113,7 +113,7 @@ class CredentialSource:
     address: str = ""
 
     def resolve(self, environ: Mapping[str, str]) -> tuple[str, SecretStr]:
-        """(user name, access key). ConfigError when one cannot be had."""
+        """Return (user name, access key). Raise ConfigError when one of them cannot be read."""
         username = self._named(environ)
         key = self.access_key.resolve(environ) if self.access_key else None
         if username is not None and key is not None:
@@ -132,22 +132,19 @@ class CredentialSource:
         return username or self._user(found[0]), key or SecretStr(found[1])
 
     def user(self, environ: Mapping[str, str]) -> str:
-        """The user name alone; where one is written, no access key is read. ConfigError when it
-        cannot be had.
+        """Return only the user name, without reading an access key if the file names the user.
+
+        Raise ConfigError when it cannot be read.
         """
         return self._named(environ) or self.resolve(environ)[0]
 
     def usual_user(self, environ: Mapping[str, str]) -> str | None:
-        """The user whose credentials Sauce Labs' own tools would use here; None where there are
-        none.
-        """
+        """Return the user whose credentials Sauce Labs' own tools would use; None without any."""
         found = _usual(environ, self.address)
         return found[0].strip() if found else None
 
     def describe(self, environ: Mapping[str, str]) -> str:
-        """Who we are, without asking anyone: the user name where it is known, else where it will
-        come from.
-        """
+        """Return the user name if it is known without reading a secret, otherwise its source."""
         if isinstance(self.username, SecretSource):
             known = environ.get(self.username.argument[0]) if self.username.kind == "env" else None
             return known or f"user from {self.username}"
@@ -157,7 +154,7 @@ class CredentialSource:
         return found[0] if found else f"user from {USERNAME_VARIABLE} or ~/{SAUCECTL_FILE}"
 
     def missing(self, environ: Mapping[str, str]) -> tuple[Problem, ...]:
-        """What can be told to be missing without asking anyone."""
+        """Return a problem for each environment variable that is named but not set."""
         named = [
             source
             for source in (self.username, self.access_key)
@@ -180,7 +177,7 @@ class CredentialSource:
             return owner_name(text)
         except ValueError:
             raise self._error(
-                "has a user name that cannot be one (blank ends, slashes or nothing in it)"
+                "has an invalid user name: it is empty, or has slashes, or blanks at an end"
             ) from None
 
     def _error(self, message: str) -> ConfigError:
@@ -188,8 +185,10 @@ class CredentialSource:
 
 
 def _usual(environ: Mapping[str, str], address: str) -> tuple[str, str] | None:
-    """The pair that Sauce Labs' own tools would use: the region's own, else both variables, else
-    saucectl's file. Never one of each.
+    """Return the user name and access key that Sauce Labs' own tools would use; None without any.
+
+    They come from saucectl's entry for the region, otherwise from both variables, otherwise from
+    saucectl's file; never one from here and the other from there.
     """
     home = Path(environ.get("HOME") or Path("~").expanduser())
     regions = _read(home / SAUCECTL_REGIONS)
@@ -209,17 +208,18 @@ def _usual(environ: Mapping[str, str], address: str) -> tuple[str, str] | None:
 
 def _read(path: Path) -> object:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)  # noqa: S506 - text only: builds no objects
+        text = path.read_text(encoding="utf-8")
+        # This loader only builds text, lists and mappings, never objects.
+        return yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - see above
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        # Another tool's file: without it, or if it is broken, there are no credentials in it.
         return None
 
 
-def _pair(read: object) -> tuple[str, str] | None:
-    if not isinstance(read, dict):
+def _pair(entry: object) -> tuple[str, str] | None:
+    if not isinstance(entry, dict):
         return None
-    username, key = read.get("username"), read.get("accessKey")
-    return (
-        (username, key)
-        if isinstance(username, str) and isinstance(key, str) and username and key
-        else None
-    )
+    username, key = entry.get("username"), entry.get("accessKey")
+    if not isinstance(username, str) or not isinstance(key, str):
+        return None
+    return (username, key) if username and key else None

@@ -1,9 +1,8 @@
-"""Whose jobs two accounts of one configuration are both about. One user's jobs at one address
-belong to one account.
+"""Finds users whose jobs two accounts of one configuration would both cover.
 
-Two accounts with the same jobs would judge them twice: what one keeps for ever the other may
-delete. What the files alone tell is refused here; what depends on credentials or on an
-organization's members is left to the run.
+A user's jobs at one address belong to one account: with two, what one account keeps for ever the
+other may delete. Overlaps that the configuration itself shows are refused here. Those that depend
+on credentials or on the members of an organization are found by the run.
 """
 
 from __future__ import annotations
@@ -22,15 +21,14 @@ _PORTS: Final = {"https": 443, "http": 80}
 _VENDOR: Final = ".saucelabs.com"
 _FIRST_REGION: Final = "us-west-1"
 _Known: TypeAlias = tuple[str, ...]
-"""A user, by name or by where the name is read from: the same source gives the same user."""
+"""A user by name, or by the source of the name: the same source gives the same user."""
 
 
 def place(base_url: str) -> str:
-    """Return host and port, one spelling for each place: letters' case, default ports and Sauce
-    Labs' older hosts aside.
+    """Return host and port in one spelling, without regard to case and default ports.
 
-    Sauce Labs' API answers without `api.`, too, and the first region at saucelabs.com itself.
-    Source: its client libraries.
+    Sauce Labs' API also answers without `api.`, and the first region also at saucelabs.com itself:
+    these become one spelling too. Source: Sauce Labs' client libraries.
     """
     address = urlsplit(base_url)
     host = (address.hostname or "").rstrip(".")
@@ -44,24 +42,22 @@ def place(base_url: str) -> str:
 
 
 def folded(user: str) -> str:
-    """Return the user name as the vendor compares it: letters' case does not matter."""
+    """Return the user name as Sauce Labs compares it: without regard to case."""
     return user.casefold()
 
 
 def named(account: Account) -> dict[str, str]:
-    """Return the users that an account names, as written, by their folded names."""
+    """Return the users that an account names: folded name to the name as written."""
     return {folded(user): user for user in account.users if user not in {ME, ORGANIZATION}}
 
 
 def asks_as_itself(account: Account) -> bool:
-    """Return whether the account is about the jobs of the user whose credentials it has."""
+    """Return whether the account covers the jobs of the user whose credentials it has."""
     return ME in account.users or ORGANIZATION in account.users
 
 
 def overlaps(accounts: Sequence[Account]) -> Iterator[tuple[str, str, str]]:
-    """Yield an account, an earlier one and the user that both are about, as far as the
-    configuration tells.
-    """
+    """Yield (account, earlier account, user whose jobs both cover), as far as the file shows."""
     for number, account in enumerate(accounts):
         for earlier in accounts[:number]:
             if place(account.base_url) == place(earlier.base_url):
@@ -73,7 +69,7 @@ def overlaps(accounts: Sequence[Account]) -> Iterator[tuple[str, str, str]]:
 def _in_both(one: Account, other: Account) -> str | None:
     mine, theirs = _user_of(one), _user_of(other)
     if mine == theirs and ORGANIZATION in {*one.users, *other.users}:
-        # With one credential, whoever is named is in the organization that the other asks for.
+        # Both have the same credentials, so each named user is in the organization of the other.
         return ORGANIZATION
     users, others = _users(one, mine), _users(other, theirs)
     return next((user for known, user in others.items() if known in users), None)
@@ -82,11 +78,10 @@ def _in_both(one: Account, other: Account) -> str | None:
 def _users(account: Account, itself: _Known) -> Mapping[_Known, str]:
     users: dict[_Known, str] = {("name", known): user for known, user in named(account).items()}
     if asks_as_itself(account):
+        # The message shows the name as written, otherwise as found in the environment.
         written = account.source.username
-        users.setdefault(
-            itself,
-            written if isinstance(written, str) else itself[1] if itself[0] == "name" else ME,
-        )
+        name = itself[1] if itself[0] == "name" else ME
+        users.setdefault(itself, written if isinstance(written, str) else name)
     return users
 
 

@@ -1,4 +1,4 @@
-"""From the grammar's terms to the values that decide: `Rules` for each account."""
+"""Turns the grammar of the file into the values that decide: the `Rules` of each account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STATUS_FIELDS = ("status",)
 
 
 def rules_for(file: ConfigFile, account: str) -> Rules:
-    """All that decides for the account; `accounts:` selections are applied."""
+    """Return everything that decides for the account, with `accounts:` selections applied."""
     zone = ZoneInfo(file.timezone)
     lists: Lists = file.lists
     return Rules(
@@ -65,7 +65,7 @@ def rules_for(file: ConfigFile, account: str) -> Rules:
 
 
 def approvals_for(file: ConfigFile, account: str) -> tuple[Approval, ...]:
-    """The account's approvals, whatever their digest and end."""
+    """Return all approvals for the account, also those that are over or for another digest."""
     zone = ZoneInfo(file.timezone)
     return tuple(
         Approval(
@@ -132,8 +132,9 @@ def _archive(then: Then) -> policies.ArchiveRule | None:
 
 
 def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
-    """In the order of the keys, so that the order of the file makes no other policy digest; nothing
-    is for ever.
+    """Return how long the archive keeps each class, empty for ever.
+
+    The pairs are sorted: the order in the file must not change the policy digest.
     """
     if term.keep_for is None:
         return ()
@@ -142,17 +143,17 @@ def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
 
 
 def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, policies.DeleteRule], ...]:
-    claims = []
+    rules = []
     for action in DELETES:
         term = getattr(then, action.value)
+        # A rule without a duration is `never`: it keeps, where no rule at all would be no opinion.
         if isinstance(term, DeleteTerm):
             after = term.after if isinstance(term.after, Duration) else None
-            claims.append((action, policies.DeleteRule(after, _keeps(term.keep, lists))))
+            rules.append((action, policies.DeleteRule(after, _keeps(term.keep, lists))))
         elif term is not None:
-            claims.append(
-                (action, policies.DeleteRule(term if isinstance(term, Duration) else None))
-            )
-    return tuple(claims)
+            after = term if isinstance(term, Duration) else None
+            rules.append((action, policies.DeleteRule(after)))
+    return tuple(rules)
 
 
 def _keep(term: KeepRuleTerm, name: str, lists: Lists) -> policies.KeepRule:
@@ -175,19 +176,21 @@ def _kind(term: KeepRuleTerm) -> policies.KeepKind:
 
 
 def keep_id(term: KeepRuleTerm) -> str:
-    """What a keep rule without an id is called: what it says, such as `last 20`."""
+    """Return the name of a keep rule without an id: its content, such as `last 20`."""
     kind = _kind(term)
     value = getattr(term, kind)
-    text = (
-        value.text if isinstance(value, Duration) else str(value) if isinstance(value, int) else ""
-    )
-    restricted = "" if term.where is None else f" where {_said(term.where)}"
+    text = ""
+    if isinstance(value, Duration):
+        text = value.text
+    elif isinstance(value, int):
+        text = str(value)
+    restricted = "" if term.where is None else f" where {_summary(term.where)}"
     picked = f" {term.pick[0]}" if isinstance(kind, CalendarPeriod) and term.pick else ""
     return f"{kind} {text}".strip() + picked + restricted
 
 
-def _said(term: Conditions | str) -> str:
-    """Simple conditions in words; `…` for others."""
+def _summary(term: Conditions | str) -> str:
+    """Return conditions on one field as text, and `…` for all others."""
     if isinstance(term, str):
         return term
     patterns = {
@@ -201,7 +204,7 @@ def _said(term: Conditions | str) -> str:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """The names, later ones numbered where they are the same."""
+    """Return the names, with a number after each repetition."""
     seen: Counter[str] = Counter()
     distinct = []
     for name in names:
@@ -211,7 +214,7 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def keep_names(terms: list[KeepRuleTerm]) -> list[str]:
-    """What the rules of one list are called."""
+    """Return the names of the rules of one list."""
     return _distinct(term.id or keep_id(term) for term in terms)
 
 
@@ -239,8 +242,9 @@ def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[policie
 
 
 def _held_match(term: HoldTerm, lists: Lists) -> Match | None:
-    """What a hold matches, where it is not by one tag. A tag such as `[keep]` is text and glob:
-    either one holds.
+    """Return what a hold matches, None if it is a plain tag or a prefix.
+
+    A tag such as `[keep]` may be meant as text or as a glob: a job that has either is held.
     """
     if term.tag is not None and not is_plain(term.tag):
         return Atom("tags", (Glob(term.tag), Glob(exactly(term.tag))))
@@ -248,7 +252,7 @@ def _held_match(term: HoldTerm, lists: Lists) -> Match | None:
 
 
 def hold_name(term: HoldTerm) -> str | None:
-    """What a hold is called; None for one that has nothing but its match to be called by."""
+    """Return the name of a hold; None for one that has only a match."""
     if term.id:
         return term.id
     if term.tag is not None:
@@ -264,7 +268,7 @@ def _hash_of(term: HoldTerm, lists: Lists) -> str:
 
 
 def end_of(until: dt.date | dt.datetime, zone: ZoneInfo) -> int:
-    """The first second after it: the next midnight after its last day, or the moment itself."""
+    """Return the first second after `until`: the midnight after its day, or the moment itself."""
     if isinstance(until, dt.datetime):
         return int(until.timestamp())
     return int(dt.datetime.combine(until + dt.timedelta(days=1), dt.time(), zone).timestamp())
@@ -280,11 +284,11 @@ def _match(term: Conditions | str, lists: Lists) -> Match:
         parts.append(policies.AnyOf(tuple(_match(part, lists) for part in term.any_of)))
     if term.not_ is not None:
         parts.append(policies.Not(_match(term.not_, lists)))
-    given: dict[str, list[PatternTerm]] = {
+    fields: dict[str, list[PatternTerm]] = {
         name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set
     } | dict(term.model_extra or {})
     parts += [
-        Atom(name, tuple(_patterns(name, patterns, lists))) for name, patterns in given.items()
+        Atom(name, tuple(_patterns(name, patterns, lists))) for name, patterns in fields.items()
     ]
     return parts[0] if len(parts) == 1 else policies.AllOf(tuple(parts))
 

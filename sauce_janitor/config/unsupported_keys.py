@@ -1,6 +1,4 @@
-"""What the language has and this version does not do yet: refused by name, never accepted and
-ignored.
-"""
+"""Keys that belong to the language but are not supported yet: refused by name, never ignored."""
 
 from __future__ import annotations
 
@@ -12,14 +10,15 @@ from sauce_janitor.config.source.yaml import Table, Value
 
 _EMPTY: Final[tuple[object, ...]] = (None, [], {})
 _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
-    ("state", "url"): ("give a path: the state is an SQLite file", (None,)),
+    ("state", "url"): ("use path instead: the state is an SQLite file", (None,)),
 }
-"""Path to (what to do instead, the values that change nothing and so are let through)."""
+"""Path to (what to do instead, values that change nothing and are accepted)."""
 
 
 def refuse_unsupported(root: Table, faults: ConfigProblems) -> None:
-    """Report what this version does not do, and take it out of the values so that it is reported
-    once.
+    """Add a problem for each key that is not supported, and remove the key from the values.
+
+    So the grammar does not report it a second time.
     """
     for pattern, (instead, harmless) in _HINTS.items():
         for parent, key in list(_places(root, pattern)):
@@ -36,16 +35,12 @@ def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str
         if isinstance(value, Table) and head in value:
             yield value, head
         return
-    below: list[Value]
-    if head == "*":
-        below = (
-            list(value.values())
-            if isinstance(value, Table)
-            else value
-            if isinstance(value, list)
-            else []
-        )
-    else:
-        below = [value[head]] if isinstance(value, Table) and head in value else []
+    below: list[Value] = []
+    if isinstance(value, Table) and head == "*":
+        below = list(value.values())
+    elif isinstance(value, Table) and head in value:
+        below = [value[head]]
+    elif isinstance(value, list) and head == "*":
+        below = value
     for each in below:
         yield from _places(each, tuple(rest))

@@ -1,4 +1,4 @@
-"""The configuration as frozen values: what the rest of the program sees of it."""
+"""The configuration as frozen values, as the rest of the program uses it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from sauce_janitor.retention.what_if.policy_tests import PolicyTest
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One Sauce Labs account. Times in seconds. `users` are names, `me` or `organization`, `teams`
-    are teams whose members are meant, too; `region` is None with a `base_url`.
+    """One Sauce Labs account. Times are in seconds.
 
-    `own_sources` are the credentials of owners that have their own; `replaces` names accounts of
-    the state that are gone.
+    `users` are names, `me` or `organization`; the members of `teams` are covered too. `region` is
+    None with a `base_url`. `own_sources` are the credentials of owners that have their own.
+    `replaces` names former accounts of the state.
     """
 
     name: str
@@ -51,46 +51,52 @@ class Account:
 
     @property
     def whose(self) -> str:
-        """Return whose jobs are meant, for people: `me, alice, team web`."""
+        """Return whose jobs the account covers, for people: `me, alice, team web`."""
         return ", ".join([*self.users, *(f"team {team}" for team in self.teams)])
 
     def user(self) -> str:
-        """Return the name of the user whose credentials the account has, read now; ConfigError when
-        it cannot be had.
+        """Return the name of the user whose credentials the account has, read now.
+
+        Raise ConfigError when it cannot be read.
         """
         return self.source.user(self.environ)
 
     def credentials(self, owner: Owner | None = None) -> tuple[str, SecretStr]:
-        """(user name, access key), read now: the account's, or those that the owner has of its own.
+        """Return (user name, access key), read now: the account's, or the owner's own ones.
 
-        ConfigError, which never shows a value, when they cannot be had; KeyError for an owner
-        without.
+        Raise ConfigError, which never shows a value, when they cannot be read; KeyError for an
+        owner without own credentials.
         """
         source = self.source if owner is None else self.own_sources[owner]
         return source.resolve(self.environ)
 
     def missing(self) -> tuple[Problem, ...]:
-        """Environment variables that the credentials name and that are not set. Runs no command,
-        opens no secret.
+        """Return a problem for each environment variable that the credentials name and that is not
+        set.
+
+        No command is run and no secret is read.
         """
-        sources = (self.source, *self.own_sources.values())
-        return tuple(problem for source in sources for problem in source.missing(self.environ))
+        problems: list[Problem] = []
+        for source in (self.source, *self.own_sources.values()):
+            problems += source.missing(self.environ)
+        return tuple(problems)
 
     def identity(self) -> str:
-        """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`.
-        Asks no one.
+        """Return the account for people: `eu: jane at https://api.eu-central-1.saucelabs.com`.
+
+        No secret is read.
         """
         return f"{self.name}: {self.source.describe(self.environ)} at {self.base_url}"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveConfig:
-    """`settle_s`: how long after a job's end its assets are complete. One of `min_free_percent` and
-    `min_free_bytes` is set.
+    """The archive's settings. Exactly one of `min_free_percent` and `min_free_bytes` is set.
 
-    `verify`: whether what was written is read back from the disk; `compress`: whether logs and JSON
-    are. `trust_read_back_s`: how long a read-back spares the one before a delete; None: it never
-    does.
+    `settle_s` is how long after a job's end its assets are complete. `verify` says whether a
+    written file is read back from the disk, `compress` whether logs and JSON are compressed.
+    `trust_read_back_s` is how long a read-back is trusted before a delete; with None the copy is
+    read again before every delete.
     """
 
     path: Path
@@ -104,11 +110,11 @@ class ArchiveConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One configuration, checked. `warnings` are lints; `files` those that it was read from, the
-    first one first, `sources` what they held then. `accept_filesystem` is the kind of file system
-    that the state may lie on besides local ones.
+    """One valid configuration: every value is as written, or its default.
 
-    Everything else is as written or its default.
+    `warnings` are lints. `files` are all files that it was read from, the main one first, and
+    `sources` is their content at that time. `accept_filesystem` is a file system type that is
+    accepted for the state besides local ones.
     """
 
     file: Path
@@ -133,29 +139,28 @@ class Config:
     schedules: Mapping[str, Schedule] = field(default_factory=dict, repr=False)
 
     def account(self, name: str) -> Account:
-        """The account of that name; KeyError when there is none."""
+        """Return the account of that name. The name must be one of the file."""
         return next(account for account in self.accounts if account.name == name)
 
     def rules(self, account: str) -> Rules:
-        """What decides for that account; KeyError when there is none."""
+        """Return everything that decides for the account. Raise KeyError for an unknown one."""
         return self.rules_by_account[account]
 
     def schedule(self, account: str) -> Schedule:
-        """When `serve` runs for that account; KeyError when there is none."""
+        """Return when `serve` runs for the account. Raise KeyError for an unknown one."""
         return self.schedules[account]
 
     def approvals(self, account: str) -> tuple[Approval, ...]:
-        """What the file approves for that account, also what is over or of another policy
-        digest.
-        """
+        """Return the approvals for the account, also those that are over or for another digest."""
         return self.approvals_by_account[account]
 
     def tests(self, account: str) -> tuple[PolicyTest, ...]:
-        """The tests that are about that account; KeyError when there is none."""
+        """Return the tests for the account. Raise KeyError for an unknown one."""
         return self.tests_by_account[account]
 
     def policy_digest(self, account: str) -> str:
-        """`sha256:…` over all that decides for that account, and nothing else; the order of
-        policies does not matter.
+        """Return `sha256:…` of everything that decides for the account, and of nothing else.
+
+        The order of policies does not matter.
         """
         return policy_digest(self.rules_by_account[account], self.identities[account])

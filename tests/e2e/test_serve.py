@@ -289,7 +289,7 @@ def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Process
         ('web: {listen: "0.0.0.0:0", auth: {token: {file: absent}}}', "the file absent cannot be read: No such file"),
         ('web: {listen: "0.0.0.0:0", auth: {token: {file: empty}}}', "the file empty is empty"),
         ('web: {listen: "0.0.0.0:0", auth: {token: {file: short}}}', "the file short is too short for a token: at least 16"),
-        ('schedule: {cron: "every hour"}', "`every hour` is no schedule: write minute hour day month weekday"),
+        ('schedule: {cron: "every hour"}', "`every hour` is not a schedule: write minute hour day month weekday"),
     ],
 )  # fmt: skip
 def test_what_cannot_start_is_one_sentence_and_ends_with_2(

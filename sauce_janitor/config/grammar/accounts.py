@@ -1,4 +1,4 @@
-"""`accounts`: where they are, who we are there, whose jobs are meant, and how hard to pull."""
+"""`accounts`: address, credentials, users, request budget and retries of each account."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ class ListingTerm(Grammar):
     full_every: ElapsedDuration = Field(
         parse_duration("24h"),
         description=(
-            "Before it deletes, a run lists all jobs again if the last full listing is older"
-            " than this."
+            "Before it deletes, a run lists all jobs again if the last full listing is older than"
+            " this."
         ),
         examples=["24h"],
     )
 
 
 class RetriesTerm(Grammar):
-    """How requests are retried."""
+    """Retries when the API does not answer."""
 
     attempts: Annotated[int, Field(ge=1, le=20)] = Field(
-        4, description="How often a request is tried, the first time included.", examples=[4]
+        4, description="Tries for each request, including the first.", examples=[4]
     )
     max_wait: ElapsedDuration = Field(
         parse_duration("60s"),
-        description="A longer Retry-After ends the account's run.",
+        description="A longer `Retry-After` ends the account's run.",
         examples=["60s"],
     )
 
 
 class OwnerTerm(Grammar):
-    """Credentials for the jobs of one user."""
+    """An owner whose jobs are read and changed with other credentials."""
 
     owner: Owned = Field(description="The owner of the jobs.", examples=["alice"])
     username: Username | None = Field(
         None,
-        description="The user that sends the requests; default: the owner.",
+        description="The user of the credentials. Default: the owner.",
         examples=["alice", {"env": "ALICE_USERNAME"}],
     )
     access_key: Secret = Field(
-        description="Never the key itself.", examples=[{"env": "ALICE_ACCESS_KEY"}]
+        description="Where to read the key.", examples=[{"env": "ALICE_ACCESS_KEY"}]
     )
 
 
 class AccountTerm(Grammar):
-    """One Sauce Labs account: its address, credentials and users."""
+    """One Sauce Labs account: address, credentials and users."""
 
     region: Region | None = Field(
         None,
@@ -65,7 +65,7 @@ class AccountTerm(Grammar):
     )
     base_url: Address | None = Field(
         None,
-        description="The API's address instead of a region; plain http only to loopback.",
+        description="Address of the API instead of a region; `http://` only to loopback.",
         examples=["http://127.0.0.1:8080"],
     )
     username: Username | None = Field(
@@ -74,28 +74,28 @@ class AccountTerm(Grammar):
         examples=[{"env": "SAUCE_USERNAME"}, "jane"],
     )
     access_key: Secret | None = Field(
-        None, description="Default: SAUCE_ACCESS_KEY, then ~/.sauce/credentials.yml. Never the key itself.",
+        None,
+        description=(
+            "Where to read the key. Default: SAUCE_ACCESS_KEY, then ~/.sauce/credentials.yml."
+        ),
         examples=[{"env": "SAUCE_ACCESS_KEY"}],
-    )  # fmt: skip
+    )
     users: Annotated[list[User], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list[TeamTerm | str](["me"]),
         description=(
-            "The users of the jobs: `me`, user names, `organization` (its users and service"
-            " accounts) or `{team: NAME}` (its members and service accounts). Each run looks"
-            " them up."
+            "Whose jobs: `me`, user names, `organization` or `{team: NAME}`, both with their"
+            " service accounts. Looked up by each run."
         ),
         examples=[["me"], ["alice", "bob"], ["organization"], [{"team": "web"}]],
     )
     credentials: list[OwnerTerm] = Field(
         default_factory=list,
-        description=(
-            "Separate credentials, each with its own request budget, for some owners' jobs."
-        ),
+        description="Separate credentials, and so a separate request budget, for some owners.",
         examples=[[{"owner": "alice", "access_key": {"env": "ALICE_ACCESS_KEY"}}]],
     )
     budget: BudgetTerm = Field(
         default_factory=BudgetTerm,
-        description="Requests a second and an hour, also by the hour of the day.",
+        description="Requests per second and per hour, by the time of day.",
         examples=[{"per_second": 2, "per_hour": 1500}],
     )
     listing: ListingTerm = Field(
@@ -105,40 +105,38 @@ class AccountTerm(Grammar):
     )
     timeout: ElapsedDuration = Field(
         parse_duration("30s"),
-        description="Longest wait to connect, and between two bytes.",
+        description="Limit to connect, and between two bytes.",
         examples=["30s"],
     )
     timeout_total: ElapsedDuration = Field(
-        parse_duration("30min"),
-        description="Longest time to download a whole asset.",
-        examples=["30min"],
+        parse_duration("30min"), description="Limit for a whole asset.", examples=["30min"]
     )
     retries: RetriesTerm = Field(
         default_factory=RetriesTerm,
-        description="How requests are retried.",
+        description="Retries when the API does not answer.",
         examples=[{"attempts": 4, "max_wait": "60s"}],
     )
     ca_bundle: PathText | None = Field(
         None,
-        description="Certificates to trust instead of the usual ones (PEM).",
+        description="PEM file of certificates to trust instead of the system's.",
         examples=["/etc/ssl/corporate.pem"],
     )
     proxy: Proxy | None = Field(
-        None, description="A proxy for all requests.", examples=["http://proxy.example:3128"]
+        None, description="Proxy for all requests.", examples=["http://proxy.example:3128"]
     )
     delete_job_path: Literal["auto", "v1", "v1.1"] = Field(
         "auto",
         description=(
-            "The address that deletes a job: `v1` (`/rest/v1/USER/jobs/ID`), `v1.1`"
-            " (`/rest/v1.1/jobs/ID`), or `auto`: the one that worked last, at first v1; if it"
-            " is not served, the other."
+            "Path that deletes a job: `v1` (`/rest/v1/USER/jobs/ID`), `v1.1`"
+            " (`/rest/v1.1/jobs/ID`), or `auto`: the last one that worked, at first `v1`, and the"
+            " other if it is not served."
         ),
         examples=["v1.1"],
     )
 
     schedule: AccountScheduleTerm | None = Field(
         None,
-        description="When `serve` runs for this account. Missing keys are those of `schedule`.",
+        description="When `serve` runs for this account. Missing keys are as in `schedule`.",
         examples=[{"cron": "17 3 * * *"}],
     )
 
@@ -153,18 +151,18 @@ class AccountTerm(Grammar):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the users that are written by name, `me` and `organization` among them."""
+        """Return the users that are written by name, including `me` and `organization`."""
         return tuple(each for each in self.users if isinstance(each, str))
 
     @property
     def teams(self) -> tuple[str, ...]:
-        """Return the teams whose members are meant."""
+        """Return the teams whose members are covered."""
         return tuple(each.team for each in self.users if isinstance(each, TeamTerm))
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> AccountTerm:
         if (self.region is None) == (self.base_url is None):
-            raise fault(f"gives either region ({listed(REGIONS)}) or base_url, one and not both")
+            raise fault(f"needs either region ({listed(REGIONS)}) or base_url, not both")
         if len(set(self.names)) != len(self.names):
             raise fault("users: names one user twice")
         if len(set(self.teams)) != len(self.teams):
@@ -178,7 +176,5 @@ class AccountTerm(Grammar):
             raise fault("credentials: names one owner twice")
         is_listed = "organization" not in self.names and not self.teams
         if is_listed and (strangers := sorted(set(owners) - set(self.names))):
-            raise fault(
-                f"credentials: no job of {listed(strangers)} is asked for: add the name to users"
-            )
+            raise fault(f"credentials: {listed(strangers)} is not in users: add the name there")
         return self

@@ -1,4 +1,4 @@
-"""Where things are: regions, addresses of APIs and proxies, HOST:PORT, paths."""
+"""Types for addresses: regions, URLs of APIs and proxies, HOST:PORT, paths."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from sauce_janitor.config.grammar.scalars import sentence, text_of
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 
-# Source: Sauce Labs' data center table, and the spellings that its own tools and client libraries
-# take.
+# Source: Sauce Labs' table of data centers, and the spellings that its tools and client libraries
+# accept.
 _REGIONS: Final = {
     "us-west-1": ("us", "us-west", "uswest", "uswest1", "us-vdc", "default"),
     "eu-central-1": ("eu", "eu-central", "eucentral", "eucentral1", "eu-vdc"),
@@ -26,22 +26,20 @@ _SPELLINGS: Final = {
 
 
 def region(value: object) -> str:
-    """The data center's name, from any of the spellings that Sauce Labs' tools know."""
+    """Return the name of the data center for any spelling that Sauce Labs' tools accept."""
     folded = text_of(value, f"a region ({listed(REGIONS)})").strip().lower().replace("_", "-")
     known = _SPELLINGS.get(folded)
     if known is None:
         near = _nearest(folded)
         raise ValueError(
-            f"{shown(value)} is no region: use {listed(REGIONS)}, or base_url for another"
+            f"{shown(value)} is not a region: use {listed(REGIONS)}, or base_url for another"
             f" address{near}"
         )
     return known
 
 
 def _nearest(region: str) -> str:
-    """Return the data center in the part of the world that another cloud's region names, such as
-    `eu-west-1`.
-    """
+    """Return a hint at the nearest data center for another cloud's region, such as `eu-west-1`."""
     world, _, rest = region.partition("-")
     side = rest.partition("-")[0]
     there = [name for name in REGIONS if name.startswith(f"{world}-")]
@@ -50,8 +48,9 @@ def _nearest(region: str) -> str:
 
 
 def api_address(value: object) -> str:
-    """Scheme, host and port of an API, without a slash at the end. The address is never shown: it
-    may hold a password.
+    """Return scheme, host and port of an API, without a slash at the end.
+
+    Messages never quote the address, because it may contain a password.
     """
     text = value if isinstance(value, str) else ""
     try:
@@ -66,7 +65,7 @@ def api_address(value: object) -> str:
     ):
         raise ValueError("is not an address: write https://host or https://host:port")
     if address.username is not None or address.password is not None:
-        raise ValueError("holds a user name or password: use username and access_key")
+        raise ValueError("contains a user name or password: use username and access_key")
     if address.path.strip("/") or address.query or address.fragment:
         raise ValueError(f"must end after the host and port: {address.scheme}://{address.netloc}")
     if address.scheme == "http" and not is_loopback(address.hostname):
@@ -78,7 +77,7 @@ def api_address(value: object) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host can only be this machine."""
+    """Return whether the host can only be this machine."""
     if host == "localhost":
         return True
     try:
@@ -88,7 +87,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_address(value: object) -> str:
-    """A proxy's address."""
+    """Return the address of a proxy."""
     text = value if isinstance(value, str) else ""
     try:
         address = urlsplit(text)
@@ -100,18 +99,18 @@ def proxy_address(value: object) -> str:
     except ValueError:
         good = False
     if not good:
-        raise ValueError("is not a proxy's address: write http://host:port")
+        raise ValueError("is not the address of a proxy: write http://host:port")
     if urlsplit(text).password is not None:
-        raise ValueError("holds a password: use a proxy that knows this machine by its address")
+        raise ValueError("contains a password: use a proxy that knows this machine by its address")
     return text
 
 
 def listen_address(value: object) -> str:
-    """HOST:PORT."""
+    """Return an address to listen on, as HOST:PORT."""
     host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if not host or not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise ValueError(
-            f"{shown(value)} is no address to listen on: write HOST:PORT such as 127.0.0.1:9469"
+            f"{shown(value)} is not an address to listen on: write HOST:PORT such as 127.0.0.1:9469"
         )
     return f"{host}:{port}"
 

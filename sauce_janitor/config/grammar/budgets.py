@@ -1,6 +1,4 @@
-"""`budget`: how many requests a credential may make, and at which hours of the day another
-number.
-"""
+"""`budget`: how many requests a credential may send, and hours of the day with another number."""
 
 from __future__ import annotations
 
@@ -19,14 +17,14 @@ from sauce_janitor.model.request_allowance import POLITE_BURST, AllowanceWindow,
 _TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DAY_MIN: Final = 24 * 60
 _SUNDAY_LAST: Final = 6
-"""Added to a weekday that counts from Sunday as 0, and taken by 7, it counts from Monday as 0."""
+"""Turns a weekday with Sunday as 0 into one with Monday as 0: (day + 6) % 7."""
 
 
 def time_of_day(value: object) -> int:
-    """Minutes after midnight."""
+    """Return a time of day in minutes after midnight."""
     text = text_of(value, 'a time of day such as "18:00"')
     if not _TIME.fullmatch(text):
-        raise ValueError(f'{shown(text)} is no time of day: write it as "18:00"')
+        raise ValueError(f'{shown(text)} is not a time of day: write it as "18:00"')
     hours, _, minutes = text.partition(":")
     return int(hours) * 60 + int(minutes)
 
@@ -47,37 +45,35 @@ Burst = Annotated[int, Field(ge=1, le=1000)]
 
 
 class BudgetWindowTerm(Grammar):
-    """Other numbers of requests at some hours, in `timezone`. Missing keys are those of the whole
-    day.
-    """
+    """Hours with other limits, in `timezone`. Missing keys are as in `budget`."""
 
     from_: TimeOfDay | None = Field(
         None, alias="from", description="When it begins.", examples=["08:00"]
     )
     to: TimeOfDay | None = Field(
-        None, description="When it ends; before it begins: on the next day.", examples=["18:00"]
+        None, description="When it ends; if before `from`, on the next day.", examples=["18:00"]
     )
     days: Days | None = Field(
         None,
-        description="On which weekdays it begins; without times, these whole days.",
+        description="Weekdays on which it begins. Without times: these whole days.",
         examples=["mon-fri"],
     )
-    per_second: PerSecond | None = Field(None, description="Requests a second.", examples=[1])
+    per_second: PerSecond | None = Field(None, description="Requests per second.", examples=[1])
     per_hour: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
-        None, description="Requests an hour; 0 for none at all.", examples=[500]
+        None, description="Requests per hour; 0 allows none.", examples=[500]
     )
-    burst: Burst | None = Field(None, description="How many can be sent at once.", examples=[1])
+    burst: Burst | None = Field(None, description="Requests at once.", examples=[1])
 
     @model_validator(mode="after")
     def _is_a_window(self) -> BudgetWindowTerm:
         if (self.from_ is None) != (self.to is None):
-            raise fault("gives from and to, both or none")
+            raise fault("needs both from and to, or neither")
         if self.from_ is None and self.days is None:
-            raise fault('gives no time: write from and to ("08:00"), or days')
+            raise fault('has no time: write from and to ("08:00"), or days')
         if self.from_ is not None and self.from_ == self.to:
             raise fault(
-                'begins when it ends: for whole days write days alone, or from: "00:00" and to:'
-                ' "24:00"'
+                "begins and ends at the same time: for whole days write only days, or from:"
+                ' "00:00" and to: "24:00"'
             )
         if self.from_ == _DAY_MIN:
             raise fault('from: "24:00" is the end of a day: write "00:00"')
@@ -86,7 +82,7 @@ class BudgetWindowTerm(Grammar):
         return self
 
     def window(self, usual: RequestAllowance) -> AllowanceWindow:
-        """As a value; what it does not give is as in `usual`."""
+        """Return the window as a value, with missing limits as in `usual`."""
         days = self.days if self.days is not None else range(7)
         return AllowanceWindow(
             days=frozenset((day + _SUNDAY_LAST) % 7 for day in days),
@@ -101,24 +97,22 @@ class BudgetWindowTerm(Grammar):
 
 
 class BudgetTerm(Grammar):
-    """How many requests a credential may make. Sauce Labs allows each user 10/s and 3,500/h, your
-    tests included. All processes on one state share the budget.
+    """How many requests a credential may send. Sauce Labs allows each user 10/s and 3,500/h, shared
+    with your tests. All processes on one state share this budget.
     """
 
     per_second: PerSecond | None = Field(
-        None, description="Default 2; no limit on a loopback address.", examples=[2]
+        None, description="Default: 2; no limit on a loopback address.", examples=[2]
     )
     per_hour: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None,
-        description="In any hour. Default 1500; no limit on a loopback address.",
+        description="In any 60 minutes. Default: 1500; no limit on a loopback address.",
         examples=[1500],
     )
-    burst: Burst = Field(POLITE_BURST, description="How many can be sent at once.", examples=[5])
+    burst: Burst = Field(POLITE_BURST, description="Requests at once.", examples=[5])
     windows: Annotated[list[BudgetWindowTerm], OneOrMany()] = Field(
         default_factory=list,
-        description=(
-            "Other numbers at some hours, such as when your tests run. They must not overlap."
-        ),
+        description="Hours with other limits, such as when your tests run. They must not overlap.",
         examples=[[{"from": "08:00", "to": "18:00", "days": "mon-fri", "per_hour": 500}]],
     )
 
@@ -128,8 +122,8 @@ class BudgetTerm(Grammar):
         for (first, early), (second, late) in combinations(enumerate(minutes), 2):
             if both := early & late:
                 raise fault(
-                    f"windows[{first}] and windows[{second}] overlap, on {_named(min(both))}: one"
-                    " number counts"
+                    f"windows[{first}] and windows[{second}] overlap, on {_named(min(both))}:"
+                    " change one of them"
                 )
         none = [
             covered
@@ -137,7 +131,7 @@ class BudgetTerm(Grammar):
             if term.per_hour == 0
         ]
         if len(frozenset[int]().union(*none)) == 7 * _DAY_MIN:
-            raise fault("windows: leave no time of the week in which a request may leave")
+            raise fault("windows: leave no time of the week for requests")
         return self
 
 

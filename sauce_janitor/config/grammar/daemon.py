@@ -1,5 +1,5 @@
-"""`schedule`, `web`, `metrics` and `notify`: when the daemon runs, where it listens, whom it
-tells.
+"""`schedule`, `web`, `metrics` and `notify`: when the daemon runs, where it listens, and what it
+exports and sends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DAY_MIN: Final = 24 * 60
 
 
 def cron(value: object) -> Cron:
-    """Five fields: minute hour day month weekday."""
+    """Return the schedule of five fields: minute hour day month weekday."""
     return parse_cron(text_of(value, "a schedule such as 17 * * * *"))
 
 
@@ -40,7 +40,7 @@ CronTerm = Annotated[Cron, PlainValidator(sentence(cron)), WithJsonSchema({"type
 
 
 def jitter(value: object) -> Duration:
-    """A duration of up to a day, or none at all."""
+    """Return a duration between zero and a day."""
     read = duration(value)
     if read.months or read.seconds > 86_400:
         raise ValueError(f"{read.text} is too long: the jitter is at most 24h")
@@ -57,8 +57,9 @@ Jitter = Annotated[
 
 
 def edge(value: object) -> int | dt.date | dt.datetime:
-    """Where a black-out begins or ends: a time of day in minutes, a day, a moment with its offset,
-    a Unix timestamp.
+    """Return the begin or end of a black-out: a time of day in minutes, a day, or a moment.
+
+    A moment has its offset from UTC, or is a Unix timestamp.
     """
     found = unix_moment(value)
     if found is not None:
@@ -73,7 +74,7 @@ def edge(value: object) -> int | dt.date | dt.datetime:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f'{shown(text)} is no time: write "18:00", 2026-12-24 or 2026-12-24T18:00:00Z'
+            f'{shown(text)} is not a time: write "18:00", 2026-12-24 or 2026-12-24T18:00:00Z'
         ) from None
     if moment.tzinfo is None:
         raise ValueError(
@@ -83,7 +84,7 @@ def edge(value: object) -> int | dt.date | dt.datetime:
 
 
 def days(value: object) -> frozenset[int]:
-    """Weekdays, Sunday as 0."""
+    """Return weekdays, Sunday as 0."""
     return weekdays_of(text_of(value, "weekdays such as mon-fri"))
 
 
@@ -105,8 +106,8 @@ Days = Annotated[
 
 
 class BlackoutTerm(Grammar):
-    """When `serve` starts no run and stops a current one: a time of day, whole weekdays, or some
-    days.
+    """When `serve` starts no run, and stops a current one: a time of day, whole weekdays, or a
+    period of days.
     """
 
     from_: Edge | None = Field(
@@ -117,12 +118,12 @@ class BlackoutTerm(Grammar):
     )
     to: Edge | None = Field(
         None,
-        description="When it ends, in the same form; a day counts until its end.",
+        description="Its end, of the same kind. A day is included as a whole.",
         examples=["18:00"],
     )
     days: Days | None = Field(
         None,
-        description="On which weekdays it begins; without times, these whole days.",
+        description="Weekdays on which it begins. Without times: these whole days.",
         examples=["mon-fri"],
     )
     reason: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
@@ -133,29 +134,31 @@ class BlackoutTerm(Grammar):
     def _is_a_stretch(self) -> BlackoutTerm:
         if self.from_ is None and self.to is None:
             if self.days is None:
-                raise fault('gives no time: write from and to ("08:00", or a date), or days')
+                raise fault('has no time: write from and to ("08:00", or a date), or days')
             return self
         if self.from_ is None or self.to is None:
-            raise fault("gives from and to, both or none")
+            raise fault("needs both from and to, or neither")
         if isinstance(self.from_, int) != isinstance(self.to, int):
-            raise fault("mixes a time of day with a date: from and to are of one kind")
+            raise fault("mixes a time of day with a date: write two times or two dates")
         if not isinstance(self.from_, int) and self.days is not None:
-            raise fault("days: go with times of day; a stretch of dates has its days")
+            raise fault("days: cannot be combined with dates: remove one of the two")
         if self.from_ == self.to and isinstance(self.from_, int):
             raise fault(
-                'begins when it ends: for whole days write days alone, or from: "00:00" and to:'
-                ' "24:00"'
+                "begins and ends at the same time: for whole days write only days, or from:"
+                ' "00:00" and to: "24:00"'
             )
         if _is_backwards(self.from_, self.to):
-            raise fault("ends before it begins: from is the earlier of the two")
+            raise fault("ends before it begins: exchange from and to")
         if self.from_ == DAY_MIN:
             raise fault('from: "24:00" is the end of a day: write "00:00"')
         return self
 
 
 def _is_backwards(start: int | dt.date | dt.datetime, end: int | dt.date | dt.datetime) -> bool:
-    """Of times of day neither is the earlier; a day beside a moment is judged by the moment's own
-    day.
+    """Return whether a period of days ends before it begins.
+
+    Two times of day are never backwards: the period goes on to the next day. A day and a moment are
+    compared by days.
     """
     if isinstance(start, int) or isinstance(end, int):
         return False
@@ -166,7 +169,7 @@ def _is_backwards(start: int | dt.date | dt.datetime, end: int | dt.date | dt.da
 
 
 def leave_time(terms: list[BlackoutTerm]) -> None:
-    """A fault when the weekly black-outs together leave no minute to run in."""
+    """Raise an error if the weekly black-outs together leave no minute to run."""
     free = set(range(7 * DAY_MIN))
     for term in terms:
         if term.from_ is None or isinstance(term.from_, int):
@@ -177,20 +180,18 @@ def leave_time(terms: list[BlackoutTerm]) -> None:
                     (day * DAY_MIN + first + minute) % (7 * DAY_MIN) for minute in range(length)
                 }
     if not free:
-        raise fault("blackouts: leave no time of the week to run in")
+        raise fault("blackouts: leave no time of the week to run")
 
 
 class AccountScheduleTerm(Grammar):
-    """When `serve` runs for this account. Missing keys are those of `schedule`."""
+    """When `serve` runs for this account. Missing keys are as in `schedule`."""
 
     cron: CronTerm | None = Field(
         None, description="Minute hour day month weekday, in `timezone`.", examples=["17 3 * * *"]
     )
-    jitter: Jitter | None = Field(
-        None, description="A random delay of up to this.", examples=["10min"]
-    )
+    jitter: Jitter | None = Field(None, description="Longest random delay.", examples=["10min"])
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] | None = Field(
-        None, description="Replaces those of `schedule`.", examples=[[{"days": "sat,sun"}]]
+        None, description="Instead of those of `schedule`.", examples=[[{"days": "sat,sun"}]]
     )
 
     @model_validator(mode="after")
@@ -200,8 +201,8 @@ class AccountScheduleTerm(Grammar):
 
 
 class ScheduleTerm(Grammar):
-    """When `serve` runs. Runs that were missed are made up for by one; a run that takes longer than
-    its period is not started twice.
+    """When `serve` runs. Several missed runs become one, and a run never starts while the previous
+    one goes on.
     """
 
     cron: CronTerm = Field(
@@ -210,12 +211,12 @@ class ScheduleTerm(Grammar):
         examples=["17 * * * *"],
     )
     jitter: Jitter = Field(
-        parse_duration("60s"), description="A random delay of up to this.", examples=["60s"]
+        parse_duration("60s"), description="Longest random delay.", examples=["60s"]
     )
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] = Field(
         default_factory=list,
         description=(
-            "When no run starts and a current one is stopped; what was due runs once afterwards."
+            "When no run starts, and a current one stops. If a run was due, one starts afterwards."
         ),
         examples=[
             [
@@ -235,7 +236,7 @@ class AuthTerm(Grammar):
     """Who may see the status page."""
 
     token: Secret = Field(
-        description="The bearer token, or in a browser the password of any user.",
+        description="Bearer token; in a browser, the password with any user name.",
         examples=[{"file": "/run/secrets/web-token"}],
     )
 
@@ -244,11 +245,11 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 def host_name(value: object) -> str:
-    """A name of this server, without a port."""
+    """Return a host name of this server, without a port."""
     text = text_of(value, "a host's name")
     if not _HOST_NAME.fullmatch(text):
         raise ValueError(
-            f"{shown(text)} is no host's name: write it without scheme and port, as"
+            f"{shown(text)} is not a host name: write it without scheme and port, as"
             " janitor.example.com"
         )
     return text.lower()
@@ -262,7 +263,7 @@ class WebTerm(Grammar):
 
     listen: Listen = Field(
         "127.0.0.1:9469",
-        description="HOST:PORT; any but a loopback address needs `auth`.",
+        description="HOST:PORT. Every address but loopback needs `auth`.",
         examples=["0.0.0.0:9469"],
     )
     auth: AuthTerm | None = Field(
@@ -276,8 +277,7 @@ class WebTerm(Grammar):
     hosts: Annotated[list[HostName], OneOrMany()] = Field(
         default_factory=list,
         description=(
-            "Further names of this host. Requests to addresses and to names of one label are"
-            " always answered."
+            "Further host names to accept. Addresses and names of one label are always accepted."
         ),
         examples=[["janitor.example.com"]],
     )
@@ -290,7 +290,7 @@ class WebTerm(Grammar):
 
 
 def gateway_address(value: object) -> str:
-    """A Pushgateway's address: no credentials in it, and a path where it stands behind one."""
+    """Return the address of a Pushgateway, without credentials; it may have a path."""
     text = value if isinstance(value, str) else ""
     try:
         address = urlsplit(text)
@@ -300,7 +300,7 @@ def gateway_address(value: object) -> str:
     if not good or re.search(r"[\s\x00-\x1f]", text) or address.query or address.fragment:
         raise ValueError("is not an address: write http://pushgateway:9091")
     if address.username is not None or address.password is not None:
-        raise ValueError("holds a user name or password: use a Pushgateway that needs none")
+        raise ValueError("contains a user name or password: use a Pushgateway that needs none")
     return text.rstrip("/")
 
 
@@ -312,27 +312,27 @@ Gateway = Annotated[
 
 
 class MetricsTerm(Grammar):
-    """Where single runs write their metrics. `serve` shows them at /metrics."""
+    """Where one-shot runs export their metrics. `serve` shows its own at /metrics."""
 
     textfile: PathText | None = Field(
         None,
         description=(
-            "A file for node_exporter's textfile collector. Each run replaces it, but not"
-            " another janitor's file."
+            "File for node_exporter's textfile collector, replaced after each run. A file of"
+            " another instance is not replaced."
         ),
         examples=["/var/lib/prometheus/node-exporter/sauce-janitor.prom"],
     )
     pushgateway: Gateway | None = Field(
         None,
-        description="A Pushgateway, with a group for each account and instance.",
+        description="Pushgateway to push to, with a group for each account and instance.",
         examples=["http://pushgateway:9091"],
     )
     instance: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$",
         description=(
-            "The label `instance` of these metrics, different for each configuration. Default:"
-            " the state's id for a Pushgateway, no such label in a textfile."
+            "Value of the label `instance`, different in each configuration. Default: the state's"
+            " id at a Pushgateway, no such label in a textfile."
         ),
         examples=["nightly"],
     )
@@ -343,7 +343,7 @@ EVENTS: Final[tuple[Event, ...]] = ("announced", "refused", "failed", "deadline"
 
 
 class NotifyTerm(Grammar):
-    """A webhook for messages: JSON with `text`, as Slack expects it."""
+    """A webhook that gets messages as JSON with `text`, as Slack expects it."""
 
     url: Secret = Field(
         description="Its address, which is a secret.", examples=[{"env": "SLACK_HOOK"}]
@@ -351,9 +351,9 @@ class NotifyTerm(Grammar):
     on: Annotated[list[Event], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: list(EVENTS),
         description=(
-            "announced: deletes that are coming; refused: a plan was not carried out; failed: a"
-            " run, or a part of it, failed; deadline: jobs are late; purge: wanted assets are"
-            " purged soon."
+            "`announced`: deletes are announced; `refused`: a plan was refused; `failed`: a run or"
+            " a part of it failed; `deadline`: jobs are late; `purge`: Sauce Labs will soon purge"
+            " assets that are not archived yet."
         ),
         examples=[["refused", "failed"]],
     )

@@ -1,4 +1,4 @@
-"""The whole file."""
+"""The whole file: its top-level keys."""
 
 from __future__ import annotations
 
@@ -25,37 +25,34 @@ ACCOUNT_NAME = r"^[a-z0-9][a-z0-9._-]*$"
 
 
 class ConfigFile(Grammar):
-    """The configuration of sauce-janitor. Whatever is unclear is kept, keep beats delete, and the
+    """The configuration of sauce-janitor. What is unclear is kept, keep beats delete, and the
     longest time wins.
     """
 
-    version: Literal[1] = Field(1, description="The version of this format.", examples=[1])
+    version: Literal[1] = Field(1, description="Version of the language.", examples=[1])
     include: Annotated[list[Annotated[str, Field(min_length=1)]], OneOrMany()] = Field(
         default_factory=list,
         description=(
-            "Files, or globs of files, that add policies, holds, lists and tests; relative to this"
-            " file's folder."
+            "Files or globs that add policies, holds, lists and tests; relative to this file's"
+            " folder."
         ),
         examples=[["policies.d/*.yaml"]],
     )
     timezone: TimeZone = Field(
         "UTC",
-        description=(
-            "For calendar days, weeks, months, years and cron, and for the times that commands"
-            " show."
-        ),
+        description="For calendar periods, cron, and the times that commands show.",
         examples=["Europe/Berlin"],
     )
     accounts: Annotated[
         dict[Annotated[str, Field(pattern=ACCOUNT_NAME, max_length=64)], AccountTerm],
         Field(min_length=1),
     ] = Field(
-        description="The Sauce Labs accounts, by a name of your choice.",
+        description="Sauce Labs accounts, by a name of your choice.",
         examples=[{"eu": {"region": "eu-central-1"}}],
     )
     archive: ArchiveSettings = Field(
         default_factory=ArchiveSettings,
-        description="Where the archive is.",
+        description="Where the archive is and how it is written.",
         examples=[{"path": "./archive"}],
     )
     state: StateSettings = Field(
@@ -64,9 +61,7 @@ class ConfigFile(Grammar):
         examples=[{"path": "./state.db"}],
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        4,
-        description="How many jobs are handled at the same time, for each credential.",
-        examples=[4],
+        4, description="Jobs processed at the same time, for each credential.", examples=[4]
     )
     defaults: Defaults = Field(
         default_factory=Defaults,
@@ -75,7 +70,7 @@ class ConfigFile(Grammar):
     )
     lists: dict[str, Annotated[list[ListEntry], Field(min_length=1)]] = Field(
         default_factory=dict,
-        description="Lists of patterns that `{in: NAME}` refers to.",
+        description="Lists of patterns for `{in: NAME}`.",
         examples=[{"flaky": ["login*", "cart*"]}],
     )
     holds: list[HoldTerm] = Field(
@@ -90,7 +85,7 @@ class ConfigFile(Grammar):
     )
     approvals: list[ApprovalTerm] = Field(
         default_factory=list,
-        description="Approvals that lift a limit until a day. Not part of the policy digest.",
+        description="Lift limits for a while. Not part of the policy digest.",
         examples=[
             [
                 {
@@ -107,7 +102,7 @@ class ConfigFile(Grammar):
     policies: list[PolicyTerm] = Field(
         default_factory=list,
         description=(
-            "What is archived and deleted, and when. A job that no policy covers is kept."
+            "What is archived and deleted, and when. A job without a matching policy is kept."
         ),
         examples=[
             [
@@ -122,7 +117,8 @@ class ConfigFile(Grammar):
     deadlines: list[DeadlineTerm] = Field(
         default_factory=list,
         description=(
-            "Promises: plans, metrics and logs say which jobs are late, and what blocks them."
+            "Promises to watch: plans, metrics and logs show which jobs are late and what blocks"
+            " them."
         ),
         examples=[
             [{"name": "privacy", "match": {"tags": "pii"}, "assets_gone_by": "3d", "warn": "12h"}]
@@ -131,31 +127,36 @@ class ConfigFile(Grammar):
     tests: list[PolicyTestTerm] = Field(
         default_factory=list,
         description=(
-            "What the policies must decide on made-up jobs; `check` runs them. Not part of the"
-            " policy digest."
+            "Made-up jobs and the expected decisions. `check` runs them. Not part of the policy"
+            " digest."
         ),
         examples=[
-            [{"name": "old noise goes", "jobs": [{"id": "pr", "build": "PR-1", "end_time": "-20d"}],
-              "expect": {"pr": {"delete_job": "pull-requests"}}}]
+            [
+                {
+                    "name": "old noise goes",
+                    "jobs": [{"id": "pr", "build": "PR-1", "end_time": "-20d"}],
+                    "expect": {"pr": {"delete_job": "pull-requests"}},
+                }
+            ]
         ],
-    )  # fmt: skip
+    )
     schedule: ScheduleTerm = Field(
         default_factory=ScheduleTerm,
-        description="When `serve` runs; an account may have its own. Used by `serve` only.",
+        description="When `serve` runs. An account may have its own schedule.",
         examples=[{"cron": "17 * * * *"}],
     )
     web: WebTerm = Field(
         default_factory=WebTerm,
-        description="Where `serve` listens; used by `serve` only.",
+        description="Where `serve` listens.",
         examples=[{"listen": "127.0.0.1:9469"}],
     )
     metrics: MetricsTerm = Field(
         default_factory=MetricsTerm,
-        description="Where single runs write their metrics.",
+        description="Where one-shot runs export their metrics.",
         examples=[{"textfile": "/var/lib/prometheus/node-exporter/sauce-janitor.prom"}],
     )
     notify: Annotated[list[NotifyTerm], OneOrMany()] = Field(
         default_factory=list,
-        description="Webhooks for messages.",
+        description="Webhooks that get messages.",
         examples=[[{"url": {"env": "SLACK_HOOK"}, "on": ["refused", "failed"]}]],
     )

@@ -1,9 +1,8 @@
-"""Text that looks like another language's pattern: as a glob it would match nothing, or something
-else than meant.
+"""Finds globs that look like patterns of another language, such as a regular expression.
 
-A hold that matches nothing protects nothing, and what stands under `not` then matches everything:
-so it is a fault, with the right spelling beside it. `{glob: TEXT, literal: true}` says that it is
-meant as it stands.
+As a glob such a text would match nothing, or other jobs than intended. A hold that matches nothing
+protects nothing, and under `not` it would match everything. So it is refused, and the message has
+the right spelling. `{glob: TEXT, literal: true}` means the text exactly as it is.
 """
 
 from __future__ import annotations
@@ -31,24 +30,21 @@ AS_IT_STANDS: Final = "`{glob: …, literal: true}`"
 
 
 def check_meaning(text: str, *, kind: Kind = "text", otherwise: str = AS_IT_STANDS) -> None:
-    """Raise ValueError, a sentence with the right spelling, for a glob that looks like another
-    language's pattern.
+    """Raise ValueError, with the right spelling, for a glob that looks like another language.
 
-    `kind`: of what it is a glob; file names have dots, and prose has commas and percentages.
-    `otherwise` is how to say that it is meant as it stands.
+    `kind` is what the glob matches: file names have dots, prose has commas and percent signs.
+    `otherwise` is how to write that the text is meant exactly as it is.
     """
     odd = oddity(text, kind=kind)
     if odd is not None:
         what, right = odd
         raise ValueError(
-            f"{shown(text)} {what}: write {right}, or {otherwise} if it is meant as it stands"
+            f"{shown(text)} {what}: write {right}, or {otherwise} to mean exactly this text"
         )
 
 
 def oddity(text: str, *, kind: Kind = "text") -> tuple[str, str] | None:
-    """Return what in the text looks like another language, and the right spelling; None where
-    nothing does.
-    """
+    """Return what looks like another language, and the right spelling; None if nothing does."""
     pieces = list(_parts(text))
     outside = "".join("?" if is_class else part for is_class, part in pieces)
     if text.startswith("!"):
@@ -57,7 +53,7 @@ def oddity(text: str, *, kind: Kind = "text") -> tuple[str, str] | None:
             f"`not: {{FIELD: {text[1:].strip() or 'x'}}}`",
         )
     if re.search(r"\\[*?\[\]{}]", text):
-        return "has a backslash, which escapes nothing", "`[*]` for the character itself"
+        return "has a backslash, which is not an escape", "`[*]` for the character itself"
     if (
         _ANCHORED.search(outside)
         or _is_delimited(text)
@@ -68,17 +64,20 @@ def oddity(text: str, *, kind: Kind = "text") -> tuple[str, str] | None:
             f"`{{regex: '{_as_regex(text)}'}}`, or a glob such as `x*`",
         )
     if re.search(r"\{[^{},]*\.\.[^{},]*\}", outside):
-        return "has a range in braces, which is none", "a class such as `[1-3]`, or `{1,2,3}`"
+        return (
+            "has a range in braces, which has no meaning",
+            "a class such as `[1-3]`, or `{1,2,3}`",
+        )
     if "," in outside and outside.count("{") != outside.count("}"):
         return (
-            "has a brace without its other one",
+            "has a brace without its counterpart",
             "`{a,b}` for alternatives, or `[{]` for the character itself",
         )
     word = next((part for is_class, part in pieces if is_class and _is_word(text, part)), None)
     if word is not None and kind != "tag":
         right = text.replace(word, f"[[]{word[1:]}", 1)
         return (
-            f"has {shown(word)}, which is any one of these characters",
+            f"has {shown(word)}, which matches any one of these characters",
             f"`{right}` for the text itself",
         )
     return None if kind == "prose" else _separator(text, outside)
@@ -88,17 +87,18 @@ def _separator(text: str, outside: str) -> tuple[str, str] | None:
     if "|" in outside:
         regex = f"`{{regex: '{_as_regex(text)}'}}`"
         right = regex if "(" in text else f"`[{_listed(text, '|')}]`"
-        return "has a `|`, which is no alternative", right
+        return "has a `|`, which does not separate alternatives", right
     if len(_split(outside, ",")) > 1:
-        return "has a comma, which makes no list inside quotes", f"`[{_listed(text, ',')}]`"
+        return "has a comma, which does not make a list", f"`[{_listed(text, ',')}]`"
     if "%" in outside:
-        return "has a `%`, which is SQL's `*`", f"`{text.replace('%', '*')}`"
+        return "has a `%`, which is not a wildcard", f"`{text.replace('%', '*')}`"
     return None
 
 
 def _is_word(text: str, part: str) -> bool:
-    """Whether a class is a word in brackets: it means any one of its letters, and is hardly meant
-    so.
+    """Return whether a class such as `[smoke]` is probably meant as a word in brackets.
+
+    As a class it matches any one of its letters.
     """
     inside = part[1:-1]
     if inside[:1] in {"!", "^"}:
@@ -117,7 +117,7 @@ def _is_word(text: str, part: str) -> bool:
 
 
 def _parts(text: str) -> Iterator[tuple[bool, str]]:
-    """The text in pieces: whether a piece is a class such as `[a-z]`, and the piece."""
+    """Yield the pieces of the text, each with whether it is a class such as `[a-z]`."""
     at = 0
     while at < len(text):
         end = class_end(text, at) if text[at] == "[" else -1
@@ -131,7 +131,7 @@ def _is_delimited(text: str) -> bool:
 
 
 def _as_regex(text: str) -> str:
-    """The regular expression that the text looks like, as a full match."""
+    """Return the regular expression that the text looks like, for a full match."""
     if _is_delimited(text):
         return f".*{text[1:-1]}.*"
     body = text.removeprefix("^").removesuffix("$")
@@ -148,7 +148,7 @@ def _listed(text: str, separator: str) -> str:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """The text cut at each separator that stands in no braces."""
+    """Return the text split at each separator outside of braces."""
     parts, depth = [""], 0
     for char in text:
         depth += (char == "{") - (char == "}")
@@ -160,7 +160,5 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def literal(text: str) -> str:
-    """The glob that `{glob: TEXT, literal: true}` means: `*`, `?` and `[…]` are special, nothing
-    else is.
-    """
+    """Return the glob for `{glob: TEXT, literal: true}`: only `*`, `?` and `[…]` are special."""
     return with_literal_braces(text)

@@ -1,5 +1,6 @@
-"""`match`: which jobs are meant. Patterns are checked and compiled once here, so that a run never
-meets a bad one.
+"""`match`: conditions on jobs. Patterns are checked here, so that a run never meets an invalid one.
+
+The module is longer than others because it has all types of patterns, which use each other.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from sauce_janitor.model.globs import (
 from sauce_janitor.model.policies import Comparison, Glob, Literally, Pattern, Regex
 
 CUSTOM_DATA: Final = "custom_data."
-"""What fields of a job's custom data begin with."""
+"""The prefix of the fields of a job's custom data."""
 
 STATUSES: Final = ("passed", "failed", "error", "errored", "complete")
 STATES: Final = ("queued", "running", "finished", "unknown")
@@ -53,7 +54,7 @@ BUILD_STATUSES: Final = ("running", "error", "failed", "complete", "success")
 
 @dataclass(frozen=True, slots=True)
 class NamedList:
-    """`{in: LIST}` before it is resolved."""
+    """A reference `{in: LIST}` to a list of patterns."""
 
     name: str
 
@@ -61,7 +62,7 @@ class NamedList:
 PatternTerm: TypeAlias = Pattern | NamedList
 
 _GLOB_KEYS: Final = ("glob", "literal")
-_NO_NOTE: Final = "`?` in that character's place"
+_NO_LITERAL: Final = "`?` in place of that character"
 _BOUNDS: Final = ("lt", "le", "gt", "ge")
 _RE2_OPTIONS: Final = re2.Options()
 _RE2_OPTIONS.log_errors = False
@@ -69,13 +70,12 @@ _LONGEST_PATTERN = 1000
 
 
 def glob(text: str, *, literal: bool = False, kind: lookalikes.Kind = "text") -> Glob:
-    """The glob that `text` writes; ValueError for one that cannot mean what it says.
+    """Return the glob of `text`. Raise ValueError for one that is invalid or looks like a mistake.
 
-    `literal`: it is meant as it stands, whatever it looks like; of its characters only `*`, `?` and
-    `[…]` are special.
+    With `literal` the text is meant exactly as it is: only `*`, `?` and `[…]` are special.
     """
     if text == "":
-        raise ValueError("is empty: null matches a job without it")
+        raise ValueError("is empty: write null for jobs without a value")
     if text != text.strip():
         raise ValueError(f"{shown(text)} begins or ends with a blank: remove it, or use `*`")
     if len(text) > _LONGEST_PATTERN:
@@ -84,12 +84,12 @@ def glob(text: str, *, literal: bool = False, kind: lookalikes.Kind = "text") ->
     if literal:
         return Glob(lookalikes.literal(text))
     lookalikes.check_meaning(
-        text, kind=kind, otherwise=_NO_NOTE if kind == "file" else lookalikes.AS_IT_STANDS
+        text, kind=kind, otherwise=_NO_LITERAL if kind == "file" else lookalikes.AS_IT_STANDS
     )
     if not has_alternatives_in_bounds(text):
         raise ValueError(
-            f"{shown(text)} has braces for more than {MOST_ALTERNATIVES} texts, or too deep: write"
-            " a regex, or a list"
+            f"{shown(text)} has braces for more than {MOST_ALTERNATIVES} texts, or nested too"
+            " deeply: write a regex, or a list"
         )
     return Glob(text)
 
@@ -106,27 +106,27 @@ def _check_brackets(text: str) -> None:
 
 
 def _glob_term(value: dict[str, Any]) -> Glob:
-    """`{glob: TEXT, literal: true}`."""
+    """Return the glob of `{glob: TEXT, literal: true}`."""
     for key in value:
         if key not in _GLOB_KEYS:
             raise ValueError(
-                f"unknown key `{key}`; known here:"
+                f"unknown key `{key}`; valid keys:"
                 f" {listed(_GLOB_KEYS)}{did_you_mean(key, _GLOB_KEYS)}"
             )
     as_it_stands = value.get("literal", False)
     if as_it_stands is not True and as_it_stands is not False:
-        raise ValueError(f"literal: {kind_of(as_it_stands)} stands where true or false is meant")
+        raise ValueError(f"literal: must be true or false, not {kind_of(as_it_stands)}")
     return glob(text_of(value["glob"], "a glob"), literal=as_it_stands)
 
 
 @lru_cache(maxsize=4096)
 def compiled(pattern: str) -> Any:
-    """The pattern compiled, silently; re2.error when it cannot be."""
+    """Return the compiled pattern. Raise re2.error when it is invalid, without a log line."""
     return re2.compile(pattern, _RE2_OPTIONS)
 
 
 def regex(value: object) -> Regex:
-    """The pattern in RE2's syntax; ValueError when RE2 does not take it."""
+    """Return a regular expression in RE2's syntax. Raise ValueError for one that is invalid."""
     text = text_of(value, "a pattern")
     if text == "" or len(text) > _LONGEST_PATTERN:
         raise ValueError(
@@ -134,11 +134,11 @@ def regex(value: object) -> Regex:
         )
     try:
         compiled(text)
-    except re2.error as wrong:
+    except re2.error as error:
         reason = (
-            wrong.args[0].decode(errors="replace")
-            if isinstance(wrong.args[0], bytes)
-            else str(wrong.args[0])
+            error.args[0].decode(errors="replace")
+            if isinstance(error.args[0], bytes)
+            else str(error.args[0])
         )
         raise ValueError(
             f"regex: {shown(text)} does not compile: {reason} (RE2 syntax: no look-around, no"
@@ -151,16 +151,17 @@ def _only_key(value: dict[str, Any], known: tuple[str, ...]) -> str:
     for key in value:
         if key not in known:
             raise ValueError(
-                f"unknown key `{key}`; known here: {listed(known)}{did_you_mean(key, known)}"
+                f"unknown key `{key}`; valid keys: {listed(known)}{did_you_mean(key, known)}"
             )
     if len(value) != 1:
-        raise ValueError(f"give exactly one of {listed(known)}")
+        raise ValueError(f"needs exactly one of {listed(known)}")
     return next(iter(value))
 
 
 def text_pattern(value: object) -> PatternTerm:
-    """A pattern for text: a glob, `{glob: …, literal: true}`, `{regex: …}`, `{in: LIST}` or
-    null.
+    """Return a pattern for text.
+
+    It is a glob, `{glob: …, literal: true}`, `{regex: …}`, `{in: LIST}` or null.
     """
     if value is None:
         return Literally(None)
@@ -172,28 +173,28 @@ def text_pattern(value: object) -> PatternTerm:
         if _only_key(value, ("regex", "in", "glob")) == "regex":
             return regex(value["regex"])
         return NamedList(text_of(value["in"], "the name of a list under `lists`"))
-    raise ValueError(f"{kind_of(value)} stands where text is meant: put it in quotes")
+    raise ValueError(f"must be text, not {kind_of(value)}: put it in quotes")
 
 
 def prose_pattern(value: object) -> PatternTerm:
-    """A pattern for sentences, which have commas and percentages of their own."""
+    """Return a pattern for sentences, which may have commas and percent signs."""
     return glob(value, kind="prose") if isinstance(value, str) else text_pattern(value)
 
 
 def list_entry(value: object) -> PatternTerm:
-    """A pattern in one of the `lists`: a glob or `{regex: …}`."""
+    """Return a pattern in one of the `lists`: a glob or `{regex: …}`."""
     if value is None or (isinstance(value, dict) and "in" in value):
-        raise ValueError("a list holds globs and `{regex: …}` only")
+        raise ValueError("a list can only contain globs and `{regex: …}`")
     return text_pattern(value)
 
 
 def comparison(value: dict[str, Any], *, durations: bool) -> Comparison:
-    """`{lt|le|gt|ge: …}`; ValueError for bounds that no number meets."""
+    """Return the bounds `{lt|le|gt|ge: …}`. Raise ValueError for bounds that no number meets."""
     for key in value:
         if key not in _BOUNDS:
-            raise ValueError(f"unknown key `{key}`; known here: {listed(_BOUNDS)}")
+            raise ValueError(f"unknown key `{key}`; valid keys: {listed(_BOUNDS)}")
     if not value:
-        raise ValueError(f"give at least one of {listed(_BOUNDS)}")
+        raise ValueError(f"needs at least one of {listed(_BOUNDS)}")
     bounds: list[tuple[Literal["lt", "le", "gt", "ge"], float]] = []
     for key, bound in value.items():
         if durations:
@@ -201,35 +202,35 @@ def comparison(value: dict[str, Any], *, durations: bool) -> Comparison:
         elif isinstance(bound, int | float) and not isinstance(bound, bool):
             number = bound
         else:
-            raise ValueError(f"{key}: {kind_of(bound)} stands where a number is meant")
+            raise ValueError(f"{key}: must be a number, not {kind_of(bound)}")
         bounds.append((key, number))  # type: ignore[arg-type]  # checked against _BOUNDS above
     floor = max((number for key, number in bounds if key in {"gt", "ge"}), default=float("-inf"))
     ceiling = min((number for key, number in bounds if key in {"lt", "le"}), default=float("inf"))
     if floor > ceiling or (
         floor == ceiling and not {"ge", "le"} == {key for key, number in bounds if number == floor}
     ):
-        raise ValueError("no value can be within these bounds")
+        raise ValueError("no value is within these bounds")
     return Comparison(tuple(sorted(bounds)))
 
 
 def duration_pattern(value: object) -> PatternTerm:
-    """A pattern for `duration`: bounds such as `{gt: 30min}`, or null."""
+    """Return a pattern for `duration`: bounds such as `{gt: 30min}`, or null."""
     if value is None:
         return Literally(None)
     if isinstance(value, dict):
         return comparison(value, durations=True)
-    raise ValueError(f"{kind_of(value)} stands where bounds such as {{gt: 30min}} are meant")
+    raise ValueError(f"must be bounds such as {{gt: 30min}}, not {kind_of(value)}")
 
 
 def flag_pattern(value: object) -> PatternTerm:
-    """A pattern for `manual`: true, false or null."""
+    """Return a pattern for `manual`: true, false or null."""
     if value is None or isinstance(value, bool):
         return Literally(value)
-    raise ValueError(f"{kind_of(value)} stands where true, false or null is meant")
+    raise ValueError(f"must be true, false or null, not {kind_of(value)}")
 
 
 def custom_pattern(value: object) -> PatternTerm:
-    """A pattern for custom data, which may hold any JSON: text, numbers, true, false, null."""
+    """Return a pattern for custom data: for text, a number, true, false or null."""
     if isinstance(value, bool):
         return Literally(value)
     if isinstance(value, int | float):
@@ -244,7 +245,7 @@ def _one_of(words: tuple[str, ...]) -> Any:
         pattern = text_pattern(value)
         if isinstance(pattern, Glob) and len(parts := alternatives(pattern.pattern)) > 1:
             raise ValueError(
-                f"{shown(pattern.pattern)} has braces, where words are known: write"
+                f"{shown(pattern.pattern)} has braces, which are not for this field: write"
                 f" `[{', '.join(parts)}]`"
             )
         if (
@@ -253,15 +254,13 @@ def _one_of(words: tuple[str, ...]) -> Any:
             and pattern.pattern not in words
         ):
             near = word_meant(pattern.pattern, words)
-            raise ValueError(
-                f"{shown(pattern.pattern)} is never the case: it is {listed(words)}{near}"
-            )
+            raise ValueError(f"{shown(pattern.pattern)} never matches: use {listed(words)}{near}")
         return pattern
 
     return word_pattern
 
 
-# --- what editors are told ------------------------------------------------------------------------
+# --- JSON Schema ----------------------------------------------------------------------------------
 
 
 def _one_key(name: str, meaning: str, example: str) -> dict[str, Any]:
@@ -280,10 +279,7 @@ _GLOB_SCHEMA: Final[dict[str, Any]] = {
         "glob": {"type": "string", "description": "A glob.", "examples": ["a|b*"]},
         "literal": {
             "type": "boolean",
-            "description": (
-                "It is meant as it stands, whatever it looks like: only `*`, `?` and `[…]` are"
-                " special."
-            ),
+            "description": "Mean exactly this text: only `*`, `?` and `[…]` are special.",
             "examples": [True],
         },
     },
@@ -292,7 +288,7 @@ _GLOB_SCHEMA: Final[dict[str, Any]] = {
 }
 _REGEX_OR_LIST: Final[list[dict[str, Any]]] = [
     _one_key("regex", "A full match in RE2's syntax.", r"rc-\d+.*"),
-    _one_key("in", "Any entry of that list under `lists`.", "trunk"),
+    _one_key("in", "Any entry of this list under `lists`.", "trunk"),
     _GLOB_SCHEMA,
 ]
 _TEXT_SCHEMA: Final[dict[str, Any]] = {
@@ -315,7 +311,7 @@ def _bounds_schema(bound: dict[str, Any], example: object) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """Marks a list of patterns that may be written as one pattern; `schema` is of one."""
+    """Marks a list of patterns that may be written as one pattern; `schema` is that of one."""
 
     parse: Callable[[Any], PatternTerm]
     schema: dict[str, Any]
@@ -366,9 +362,7 @@ def _schema_of_custom_data(schema: dict[str, Any]) -> None:
 
 
 class Conditions(Grammar):
-    """Conditions `field: pattern`, and `all`, `any` or `not` of further conditions. All of them
-    must be true.
-    """
+    """Fields with patterns, and `all`, `any`, `not` of further conditions. All must be true."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_schema_of_custom_data)
     __pydantic_extra__: dict[str, _Custom]
@@ -377,73 +371,70 @@ class Conditions(Grammar):
         None,
         alias="all",
         min_length=1,
-        description="All of these are true.",
+        description="All of these must be true.",
         examples=[[{"build": "nightly-*"}, {"not": {"tags": "flaky"}}]],
     )
     any_of: list[Conditions] | None = Field(
         None,
         alias="any",
         min_length=1,
-        description="At least one of these is true.",
+        description="At least one of these must be true.",
         examples=[[{"build": "PR-*"}, {"tags": "noise"}]],
     )
     not_: Conditions | None = Field(
         None,
         alias="not",
-        description="This is not true. (Not of null is true.)",
+        description="This must not be true. It fits a job whose field is null.",
         examples=[{"tags": "flaky"}],
     )
     name: _Text = Field(None, description="The job's name.", examples=["checkout*"])
     build: _Text = Field(
         None, description="The name of the job's build, trimmed.", examples=["nightly-*"]
     )
-    owner: _Text = Field(None, description="The user who owns the job.", examples=["release-bot"])
+    owner: _Text = Field(None, description="The owner of the job.", examples=["release-bot"])
     tags: _Text = Field(
-        None, description="Any of the job's tags. Without tags nothing matches.", examples=["pii"]
+        None, description="Any tag of the job. A job without tags never fits.", examples=["pii"]
     )
     status: _Status = Field(
         None,
-        description="The verdict: passed, failed, error, complete; null until finished.",
+        description="passed, failed, error or complete; null until finished.",
         examples=[["failed", "error"]],
     )
     state: _State = Field(
         None, description="queued, running, finished or unknown.", examples=["finished"]
     )
-    os: _Text = Field(None, description="The operating system.", examples=["Windows 11"])
-    browser: _Text = Field(None, description="The browser.", examples=["googlechrome"])
+    os: _Text = Field(None, description="Operating system.", examples=["Windows 11"])
+    browser: _Text = Field(None, description="Browser.", examples=["googlechrome"])
     browser_version: _Text = Field(
-        None, description="The browser's version, as text.", examples=["120*"]
+        None, description="Version of the browser, as text.", examples=["120*"]
     )
     automation_backend: _Text = Field(
-        None, description="webdriver, appium, cypress and the like.", examples=["webdriver"]
+        None, description="webdriver, appium, cypress and so on.", examples=["webdriver"]
     )
     public: _Text = Field(
         None,
-        description="Who may see the job; one of several roles (`team,share`) is enough.",
+        description="Who may see the job. Of several roles (`team,share`) one is enough.",
         examples=["private"],
     )
     team_id: _Text = Field(
         None,
         description=(
-            "The id of the owner's team when the job ran; unknown where Sauce Labs does not"
-            " report it."
+            "Id of the owner's team when the job ran; unknown if Sauce Labs does not report it."
         ),
         examples=["0a1b2c3d4e5f60718293a4b5c6d7e8f9"],
     )
     error: _Prose = Field(
-        None, description="The error's text; null when there is none.", examples=["*timed out*"]
+        None, description="Text of the error; null without one.", examples=["*timed out*"]
     )
-    manual: _Flag = Field(
-        None, description="Whether a person ran it (live testing).", examples=[False]
-    )
+    manual: _Flag = Field(None, description="Whether it was a live test.", examples=[False])
     duration: _Duration = Field(
         None,
-        description="How long the job ran, from its start to its end.",
+        description="Time from the job's start to its end.",
         examples=[{"gt": "30min"}],
     )
     build_status: _BuildStatus = Field(
         None,
-        description="The status of the job's build: running, error, failed, complete, success.",
+        description="Status of its build: running, error, failed, complete, success.",
         examples=["failed"],
     )
 
@@ -457,17 +448,17 @@ class Conditions(Grammar):
 
     @classmethod
     def knows(cls, key: str) -> bool:
-        """A field, `all`, `any`, `not`, or a key of the custom data."""
+        """Return whether the key is a field, `all`, `any`, `not`, or a key of the custom data."""
         return super().knows(key) or (key.startswith(CUSTOM_DATA) and len(key) > len(CUSTOM_DATA))
 
     @classmethod
     def known_keys(cls) -> tuple[str, ...]:
-        """The keys as they are written."""
+        """Return the keys as they are written."""
         return (*super().known_keys(), f"{CUSTOM_DATA}KEY")
 
     @classmethod
     def advice(cls, key: str) -> str:
-        """Return the field that is meant."""
+        """Return a hint at the field that is probably meant."""
         return field_meant(key) or super().advice(key)
 
 
@@ -476,10 +467,10 @@ def _shape(value: Any) -> str:
 
 
 def everything(value: object) -> str:
-    """The word `all`."""
+    """Return the word `all`. Raise ValueError for any other text."""
     if value != "all":
         raise ValueError(
-            f"{shown(value)} is no match: write `all`, or fields such as {{build:"
+            f"{shown(value)} is not a match: write `all`, or fields such as {{build:"
             f" {shown(value)[1:-1]}}}"
         )
     return "all"

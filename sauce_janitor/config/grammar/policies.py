@@ -1,4 +1,7 @@
-"""`policies`, `holds`, `limits`, `defaults`, `lists`: what is kept and what goes."""
+"""`policies`, `holds`, `limits`, `deadlines` and `defaults`: what is kept and what is deleted.
+
+The module is longer than others: nearly all of it is the description of keys.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def _asset_name(value: object) -> str:
     if not set("*?[.{") & set(text) and text not in ASSET_CLASSES:
         near = did_you_mean(text, ASSET_CLASSES)
         raise ValueError(
-            f"{shown(value)} is no asset class: use {listed(ASSET_CLASSES)}, or a file name or"
+            f"{shown(value)} is not an asset class: use {listed(ASSET_CLASSES)}, or a file name or"
             f" glob{near}"
         )
     return glob(text, kind="file").pattern
@@ -63,7 +66,7 @@ def _field_name(value: object) -> str:
     if text not in FIELDS and not (text.startswith(CUSTOM_DATA) and len(text) > len(CUSTOM_DATA)):
         near = field_meant(text) or did_you_mean(text, FIELDS)
         raise ValueError(
-            f"{shown(text)} is no field: use {listed((*FIELDS, 'custom_data.KEY'))}{near}"
+            f"{shown(text)} is not a field: use {listed((*FIELDS, 'custom_data.KEY'))}{near}"
         )
     return text
 
@@ -100,7 +103,7 @@ Nothing = Annotated[
 
 
 def _by_shape(value: Any) -> str:
-    """Which way of writing it is: `none` or `never`, a mapping, or else a duration."""
+    """Return the tag of the form: `none` or `never`, a mapping, or a duration."""
     if value in ("none", "never"):
         return f"·{value}"
     return "·mapping" if isinstance(value, dict | Grammar) else "·duration"
@@ -115,13 +118,13 @@ class _KeepByRank(Grammar):
 
     id: Name | None = Field(
         None,
-        description="The rule's name in plans and `explain`; default: its content.",
+        description="Name in plans and `explain`. Default: made from its content.",
         examples=["recent"],
     )
     last: Count | None = Field(None, description="The newest N of each group.", examples=[20])
     since_last: MatchTerm | None = Field(
         None,
-        description="All that are newer than the last one that matches; all, if none matches.",
+        description="All jobs newer than the last one that matches; all if none matches.",
         examples=[{"status": "passed"}],
     )
 
@@ -132,7 +135,8 @@ def _calendar_key(period: CalendarPeriod) -> tuple[Any, Any]:
     return Count | None, Field(None, description=description, examples=[period.facts.example])
 
 
-if TYPE_CHECKING:  # mypy knows no class that is made while the program runs
+if TYPE_CHECKING:
+    # mypy cannot see a class that is created at run time.
     _KeepByPeriod = _KeepByRank
 else:
     _KeepByPeriod = create_model(
@@ -144,23 +148,26 @@ else:
 
 
 class KeepRuleTerm(_KeepByPeriod):
-    """One keep rule: exactly one kind, and what restricts it. Kept jobs stay whatever their age."""
+    """One keep rule: exactly one kind, and restrictions. Jobs that it keeps stay at any age."""
 
     within: PositiveDuration | None = Field(
-        None, description="Everything at most this old.", examples=["7d"]
+        None, description="All jobs at most this old.", examples=["7d"]
     )
     within_of_newest: PositiveDuration | None = Field(
         None,
-        description="Everything at most this much older than the newest of its group.",
+        description="All jobs at most this much older than the newest of their group.",
         examples=["2d"],
     )
     where: MatchTerm | None = Field(
-        None, description="Only these jobs count.", examples=[{"status": "passed"}]
+        None, description="Count only these jobs.", examples=[{"status": "passed"}]
     )
     pick: Annotated[list[Picks], Field(min_length=1), OneOrMany()] | None = Field(
-        None, description="Which job of a period: newest (default), oldest, or statuses in order of preference.",
+        None,
+        description=(
+            "Which job of a period: newest (default), oldest, or statuses in order of preference."
+        ),
         examples=[["failed", "newest"]],
-    )  # fmt: skip
+    )
     nonempty: bool = Field(
         default=False, description="Count only periods that have jobs.", examples=[True]
     )
@@ -169,18 +176,20 @@ class KeepRuleTerm(_KeepByPeriod):
     def _is_one_kind(self) -> KeepRuleTerm:
         kinds = [kind for kind in KEEP_KINDS if getattr(self, kind) is not None]
         if len(kinds) != 1:
-            said = f", not {' and '.join(kinds)} together: write one rule each" if kinds else ""
-            raise fault(f"gives exactly one of {listed(KEEP_KINDS)}{said}")
+            more = ""
+            if kinds:
+                more = f", but has {' and '.join(kinds)}: write one rule for each"
+            raise fault(f"needs exactly one of {listed(KEEP_KINDS)}{more}")
         if not isinstance(kinds[0], CalendarPeriod) and (self.pick is not None or self.nonempty):
             raise fault(
-                f"`pick` and `nonempty` belong to {listed(CalendarPeriod)}, not to `{kinds[0]}`"
+                f"`pick` and `nonempty` are for {listed(CalendarPeriod)}, not for `{kinds[0]}`"
             )
         return self
 
 
 _WHOLE_JOBS: Final = (
     ": Sauce Labs cannot delete single files of a job; delete_assets destroys all of them,"
-    " delete_job the record, too"
+    " delete_job also the record"
 )
 
 
@@ -189,18 +198,18 @@ class DeleteTerm(Grammar):
 
     after: Annotated[DeletionAge, Tag("·duration")] | Never = Field(
         discriminator=Discriminator(_by_shape),
-        description="The age at which it is due, or `never`.",
+        description="Age at which it is due, or `never`.",
         examples=["10d", "never"],
     )
     keep: list[KeepRuleTerm] = Field(
         default_factory=list,
-        description="Keep rules for this action alone.",
+        description="Keep rules for this action only.",
         examples=[[{"last": 3}]],
     )
 
     @classmethod
     def advice(cls, key: str) -> str:
-        """Return what to write instead; a choice of files is not to be had."""
+        """Return what to write instead. Single files cannot be deleted."""
         return _WHOLE_JOBS if key in ("assets", "only", *ASSET_CLASSES) else super().advice(key)
 
 
@@ -209,8 +218,7 @@ class Unavailable(Grammar):
 
     proceed: DeletionAge = Field(
         description=(
-            "Deletes wait this long after the file was first found missing, then go ahead"
-            " without it."
+            "Deletes wait this long after the file was first missing, then go on without it."
         ),
         examples=["14d"],
     )
@@ -223,7 +231,8 @@ def _keep_or_proceed(value: Any) -> str:
 def _keep(value: object) -> str:
     if value != "keep":
         raise ValueError(
-            f"{shown(value)} is neither `keep` nor how long to wait: write {{proceed: 14d}}"
+            f"{shown(value)} is not valid: write `keep`, or how long to wait, such as"
+            " {proceed: 14d}"
         )
     return "keep"
 
@@ -232,7 +241,7 @@ class ArchiveTerm(Grammar):
     """What is stored before anything is deleted."""
 
     after: DurationTerm = Field(
-        Duration("0s"), description="The age at which it is archived.", examples=["2h"]
+        Duration("0s"), description="Age at which it is stored.", examples=["2h"]
     )
     assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: ["all"],
@@ -242,21 +251,18 @@ class ArchiveTerm(Grammar):
     discard: Literal["rest"] | None = Field(
         None,
         description=(
-            "Required with a list shorter than `all`, because a delete destroys the other"
-            " assets too."
+            "Required unless all assets are stored: a delete also destroys those that are not."
         ),
         examples=["rest"],
     )
     only: Literal["kept"] | None = Field(
-        None,
-        description="`kept`: archive only jobs that this policy's keep rules keep.",
-        examples=["kept"],
+        None, description="Store only jobs that its keep rules keep.", examples=["kept"]
     )
     if_purged: Literal["proceed", "keep"] = Field(
         "proceed",
         description=(
-            "If Sauce Labs has purged the assets: delete the job with only job.json archived"
-            " (`proceed`), or `keep` it."
+            "If Sauce Labs has purged the assets: `proceed` with only job.json archived, or `keep`"
+            " the job."
         ),
         examples=["keep"],
     )
@@ -272,8 +278,8 @@ class ArchiveTerm(Grammar):
     ] = Field(
         "keep",
         description=(
-            "If a listed file cannot be fetched: deletes wait for it (`keep`), or go ahead"
-            " without it after a time."
+            "If a listed file cannot be fetched: deletes wait for it (`keep`), or go on without it"
+            " after some time."
         ),
         examples=[{"proceed": "14d"}],
     )
@@ -287,8 +293,8 @@ class ArchiveTerm(Grammar):
     ) = Field(
         None,
         description=(
-            "How long the archive keeps the files; also by class or glob, where `all` is the"
-            " rest. `archive prune` then removes them."
+            "How long the archive keeps it (`archive prune`), also by class or glob; `all` is the"
+            " rest. Default: forever."
         ),
         examples=["2y", {"video": "90d", "all": "2y"}],
     )
@@ -305,57 +311,60 @@ Delete = Annotated[
 
 
 class Then(Grammar):
-    """What happens to a job that matches, by age. The policy says nothing about other actions."""
+    """What happens to a matching job, by age. The policy decides nothing on an action that is
+    missing here.
+    """
 
     archive: Archive | None = Field(
-        None, description="Archive the job: an age (everything), `none`, or a mapping.",
+        None,
+        description="Store all assets at this age; `none`, or a mapping.",
         examples=["5d", "none", {"after": "2h", "assets": ["logs", "video"], "discard": "rest"}],
-    )  # fmt: skip
+    )
     delete_assets: Delete | None = Field(
         None,
-        description="Delete all assets at Sauce Labs at this age, or `never`.",
+        description="Destroy all its assets at Sauce Labs at this age, or `never`.",
         examples=["21d", "never"],
     )
     delete_job: Delete | None = Field(
         None,
-        description="Delete the job record, and with it all assets, at this age, or `never`.",
+        description="Destroy the job record and all assets at this age, or `never`.",
         examples=["180d", "never"],
     )
     stop: PositiveDuration | None = Field(
-        None, description="Stop a job that has been running for longer than this.", examples=["6h"]
+        None, description="Stop a job that has been running for longer.", examples=["6h"]
     )
 
     @classmethod
     def advice(cls, key: str) -> str:
-        """Return what to write instead; `delete_video` and the like are not to be had."""
+        """Return what to write instead of `delete_video` and the like."""
         what = key.removeprefix("delete_").removesuffix("s")
         is_class = any(what == name.removesuffix("s") for name in ASSET_CLASSES)
         return _WHOLE_JOBS if key == "assets" or is_class else super().advice(key)
 
 
 class LimitsTerm(Grammar):
-    """A plan that exceeds a limit is refused as a whole, before its first change. null switches a
+    """Limits of a plan. A plan that breaks one is refused before its first change. null turns a
     limit off.
     """
 
     max_jobs: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="At most this many jobs with a delete or stop in one plan.",
+        description="At most this many jobs with a delete or stop.",
         examples=[2000],
     )
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
         description=(
-            "At most this percentage of the jobs. Only jobs that no earlier accepted run knew"
-            " count."
+            "At most this percentage of the jobs, counting only those that no earlier accepted run"
+            " knew."
         ),
         examples=[25],
     )
     max_growth: Annotated[float, Field(ge=1, le=1000)] | None = Field(
         None,
         description=(
-            "At most this many times the jobs of a usual plan, which is the median of the last"
-            " 7 accepted ones."
+            "At most this many times the jobs of a usual plan, the median of the last 7 accepted"
+            " ones."
         ),
         examples=[3],
     )
@@ -365,34 +374,35 @@ class AccountLimits(LimitsTerm):
     """Limits for the whole account."""
 
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        25.0, description=(
-            "At most this percentage of the account's jobs. Only jobs that no earlier accepted"
-            " run knew count."
+        25.0,
+        description=(
+            "At most this percentage of the account's jobs, counting only those that no earlier"
+            " accepted run knew."
         ),
         examples=[25],
-    )  # fmt: skip
+    )
 
 
 class PolicyTerm(Grammar):
-    """One retention policy. Keep beats delete, and the longest time wins; the order in the file
-    never matters.
+    """One retention policy. Keep beats delete, and the longest time wins. The order in the file
+    does not matter.
     """
 
     name: Name = Field(
-        description="A unique name for plans, logs and metrics.", examples=["nightly"]
+        description="Unique name, used in plans, logs and metrics.", examples=["nightly"]
     )
     accounts: Accounts | None = Field(
-        None, description="Only for these accounts; default: all.", examples=[["eu"]]
+        None, description="Only for these accounts. Default: all.", examples=[["eu"]]
     )
     match: MatchTerm | None = Field(
-        None, description="Which jobs: conditions, or `all`. May be left out only with `default: true`.",
+        None,
+        description="Conditions, or `all`. Optional only with `default: true`.",
         examples=[{"build": "PR-*"}, "all"],
-    )  # fmt: skip
+    )
     default: bool = Field(
         default=False,
         description=(
-            "For each action, covers the jobs that no other policy covers. At most one for each"
-            " account."
+            "Decides an action only if no other policy does. At most one for each account."
         ),
         examples=[True],
     )
@@ -407,13 +417,14 @@ class PolicyTerm(Grammar):
     null_group: Literal["keep", "shared"] = Field(
         "keep",
         description=(
-            "Jobs with null in a `group_by` field: `keep` them, or `shared`: nulls form one group."
+            "For jobs with a null in a `group_by` field: keep them, or let all nulls share one"
+            " group."
         ),
         examples=["shared"],
     )
     keep: list[KeepRuleTerm] = Field(
         default_factory=list,
-        description="Keep rules; any of them is enough to keep a job.",
+        description="Keep rules. One of them is enough to keep a job.",
         examples=[[{"id": "recent", "last": 20}, {"within": "7d"}]],
     )
     then: Then = Field(
@@ -423,7 +434,7 @@ class PolicyTerm(Grammar):
     overrides: Literal["all"] | list[str] | None = Field(
         None,
         description=(
-            "Policies that this one replaces, for the actions that it states: names, or `all`."
+            "Policies that this one replaces for the actions in its `then`: names, or `all`."
         ),
         examples=[["nightly"]],
     )
@@ -432,31 +443,30 @@ class PolicyTerm(Grammar):
     )
     limits: LimitsTerm = Field(
         default_factory=LimitsTerm,
-        description="Limits for this policy's jobs alone.",
+        description="Limits for the jobs of this policy.",
         examples=[{"max_jobs": 500}],
     )
 
 
 class HoldTerm(Grammar):
-    """Nothing overrides a hold: held jobs stay. They are archived first and completely."""
+    """A hold. Held jobs stay and are archived completely. Nothing overrides a hold."""
 
     id: Name | None = Field(
-        None, description="Its name in plans; default: its content.", examples=["audit-2026"]
+        None,
+        description="Name in plans. Default: made from its content.",
+        examples=["audit-2026"],
     )
     accounts: Accounts | None = Field(
-        None, description="Only for these accounts; default: all.", examples=[["eu"]]
+        None, description="Only for these accounts. Default: all.", examples=[["eu"]]
     )
     tag: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="Jobs with exactly this tag, or with one that it matches as a glob.",
+        description="Jobs with exactly this tag, or a tag that it matches as a glob.",
         examples=["keep", "keep*"],
     )
     tag_prefix: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description=(
-            "Jobs with a tag that begins like this and continues with a date. They are held"
-            " through that day."
-        ),
+        description="Jobs with a tag of this prefix and a date: held through that day.",
         examples=["keep-until="],
     )
     match: MatchTerm | None = Field(
@@ -464,65 +474,67 @@ class HoldTerm(Grammar):
     )
     until: Until | None = Field(
         None,
-        description="The last day of the hold, or the moment it ends, also as a Unix timestamp.",
+        description="Last day, or the moment it ends, also as a Unix timestamp.",
         examples=["2027-01-31"],
     )
     reason: str = Field("", description="Why; for people.", examples=["audit FY26"])
-    by: str = Field("", description="Who asked for it; for people.", examples=["qa-lead"])
+    by: str = Field("", description="Who requested it; for people.", examples=["qa-lead"])
     archive: Literal["none"] | None = Field(
         None,
-        description="`none`: the hold does not archive its jobs.",
+        description="`none`: the hold itself does not cause archiving.",
         examples=["none"],
     )
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> HoldTerm:
         if sum(kind is not None for kind in (self.tag, self.tag_prefix, self.match)) != 1:
-            raise fault("gives exactly one of tag, tag_prefix or match")
+            raise fault("needs exactly one of tag, tag_prefix or match")
         return self
 
     @model_validator(mode="after")
     def _can_match(self) -> HoldTerm:
-        """A hold that can match no tag by its form would protect nothing."""
+        """Refuse a tag that looks like another language's pattern: it would protect nothing."""
         try:
             lookalikes.check_meaning(self.tag or "", kind="tag", otherwise=_ANY_TAG)
             lookalikes.check_meaning(self.tag_prefix or "", kind="prose", otherwise=_ANY_TAG)
-        except ValueError as wrong:
-            raise fault(f"{'tag' if self.tag else 'tag_prefix'}: {wrong}") from None
+        except ValueError as error:
+            raise fault(f"{'tag' if self.tag else 'tag_prefix'}: {error}") from None
         if self.tag_prefix is not None and set("*?") & set(self.tag_prefix):
             raise fault(
-                f"tag_prefix: {shown(self.tag_prefix)} is the beginning itself, no pattern: remove"
-                " `*` and `?`"
+                f"tag_prefix: {shown(self.tag_prefix)} is a prefix, not a pattern: remove `*` and"
+                " `?`"
             )
         return self
 
 
 class DeadlineTerm(Grammar):
-    """A promise that is reported and changes nothing: which jobs are late, and what blocks each."""
+    """A promise to watch: it shows which jobs are late and what blocks each. It deletes nothing."""
 
     name: Name = Field(
-        description="A unique name for plans, logs and metrics.", examples=["privacy"]
+        description="Unique name, used in plans, logs and metrics.", examples=["privacy"]
     )
     accounts: Accounts | None = Field(
-        None, description="Only for these accounts; default: all.", examples=[["eu"]]
+        None, description="Only for these accounts. Default: all.", examples=[["eu"]]
     )
     match: MatchTerm = Field(
-        description="Which jobs; one that may match counts.", examples=[{"tags": "pii"}]
+        description="Jobs that match, or may match.", examples=[{"tags": "pii"}]
     )
     assets_gone_by: PositiveDuration | None = Field(
-        None, description="The age at which a job's assets must be gone.", examples=["3d"]
+        None, description="Age at which the job's assets must be gone.", examples=["3d"]
     )
     job_gone_by: PositiveDuration | None = Field(
-        None, description="The age at which the job must be gone, its record too.", examples=["2y"]
+        None, description="Age at which the job and its record must be gone.", examples=["2y"]
     )
     warn: PositiveDuration | None = Field(
-        None, description="Plans count the jobs that will be late this soon.", examples=["12h"]
+        None,
+        description="Plans also count jobs that will be late within this time.",
+        examples=["12h"],
     )
 
     @model_validator(mode="after")
     def _says_something(self) -> DeadlineTerm:
         if self.assets_gone_by is None and self.job_gone_by is None:
-            raise fault("says nothing: give assets_gone_by or job_gone_by")
+            raise fault("promises nothing: add assets_gone_by or job_gone_by")
         return self
 
 
@@ -533,18 +545,18 @@ class Defaults(Grammar):
         default_factory=lambda: list(_USUAL_AGE),
         description="A job's age counts from the first of these times that it has.",
         examples=[["end_time", "modification_time"]],
-    )  # fmt: skip
+    )
     grace: DurationTerm = Field(
         Duration("0s"),
-        description="A delete is announced for this long by executing runs before it happens.",
+        description="Executing runs announce a delete for this long before it happens.",
         examples=["3d"],
     )
 
 
 class ForbidTerm(Grammar):
-    """Assets that are never archived, whatever a policy or hold says."""
+    """Assets that are never stored, whatever a policy or hold says."""
 
-    match: MatchTerm = Field(description="For which jobs.", examples=[{"tags": "pii"}])
+    match: MatchTerm = Field(description="The jobs.", examples=[{"tags": "pii"}])
     assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
         description="Asset classes, file names or globs.", examples=[["video", "screenshots"]]
     )

@@ -1,4 +1,7 @@
-"""The words of the grammar: durations, sizes, names, and the model that all others are made of."""
+"""The simple types of the grammar (durations, sizes, names), and the base class of its models.
+
+The module is longer than others: it has one parser and one type for each kind of value.
+"""
 
 from __future__ import annotations
 
@@ -32,42 +35,38 @@ FAULT: Final = "sauce_janitor"
 
 
 def fault(sentence: str) -> PydanticCustomError:
-    """An error whose text is shown as it is."""
+    """Return an error with this text as its message."""
     return PydanticCustomError(FAULT, "{sentence}", {"sentence": sentence})
 
 
 class Grammar(BaseModel):
-    """A mapping of the configuration: strict types, no other keys than its own."""
+    """The base class of all mappings of the configuration: strict types, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
-        """Leave word of which keys are known here, so that the message for an unknown one can
-        propose one.
-        """
+        """Remember the model of this mapping, so that a message can propose one of its keys."""
         if isinstance(data, Table) and info.context is not None:
             info.context[data.path] = cls
         return data
 
     @classmethod
     def knows(cls, key: str) -> bool:
-        """Whether the key may be written here."""
+        """Return whether the key may be written here."""
         return key in cls.known_keys()
 
     @classmethod
     def known_keys(cls) -> tuple[str, ...]:
-        """The keys as they are written."""
+        """Return the keys as they are written."""
         return _keys_of(cls)
 
     @classmethod
     def advice(cls, key: str) -> str:
-        """Return what to write instead of a key that is not known here, as the end of a
-        sentence.
-        """
+        """Return what to write instead of an unknown key, as the end of a sentence."""
         words = cls.known_keys()
-        return did_you_mean(key, words) or f"; known here: {listed(words)}"
+        return did_you_mean(key, words) or f"; valid keys: {listed(words)}"
 
 
 @cache
@@ -76,23 +75,26 @@ def _keys_of(grammar: type[Grammar]) -> tuple[str, ...]:
 
 
 def sentence(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `parse` as a validator whose ValueError becomes the message, unchanged."""
+
     def parsed(value: Any) -> Any:
         try:
             return parse(value)
-        except ValueError as wrong:
-            raise fault(str(wrong)) from None
+        except ValueError as error:
+            raise fault(str(error)) from None
 
     return parsed
 
 
-def text_of(value: object, meant: str) -> str:
+def text_of(value: object, expected: str) -> str:
+    """Return the value if it is text. Raise ValueError with what is `expected` otherwise."""
     if isinstance(value, str):
         return value
-    raise ValueError(f"{kind_of(value)} stands where {meant} is meant")
+    raise ValueError(f"must be {expected}, not {kind_of(value)}")
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in words: `the number 30`, `a list`."""
+    """Return a description of a value: `the number 30`, `a list`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -123,22 +125,22 @@ _ELAPSED_SCHEMA: Final = {
 
 
 def duration(value: object) -> Duration:
-    """A duration of zero or more."""
+    """Return a duration of zero or more."""
     if value is None or isinstance(value, bool | list | dict):
-        raise ValueError(f"{kind_of(value)} stands where a duration such as 12h or 3d is meant")
+        raise ValueError(f"must be a duration such as 12h or 3d, not {kind_of(value)}")
     return parse_duration(value)
 
 
 def positive(value: object) -> Duration:
-    """A duration above zero."""
+    """Return a duration above zero."""
     read = duration(value)
     if not read.seconds and not read.months:
-        raise ValueError(f"{read.text} is no time at all: write a duration above zero")
+        raise ValueError(f"{read.text} is too short: write a duration above zero")
     return read
 
 
 def elapsed(value: object) -> Duration:
-    """A duration above zero without a calendar: months and years have no fixed length."""
+    """Return a duration above zero, without months and years, which have no fixed length."""
     read = positive(value)
     if read.months:
         raise ValueError(f"{read.text} has no fixed length: use s, min, h, d or w here")
@@ -146,21 +148,21 @@ def elapsed(value: object) -> Duration:
 
 
 def _or_word(value: object, word: str) -> Duration:
-    """A duration where `word` might have been meant."""
+    """Return a duration. The error for another text proposes `word` if it is similar."""
     try:
         return duration(value)
-    except ValueError as wrong:
+    except ValueError as error:
         near = did_you_mean(value, [word]) if isinstance(value, str) else ""
-        raise ValueError(f"{wrong}{near}") from None
+        raise ValueError(f"{error}{near}") from None
 
 
 def archive_age(value: object) -> Duration:
-    """The age at which something is stored."""
+    """Return the age at which something is stored."""
     return _or_word(value, "none")
 
 
 def deletion_age(value: object) -> Duration:
-    """The age at which something is deleted: at least an hour, at most ten years."""
+    """Return the age at which something is deleted: at least an hour, at most ten years."""
     read = _or_word(value, "never")
     if not read.months and read.seconds < _DELETE_AT_LEAST_S:
         raise ValueError(f"{read.text} is too short for a delete: at least 1h")
@@ -175,9 +177,7 @@ def deletion_age(value: object) -> Duration:
 
 
 def read_back_trust(value: object) -> Duration | None:
-    """For how long a copy that was read back is trusted; None for `always`: not at all, it is read
-    again.
-    """
+    """Return how long a copy that was read back is trusted; None for `always` reading it again."""
     if value == _ALWAYS:
         return None
     _or_word(value, _ALWAYS)
@@ -185,12 +185,12 @@ def read_back_trust(value: object) -> Duration | None:
 
 
 def holding_time(value: object) -> Duration | None:
-    """How long the archive holds something: at least an hour; None for `forever`."""
+    """Return how long the archive keeps something: at least an hour; None for `forever`."""
     if value == _FOREVER:
         return None
     read = _or_word(value, _FOREVER)
     if not read.months and read.seconds < _DELETE_AT_LEAST_S:
-        raise ValueError(f"{read.text} is too short to hold anything: at least 1h, or `{_FOREVER}`")
+        raise ValueError(f"{read.text} is too short for the archive: at least 1h, or `{_FOREVER}`")
     return read
 
 
@@ -232,23 +232,23 @@ _UNITS: Final = {"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**1
 
 
 def free_space(value: object) -> tuple[float | None, int | None]:
-    """How much of a disk stays free: (percent, None) or (None, bytes)."""
+    """Return how much of a disk must stay free: (percent, None) or (None, bytes)."""
     written = _SIZE.fullmatch(text_of(value, "a part of the disk such as 5% or 20GiB"))
     if written is None:
         raise ValueError(
-            f"{shown(value)} is no part of a disk: write a percentage such as 5% or a size such as"
-            " 20GiB"
+            f"{shown(value)} is not a part of a disk: write a percentage such as 5% or a size such"
+            " as 20GiB"
         )
     number, unit = float(written[1]), written[2]
     if unit == "%":
         if number > 90:
-            raise ValueError(f"{written[0]} would leave hardly any room to archive: at most 90%")
+            raise ValueError(f"{written[0]} leaves too little space to archive: at most 90%")
         return number, None
     return None, int(number * _UNITS[unit])
 
 
 def time_zone(value: object) -> str:
-    """The name of a time zone of the IANA database."""
+    """Return the name of a time zone of the IANA database."""
     name = text_of(value, "a time zone such as Europe/Berlin")
     try:
         zoneinfo.ZoneInfo(name)
@@ -261,19 +261,20 @@ def time_zone(value: object) -> str:
 
 
 _UNIX_TIME: Final = re.compile(r"[0-9]{10}|[0-9]{13}")
-_LATEST_UNIX_TIME: Final = 4_102_444_800  # 2100-01-01; eight digits are a day such as 20270131
+_LATEST_UNIX_TIME: Final = 4_102_444_800  # 2100-01-01
 
 
 def unix_time(value: object) -> int | None:
-    """Return the epoch seconds of a Unix timestamp as Sauce Labs writes them, a number or its ten
-    digits.
+    """Return the epoch seconds of a Unix timestamp: a number of ten digits, or text of them.
 
-    None for what looks like none. ValueError for milliseconds and for a time after 2099.
+    Return None for anything else. Raise ValueError for milliseconds and for a time after 2099.
     """
+    # Fewer digits are not a timestamp: 20270131 is a day.
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if _UNIX_TIME.fullmatch(text) is None:
         return None
-    # Insights and real devices give milliseconds: taken as seconds they are a time in a far future.
+    # The Insights API and real devices use milliseconds: as seconds they would be far in the
+    # future.
     if len(text) == 13:
         raise ValueError(f"{text} has milliseconds: write the seconds alone, {text[:10]}")
     if int(text) >= _LATEST_UNIX_TIME:
@@ -290,7 +291,10 @@ def unix_moment(value: object) -> dt.datetime | None:
 
 
 def last_day_or_moment(value: object) -> dt.date | dt.datetime:
-    """A day (the hold lasts through it), a moment with its offset from UTC, or a Unix timestamp."""
+    """Return a day, which is included, or a moment with its offset from UTC.
+
+    A Unix timestamp is a moment too.
+    """
     found = unix_moment(value)
     if found is not None:
         return found
@@ -341,7 +345,7 @@ _LONGEST_NAME: Final = 100
 
 
 def rule_name(value: object) -> str:
-    """The name of a policy, rule or list: it stands in plans, logs and metrics."""
+    """Return the name of a policy, rule or list, which plans, logs and metrics show."""
     name = text_of(value, "a name")
     if (
         not name
@@ -351,7 +355,7 @@ def rule_name(value: object) -> str:
         or name in {"all", "none"}
     ):
         raise ValueError(
-            f"{shown(name)} cannot be a name: write 1 to {_LONGEST_NAME} characters in one line,"
+            f"{shown(name)} is not a valid name: write 1 to {_LONGEST_NAME} characters in one line,"
             " not `all` or `none`"
         )
     return name
@@ -365,7 +369,7 @@ Name = Annotated[
 
 
 def in_a_list(value: Any) -> Any:
-    """One value where a list may stand is a list of one."""
+    """Return a single value as a list of one, and a list as it is."""
     return value if isinstance(value, list) else [value]
 
 

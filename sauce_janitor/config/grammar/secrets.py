@@ -1,4 +1,4 @@
-"""Where a secret is read from; never the secret itself."""
+"""Types for the sources of secrets, and for users and teams. The file never has a secret itself."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sauce_janitor.model.jobs import owner_name
 
 
 def user(value: object) -> str:
-    """`me`, `organization`, or a Sauce Labs user name."""
+    """Return `me`, `organization`, or a Sauce Labs user name."""
     return owner_name(text_of(value, "a user name"))
 
 
 def owned(value: object) -> str:
-    """A Sauce Labs user name, by itself."""
+    """Return the name of a single Sauce Labs user."""
     name = user(value)
     if name in {"me", "organization"}:
         raise ValueError(
-            f"`{name}` is not one user's name: the account's own credentials are its username and"
-            " access_key"
+            f"`{name}` is not the name of a single user: the account's own credentials are its"
+            " username and access_key"
         )
     return name
 
@@ -32,32 +32,32 @@ def _secret_shape(value: Any) -> str:
 
 def _no_literal(_value: object) -> str:
     raise ValueError(
-        "a secret does not belong in a file that is shared: write {env: VARIABLE}, {file: /path} or"
-        " {command: [program]}"
+        "must not be the secret itself, because the file is shared: write {env: VARIABLE},"
+        " {file: /path} or {command: [program]}"
     )
 
 
 class SecretNode(Grammar):
-    """Where a secret is read from, each time it is needed. Exactly one key."""
+    """Where to read a secret when it is needed. Exactly one key."""
 
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
-        None, description="The name of an environment variable.", examples=["SAUCE_ACCESS_KEY"]
+        None, description="Name of an environment variable.", examples=["SAUCE_ACCESS_KEY"]
     )
     file: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="A file that contains it; a newline at the end is removed.",
+        description="File that contains it; the line end is dropped.",
         examples=["/run/secrets/sauce-access-key"],
     )
     command: Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
-        description="A program and its arguments that print it (no shell).",
+        description="Program and arguments that print it; no shell.",
         examples=[["pass", "show", "sauce/key"]],
     )
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> SecretNode:
         if sum(kind is not None for kind in (self.env, self.file, self.command)) != 1:
-            raise fault("gives exactly one of env, file or command")
+            raise fault("needs exactly one of env, file or command")
         return self
 
 
@@ -77,10 +77,10 @@ Username = Annotated[
 
 
 class TeamTerm(Grammar):
-    """A team of the organization, for its members and service accounts."""
+    """A team of the organization: its members and service accounts."""
 
     team: Annotated[str, Field(min_length=1, max_length=255)] = Field(
-        description="Its name, or its id if two teams share the name.", examples=["web"]
+        description="Name of the team, or its id if two teams have the name.", examples=["web"]
     )
 
 

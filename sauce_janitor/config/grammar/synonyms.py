@@ -1,4 +1,4 @@
-"""Other tools' words for fields and statuses, and which of ours is meant."""
+"""Words of other tools for fields and statuses, with the word that is used here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _FIELDS_MEANT: Final = {
     "user": "owner", "username": "owner", "label": "tags", "labels": "tags",
     "result": "status", "outcome": "status", "verdict": "status",
     "platform": "os", "platform_name": "os", "version": "browser_version",
-    "backend": "automation_backend", "framework": "automation_backend", "visibility": "public", "team": "team_id",
+    "backend": "automation_backend", "framework": "automation_backend",
+    "visibility": "public", "team": "team_id",
 }  # fmt: skip
-"""Other tools' words for fields of a job, which no spelling is near to."""
+"""Words of other tools for fields of a job, which similarity alone would not find."""
 
 
 def field_meant(word: str) -> str:
@@ -23,8 +24,9 @@ def field_meant(word: str) -> str:
 
 
 _WORDS_MEANT: Final = {
-    "success": "passed", "successful": "passed", "succeeded": "passed", "ok": "passed", "green": "passed",
-    "failure": "failed", "red": "failed", "completed": "complete", "done": "finished", "in progress": "running",
+    "success": "passed", "successful": "passed", "succeeded": "passed", "ok": "passed",
+    "green": "passed", "failure": "failed", "red": "failed", "completed": "complete",
+    "done": "finished", "in progress": "running",
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Warnings: what a configuration allows but its author hardly meant."""

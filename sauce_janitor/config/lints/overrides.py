@@ -1,4 +1,4 @@
-"""Overrides that override nothing, as far as the policies themselves tell."""
+"""Warnings about overrides that override nothing, as far as the policies themselves show."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from sauce_janitor.retention.precedence import actions_stated
 
 
 def idle_overrides(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[Path, str]]:
-    """The overrides that can never take another policy's word, with why not. `rules` are the
-    accounts'.
-    """
+    """Yield the overrides that can never have an effect, and why. `rules` are by account."""
     accounts = [{policy.name: policy for policy in account.policies} for account in rules.values()]
     for index, term in enumerate(file.policies):
         path: Path = ("policies", index, "overrides")
@@ -24,8 +22,8 @@ def idle_overrides(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tup
                 yield (
                     path,
                     (
-                        "overrides nothing: no job can match another policy that states one of its"
-                        " actions, too"
+                        "overrides nothing: no job can match both this policy and another one with"
+                        " the same action"
                     ),
                 )
         else:
@@ -35,11 +33,11 @@ def idle_overrides(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tup
 
 
 def _why_idle(name: str, other: str, accounts: Iterable[Mapping[str, Policy]]) -> str | None:
-    """Why the one policy never overrides the other; None where it may."""
+    """Return why the one policy never overrides the other; None if it may."""
     both = next((by_name for by_name in accounts if name in by_name and other in by_name), None)
     if both is None:
         return "they have no account in common"
     mine, its = both[name], both[other]
     if not actions_stated(mine) & actions_stated(its):
-        return "they state no action in common"
+        return "they have no action in common"
     return None if may_overlap(mine.match, its.match) else "no job can match both"

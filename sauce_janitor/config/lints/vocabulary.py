@@ -1,6 +1,4 @@
-"""Warnings of browsers, systems and statuses that Sauce Labs is not known to write, with the
-nearest that it does.
-"""
+"""Warnings about browsers, systems and statuses that Sauce Labs is not known to use."""
 
 from __future__ import annotations
 
@@ -17,15 +15,16 @@ from sauce_janitor.config.source.yaml import Table, Value
 from sauce_janitor.model.globs import compile_glob
 
 _WORDS: Final = {"status": STATUSES, "state": STATES, "build_status": BUILD_STATUSES}
-"""Fields with a closed list. A plain word outside of it is an error already; globs and regexes are
-looked at here.
+"""Fields with a closed list of values.
+
+The grammar refuses a plain word that is not in it; globs and regular expressions are checked here.
 """
 
 # Source: jobs in the documentation and the test data of Sauce Labs' own clients, and its list of
 # platforms.
 _BROWSERS: Final = (
-    "googlechrome", "chrome", "chromium", "firefox", "microsoftedge", "MicrosoftEdge", "iexplore", "safari",
-    "webkit", "opera", "electron", "android", "iphone", "ipad",
+    "googlechrome", "chrome", "chromium", "firefox", "microsoftedge", "MicrosoftEdge", "iexplore",
+    "safari", "webkit", "opera", "electron", "android", "iphone", "ipad",
 )  # fmt: skip
 _BROWSERS_MEANT: Final = {
     "google chrome": "googlechrome", "google-chrome": "googlechrome", "edge": "microsoftedge",
@@ -44,25 +43,23 @@ _SYSTEM_KINDS: Final = (
     (r"(?i)i(?:os|pados).*", r"iOS"),
 )
 _CONTAINERS_ONLY: Final = (
-    "`chrome` is the browser of jobs in containers; on virtual machines it is `googlechrome`: "
-    "write [chrome, googlechrome] for both"
+    "`chrome` is the browser of jobs in containers; on virtual machines it is `googlechrome`:"
+    " write [chrome, googlechrome] for both"
 )
 _MATCHES: Final = ("match", "where", "since_last")
 _SPECIAL: Final = re.compile(r"[*?\[{]")
 
 
 def foreign_words(root: Table) -> Iterator[tuple[Path, str]]:
-    """Yield each pattern that probably matches no job, and why. `root` is the file as read, without
-    faults.
-    """
+    """Yield each pattern that probably matches no job, and why. `root` is a valid file as read."""
     lists = root.get("lists")
     for path, conditions in _conditions(root, ()):
         for field, value in conditions.items():
             if field in _WORDS or field in ("browser", "os"):
                 patterns = list(_texts(value, lists if isinstance(lists, Table) else Table(())))
                 for pattern in patterns:
-                    if said := _told(field, pattern):
-                        yield (*path, field), said
+                    if message := _warning(field, pattern):
+                        yield (*path, field), message
                 # Containers write `chrome`: alone it matches none of the jobs on virtual machines.
                 if (
                     field == "browser"
@@ -77,7 +74,7 @@ def _takes_both(patterns: list[tuple[str, str]]) -> bool:
 
 
 def _conditions(value: Value, path: Path, *, inside: bool = False) -> Iterator[tuple[Path, Table]]:
-    """Yield every mapping of conditions, those within others included; not what `tests` make up."""
+    """Yield every mapping of conditions, including nested ones, but not the jobs of `tests`."""
     if isinstance(value, list):
         for index, below in enumerate(value):
             yield from _conditions(below, (*path, index), inside=inside)
@@ -90,7 +87,7 @@ def _conditions(value: Value, path: Path, *, inside: bool = False) -> Iterator[t
 
 
 def _texts(value: Value, lists: Table) -> Iterator[tuple[str, str]]:
-    """Yield (`glob` or `regex`, text) of each pattern, those of a named list included."""
+    """Yield (`glob` or `regex`, text) of each pattern, including those of a named list."""
     for each in value if isinstance(value, list) else [value]:
         if isinstance(each, str):
             yield "glob", each
@@ -104,21 +101,22 @@ def _texts(value: Value, lists: Table) -> Iterator[tuple[str, str]]:
                     yield kind, text
 
 
-def _told(field: str, pattern: tuple[str, str]) -> str | None:
+def _warning(field: str, pattern: tuple[str, str]) -> str | None:
     kind, text = pattern
     if field in _WORDS:
         words = _WORDS[field]
         if _matches_one(kind, text, words):
             return None
         meant = word_meant(_SPECIAL.split(text)[0], words) if kind == "glob" else ""
-        return f"{shown(text)} is never the case: it is {listed(words)}{meant}"
-    if kind == "regex":  # nothing short of running it tells what it means
+        return f"{shown(text)} never matches: use {listed(words)}{meant}"
+    if kind == "regex":
+        # Which browsers it may match can only be found by running it on jobs.
         return None
     near = _browser_meant(text) if field == "browser" else _system_meant(text)
     if near is None:
         return None
     what = "a browser" if field == "browser" else "a system"
-    return f"{shown(text)} is not known as Sauce Labs' word for {what}, and may match no job{near}"
+    return f"{shown(text)} is not a known name of {what} at Sauce Labs, and may match no job{near}"
 
 
 def _matches_one(kind: str, text: str, words: tuple[str, ...]) -> bool:
@@ -126,14 +124,13 @@ def _matches_one(kind: str, text: str, words: tuple[str, ...]) -> bool:
         return any(map(compile_glob(text), words))
     try:
         return any(compiled(text).fullmatch(word) for word in words)
-    except re2.error:  # a fault of its own
+    except re2.error:
+        # The grammar has refused it already.
         return True
 
 
 def _browser_meant(text: str) -> str | None:
-    """Return what the browser is called instead, `""` where nothing is near; None for one that is
-    known.
-    """
+    """Return the name that is probably meant, `""` if none is similar; None for a known browser."""
     start, *rest = _SPECIAL.split(text, maxsplit=1)
     if rest:
         if any(name.startswith(start) or start.startswith(name) for name in _BROWSERS):
@@ -141,19 +138,16 @@ def _browser_meant(text: str) -> str | None:
     elif start in _BROWSERS:
         return None
     meant = _BROWSERS_MEANT.get(start.strip().lower())
-    if (
-        start.lower() == "chrome"
-    ):  # what all the tools call it, and one letter's case away from containers' word
+    if start.lower() == "chrome":
+        # `Chrome`, as most tools call it; the similar `chrome` is only right for containers.
         meant = "googlechrome"
     return f"; did you mean `{meant}`?" if meant else did_you_mean(start, _BROWSERS)
 
 
 def _system_meant(text: str) -> str | None:
-    """Return what the system is called instead, `""` where nothing is near; None for one that is
-    known.
-    """
+    """Return the name that is probably meant, `""` if none is similar; None for a known system."""
     start, *rest = _SPECIAL.split(text, maxsplit=1)
-    # A container's system is the name of its image, such as
+    # The system of a container is the name of its image, such as
     # `saucelabs/stt-cypress-mocha-node:v6.0.2`.
     if "/" in start or any(start.startswith(name) for name in _SYSTEMS):
         return None

@@ -1,0 +1,1 @@
+"""Texts made from the grammar or a configuration: schema, reference, `config show`, `init`."""

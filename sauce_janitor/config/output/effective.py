@@ -1,4 +1,4 @@
-"""The configuration as it counts: defaults filled in, paths absolute, secrets hidden."""
+"""The effective configuration for `config show`: with defaults, absolute paths, hidden secrets."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from sauce_janitor.config.source.yaml import Table, Value
 
 
 def effective_yaml(data: bytes, path: Path) -> str:
-    """The whole configuration as YAML, for a file of that content at that path. ConfigError with
-    every fault.
+    """Return the effective configuration as YAML, for a file of this content at this path.
+
+    Raise ConfigError with all problems.
     """
     document = read_whole(data, path)
     term = parse(document)
     plain = _filled(term, document.root)
-    plain.pop("include", None)  # what the files add stands in its place
+    # The content of the included files is in the document already.
+    plain.pop("include", None)
     folder = path.absolute().parent
     for section in ("archive", "state"):
         plain[section]["path"] = str(folder / Path(plain[section]["path"]).expanduser())
@@ -34,9 +36,10 @@ def effective_yaml(data: bytes, path: Path) -> str:
 
 
 def _filled(term: BaseModel, raw: Value) -> Any:
-    """The mapping as written, with the defaults of what is not."""
+    """Return the mapping as written, with the defaults of all other keys."""
     if isinstance(term, SecretNode):
         return _hidden(term)
+    # The default of a condition or of a field of a test job is that it is not there.
     if isinstance(term, Conditions | PolicyTestTerm) or not isinstance(raw, Table):
         return _plain(raw)
     filled: dict[str, Any] = {}
@@ -44,15 +47,16 @@ def _filled(term: BaseModel, raw: Value) -> Any:
         key = field.alias or name
         value = getattr(term, name)
         if key in raw:
-            filled[key] = _given(value, raw[key])
+            filled[key] = _written(value, raw[key])
         elif value is not None and value != []:
             filled[key] = _default(value)
+    # The canonical name of the region, instead of the spelling in the file.
     if isinstance(term, AccountTerm) and term.region:
         filled["region"] = term.region
     return filled
 
 
-def _given(value: Any, raw: Value) -> Any:
+def _written(value: Any, raw: Value) -> Any:
     if isinstance(value, BaseModel):
         return _filled(value, raw)
     if (
@@ -63,7 +67,7 @@ def _given(value: Any, raw: Value) -> Any:
     ):
         return [_filled(each, below) for each, below in zip(value, raw, strict=True)]
     if isinstance(value, dict) and isinstance(raw, Table):
-        return {key: _given(each, raw[key]) for key, each in value.items()}
+        return {key: _written(each, raw[key]) for key, each in value.items()}
     return _plain(raw)
 
 
@@ -77,7 +81,7 @@ def _default(value: Any) -> Any:
 
 
 def _hidden(node: SecretNode) -> dict[str, Any]:
-    """Where a secret comes from. A command's arguments may hold one themselves."""
+    """Return the source of a secret, without a command's arguments: these may be secret too."""
     if node.command is not None:
         return {"command": [node.command[0], *("(hidden)" for _ in node.command[1:])]}
     return {"env": node.env} if node.env is not None else {"file": node.file}
@@ -90,7 +94,7 @@ def _plain(value: Value) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that is not read back as itself, and writes no anchors."""
+    """Quotes every text that would not be read back as itself, and writes no anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True

@@ -1,5 +1,6 @@
-"""The configuration's JSON Schema (draft 2020-12), made from the same model that reads it: for
-editors and pipelines.
+"""The JSON Schema (draft 2020-12) of the configuration, for editors and pipelines.
+
+It is generated from the same model that reads the file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes defaults as people write them, and no titles: the keys say as much."""
+    """Writes defaults as people write them, and no titles, which would only repeat the keys."""
 
     def encode_default(self, dft: Any) -> Any:
         return as_written(dft)
@@ -27,7 +28,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def as_written(value: Any) -> Any:
-    """A default as the configuration would say it: a duration as `30s`, free space as `5%`."""
+    """Return a default as in the file: a duration as `30s`, free space as `5%`."""
     if isinstance(value, Duration | Cron):
         return value.text
     if isinstance(value, tuple):
@@ -37,19 +38,18 @@ def as_written(value: Any) -> Any:
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema as plain values. Every key has a description."""
+    """Return the schema as plain values. Every key has a description."""
     schema = ConfigFile.model_json_schema(schema_generator=_Generator)
     definitions = schema["$defs"]
     for mapping in (schema, *definitions.values()):
         mapping.pop("title", None)
         for key in mapping.get("properties", {}).values():
-            if (
-                "$ref" in key and "description" not in key
-            ):  # pydantic leaves out what the definition says as well
+            # pydantic leaves out a description that is also the one of the definition.
+            if "$ref" in key and "description" not in key:
                 key["description"] = definitions[key["$ref"].rpartition("/")[2]]["description"]
     return {"$schema": DIALECT, "title": "sauce-janitor configuration", **schema}
 
 
 def json_schema_text() -> str:
-    """The schema as the text that `sauce-janitor schema` prints."""
+    """Return the schema as the text that `sauce-janitor schema` prints."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -1,8 +1,8 @@
-"""Policies that `init` proposes from an account's jobs: for builds, tags and suites that are there.
+"""Policies that `init` proposes from the jobs of an account: for its builds, tags and suites.
 
-They are cautious. Jobs that look like releases are kept. Of the others the newest and the last
-green ones are kept; of the rest the assets go four days before Sauce Labs purges them, proven to be
-stored. No proposal deletes a job.
+They are cautious. Jobs that look like releases are kept, and so are the newest and the last passed
+ones of all others. The assets of the rest are deleted four days before Sauce Labs purges them,
+after they are archived and verified. No proposal deletes a job.
 """
 
 from __future__ import annotations
@@ -19,24 +19,23 @@ from sauce_janitor.model.jobs import Job
 _FEWEST_JOBS: Final = 10
 _MOST_OF_A_KIND: Final = 3
 _NOISE: Final = frozenset(
-    {"pr", "pull", "mr", "merge", "branch", "feature", "feat", "fix", "bugfix", "dependabot", "renovate", "wip", "dev",
-     "tmp", "temp", "draft"}
+    {"pr", "pull", "mr", "merge", "branch", "feature", "feat", "fix", "bugfix", "dependabot",
+     "renovate", "wip", "dev", "tmp", "temp", "draft"}
 )  # fmt: skip
-"""First words of builds that nobody looks at again once they are merged."""
+"""First words of builds that hardly anybody looks at after the merge."""
 _KEPT: Final = frozenset(
-    {"release", "rel", "rc", "prod", "production", "hotfix", "stable", "audit", "baseline", "golden", "certified", "legal"}
+    {"release", "rel", "rc", "prod", "production", "hotfix", "stable", "audit", "baseline",
+     "golden", "certified", "legal"}
 )  # fmt: skip
-"""First words of builds and tags that somebody may have to show years later."""
+"""First words of builds and tags that somebody may need years later."""
 _PERSONAL: Final = frozenset({"pii", "gdpr", "dsgvo", "ccpa", "personal", "privacy"})
-"""First words of tags for personal data: to keep more of that is nothing to propose."""
+"""First words of tags for personal data, which no proposal should keep longer."""
 _HELD: Final = ("keep", "keep-until=")
-"""Tags that the file's holds are about."""
+"""The tags of the holds in the file that `init` writes."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:/#+()@=&-]{0,78}[A-Za-z0-9.)+#-])?")
-"""Names that mean themselves in YAML, in a glob and to a reader: no quotes, wildcards or
-look-alikes.
-"""
+"""Names without quotes, wildcards or look-alike letters: plain text in YAML and in a glob."""
 _SECRET: Final = re.compile(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-|[A-Za-z0-9_+/]{25,}")
-"""What may be an access key or a token: these are UUIDs, or long."""
+"""Text that may be an access key or a token: these are UUIDs, or long."""
 _SEPARATORS: Final = " -_./#:"
 _DIGITS: Final = re.compile(r"\d")
 _WORD: Final = re.compile(r"[^a-z]+")
@@ -44,8 +43,9 @@ _WORD: Final = re.compile(r"[^a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class JobSample:
-    """An account's jobs of so many days. `whose` names it; not `is_whole`: these are only the
-    newest.
+    """The jobs of an account of so many days; only the newest ones unless `is_whole`.
+
+    `whose` names the account for people.
     """
 
     whose: str
@@ -54,56 +54,51 @@ class JobSample:
     is_whole: bool = True
 
     def __str__(self) -> str:
-        """`300 jobs in 90 days`, or `the newest 5,000 jobs (12 days)`."""
+        """Return `300 jobs in 90 days`, or `the newest 5,000 jobs (12 days)`."""
         count = f"{len(self.jobs):,} jobs"
-        return (
-            f"{count} in {self.days} days"
-            if self.is_whole
-            else f"the newest {count} ({self.days} days)"
-        )
+        if self.is_whole:
+            return f"{count} in {self.days} days"
+        return f"the newest {count} ({self.days} days)"
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One policy, as lines of YAML with a comment that counts its jobs."""
+    """One policy as lines of YAML, with a comment that says how many jobs it matches."""
 
     name: str
     text: str
 
 
-def proposals(seen: JobSample) -> Iterator[Proposal]:
-    """Return what could be a policy: builds, then tags, then suites, of each those with the most
-    jobs.
+def proposals(sample: JobSample) -> Iterator[Proposal]:
+    """Yield policies for builds, then tags, then suites, of each kind for those with most jobs.
 
-    Names that could mean something else where they are written, or may be a secret, are left out.
+    A name that has a special meaning in YAML or in a glob, or may be a secret, gets no policy.
     """
     taken: set[str] = set()
     for kind, found in (
-        ("build", _builds(seen.jobs)),
-        ("tag", _tags(seen.jobs)),
-        ("suite", _suites(seen.jobs)),
+        ("build", _builds(sample.jobs)),
+        ("tag", _tags(sample.jobs)),
+        ("suite", _suites(sample.jobs)),
     ):
         for group in found[:_MOST_OF_A_KIND]:
             name = _free_name(kind, group.label, taken)
             taken.add(name)
-            yield Proposal(name, _policy(name, group, seen))
+            yield Proposal(name, _policy(name, group, sample))
 
 
-def held(seen: JobSample) -> int:
-    """Return how many jobs carry a tag that the file's holds are about."""
-    return sum(any(_is_held(tag) for tag in _tags_of(job)) for job in seen.jobs)
+def held(sample: JobSample) -> int:
+    """Return how many jobs have a tag of the holds in the file that `init` writes."""
+    return sum(any(_is_held(tag) for tag in _tags_of(job)) for job in sample.jobs)
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Jobs with something in common: `pattern` in `field`. `said` is the end of `412 of 900 jobs
-    …`.
-    """
+    """Jobs whose `field` matches `pattern`. `predicate` ends a sentence `412 of 900 jobs …`."""
 
     field: str
     pattern: str
     label: str
-    said: str
+    predicate: str
     jobs: int
 
 
@@ -120,20 +115,19 @@ def _builds(jobs: Sequence[Job]) -> list[_Group]:
                 _Group("build", build, build, f"are of the build {_quoted(build)}", builds[build])
             )
             continue
-        meant = [
-            build for build in builds if build.startswith(text)
-        ]  # the glob's, not only the numbered ones
-        said = f"are of {len(meant):,} builds that begin with {_quoted(text)}"
+        # All builds that the glob matches, not only those with a number after the text.
+        matched = [build for build in builds if build.startswith(text)]
+        predicate = f"are of {len(matched):,} builds that begin with {_quoted(text)}"
         groups.append(
-            _Group("build", f"{text}*", text, said, sum(builds[build] for build in meant))
+            _Group("build", f"{text}*", text, predicate, sum(builds[build] for build in matched))
         )
     return _most(groups)
 
 
 def _head(build: str) -> str:
-    """What stands before the first number of a build's name; "" where that is no word of its own.
+    """Return the part of a build's name before its first number, "" if that is not a word.
 
-    The letters before the first digit of a hash are none.
+    The letters before the first digit of a hash are not a word.
     """
     head = _DIGITS.split(build, maxsplit=1)[0]
     letters = head.rstrip(_SEPARATORS)
@@ -166,10 +160,10 @@ def _most(groups: Iterable[_Group]) -> list[_Group]:
     return sorted(many, key=lambda group: (-group.jobs, group.pattern))
 
 
-def _policy(name: str, group: _Group, seen: JobSample) -> str:
+def _policy(name: str, group: _Group, sample: JobSample) -> str:
     word = _word(group.label)
     lines = [
-        f"  # {group.jobs:,} of {seen} {group.said}.",
+        f"  # {group.jobs:,} of {sample} {group.predicate}.",
         f"  - name: {name}",
         f"    match: {{{group.field}: {_quoted(group.pattern)}}}",
     ]
@@ -191,7 +185,7 @@ def _policy(name: str, group: _Group, seen: JobSample) -> str:
 
 
 def _word(label: str) -> str:
-    """The first word, in lower case."""
+    """Return the first word in lower case."""
     return next(filter(None, _WORD.split(label.lower())), "")
 
 
@@ -217,5 +211,5 @@ def _free_name(kind: str, label: str, taken: set[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """In double quotes, as YAML and JSON read them alike."""
+    """Return text in double quotes, which YAML and JSON read alike."""
     return json.dumps(text)

@@ -1,4 +1,4 @@
-"""The key by key part of docs/reference/configuration.md, made from the model."""
+"""The reference of all keys in docs/reference/configuration.md, generated from the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLACEHOLDERS = {"accounts": "accounts.NAME"}
 
 
 def markdown() -> str:
-    """A section for every mapping of the grammar, each with a table of its keys."""
+    """Return a section for every mapping of the grammar, each with a table of its keys."""
     sections: dict[type[BaseModel], list[str]] = {}
     _collect(ConfigFile, "", sections)
     return "\n".join(_section(model, places) for model, places in sections.items())
@@ -27,7 +27,7 @@ def markdown() -> str:
 def _collect(
     model: type[BaseModel], place: str, sections: dict[type[BaseModel], list[str]]
 ) -> None:
-    """Note where each mapping may stand, in the order of the file; one section a mapping."""
+    """Collect each mapping of the grammar, in the order of the file, and where it may be used."""
     places = sections.setdefault(model, [])
     if place in places:
         return
@@ -83,7 +83,7 @@ def _code(value: Any) -> str:
 
 
 def _flow(value: Any) -> str:
-    """YAML in one line."""
+    """Return a value as YAML in one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):

@@ -1,6 +1,4 @@
-"""The configuration that `init` writes: commented, valid, and careful enough for a first real
-run.
-"""
+"""The configuration file that `init` writes: commented, valid, and safe for a first real run."""
 
 from __future__ import annotations
 
@@ -17,8 +15,9 @@ from sauce_janitor.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class StarterOptions:
-    """What `init` was told. Either `region` or `base_url`; the variables are None where the usual
-    ones will do.
+    """The options of `init`.
+
+    Either `region` or `base_url` is set. The variables are None if the usual ones are used.
     """
 
     account: str
@@ -31,50 +30,47 @@ class StarterOptions:
 
 
 def starter(start: StarterOptions) -> str:
-    """The file's text, with examples that are not of any account."""
+    """Return the text of the file with made-up examples."""
     return _text(start, _EXAMPLES)
 
 
 def proposing(
-    start: StarterOptions, seen: JobSample, path: Path, *, secrets: Sequence[str]
+    start: StarterOptions, sample: JobSample, path: Path, *, secrets: Sequence[str]
 ) -> tuple[str, int]:
-    """Return the text of the file at `path` with policies for the jobs that were seen, and how
-    many.
+    """Return the text of the file at `path` with policies for the jobs of the sample, and how many.
 
-    A proposal that `check` would fault or warn of, or in which one of the `secrets` stands, is left
-    out.
+    A proposal is left out if `check` would report it or warn of it, or if one of the `secrets` is
+    in it.
     """
     chosen: list[Proposal] = []
     text = starter(start)
-    for each in proposals(seen):
+    for each in proposals(sample):
         if any(secret and secret in each.text for secret in secrets):
             continue
-        tried = _text(start, _proposed(seen, [*chosen, each]), held_jobs=held(seen))
-        if _is_content(tried, path):
+        candidate = _text(start, _proposed(sample, [*chosen, each]), held_jobs=held(sample))
+        if _is_clean(candidate, path):
             chosen.append(each)
-            text = tried
+            text = candidate
     return text, len(chosen)
 
 
-def _is_content(text: str, path: Path) -> bool:
-    """Whether `check` has nothing to say of it."""
+def _is_clean(text: str, path: Path) -> bool:
+    """Return whether `check` would find no problem and no warning."""
     try:
         return not from_bytes(text.encode(), path, environ=os.environ).warnings
     except ConfigError:
         return False
 
 
-def _proposed(seen: JobSample, chosen: Sequence[Proposal]) -> str:
-    head = _PROPOSED.format(seen=seen, whose=seen.whose)
+def _proposed(sample: JobSample, chosen: Sequence[Proposal]) -> str:
+    head = _PROPOSED.format(seen=sample, whose=sample.whose)
     return head + "".join(each.text for each in chosen)
 
 
 def _text(start: StarterOptions, policies: str, *, held_jobs: int = 0) -> str:
-    counted = (
-        f"                      # {held_jobs:,} jobs have one of these two tags"
-        if held_jobs
-        else ""
-    )
+    counted = ""
+    if held_jobs:
+        counted = f"                      # {held_jobs:,} jobs have one of these two tags"
     where = f"region: {start.region}" if start.region else f"base_url: {start.base_url}"
     return _TEMPLATE.format(
         schema=start.schema_file,
@@ -97,9 +93,11 @@ def _credentials(start: StarterOptions) -> str:
 
 
 _USUAL_CREDENTIALS = """\
-    # Default: SAUCE_USERNAME and SAUCE_ACCESS_KEY from the environment, else what `saucectl configure` wrote.
+    # Default: SAUCE_USERNAME and SAUCE_ACCESS_KEY, otherwise what `saucectl configure` wrote.
     # username: {env: SAUCE_USERNAME}
-    # access_key: {env: SAUCE_ACCESS_KEY}   # or {file: /run/secrets/key}, or {command: [pass, show, sauce]}"""
+    # access_key: {env: SAUCE_ACCESS_KEY}
+    # access_key: {file: /run/secrets/key}           # or this
+    # access_key: {command: [pass, show, sauce]}     # or this"""
 _NAMED_CREDENTIALS = """\
     username: {{env: {username}}}
     access_key: {{env: {access_key}}}     # where to read the key, never the key itself"""
@@ -111,13 +109,13 @@ _TEMPLATE = """\
 #   sauce-janitor run --execute    do it
 # All keys: `sauce-janitor schema --format markdown`
 version: 1
-timezone: {timezone}                    # for calendar days, weeks and months, and for times on screen
+timezone: {timezone}                    # for calendar periods and for times on the screen
 
 accounts:
   {account}:
     {where}
 {credentials}
-    # users: [me]                    # whose jobs: me, user names, a {{team: NAME}}, or organization for all users
+    # users: [me]                    # whose jobs: me, user names, {{team: NAME}}, organization
 
 archive: {{path: ./archive}}           # relative to this file
 state: {{path: ./state.db}}
@@ -126,21 +124,22 @@ holds:                               # jobs that no policy may delete
   - {{tag: keep}}{held}
   - {{tag_prefix: "keep-until="}}      # keep-until=2027-12-31 holds through that day
 
-limits: {{max_percent: 25}}            # refuse a plan that newly deletes or stops more than 25 % of the jobs
+limits: {{max_percent: 25}}            # refuse plans that newly delete or stop over 25 % of jobs
 
 policies:
-  # Sauce Labs destroys assets 30 days after a job's end. This policy archives them before that, and deletes nothing.
+  # Sauce Labs destroys assets 30 days after a job's end. This policy archives them before that,
+  # and deletes nothing.
   - name: everything-else
     default: true                    # decides an action only if no other policy does
     then: {{archive: 24d}}
 {policies}"""
 _PROPOSED = """\
   # Proposed from {seen} of {whose}.
-  # Review them with `sauce-janitor plan`, and change what you like. If several policies match a job, the longest
-  # time counts, and one `keep` is enough to keep it.
+  # Review them with `sauce-janitor plan`, and change what you like. If several policies match a
+  # job, the longest time counts, and one `keep` is enough to keep it.
 """
 _EXAMPLES = """\
-  # Example: archive the assets of pull requests, then delete them at Sauce Labs. The job itself stays.
+  # Example: archive the assets of pull requests, then delete them at Sauce Labs. The job stays.
   - name: pull-requests
     match: {build: "PR-*"}
     then: {archive: 24d, delete_assets: 26d}

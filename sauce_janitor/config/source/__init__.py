@@ -1,0 +1,1 @@
+"""Reads the text of a configuration: strict YAML, included files, problems and their places."""

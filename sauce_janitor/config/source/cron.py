@@ -1,9 +1,8 @@
-"""Five cron fields, as cron(8) reads them: which minutes, hours, days, months and weekdays they
-mean.
+"""Parses the five fields of a cron schedule as cron(8) does.
 
-Weekdays count from Sunday as 0 (7 is Sunday too). Where both days of the month and weekdays are
-restricted, either will do, unless one of the two fields begins with `*`, such as `*/2`: then both
-must fit. Source: crontab(5) and entry.c of Vixie cron.
+Weekdays count from Sunday as 0 (7 is Sunday too). If both days of the month and weekdays are
+restricted, a day that fits either counts, unless one of the two fields begins with `*`, such as
+`*/2`: then a day must fit both. Source: crontab(5) and entry.c of Vixie cron.
 """
 
 from __future__ import annotations
@@ -42,10 +41,10 @@ _LONGEST: Final = dict(
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A schedule's times: `text` as written; weekdays from Sunday as 0. None of `days` or
-    `weekdays`: every day.
+    """The times of a schedule. `text` is as written; weekdays count from Sunday as 0.
 
-    Where both are given, a day of either is meant; with `needs_both_days` only a day of both.
+    `days` or `weekdays` is None if it restricts nothing. If both are set, a day that fits either
+    counts; with `needs_both_days` it must fit both.
     """
 
     text: str
@@ -58,20 +57,22 @@ class Cron:
 
     @property
     def is_of_every_hour(self) -> bool:
-        """Whether it goes by the clock's minutes alone, so that it goes on in real time when clocks
+        """Whether only the minutes matter: then the schedule goes on in real time when clocks
         change.
         """
         return len(self.hours) == 24
 
 
 def parse_cron(text: str) -> Cron:
-    """What five fields mean: minute hour day month weekday. ValueError, a sentence, for what is
-    none or never comes.
+    """Return the times of five fields: minute hour day month weekday.
+
+    Raise ValueError, with a sentence, for an invalid schedule and for one that never happens.
     """
     fields = text.split()
     if len(fields) != 5:
         raise ValueError(
-            f"`{text[:60]}` is no schedule: write minute hour day month weekday, such as 17 * * * *"
+            f"`{text[:60]}` is not a schedule: write minute hour day month weekday, such as"
+            " 17 * * * *"
         )
     minutes, hours, days, months, weekdays = (
         _values(*each) for each in zip(fields, _FIELDS, strict=True)
@@ -89,6 +90,7 @@ def parse_cron(text: str) -> Cron:
         ),
         needs_both_days=fields[2].startswith("*") or fields[4].startswith("*"),
     )
+    # With weekdays as an alternative it happens anyway, such as `0 0 31 2 1`.
     only_days = cron.weekdays is None or cron.needs_both_days
     if (
         only_days
@@ -96,17 +98,18 @@ def parse_cron(text: str) -> Cron:
         and min(cron.days) > max(_LONGEST[month] for month in months)
     ):
         raise ValueError(
-            f"`{cron.text}` never comes: none of its months has a day {min(cron.days)}"
+            f"`{cron.text}` never happens: none of its months has a day {min(cron.days)}"
         )
     return cron
 
 
 def weekdays_of(text: str) -> frozenset[int]:
-    """Weekdays by name, such as mon-fri or sat,sun; Sunday is 0. ValueError, a sentence, for
-    anything else.
+    """Return the weekdays of a text such as mon-fri or sat,sun; Sunday is 0.
+
+    Raise ValueError, with a sentence, for any other text.
     """
     if not re.fullmatch(r"[a-zA-Z]+(-[a-zA-Z]+)?(,[a-zA-Z]+(-[a-zA-Z]+)?)*", text.replace(" ", "")):
-        raise ValueError(f"`{text[:60]}` names no days: write them as mon-fri or sat,sun")
+        raise ValueError(f"`{text[:60]}` is not a list of days: write mon-fri or sat,sun")
     return frozenset(day % 7 for day in _values(text.replace(" ", ""), _FIELDS[4]))
 
 
@@ -118,24 +121,26 @@ def _values(field: str, known: tuple[str, int, int, dict[str, int]]) -> frozense
 
 
 def _of_item(item: str, known: tuple[str, int, int, dict[str, int]]) -> set[int]:
-    what, least, most, names = known
-    read = _ITEM.fullmatch(item)
-    if read is None or (read[1] == "*" and read[2]):
+    what, least, most, _ = known
+    found = _ITEM.fullmatch(item)
+    if found is None or (found[1] == "*" and found[2]):
         raise ValueError(
-            f"`{item[:60]}` is no {what}: write a number, a range such as 1-5, a step such as */2,"
-            " or *"
+            f"`{item[:60]}` is not valid for the {what}: write a number, a range such as 1-5, a"
+            " step such as */2, or *"
         )
-    step = int(read[3]) if read[3] else 1
+    start, end, every = found.groups()
+    step = int(every) if every else 1
     if not 1 <= step <= most:
         raise ValueError(f"`{item[:60]}` steps by {step}: a step of the {what} is 1 to {most}")
-    first = least if read[1] == "*" else _number(read[1], known)
-    last = (
-        most if read[1] == "*" or (read[3] and not read[2]) else _number(read[2] or read[1], known)
-    )
-    if what == "weekday":
-        last = (
-            6 if read[1] == "*" else last + 7 if last < first and names else last
-        )  # sat-mon goes over the week's end
+    first = least if start == "*" else _number(start, known)
+    # `5/15` has no end: it goes on to the greatest value, as `5-59/15`.
+    last = most if start == "*" or (every and not end) else _number(end or start, known)
+    if what == "weekday" and start == "*":
+        # Not 7: Sunday is 0 already.
+        last = 6
+    elif what == "weekday" and last < first:
+        # `sat-mon` goes over the end of the week.
+        last += 7
     if last < first:
         raise ValueError(f"`{item[:60]}` ends before it begins")
     return {value % 7 if what == "weekday" else value for value in range(first, last + 1, step)}
@@ -143,13 +148,14 @@ def _of_item(item: str, known: tuple[str, int, int, dict[str, int]]) -> set[int]
 
 def _number(text: str, known: tuple[str, int, int, dict[str, int]]) -> int:
     what, least, most, names = known
-    number = (
-        names.get(text.lower()[:3] if len(text) >= 3 else text.lower())
-        if not text.isdecimal()
-        else int(text)
-    )
+    if text.isdecimal():
+        number: int | None = int(text)
+    else:
+        # Names may be longer than three letters: `monday` means `mon`.
+        number = names.get(text.lower()[:3] if len(text) >= 3 else text.lower())
+    or_name = " or a name" if names else ""
     if number is None or not least <= number <= most:
         raise ValueError(
-            f"`{text[:60]}` is no {what}: it is {least} to {most}{' or a name' if names else ''}"
+            f"`{text[:60]}` is not valid for the {what}: write {least} to {most}{or_name}"
         )
     return number

@@ -1,5 +1,6 @@
-"""`include`: files of other teams, which add policies, holds, lists and tests; read as strictly as
-the one that names them.
+"""`include`: further files, which add policies, holds, lists and tests.
+
+They are read as strictly as the file that names them.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from sauce_janitor.errors import ConfigError
 
 MOST_FILES: Final = 500
 _SECTIONS: Final = ("policies", "holds", "tests")
-_ADDS: Final = "it adds policies, holds, lists and tests"
+_ADDS: Final = "it can only add policies, holds, lists and tests"
 
 
 def read_whole(data: bytes, path: FilePath, sources: ConfigFiles | None = None) -> Document:
-    """The document in `data`, the content of the file at `path`, with all that the files it
-    includes add; all faults of all.
+    """Return the document in `data`, the content of the file at `path`, with what its included
+    files add.
 
-    The included files are read by `sources`.
+    Its problems are those of all files. `sources` reads the included files.
     """
     document = read(data, str(path))
     if isinstance(document.root, Table):
@@ -31,7 +32,7 @@ def read_whole(data: bytes, path: FilePath, sources: ConfigFiles | None = None) 
 
 
 class _Inclusion:
-    """One file and what it includes."""
+    """Adds the included files to the document of one file."""
 
     def __init__(self, document: Document, path: FilePath, sources: ConfigFiles) -> None:
         self._document = document
@@ -41,8 +42,9 @@ class _Inclusion:
         self._files: dict[FilePath, FilePath] = {}
 
     def include(self) -> None:
-        """Add what every included file says. The order of the files changes nothing but the order
-        of messages.
+        """Add the content of every included file.
+
+        The order of the files changes nothing but the order of messages.
         """
         root = self._document.root
         assert isinstance(root, Table)
@@ -59,28 +61,27 @@ class _Inclusion:
             self._merge(root, file)
 
     def _find(self, pattern: str, at: Path) -> None:
-        """Note the files that the pattern names. None is a fault: a hold that is not found would
-        protect nothing.
+        """Collect the files that match the pattern. No match is a problem: the file that is not
+        found might have a hold.
         """
         own, faults = self._path.resolve(), self._document.faults
         files = self._sources.files_named(pattern, self._folder)
         if not files:
-            faults.add(
-                at, f"{shown(pattern)} names no file: it is looked for in {self._folder.absolute()}"
-            )
+            faults.add(at, f"{shown(pattern)} matches no file in {self._folder.absolute()}")
         for file in files:
             if file.resolve() == own:
-                faults.add(at, f"{shown(pattern)} names this file itself: a file includes others")
+                faults.add(at, f"{shown(pattern)} matches this file itself: name other files")
             else:
                 self._files.setdefault(file.resolve(), file)
 
     def _merge(self, root: Table, file: FilePath) -> None:
         try:
             data = self._sources.file_bytes(file)
-        except ConfigError as wrong:
-            self._document.faults.add(("include",), str(wrong))
+        except ConfigError as error:
+            self._document.faults.add(("include",), str(error))
             return
         other = read(data, str(file))
+        # The policies of this file follow those that are there: positions move by that number.
         offsets = {section: len(_list(root.get(section))) for section in _SECTIONS}
 
         def moved(path: Path) -> Path:
@@ -99,14 +100,15 @@ class _Inclusion:
 
 
 class _Checked:
-    """What an included file may say."""
+    """Checks which keys an included file has."""
 
     def __init__(self, other: Document, whole: Document) -> None:
         self._other, self._whole = other, whole
 
     def additions(self) -> list[Path]:
-        """The paths of what it adds: a policy, a hold, a test or a list each. All else is a fault
-        of that file.
+        """Return the paths of what the file adds: a policy, a hold, a test or a list each.
+
+        Every other key is added as a problem.
         """
         faults, root = self._other.faults, self._other.root
         if not isinstance(root, Table):
@@ -124,26 +126,28 @@ class _Checked:
             elif key == "lists" and isinstance(value, Table):
                 added += [("lists", name) for name in value if not self._is_taken(name)]
             elif key in (*_SECTIONS, "lists"):
-                faults.add((key,), f"is not a {'mapping' if key == 'lists' else 'list'}")
+                kind = "mapping" if key == "lists" else "list"
+                faults.add((key,), f"is not a {kind}")
             elif key == "include":
                 faults.add(
                     (key,),
-                    f"an included file includes nothing: name all files in {self._whole.file}",
+                    f"an included file cannot include others: name all in {self._whole.file}",
                 )
             elif key != "version" or value != 1:
                 near = did_you_mean(key, (*_SECTIONS, "lists"))
-                faults.add((key,), f"`{key}` has no place in an included file: {_ADDS}{near}")
+                faults.add((key,), f"`{key}` is not allowed in an included file: {_ADDS}{near}")
         return added
 
     def _is_taken(self, name: str) -> bool:
-        """Whether another file has a list of that name, which is a fault."""
+        """Return whether another file has a list of that name, and add that as a problem."""
         path: Path = ("lists", name)
         if not self._whole.holds(path):
             return False
         file = self._whole.origins.get(path, (self._whole.file, path))[0]
         line = self._whole.faults.place_of(path).line
         self._other.faults.add(
-            path, f"{shown(name)} is the name of another list ({file}:{line}): names are unique"
+            path,
+            f"{shown(name)} is the name of another list ({file}:{line}): names must be unique",
         )
         return True
 
@@ -165,7 +169,8 @@ def _at(document: Document, path: Path) -> Value:
     value: Value = document.root
     for part in path:
         assert isinstance(value, Table | list)
-        value = value[part]  # type: ignore[index]  # a path of this very document
+        # A path of this very document, so the part fits the kind of the value.
+        value = value[part]  # type: ignore[index]
     return value
 
 

@@ -1,6 +1,4 @@
-"""Faults of a configuration: collected with their places, told once each, in the order of the
-file.
-"""
+"""Collects the problems of a configuration with their places, each once, in file order."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from typing import TypeAlias
 from sauce_janitor.errors import Problem
 
 Path: TypeAlias = tuple[str | int, ...]
-"""The way from the document's root to a value: keys and list positions (from 0)."""
+"""The path from the document's root to a value: keys and list positions (from 0)."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SHOWN = 60
@@ -22,17 +20,17 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True, order=True)
 class FilePosition:
-    """Where something stands in its file; both count from 1."""
+    """A position in a file; line and column count from 1."""
 
     line: int
     column: int
 
 
 class ConfigProblems:
-    """All faults of a configuration. A value that was reported is reported once: what follows from
-    it is left out.
+    """All problems of a configuration.
 
-    `origins` are the values that come from included files: the file, and the value's path there.
+    A value is reported once; further problems of it or of a value below it are left out. `origins`
+    are the values from included files: the file, and the path there.
     """
 
     def __init__(
@@ -51,29 +49,29 @@ class ConfigProblems:
         return bool(self._found)
 
     def add(self, path: Path, message: str, *, at: FilePosition | None = None) -> None:
-        """Note a fault of the value at `path`, unless it or something it is part of has been
-        reported.
-        """
+        """Add a problem of the value at `path`, unless it or a value above it was reported."""
         if any(path[:length] in self._reported for length in range(1, len(path) + 1)):
             return
         self._reported.add(path)
         self._note(path, message, at or self.place_of(path))
 
     def add_beside(self, path: Path, message: str, *, at: FilePosition) -> None:
-        """Note a fault at `path` that leaves the value there good, such as a second key of the same
-        name.
+        """Add a problem near `path` that does not count as one of its value.
+
+        An example is a second key of the same name: the first one is still checked.
         """
         self._note(path, message, at)
 
     def absorb(self, other: ConfigProblems, moved: Callable[[Path], Path]) -> None:
-        """Take in all that was found in an included file; `moved` says where a value of that file
-        stands in the whole.
+        """Add all problems of an included file.
+
+        `moved` turns a path of that file into a path of the whole document.
         """
         self._found += other._found
         self._reported |= {moved(path) for path in other._reported if path}
 
     def forget(self, sections: Collection[str]) -> int:
-        """Drop what was found in these top-level keys of the file; how many faults those are."""
+        """Remove the problems below these top-level keys, and return how many there were."""
         kept = [
             each
             for each in self._found
@@ -87,12 +85,12 @@ class ConfigProblems:
         self._found.append((place, self.problem(path, message, at=place)))
 
     def problem(self, path: Path, message: str, *, at: FilePosition | None = None) -> Problem:
-        """The message with the file, line and path of the value that it is about."""
+        """Return the message with the file, line and path of its value."""
         file, own = self._origin(path)
         return Problem(message, file, (at or self.place_of(path)).line, path_text(own))
 
     def line_of(self, path: Path, *, seen_from: Path) -> str:
-        """`line 7`, or `team.yaml:7` where the other value stands in another file."""
+        """Return `line 7`, or `team.yaml:7` if the value is in another file than `seen_from`."""
         file, line = self._origin(path)[0], self.place_of(path).line
         return f"line {line}" if file == self._origin(seen_from)[0] else f"{file}:{line}"
 
@@ -101,7 +99,7 @@ class ConfigProblems:
         return file, (*own, *path[2:])
 
     def place_of(self, path: Path) -> FilePosition:
-        """Where the value stands, or the nearest thing around it that is in the file."""
+        """Return the position of the value, or of the nearest value above it in the file."""
         for length in range(len(path), -1, -1):
             place = self._places.get(path[:length])
             if place is not None:
@@ -109,11 +107,11 @@ class ConfigProblems:
         return FilePosition(1, 1)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Everything found, as it stands in the file; then what stands in included files."""
+        """Return all problems in the order of the file, then those of included files."""
         return self.in_order(self._found)
 
     def in_order(self, found: Iterable[tuple[FilePosition, Problem]]) -> tuple[Problem, ...]:
-        """The problems by file, the including one first, and by place."""
+        """Return the problems by file, the main one first, and by position."""
 
         def key(each: tuple[FilePosition, Problem]) -> tuple[bool, str, FilePosition, str]:
             place, problem = each
@@ -123,7 +121,7 @@ class ConfigProblems:
 
 
 def path_text(path: Path) -> str:
-    """The path as people write it: `policies[2].then.delete_job`."""
+    """Return the path as people write it: `policies[2].then.delete_job`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -136,7 +134,7 @@ def path_text(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it: short, on one line, YAML's words for null, true and false."""
+    """Return a value as messages quote it: short, on one line, and as YAML writes it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else str(value)
@@ -145,8 +143,9 @@ def shown(value: object) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` for the known word nearest to `word`, or nothing when none is near. Case
-    does not matter.
+    """Return `; did you mean X?` for the known word that is most similar, empty if none is.
+
+    Case does not matter.
     """
     folded = {name.lower(): name for name in known}
     for spelling in (word.lower(), word.lower().replace("-", "_")):
@@ -157,6 +156,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """`a, b or c`."""
+    """Return `a, b or c`."""
     *most, last = list(words)
     return f"{', '.join(most)} or {last}" if most else last

@@ -1,13 +1,17 @@
-"""What a plain (unquoted) YAML scalar means here: only what every YAML reader agrees on; the rest must be quoted.
+"""The meaning of a plain (unquoted) YAML scalar: only what all YAML readers agree on is accepted.
 
-YAML 1.1 (PyYAML, most of the Python world) and YAML 1.2 (editors, Go, JavaScript) read the same characters differently:
-`no` is false or text, `010` is 8 or 10, `12:30` is 750 or text. A retention rule must not depend on who reads it, so:
+YAML 1.1 (PyYAML and most Python programs) and YAML 1.2 (editors, Go, JavaScript) read the same
+characters differently: `no` is false or text, `010` is 8 or 10, `12:30` is 750 or text. A retention
+rule must not depend on the reader, so:
 
-- `true false null` (also capitalised), `~`, whole numbers and decimals such as `25` and `2.5`: as everywhere.
-- `yes no on off`, `010 0x1F 0b1 0o17`, `1_000`, `12:30`, `1e3`, `.5`, `5.`, `.inf`, `.nan`: refused, quote them.
-- dates such as `2027-01-31`, and `y` and `n`, which hardly any reader takes for a truth: the text they look like.
-- keys: always the text they look like.
-- nothing at all (`build:`): refused, since null is a value that `match` gives a meaning to.
+- `true false null` (also capitalized), `~`, whole numbers and decimals such as `25` and `2.5` have
+  their usual meaning.
+- `yes no on off`, `010 0x1F 0b1 0o17`, `1_000`, `12:30`, `1e3`, `.5`, `5.`, `.inf`, `.nan` are
+  refused: they must be quoted.
+- Dates such as `2027-01-31` are text, and so are `y` and `n`, which hardly any reader takes for a
+  boolean.
+- Keys are always text.
+- No value at all (`build:`) is refused, because null has a meaning in `match`.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ _WORDS: Final[dict[str, bool | None]] = {
 } | {"~": None}
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
-_MOST_DIGITS = 15  # a double holds every whole number of 15 digits, so no reader rounds it
+_MOST_DIGITS = 15
+"""A double holds every whole number of 15 digits exactly, so no reader rounds it."""
 
 _MAYBE_NUMBER = "is a number to some YAML readers and text to others"
 _TWISTED: Final = (
@@ -53,13 +58,16 @@ _TWISTED: Final = (
 
 
 def plain_scalar(text: str) -> Scalar:
-    """The value of an unquoted scalar; ValueError with a sentence how to mend it where YAML readers
-    disagree.
+    """Return the value of an unquoted scalar.
+
+    Raise ValueError, with a sentence on how to fix it, if YAML readers disagree on it.
     """
     if text in _WORDS:
         return _WORDS[text]
     if text == "":
-        raise ValueError("has no value: write one, or null where null is meant, or remove the key")
+        raise ValueError("has no value: write one, write null if you mean it, or remove the key")
+    # Most scalars are plain text, which needs no further checks: all words that readers disagree
+    # on (yes, no, on, off) have at most 3 letters.
     if (text[0] not in "+-." and not text[0].isdigit()) and len(text) > 3:
         return text
     if _WHOLE.fullmatch(text) or _DECIMAL.fullmatch(text):

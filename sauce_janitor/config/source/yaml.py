@@ -1,8 +1,8 @@
-"""Strict YAML: text to plain values with the place of each, or every fault of the file.
+"""A strict YAML reader: it returns plain values with their positions, and all problems of the file.
 
 Strict means: UTF-8 without a byte order mark, at most 256 KiB, one document, no duplicate keys,
 anchors, aliases, merge keys or tags, no tab in an indentation, no scalar that YAML readers disagree
-on (see `scalars`). Built on libyaml's events.
+on (see `scalars`). It works on the events of libyaml.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ from sauce_janitor.config.source.scalars import Scalar, plain_scalar
 
 LARGEST_FILE_BYTES: Final = 256 * 1024
 SECRET_KEYS: Final = frozenset({"access_key", "token", "url"})
-"""Below these no value is ever part of a message."""
+"""A value below one of these keys may be a secret, and is never part of a message."""
 _DEEPEST = 40
 _BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_SIGN_ERRORS: Final = ("an alias", "an anchor", "a tag", "cannot start any token")
+"""Words of libyaml's messages on text that begins with a sign of YAML."""
 
 
 class Table(dict[str, "Value"]):
-    """A mapping that knows where it stands."""
+    """A mapping that knows its path."""
 
     __slots__ = ("path",)
 
@@ -51,11 +53,10 @@ Value: TypeAlias = Scalar | list["Value"] | Table
 
 @dataclass(slots=True)
 class Document:
-    """What a file says (`root` is a Table unless the file is wrong), where each value stands, and
-    the faults so far.
+    """The values of a file, the position of each, and the problems so far.
 
-    `origins` has the values that other files added: their file, and their path there; `included`
-    are those files.
+    `root` is a Table unless the file is invalid. `origins` has the values that included files
+    added: their file, and their path there. `included` are those files.
     """
 
     file: str
@@ -69,7 +70,7 @@ class Document:
         self.faults = ConfigProblems(self.file, self.places, self.origins)
 
     def holds(self, path: Path) -> bool:
-        """Whether there is a value at `path`."""
+        """Return whether there is a value at `path`."""
         return path in self.places
 
 
@@ -78,8 +79,9 @@ class _EndedError(Exception):
 
 
 def read(data: bytes, file: str) -> Document:
-    """The document in `data`, a file's bytes; its `faults` has what is wrong with it. `file` is its
-    name in messages.
+    """Return the document in `data`, the bytes of a file; its `faults` has the problems.
+
+    `file` is the name in messages.
     """
     document = Document(file, places={(): FilePosition(1, 1)})
     text = _decoded(data, document.faults)
@@ -89,25 +91,23 @@ def read(data: bytes, file: str) -> Document:
         _Builder(document, text).build()
     except _EndedError:
         pass
-    except yaml.MarkedYAMLError as wrong:
-        mark = wrong.problem_mark or wrong.context_mark
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
         place = FilePosition(mark.line + 1, mark.column + 1) if mark else FilePosition(1, 1)
-        context = f" ({wrong.context})" if wrong.context else ""
+        context = f" ({error.context})" if error.context else ""
         remedy = "indent with spaces, quote text with : or #"
-        # `*-PR*`, `@x`, `%x`: YAML reads its own signs there, and its message says nothing of
-        # quotes
-        told = f"{wrong.problem} {wrong.context}"
-        if any(
-            words in told for words in ("an alias", "an anchor", "a tag", "cannot start any token")
-        ):
+        # `*-PR*`, `@x`, `%x`: these are signs of YAML itself, and libyaml's message does not
+        # mention quotes.
+        reason = f"{error.problem} {error.context}"
+        if any(words in reason for words in _SIGN_ERRORS):
             remedy = "quote text that begins with * & ! % @ or `"
-        message = f"is not YAML: {wrong.problem}{context} at column {place.column}; {remedy}"
+        message = f"is not YAML: {error.problem}{context} at column {place.column}; {remedy}"
         document.faults.add_beside((), message, at=place)
-    except yaml.reader.ReaderError as wrong:
-        line = text.count("\n", 0, wrong.position) + 1
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
         document.faults.add_beside(
             (),
-            f"has a control character (U+{wrong.character:04X}): remove it",
+            f"has a control character (U+{error.character:04X}): remove it",
             at=FilePosition(line, 1),
         )
     return document
@@ -126,19 +126,20 @@ def _decoded(data: bytes, faults: ConfigProblems) -> str | None:
         return None
     try:
         return data.decode()
-    except UnicodeDecodeError as wrong:
-        line = data.count(b"\n", 0, wrong.start) + 1
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
         faults.add(
             (),
-            f"is not UTF-8 (byte 0x{data[wrong.start]:02x}): save it as UTF-8",
+            f"is not UTF-8 (byte 0x{data[error.start]:02x}): save it as UTF-8",
             at=FilePosition(line, 1),
         )
         return None
 
 
 def _tabs(text: str, faults: ConfigProblems) -> bool:
-    """Report every line that is indented with a tab: such a line means different things to
-    different readers.
+    """Return whether a line is indented with a tab, and add a problem for each such line.
+
+    YAML readers disagree on such lines.
     """
     found = False
     if "\t" in text:
@@ -156,7 +157,7 @@ def _tabs(text: str, faults: ConfigProblems) -> bool:
 
 
 class _Builder:
-    """Turns libyaml's events into values; one object a file."""
+    """Turns libyaml's events for one file into values."""
 
     def __init__(self, document: Document, text: str) -> None:
         self._document = document
@@ -164,23 +165,23 @@ class _Builder:
         self._events: Iterator[Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
 
     def build(self) -> None:
-        """Read the one document there may be."""
+        """Read the first document. A second one is a problem."""
         start = next(event for event in self._events if not isinstance(event, StreamStartEvent))
         if not isinstance(start, DocumentStartEvent):
-            self._faults.add((), "is empty: `sauce-janitor init` writes one to start from")
+            self._faults.add((), "is empty: create a configuration with `sauce-janitor init`")
             return
         if start.version or start.tags:
             self._faults.add_beside((), "has a % directive: remove it", at=_place(start))
         self._document.root = self._value(next(self._events), ())
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
-                message = "holds a second document: one file is one configuration"
+                message = "has a second document: write one configuration in a file"
                 self._faults.add_beside((), message, at=_place(event))
                 return
 
     def _value(self, event: Event, path: Path) -> Value:
         if isinstance(event, AliasEvent):
-            self._faults.add(path, _told_of_alias(event.anchor), at=_place(event))
+            self._faults.add(path, _about_alias(event.anchor), at=_place(event))
             return None
         assert isinstance(event, NodeEvent)
         if event.anchor is not None:
@@ -197,6 +198,7 @@ class _Builder:
                 at=_place(event),
             )
         if len(path) > _DEEPEST:
+            # Python's recursion would end this, with a traceback instead of a sentence.
             self._faults.add(path[:1], f"is nested deeper than {_DEEPEST} levels", at=_place(event))
             raise _EndedError
         if isinstance(event, ScalarEvent):
@@ -211,10 +213,11 @@ class _Builder:
             return event.value
         try:
             return plain_scalar(event.value)
-        except ValueError as wrong:
-            # A message may end up in a log, and the grammar refuses a literal secret anyhow.
+        except ValueError as error:
+            # The message quotes the value and may end up in a log. The grammar refuses a literal
+            # secret anyway.
             if SECRET_KEYS.isdisjoint(path):
-                self._faults.add(path, str(wrong))
+                self._faults.add(path, str(error))
             return event.value
 
     def _sequence(self, path: Path) -> list[Value]:
@@ -250,7 +253,7 @@ class _Builder:
         return table
 
     def _key(self, event: Event, path: Path) -> str | None:
-        """The key's text, or None for one that cannot be a key (reported)."""
+        """Return the text of the key; None, with a problem, for one that cannot be a key."""
         at = _place(event)
         if not isinstance(event, ScalarEvent) or event.anchor or event.tag:
             self._faults.add_beside(path, "has a key that is not plain text", at=at)
@@ -266,7 +269,7 @@ class _Builder:
         return event.value
 
     def _skip(self, event: Event) -> None:
-        """Pass over a value that is not wanted."""
+        """Skip the events of one value."""
         depth = 0
         while True:
             if isinstance(event, SequenceStartEvent | MappingStartEvent):
@@ -280,21 +283,21 @@ class _Builder:
 
 def _place(event: Event) -> FilePosition:
     mark = event.start_mark
-    assert mark is not None  # libyaml marks every event
+    # libyaml gives every event a mark.
+    assert mark is not None
     return FilePosition(mark.line + 1, mark.column + 1)
 
 
-def _told_of_alias(name: str | None) -> str:
+def _about_alias(name: str | None) -> str:
     return f'`*{name}` is an alias: write the value out, or "*{name}" in quotes if it is a pattern'
 
 
 def _instead_of_tag(event: NodeEvent) -> str:
-    """What to write instead; a tag of the file's own, `!main`, is more often a pattern."""
-    return (
-        "remove it"
-        if _short_tag(event).startswith("!!")
-        else "remove it, or quote text that begins with !"
-    )
+    """Return what to write instead of a tag."""
+    if _short_tag(event).startswith("!!"):
+        return "remove it"
+    # A tag that is not YAML's own, such as `!main`, is probably meant as a pattern.
+    return "remove it, or quote text that begins with !"
 
 
 def _short_tag(event: NodeEvent) -> str:

@@ -174,7 +174,7 @@ def test_a_glob_that_looks_like_another_language_is_told(config: Path, varied: A
     said = run(config, "list", "--build", "PR-7|nightly-1")
     assert said.exit_code == 0
     assert (
-        "--build 'PR-7|nightly-1' has a `|`, which is no alternative: it is taken as it stands."
+        "--build 'PR-7|nightly-1' has a `|`, which does not separate alternatives: it is taken as it stands."
         in said.stderr
     )
     assert "taken as it stands" not in run(config, "list", "--name", "log*").stderr

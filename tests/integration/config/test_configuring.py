@@ -83,7 +83,7 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
 def test_init_writes_nothing_that_would_not_validate(tmp_path: Path) -> None:
     refused = sauce_janitor(tmp_path, "init", "--region", "mars", "--timezone", "Mars/Olympus")
     assert refused.returncode == 2
-    assert "accounts.sauce.region: `mars` is no region" in refused.stderr
+    assert "accounts.sauce.region: `mars` is not a region" in refused.stderr
     assert "timezone: `Mars/Olympus` is not a time zone" in refused.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -161,7 +161,9 @@ def test_check_warns_and_is_content(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file: `sauce-janitor init` writes one"):
+    with pytest.raises(
+        ConfigError, match="there is no such file: create it with `sauce-janitor init`"
+    ):
         run("--config", str(tmp_path / "none.yaml"), "check")
 
 

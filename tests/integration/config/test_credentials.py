@@ -151,8 +151,8 @@ def test_a_command_prints_the_secret(tmp_path: Path) -> None:
         (
             "{env: LINES}",
             (
-                "env: the environment variable LINES holds more than one line, or characters that"
-                " cannot be part of it"
+                "env: the environment variable LINES has more than one line, or characters that"
+                " are not printable"
             ),
         ),
         ("{file: none}", "file: the file none cannot be read: No such file or directory"),
@@ -180,9 +180,8 @@ def test_a_user_name_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     extra = "    username: {env: NAME}\n    access_key: {env: KEY}\n"
     said = refusal(tmp_path, extra, {"NAME": "../x", "KEY": KEY})
     assert (
-        said
-        == "DIR/config.yaml:2: accounts.eu: has a user name that cannot be one (blank ends, slashes"
-        " or nothing in it)"
+        said == "DIR/config.yaml:2: accounts.eu: has an invalid user name: it is empty, or has"
+        " slashes, or blanks at an end"
     )
 
 

@@ -111,15 +111,15 @@ config.yaml:6: workres: unknown key `workres`; did you mean `workers`?
 teams/app.yaml:2: is not YAML: did not find expected node content (while parsing a flow node) at column 1; \
 indent with spaces, quote text with : or #
 teams/bad.yaml:1: is not a mapping: an included file begins with a key such as `policies:`; \
-it adds policies, holds, lists and tests
+it can only add policies, holds, lists and tests
 teams/off.yaml:3: has a tab in the indentation (column 1): use spaces
-teams/web.yaml:1: lists.mine: `mine` is the name of another list (config.yaml:3): names are unique
+teams/web.yaml:1: lists.mine: `mine` is the name of another list (config.yaml:3): names must be unique
 teams/web.yaml:3: policies[0].match.nmae: unknown key `nmae`; did you mean `name`?
-teams/web.yaml:4: policies[1].name: `a` is the name of another policy (config.yaml:5): names are unique
-teams/web.yaml:4: policies[1].overrides[0]: `nix` is no policy
+teams/web.yaml:4: policies[1].name: `a` is the name of another policy (config.yaml:5): names must be unique
+teams/web.yaml:4: policies[1].overrides[0]: `nix` is not a policy
 teams/web.yaml:4: policies[1].then.delete_job: 30 has no unit: write 30d for days, or another of s min h d w mo y
-teams/web.yaml:5: workers: `workers` has no place in an included file: it adds policies, holds, lists and tests
-teams/web.yaml:6: include: an included file includes nothing: name all files in config.yaml"""
+teams/web.yaml:5: workers: `workers` is not allowed in an included file: it can only add policies, holds, lists and tests
+teams/web.yaml:6: include: an included file cannot include others: name all in config.yaml"""
     )
 
 
@@ -128,14 +128,14 @@ def test_names_are_unique_over_all_files(folder: Path) -> None:
     add(folder, app=APP, web=APP.replace("name: app,", "name: web,"))
     assert (
         faults() == "teams/web.yaml:4: tests[0].name: `app goes` is the name of another test"
-        " (teams/app.yaml:4): names are unique"
+        " (teams/app.yaml:4): names must be unique"
     )
     default = "policies: [{name: NAME, default: true, then: {archive: 1d}}]\n"
     add(folder, app=default.replace("NAME", "d"), web=default.replace("NAME", "e"))
     assert (
         faults()
-        == "teams/web.yaml:1: policies[0].default: account `eu` has a default policy already"
-        " (teams/app.yaml:1): at most one"
+        == "teams/web.yaml:1: policies[0].default: account `eu` already has a default policy"
+        " (teams/app.yaml:1): remove one"
     )
 
 
@@ -152,15 +152,9 @@ def test_warnings_name_the_included_file(folder: Path) -> None:
 def test_a_pattern_without_a_file_is_a_fault_for_its_holds_would_protect_nothing(
     folder: Path,
 ) -> None:
-    assert (
-        faults()
-        == f"config.yaml:2: include[0]: `teams/*.yaml` names no file: it is looked for in {folder}"
-    )
+    assert faults() == f"config.yaml:2: include[0]: `teams/*.yaml` matches no file in {folder}"
     (folder / "config.yaml").write_text(MAIN.replace("[teams/*.yaml]", "other.yaml"))
-    assert (
-        faults()
-        == f"config.yaml:2: include: `other.yaml` names no file: it is looked for in {folder}"
-    )
+    assert faults() == f"config.yaml:2: include: `other.yaml` matches no file in {folder}"
 
 
 def test_a_file_is_taken_once_however_often_it_is_named(folder: Path) -> None:
@@ -176,8 +170,7 @@ def test_a_file_does_not_include_itself(folder: Path) -> None:
     add(folder, app=APP)
     (folder / "config.yaml").write_text(MAIN.replace("[teams/*.yaml]", "['*.yaml']"))
     assert (
-        faults()
-        == "config.yaml:2: include[0]: `*.yaml` names this file itself: a file includes others"
+        faults() == "config.yaml:2: include[0]: `*.yaml` matches this file itself: name other files"
     )
 
 
@@ -195,8 +188,8 @@ def test_include_must_name_files(folder: Path) -> None:
     assert (
         faults()
         == """\
-config.yaml:2: include[0]: the number 1 stands where text is meant: put it in quotes
-config.yaml:2: include[1]: is empty: write a text"""
+config.yaml:2: include[0]: must be text, not the number 1: put it in quotes
+config.yaml:2: include[1]: is empty: write some text"""
     )
 
 
@@ -228,11 +221,10 @@ def test_files_are_found_from_the_folder_of_the_file(
 def test_an_included_file_includes_nothing_and_every_pattern_names_a_file(folder: Path) -> None:
     """Configuration checks: An included file includes nothing. A pattern without a file is an
     error, because its holds would protect nothing."""
-    assert "include[0]: `teams/*.yaml` names no file" in faults()
+    assert "include[0]: `teams/*.yaml` matches no file" in faults()
     add(folder, app=f"{APP}include: [more.yaml]\n")
     add(folder, more="holds: [{tag: keep}]\n")
     assert (
-        faults()
-        == "teams/app.yaml:5: include: an included file includes nothing: name all files in"
+        faults() == "teams/app.yaml:5: include: an included file cannot include others: name all in"
         " config.yaml"
     )

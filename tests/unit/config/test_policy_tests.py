@@ -157,7 +157,7 @@ tests:
         ("{name: t, jobs: [{name: x}]}", "tests[0].jobs[0].id: is missing"),
         (
             "{name: t, jobs: [{id: a b}]}",
-            "tests[0].jobs[0].id: `a b` cannot be a job's id: use up to 100 letters, digits, `_`, `.`, `-`",
+            "tests[0].jobs[0].id: `a b` is not a valid job id: use up to 100 letters, digits, `_`, `.`, `-`",
         ),
         ("{name: t, jobs: [{id: x, nmae: y}]}", "tests[0].jobs[0].nmae: unknown key `nmae`; did you mean `name`?"),
         ("{name: t, jobs: [{id: x, every: 1d}]}", "tests[0].jobs[0]: `every` needs `repeat`"),
@@ -165,11 +165,11 @@ tests:
         ("{name: t, jobs: [{id: x, repeat: 1001}]}", "tests[0].jobs[0].repeat: 1001 is too large: at most 1000"),
         (
             "{name: t, jobs: [{id: x, end_time: 400d}]}",
-            "tests[0].jobs[0].end_time: `400d` is no time: write -400d for that long before as_of, or a moment",
+            "tests[0].jobs[0].end_time: `400d` is not a time: write -400d for that long before as_of, or a moment",
         ),
         (
             "{name: t, jobs: [{id: x, end_time: -400}]}",
-            "tests[0].jobs[0].end_time: the number -400 stands where a time such as -400d is meant",
+            "tests[0].jobs[0].end_time: must be a time such as -400d, not the number -400",
         ),
         (
             "{name: t, jobs: [{id: x, end_time: -3m}]}",
@@ -181,24 +181,24 @@ tests:
         ),
         (
             "{name: t, as_of: soon, jobs: [{id: x}]}",
-            "tests[0].as_of: `soon` is no moment: write it as 2026-01-01T12:00:00Z",
+            "tests[0].as_of: `soon` is not a moment: write it as 2026-01-01T12:00:00Z",
         ),
         (
             "{name: t, jobs: [{id: x, duration: 5min, start_time: -1d}]}",
-            "tests[0].jobs[0]: gives start_time and duration: one of them follows from the other",
+            "tests[0].jobs[0]: has both start_time and duration: remove one of them",
         ),
         (
             "{name: t, jobs: [{id: x, owner: null}]}",
-            "tests[0].jobs[0]: owner: is null: give a value, or remove the key",
+            "tests[0].jobs[0]: owner: is null: write a value, or remove the key",
         ),
         ("{name: t, jobs: [{id: x, owner: a/b}]}", "tests[0].jobs[0].owner: not a user name: 'a/b'"),
         (
             "{name: t, jobs: [{id: x, status: green}]}",
-            "tests[0].jobs[0].status: `green` is not known here: use passed, failed, error, errored or complete",
+            "tests[0].jobs[0].status: `green` is not valid here: use passed, failed, error, errored or complete",
         ),
         (
             "{name: t, jobs: [{id: x, custom_data.a: [1]}]}",
-            "tests[0].jobs[0].custom_data.a: a list stands where text, a number, true, false or null is meant",
+            "tests[0].jobs[0].custom_data.a: must be text, a number, true, false or null, not a list",
         ),
         ("{name: t, jobs: [{id: x}, {id: x}]}", "tests[0].jobs[1].id: `x` is the id of another job of this test"),
         (
@@ -207,30 +207,30 @@ tests:
         ),
         (
             "{name: t, jobs: [" + ", ".join(f"{{id: x{n}, repeat: 1000}}" for n in range(11)) + "]}",
-            "tests[0].jobs: makes more than 10000 jobs",
+            "tests[0].jobs: has more than 10000 jobs",
         ),
         (
             "{name: t, jobs: [{id: green}], expect: {gren: {keep: []}}}",
-            "tests[0].expect.gren: `gren` is no job of this test; did you mean `green`?",
+            "tests[0].expect.gren: `gren` is not a job of this test; did you mean `green`?",
         ),
         (
             "{name: t, jobs: [{id: x}], expect: {x: {}}}",
-            "tests[0].expect.x: says nothing: give keep, delete_assets, delete_job or stop; `keep: []` for any reason",
+            "tests[0].expect.x: is empty: add keep, delete_assets, delete_job or stop; `keep: []` means for any reason",
         ),
         (
             "{name: t, jobs: [{id: x}], expect: {x: {keep: [tow]}}}",
-            "tests[0].expect.x.keep[0]: `tow` is no keep rule or hold; did you mean `two`?",
+            "tests[0].expect.x.keep[0]: `tow` is not a keep rule or hold; did you mean `two`?",
         ),
         (
             "{name: t, jobs: [{id: x}], expect: {x: {delete_job: c}}}",
-            "tests[0].expect.x.delete_job: `c` is no policy",
+            "tests[0].expect.x.delete_job: `c` is not a policy",
         ),
         (
             "{name: t, jobs: [{id: x}], expect: {x: {delete_assets: b}}}",
-            "tests[0].expect.x.delete_assets: policy `b` says nothing of delete_assets, or `never`",
+            "tests[0].expect.x.delete_assets: policy `b` has no delete_assets, or `never`",
         ),
         ("{name: t, jobs: [{id: x}], accounts: uss}",
-         "tests[0].accounts: `uss` is no account of this file; did you mean `us`?"),
+         "tests[0].accounts: `uss` is not an account of this file; did you mean `us`?"),
     ],
 )  # fmt: skip
 def test_a_wrong_test_is_told_what_is_wrong(text: str, said: str) -> None:
@@ -244,6 +244,6 @@ def test_names_are_unique() -> None:
         read_tests("  - {name: t, jobs: [{id: x}]}\n  - {name: t, jobs: [{id: x}]}\n")
     assert (
         str(caught.value)
-        == "config.yaml:10: tests[1].name: `t` is the name of another test (line 9): names are"
+        == "config.yaml:10: tests[1].name: `t` is the name of another test (line 9): names must be"
         " unique"
     )

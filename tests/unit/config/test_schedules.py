@@ -78,7 +78,7 @@ def test_a_black_out_is_a_time_of_day_whole_days_or_a_stretch_whose_last_day_cou
 def test_a_black_out_that_would_end_before_it_begins_is_a_fault(written: str) -> None:
     """It would never be in force, and nobody would know."""
     with pytest.raises(
-        ConfigError, match=r"blackouts\[0\]: ends before it begins: from is the earlier of the two"
+        ConfigError, match=r"blackouts\[0\]: ends before it begins: exchange from and to"
     ):
         loaded(f"schedule: {{blackouts: [{written}]}}\n")
 
@@ -86,23 +86,23 @@ def test_a_black_out_that_would_end_before_it_begins_is_a_fault(written: str) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("60 * * * *", "`60` is no minute: it is 0 to 59"),
-        ("* 24 * * *", "`24` is no hour: it is 0 to 23"),
-        ("* * 0 * *", "`0` is no day: it is 1 to 31"),
-        ("* * * 13 *", "`13` is no month: it is 1 to 12 or a name"),
-        ("* * * * 8", "`8` is no weekday: it is 0 to 7 or a name"),
+        ("60 * * * *", "`60` is not valid for the minute: write 0 to 59"),
+        ("* 24 * * *", "`24` is not valid for the hour: write 0 to 23"),
+        ("* * 0 * *", "`0` is not valid for the day: write 1 to 31"),
+        ("* * * 13 *", "`13` is not valid for the month: write 1 to 12 or a name"),
+        ("* * * * 8", "`8` is not valid for the weekday: write 0 to 7 or a name"),
         ("*/0 * * * *", "`*/0` steps by 0: a step of the minute is 1 to 59"),
         ("5-1 * * * *", "`5-1` ends before it begins"),
-        ("a * * * *", "`a` is no minute: it is 0 to 59"),
+        ("a * * * *", "`a` is not valid for the minute: write 0 to 59"),
         (
             "@daily",
-            "`@daily` is no schedule: write minute hour day month weekday, such as 17 * * * *",
+            "`@daily` is not a schedule: write minute hour day month weekday, such as 17 * * * *",
         ),
-        ("* * 31 feb,apr *", "`* * 31 feb,apr *` never comes: none of its months has a day 31"),
-        ("0 3 30 feb */2", "`0 3 30 feb */2` never comes: none of its months has a day 30"),
+        ("* * 31 feb,apr *", "`* * 31 feb,apr *` never happens: none of its months has a day 31"),
+        ("0 3 30 feb */2", "`0 3 30 feb */2` never happens: none of its months has a day 30"),
         (
             "1,,2 * * * *",
-            "`` is no minute: write a number, a range such as 1-5, a step such as */2, or *",
+            "`` is not valid for the minute: write a number, a range such as 1-5, a step such as */2, or *",
         ),
     ],
 )

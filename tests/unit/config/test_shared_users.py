@@ -67,10 +67,10 @@ def test_two_accounts_with_the_jobs_of_one_user_are_refused(
         loaded(one, other, A="jane", B="jane")
     said = str(wrong.value)
     assert said.startswith(
-        f"config.yaml:3: accounts.other.users: jobs of `{user}` are those of account `one` already"
+        f"config.yaml:3: accounts.other.users: jobs of `{user}` already belong to account `one`"
         " (line 2)"
     )
-    assert "Move the policies of both into one account, or take the user out of one" in said
+    assert "Move the policies of both into one account, or remove the user from one" in said
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_one_credential_with_an_organization_beside_anything_of_it_is_refused(
     one: str, other: str
 ) -> None:
     with pytest.raises(
-        ConfigError, match="everybody of the organization is those of account `one` already"
+        ConfigError, match="jobs of the whole organization already belong to account `one`"
     ):
         loaded(f"region: eu, username: adm, {one}", f"region: eu, username: adm, {other}")
 
@@ -116,7 +116,7 @@ def test_what_is_apart_or_cannot_be_told_from_the_files_is_left_to_the_run(
 
 def test_whose_credentials_are_the_usual_ones_is_known_without_a_request(tmp_path: Path) -> None:
     usual = {"HOME": str(tmp_path), "SAUCE_USERNAME": "Jane", "SAUCE_ACCESS_KEY": "k"}
-    with pytest.raises(ConfigError, match="jobs of `jane` are those of account `one` already"):
+    with pytest.raises(ConfigError, match="jobs of `jane` already belong to account `one`"):
         loaded("region: eu", "region: eu, username: jane", **usual)
     assert loaded("region: eu", "region: eu, username: bob", **usual)
     (tmp_path / ".sauce").mkdir()
@@ -128,7 +128,7 @@ def test_whose_credentials_are_the_usual_ones_is_known_without_a_request(tmp_pat
 def test_an_account_of_the_file_is_not_one_that_is_gone() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"accounts.one.replaces: `other` is an account of this file: it is not gone",
+        match=r"accounts.one.replaces: `other` is an account of this file, so it cannot be replaced",
     ):
         loaded("region: eu, replaces: other", "region: us")
     assert loaded("region: eu, replaces: older", "region: us").account("one").replaces == ("older",)

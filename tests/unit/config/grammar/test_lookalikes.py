@@ -29,21 +29,21 @@ LOOKALIKES = {
     "rc.*-final": "write `{regex: 'rc.*-final'}`",
     r"rc-\d+": r"write `{regex: 'rc-\d+'}`",
     "/smoke/": "write `{regex: '.*smoke.*'}`",
-    r"\*x": r"`\*x` has a backslash, which escapes nothing: write `[*]` for the character itself",
-    "a|b*": "`a|b*` has a `|`, which is no alternative: write `[a, b*]`",
+    r"\*x": r"`\*x` has a backslash, which is not an escape: write `[*]` for the character itself",
+    "a|b*": "`a|b*` has a `|`, which does not separate alternatives: write `[a, b*]`",
     "(a|b)-1": "write `{regex: '(a|b)-1'}`",
-    "a, b": "`a, b` has a comma, which makes no list inside quotes: write `[a, b]`",
+    "a, b": "`a, b` has a comma, which does not make a list: write `[a, b]`",
     "main,release": "write `[main, release]`",
     "{a,b},c": "write `[{a,b}, c]`",
-    "release%": "`release%` has a `%`, which is SQL's `*`: write `release*`",
+    "release%": "`release%` has a `%`, which is not a wildcard: write `release*`",
     "[release] *": (
-        "`[release] *` has `[release]`, which is any one of these characters: write `[[]release] *`"
+        "`[release] *` has `[release]`, which matches any one of these characters: write `[[]release] *`"
     ),
     "[QA] login": "write `[[]QA] login` for the text itself",
     "[JIRA-1] *": "write `[[]JIRA-1] *` for the text itself",
     "[nightly]*": "write `[[]nightly]*` for the text itself",
     "{1..3}": "write a class such as `[1-3]`, or `{1,2,3}`",
-    "{a,b": "`{a,b` has a brace without its other one: write `{a,b}` for alternatives",
+    "{a,b": "`{a,b` has a brace without its counterpart: write `{a,b}` for alternatives",
 }
 PLACES = {
     "match": "policies: [{name: a, match: {build: 'GLOB'}, then: {archive: 1d}}]",
@@ -74,7 +74,7 @@ def said(text: str) -> str:
 def test_what_looks_like_another_language_is_told_with_the_right_spelling(glob: str) -> None:
     message = said(PLACES["match"].replace("GLOB", glob))
     assert LOOKALIKES[glob] in message
-    assert message.endswith(", or `{glob: …, literal: true}` if it is meant as it stands")
+    assert message.endswith(", or `{glob: …, literal: true}` to mean exactly this text")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -84,7 +84,7 @@ def test_it_is_told_wherever_a_glob_stands(place: str) -> None:
 
 
 def test_a_hold_by_tag_says_how_the_tag_itself_is_meant() -> None:
-    assert "or `match: {tags: {glob: …, literal: true}}` if it is meant" in said(
+    assert "or `match: {tags: {glob: …, literal: true}}` to mean exactly" in said(
         "holds: [{tag: 'a|b'}]"
     )
 
@@ -126,7 +126,7 @@ def test_an_error_is_prose_and_assets_are_files() -> None:
     assert "write `[failed, error]`" in said(
         PLACES["match"].replace("build: 'GLOB'", "status: '{failed,error}'")
     )
-    assert "braces for more than 64 texts, or too deep" in said(
+    assert "braces for more than 64 texts, or nested too deeply" in said(
         PLACES["match"].replace("GLOB", "{a,b}" * 7)
     )
 

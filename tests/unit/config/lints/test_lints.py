@@ -112,11 +112,11 @@ ONE = (
         ("match: {build: main}, then: {delete_job: never}", "[b]",
          ".overrides[0]: overrides nothing of `b`: no job can match both"),
         ("match: {build: PR-1}, then: {stop: 6h}", "[b]",
-         ".overrides[0]: overrides nothing of `b`: they state no action in common"),
+         ".overrides[0]: overrides nothing of `b`: they have no action in common"),
         ("match: all, accounts: us, then: {delete_job: never}", "[b]",
          ".overrides[0]: overrides nothing of `b`: they have no account in common"),
         ("match: {build: main}, then: {delete_job: never}", "all",
-         ".overrides: overrides nothing: no job can match another policy that states one of its actions, too"),
+         ".overrides: overrides nothing: no job can match both this policy and another one with the same action"),
         ("match: {build: PR-1}, then: {delete_job: never}", "[b]", None),
         ("match: {build: PR-1}, then: {delete_job: never}", "all", None),
     ],
@@ -178,7 +178,7 @@ def test_restricting_what_counts_is_not_subsumed_by_a_smaller_window() -> None:
     assert warnings(text) == []
 
 
-UNKNOWN = "`{}` is not known as Sauce Labs' word for {}, and may match no job{}"
+UNKNOWN = "`{}` is not a known name of {} at Sauce Labs, and may match no job{}"
 
 
 def of_match(match: str) -> list[str]:
@@ -250,7 +250,7 @@ def test_words_are_looked_at_wherever_jobs_are_matched() -> None:
 
 
 def test_a_pattern_for_a_status_that_is_never_the_case_is_warned_of() -> None:
-    statuses = "is never the case: it is passed, failed, error, errored or complete"
+    statuses = "never matches: use passed, failed, error, errored or complete"
     assert of_match("status: 'succ*'") == [f"status: `succ*` {statuses}"]
     assert of_match("status: {regex: fail}") == [f"status: `fail` {statuses}"]
 
