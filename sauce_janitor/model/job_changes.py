@@ -11,11 +11,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from sauce_janitor.model.globs import exactly
-from sauce_janitor.model.jobs import UNKNOWN, Action, JobDocument, JobId, Owner, roles_of
+from sauce_janitor.model.jobs import UNKNOWN, Action, JobDocument, Owner, roles_of
 from sauce_janitor.model.policies import (
     ArchiveRule,
     Atom,
@@ -41,62 +40,6 @@ _DEEPEST: Final = 32
 """How deep custom data may be nested: a document that is nested deeper than 64 cannot be read."""
 
 
-class ManualAction(StrEnum):
-    """Actions that only people take; the journal has them beside the actions of policies."""
-
-    UPDATE = "update"
-
-
-Deed: TypeAlias = Action | ManualAction
-"""Every action that the journal can have an intent for."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpdatePermit:
-    """The permit for PUT …/jobs/{id} with `body`: a JSON object of `FIELDS`, merged into the job's
-    document.
-
-    `asked_at` is when that document was requested, in seconds of the monotonic clock; the gate
-    refuses one older than 10 s. A permit is good for one request.
-    """
-
-    job_id: JobId
-    owner: Owner
-    body: str
-    asked_at: float
-    action: ClassVar[ManualAction] = ManualAction.UPDATE
-
-
-@dataclass(frozen=True, slots=True)
-class ManualStopPermit:
-    """The permit for PUT …/jobs/{id}/stop on behalf of a person.
-
-    An answer that was requested at `asked_at` showed the job unfinished; the gate's limit is that
-    of an update.
-    """
-
-    job_id: JobId
-    owner: Owner
-    asked_at: float
-    action: ClassVar[Action] = Action.STOP
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteAllPermit:
-    """The permit for the one call that deletes all jobs of a user. `typed` is the name as the
-    operator typed it.
-
-    None of `jobs` was held, running or unproven in the listing that began at `asked_at`. `fence` is
-    the lease's fencing number.
-    """
-
-    owner: Owner
-    typed: str
-    jobs: frozenset[JobId]
-    asked_at: float
-    fence: int
-
-
 _AT_ONCE: Final = Duration("0s")
 
 
@@ -113,9 +56,6 @@ def rules_for_assets(rules: Rules, owner: Owner) -> Rules:
         deletes=((Action.DELETE_ASSETS, DeleteRule(_AT_ONCE)),),
     )
     return replace(rules, policies=(policy,), grace=_AT_ONCE, deadlines=())
-
-
-HandPermit: TypeAlias = UpdatePermit | ManualStopPermit
 
 
 @dataclass(frozen=True, slots=True)

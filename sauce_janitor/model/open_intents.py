@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sauce_janitor.model.job_changes import Deed
 from sauce_janitor.model.jobs import Action, JobId, Owner
+from sauce_janitor.model.permits import Deed
 
 
 @dataclass(frozen=True, slots=True)

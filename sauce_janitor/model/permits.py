@@ -6,6 +6,7 @@ The executor makes them and the gate takes them. Nothing else can write.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from sauce_janitor.model.jobs import Action, JobId, Owner
@@ -104,3 +105,65 @@ class PrunePermit:
     files: frozenset[str]
     why: str
     fence: int
+
+
+# --- what people do by hand --------------------------------------------------------------------
+
+
+class ManualAction(StrEnum):
+    """Actions that only people take; the journal has them beside the actions of policies."""
+
+    UPDATE = "update"
+
+
+Deed: TypeAlias = Action | ManualAction
+"""Every action that the journal can have an intent for."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePermit:
+    """The permit for PUT …/jobs/{id} with `body`: a JSON object of `FIELDS`, merged into the job's
+    document.
+
+    `asked_at` is when that document was requested, in seconds of the monotonic clock; the gate
+    refuses one older than 10 s. A permit is good for one request.
+    """
+
+    job_id: JobId
+    owner: Owner
+    body: str
+    asked_at: float
+    action: ClassVar[ManualAction] = ManualAction.UPDATE
+
+
+@dataclass(frozen=True, slots=True)
+class ManualStopPermit:
+    """The permit for PUT …/jobs/{id}/stop on behalf of a person.
+
+    An answer that was requested at `asked_at` showed the job unfinished; the gate's limit is that
+    of an update.
+    """
+
+    job_id: JobId
+    owner: Owner
+    asked_at: float
+    action: ClassVar[Action] = Action.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAllPermit:
+    """The permit for the one call that deletes all jobs of a user. `typed` is the name as the
+    operator typed it.
+
+    None of `jobs` was held, running or unproven in the listing that began at `asked_at`. `fence` is
+    the lease's fencing number.
+    """
+
+    owner: Owner
+    typed: str
+    jobs: frozenset[JobId]
+    asked_at: float
+    fence: int
+
+
+ManualPermit: TypeAlias = UpdatePermit | ManualStopPermit

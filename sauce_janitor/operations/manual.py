@@ -21,8 +21,9 @@ from sauce_janitor.errors import (
 from sauce_janitor.execute.events import ActionFailed, JobStopped
 from sauce_janitor.execute.manual import action as manual_action
 from sauce_janitor.execute.manual.action import ManualPorts, ManualResult, ManualSourcePort
-from sauce_janitor.model.job_changes import BY_HAND, ManualAction
+from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
+from sauce_janitor.model.permits import ManualAction
 from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit

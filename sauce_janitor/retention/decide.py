@@ -21,9 +21,7 @@ from sauce_janitor.model.jobs import (
 )
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.builds import BuildKeeper, BuildProblem
-from sauce_janitor.retention.match_cases import KeepSlot, MatchCase, MatchCases
-from sauce_janitor.retention.missing_files import Gaps, deciding
-from sauce_janitor.retention.verdicts import (
+from sauce_janitor.retention.job_verdict import (
     AGELESS,
     ASSETS_ANNOUNCED,
     ASSETS_DELETED,
@@ -34,8 +32,10 @@ from sauce_janitor.retention.verdicts import (
     SET_ASIDE,
     UNFINISHED,
     JobVerdict,
-    VerdictMaker,
 )
+from sauce_janitor.retention.match_cases import KeepSlot, MatchCase, MatchCases
+from sauce_janitor.retention.missing_files import Gaps, deciding
+from sauce_janitor.retention.verdicts import VerdictMaker
 
 Records: TypeAlias = Callable[[], Iterable[Record]]
 """Returns all jobs of an account anew, each time the same ones in the same order."""

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.jobs import UNKNOWN, Job, Reason, Why
 from sauce_janitor.model.policies import Hold
-from sauce_janitor.retention.matching import FieldTests, Test, Truth, tags_test
+from sauce_janitor.retention.field_tests import FieldTests
+from sauce_janitor.retention.matching import Test, Truth, tags_test
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LOCAL_HOLD = Reason(Why.HELD, rule="a local hold")

@@ -11,8 +11,9 @@ from sauce_janitor.model.jobs import Action, Reason, Why
 from sauce_janitor.model.policies import ArchiveRule, Duration, Hold, KeepRule, Policy, Rules
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.builds import BuildKeeper
+from sauce_janitor.retention.field_tests import FieldTests
 from sauce_janitor.retention.keep_groups import KeepContext, Keeper
-from sauce_janitor.retention.matching import FieldTests, Truth
+from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.precedence import Precedences
 
 

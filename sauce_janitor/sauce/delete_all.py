@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
-from sauce_janitor.model.job_changes import DeleteAllPermit
 from sauce_janitor.model.jobs import owner_name
+from sauce_janitor.model.permits import DeleteAllPermit
 from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection

@@ -10,14 +10,16 @@ from typing import Final
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import PermitError
-from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit, is_body
+from sauce_janitor.model.job_changes import is_body
 from sauce_janitor.model.permits import (
     DeleteAssetsPermit,
     DeleteJobPermit,
     DeletePermit,
+    ManualStopPermit,
     NothingWanted,
     Receipt,
     StopPermit,
+    UpdatePermit,
 )
 from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.sauce.budget.budget import RequestBudget

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
 
-from sauce_janitor.model.drafts import draft_of
 from sauce_janitor.model.jobs import Action, AssetsStanding, Job, JobId, Owner, Record
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
@@ -36,7 +35,6 @@ _OURS: Final = (
 _ACTIONS: Final = {str(action): action for action in Action}
 _STANDINGS: Final = {str(standing): standing for standing in AssetsStanding}
 _NO_BUILD: Final = KnownBuild(None, None)
-_RecordDraft: Final = draft_of(Record)
 _BATCH: Final = 1000
 
 
@@ -111,7 +109,7 @@ class Snapshot:
                 row[-len(_OURS) :]
             )
             build = _NO_BUILD if job.build is None else build_of(job)
-            record = _RecordDraft(
+            yield Record(
                 job,
                 max(changed_at, build.changed_at),
                 build.id,
@@ -128,8 +126,6 @@ class Snapshot:
                 None if accepted_for is None else accepted.get(accepted_for),
                 () if missing is None else missing_files(missing),
             )
-            record.__class__ = Record
-            yield record
 
 
 class Jobs:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from sauce_janitor.model.drafts import draft_of
 from sauce_janitor.model.jobs import UNKNOWN, Job, JobState, MissingFile
 
 V = TypeVar("V")
@@ -105,9 +104,6 @@ def missing_files(text: str) -> tuple[MissingFile, ...]:
     return tuple(MissingFile(name, why, since) for name, why, since in json.loads(text))
 
 
-_JobDraft = draft_of(Job)
-
-
 def _tags_of(value: object) -> tuple[str, ...]:
     # What was never written is noticed here, not where a tag is matched or printed.
     if value is not None and not (
@@ -138,13 +134,11 @@ class JobReader:
          created, started, ended, modified, team, marks, *_) = row  # fmt: skip
         if marks:
             return self._marked(row)
-        job = _JobDraft(
+        return Job(
             job_id.hex(), owner, _STATES[state], name, build, self._tags[tags], status, os, browser, version, backend,
             public, error, None if manual is None else bool(manual), None if custom is None else self._custom[custom],
             created, started, ended, modified, UNKNOWN if team is None else team or None,
         )  # fmt: skip
-        job.__class__ = Job
-        return job  # type: ignore[no-any-return]  # a draft until the line above
 
     def _marked(self, row: Sequence[Any]) -> Job:
         values: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))

@@ -177,7 +177,7 @@ def change_all(
 ) -> tuple[list[ManualResult], int]:
     """Change these jobs, after asking; what came of each, and the exit code so far."""
     from sauce_janitor.execute.manual.field_changes import update
-    from sauce_janitor.model.job_changes import ManualAction
+    from sauce_janitor.model.permits import ManualAction
 
     acts: list[ManualResult] = []
     to_do: list[JobDocument] = []

@@ -20,18 +20,10 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
-from sauce_janitor.model.job_changes import (
-    FIELDS,
-    Field,
-    HandPermit,
-    ManualAction,
-    ManualStopPermit,
-    UpdatePermit,
-    fields_of,
-    is_same,
-)
+from sauce_janitor.model.job_changes import FIELDS, Field, fields_of, is_same
 from sauce_janitor.model.jobs import JobDocument, JobId, JobState, Owner
 from sauce_janitor.model.open_intents import OpenManualAction
+from sauce_janitor.model.permits import ManualAction, ManualPermit, ManualStopPermit, UpdatePermit
 from sauce_janitor.model.write_answers import WriteAnswer
 
 LOOKS: Final = 4
@@ -64,7 +56,7 @@ class ManualGatePort(Protocol):
 class ManualJournalPort(Protocol):
     """Writes a line before and a line after the action; see `state.journal.manual_journal`."""
 
-    def begin(self, permit: HandPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int: ...
+    def begin(self, permit: ManualPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int: ...
     def end(
         self, intent: int, outcome: Literal["done", "failed", "unknown"], /, *, detail: str
     ) -> None: ...

@@ -37,10 +37,9 @@ from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.manual.bulk_conditions import each_once, too_slow, unfit
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.ports import ExecutionPorts
-from sauce_janitor.model.job_changes import DeleteAllPermit
 from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Action, Job, JobId, Owner
-from sauce_janitor.model.permits import DeleteJobPermit, NothingWanted, Receipt
+from sauce_janitor.model.permits import DeleteAllPermit, DeleteJobPermit, NothingWanted, Receipt
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.model.write_answers import WriteAnswer

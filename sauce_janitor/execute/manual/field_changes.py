@@ -24,15 +24,9 @@ from sauce_janitor.execute.manual.action import (
     look,
     send,
 )
-from sauce_janitor.model.job_changes import (
-    Field,
-    JobChange,
-    UpdatePermit,
-    fields_of,
-    has_come,
-    is_same,
-)
+from sauce_janitor.model.job_changes import Field, JobChange, fields_of, has_come, is_same
 from sauce_janitor.model.jobs import JobDocument
+from sauce_janitor.model.permits import UpdatePermit
 from sauce_janitor.model.write_answers import WriteAnswer
 
 MOST_TRIES: Final = 3

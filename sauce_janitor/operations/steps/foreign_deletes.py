@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sauce_janitor.execute import events
 from sauce_janitor.execute.events import Event
-from sauce_janitor.model.job_changes import Deed
 from sauce_janitor.model.jobs import DELETES, Action
+from sauce_janitor.model.permits import Deed
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.operations.wiring.run_settings import Vanished
 from sauce_janitor.state import State

@@ -17,7 +17,8 @@ from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, Owner, Reaso
 from sauce_janitor.model.policies import ArchiveRule, Duration, Rules
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention import holds
-from sauce_janitor.retention.matching import FieldTests, fields_read
+from sauce_janitor.retention.field_tests import FieldTests
+from sauce_janitor.retention.matching import fields_read
 from sauce_janitor.retention.precedence import Precedences
 
 OTHERS: Final = "all"

@@ -14,8 +14,9 @@ from sauce_janitor.model.durations import AgeTest, at_least, due_at
 from sauce_janitor.model.job_age import EARLIEST
 from sauce_janitor.model.jobs import Action, AssetsStanding, Decision, Job, Record, Verdict, Why
 from sauce_janitor.model.policies import Deadline, Duration, Rules
-from sauce_janitor.retention.matching import FieldTests, fields_read
-from sauce_janitor.retention.verdicts import JobVerdict
+from sauce_janitor.retention.field_tests import FieldTests
+from sauce_janitor.retention.job_verdict import JobVerdict
+from sauce_janitor.retention.matching import fields_read
 
 
 class Blocker(StrEnum):

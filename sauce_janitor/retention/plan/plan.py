@@ -14,10 +14,10 @@ from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import Action, Decision, JobId, Owner, Reason, Record, Verdict
 from sauce_janitor.model.retries import Retry
 from sauce_janitor.retention.interactions import Postponement
+from sauce_janitor.retention.job_verdict import JobVerdict
 from sauce_janitor.retention.plan.deadlines import Late
 from sauce_janitor.retention.plan.limits import ActingJobs, Approval, BrokenLimit
 from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
-from sauce_janitor.retention.verdicts import JobVerdict
 
 _INDEX_BITS: Final = 32
 TIME_BITS: Final = 48

@@ -13,12 +13,12 @@ from sauce_janitor.model.retries import FailureKind, Retry, purge_is_near
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint_of
+from sauce_janitor.retention.job_verdict import JobVerdict
 from sauce_janitor.retention.plan.deadlines import Blocker, DeadlineWatch, block_what_goes
 from sauce_janitor.retention.plan.limits import NO_LEEWAY, ActingJobs, Leeway, LimitCounts, measure
 from sauce_janitor.retention.plan.plan import TIME_BITS, JobPlan, Plan, Waiting
 from sauce_janitor.retention.plan.unmatched_patterns import UnmatchedPatterns, inventory_lints
 from sauce_janitor.retention.plan.vendor_purge import PurgeCandidates
-from sauce_janitor.retention.verdicts import JobVerdict
 
 __all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "Waiting", "make_plan"]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, Owner, Record, Verdict, Why
 from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
-from sauce_janitor.retention.verdicts import JobVerdict
+from sauce_janitor.retention.job_verdict import JobVerdict
 
 MOST_A_DAY: Final = 200
 """How many of them Sauce Labs is asked about a day."""

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from sauce_janitor.model.jobs import Action, Job, Owner
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.decide import DecidedJob, Decider, Records
-from sauce_janitor.retention.verdicts import JobVerdict
+from sauce_janitor.retention.job_verdict import JobVerdict
 from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 
 MOST_EXAMPLES: Final = 3

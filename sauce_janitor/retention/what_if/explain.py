@@ -12,9 +12,9 @@ from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, Decision, JobId, 
 from sauce_janitor.model.policies import ArchiveRule, Policy, Rules
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.decide import DecidedJob, Decider, Records
+from sauce_janitor.retention.job_verdict import due_since
 from sauce_janitor.retention.match_cases import AppliedRule, MatchCase
 from sauce_janitor.retention.matching import Truth
-from sauce_janitor.retention.verdicts import due_since
 from sauce_janitor.retention.what_if.forecast import Forecast, ForecastMaker
 from sauce_janitor.retention.what_if.keep_forecast import KeepForecast, KeepView, survey
 

@@ -13,8 +13,8 @@ from sauce_janitor.model.jobs import DELETES, Action, Decision, Verdict, Why
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.decide import DecidedJob
+from sauce_janitor.retention.job_verdict import JobVerdict, due_since
 from sauce_janitor.retention.match_cases import AppliedRule
-from sauce_janitor.retention.verdicts import JobVerdict, due_since
 
 _NOT_ITS = "the configuration is not about its owner"
 _TIME: Final = frozenset({Why.NOT_YET, Why.GRACE})

@@ -19,8 +19,7 @@ from sauce_janitor.model.jobs import Action, AssetsStanding, JobState, Record
 from sauce_janitor.model.policies import Duration, Rules
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.decide import Decider, Records
-from sauce_janitor.retention.match_cases import MatchCase
-from sauce_janitor.retention.verdicts import (
+from sauce_janitor.retention.job_verdict import (
     AGELESS,
     ASSETS_ANNOUNCED,
     ASSETS_DELETED,
@@ -30,8 +29,9 @@ from sauce_janitor.retention.verdicts import (
     RUNNING,
     UNFINISHED,
     JobVerdict,
-    VerdictMaker,
 )
+from sauce_janitor.retention.match_cases import MatchCase
+from sauce_janitor.retention.verdicts import VerdictMaker
 from sauce_janitor.retention.what_if.keep_spans import Days, RankedSpans, SimulationDays, SpanKeeper
 from sauce_janitor.retention.what_if.savings import (
     UNTOUCHED,

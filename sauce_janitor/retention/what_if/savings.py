@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Decision, Record
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.retention.job_verdict import JobVerdict
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.plan.costs import WorkCounts, files_wanted
 from sauce_janitor.retention.plan.limits import ActingJobs
-from sauce_janitor.retention.verdicts import JobVerdict
 
 
 @dataclass(frozen=True, slots=True)

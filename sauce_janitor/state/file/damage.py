@@ -16,8 +16,8 @@ from typing import Final
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table, Text
 
-from sauce_janitor.model.job_changes import ManualAction
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobState
+from sauce_janitor.model.permits import ManualAction
 from sauce_janitor.state.file.tables import metadata
 from sauce_janitor.state.rows import BITS, ESCAPED
 

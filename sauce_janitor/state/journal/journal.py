@@ -17,12 +17,13 @@ from sqlalchemy import Connection, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
-from sauce_janitor.model.job_changes import Deed, ManualAction
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, MissingFile, Owner
 from sauce_janitor.model.open_intents import OpenIntent
 from sauce_janitor.model.permits import (
+    Deed,
     DeleteJobPermit,
     DeletePermit,
+    ManualAction,
     NothingWanted,
     Receipt,
     StopPermit,

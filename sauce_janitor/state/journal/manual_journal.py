@@ -22,9 +22,10 @@ from filelock import FileLock, Timeout
 from sqlalchemy import select
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError, StoppedError
-from sauce_janitor.model.job_changes import BY_HAND, HandPermit
+from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.model.open_intents import OpenManualAction
+from sauce_janitor.model.permits import ManualPermit
 from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import journal, open_intents
 from sauce_janitor.state.journal import statements
@@ -42,7 +43,7 @@ _GLANCE_S: Final = 0.2
 class ManualJournal(RunJournal):
     """The journal in the hands of one command of a person's."""
 
-    def begin(self, permit: HandPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int:
+    def begin(self, permit: ManualPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int:
         """Before the write; the number of the line, for its outcome.
 
         RefusedError while paused, PermitError when an earlier act of the same kind on the job has

@@ -22,8 +22,8 @@ import requests
 from pydantic import SecretStr
 
 from sauce_janitor.clock import CLOCK
-from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import JobId, JobState, Owner
+from sauce_janitor.model.permits import ManualStopPermit, UpdatePermit
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection

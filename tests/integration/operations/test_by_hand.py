@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.permits import ManualStopPermit, UpdatePermit
 from tests.support.commands import Commands
 
 POLICIES = """

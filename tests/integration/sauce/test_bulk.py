@@ -9,8 +9,8 @@ import pytest
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import AnswerError, CredentialsError, PermitError
-from sauce_janitor.model.job_changes import DeleteAllPermit
 from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.permits import DeleteAllPermit
 from sauce_janitor.sauce import delete_all, gate
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.delete_all import BulkGate

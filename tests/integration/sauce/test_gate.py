@@ -21,13 +21,14 @@ from sauce_janitor.errors import (
     PermitError,
     StoppedError,
 )
-from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.permits import (
     DeleteAssetsPermit,
+    ManualStopPermit,
     NothingWanted,
     Receipt,
     StopPermit,
+    UpdatePermit,
 )
 from sauce_janitor.sauce import writes as gate_module
 from sauce_janitor.sauce.budget.budget import RequestBudget, Ticket

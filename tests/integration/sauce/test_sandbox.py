@@ -14,15 +14,16 @@ from pydantic import SecretStr
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import CredentialsError, NotReadyError, SourceError
-from sauce_janitor.model.job_changes import ManualStopPermit, UpdatePermit
 from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, JobState, Owner, job_id
 from sauce_janitor.model.permits import (
     DELETE_ADDRESSES,
     DeleteAddress,
     DeleteAssetsPermit,
     DeleteJobPermit,
+    ManualStopPermit,
     Receipt,
     StopPermit,
+    UpdatePermit,
 )
 from sauce_janitor.sandbox import Behaviours, Sandbox, SandboxOptions
 from sauce_janitor.sandbox.faults.fault import SETTINGS

@@ -10,8 +10,9 @@ import time
 import pytest
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError, StoppedError
-from sauce_janitor.model.job_changes import BY_HAND, ManualAction, ManualStopPermit, UpdatePermit
+from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import Action, JobId
+from sauce_janitor.model.permits import ManualAction, ManualStopPermit, UpdatePermit
 from sauce_janitor.state import ManualJournal, State
 from tests.fakes.job_list import OWNER, an_id
 from tests.support.state import Python

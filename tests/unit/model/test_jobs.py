@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from sauce_janitor.model.jobs import job_id, owner_name
+import sauce_janitor
+from sauce_janitor.model.jobs import Decision, Job, Record, job_id, owner_name
 
 
 @pytest.mark.parametrize(
@@ -58,3 +64,26 @@ def test_an_id_is_32_small_hexadecimal_digits_and_nothing_else(text: object) -> 
     assert job_id("0123456789abcdef" * 2)
     with pytest.raises(ValueError, match="not a job id"):
         job_id(text)
+
+
+FIELDS = {field.name for kind in (Job, Record, Decision) for field in dataclasses.fields(kind)}
+OTHERS = {"self", "plan", "steps", "task", "found"}
+"""Variables that have a field of the same name and are no job, record or decision."""
+
+
+def stores(module: Path) -> Iterator[str]:
+    """Every assignment to an attribute that is called like a field of a job."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store | ast.Del)
+            and node.attr in FIELDS
+            and not (isinstance(node.value, ast.Name) and node.value.id in OTHERS)
+        ):
+            yield f"{module.name}:{node.lineno}: {ast.unparse(node)}"
+
+
+def test_nothing_assigns_to_a_job_although_it_is_not_frozen() -> None:
+    modules = sorted(Path(sauce_janitor.__file__).parent.rglob("*.py"))
+    assert len(modules) > 200
+    assert [found for module in modules for found in stores(module)] == []

@@ -20,7 +20,8 @@ from sauce_janitor.model.policies import (
     Pattern,
     Regex,
 )
-from sauce_janitor.retention.matching import FieldTests, Truth, compile_match, fields_read
+from sauce_janitor.retention.field_tests import FieldTests
+from sauce_janitor.retention.matching import Truth, compile_match, fields_read
 from tests.support.jobs import record, running
 
 

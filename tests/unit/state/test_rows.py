@@ -4,7 +4,7 @@ null.
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -73,8 +73,6 @@ def test_a_job_read_from_a_row_is_a_job_in_every_respect() -> None:
     assert type(read) is Job
     assert hash(read) == hash(made)
     assert replace(read, name="other").name == "other"
-    with pytest.raises(FrozenInstanceError):
-        read.name = "other"  # type: ignore[misc]  # that is the point
 
 
 def test_every_field_of_a_job_is_stored() -> None:

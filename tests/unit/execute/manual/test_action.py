@@ -21,9 +21,10 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.manual.action import LOOKS, ManualPorts, ManualResult, settle, stop
 from sauce_janitor.execute.manual.field_changes import MOST_TRIES, differences, update
-from sauce_janitor.model.job_changes import JobChange, ManualAction, ManualStopPermit, UpdatePermit
+from sauce_janitor.model.job_changes import JobChange
 from sauce_janitor.model.jobs import Action, Job, JobDocument, JobId, JobState, Owner
 from sauce_janitor.model.open_intents import OpenManualAction
+from sauce_janitor.model.permits import ManualAction, ManualStopPermit, UpdatePermit
 from sauce_janitor.model.write_answers import WriteAnswer
 
 JOB = JobId("ab" * 16)
