@@ -1,62 +1,35 @@
-"""The command line as a process, beside a sandbox as a process: what a user has in two
-terminals.
-"""
+"""The command line as a process, beside a sandbox."""
 
 from __future__ import annotations
 
-import re
-import signal
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM, Processes, SandboxProcess
+from sauce_janitor.sandbox import Sandbox, SandboxOptions
+from tests.support.processes import POLICIES, LoggedSandbox, Processes
 
 
 @pytest.fixture
-def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., SandboxProcess]]:
-    """Start sandboxes as processes; each is ended by its pid afterwards."""
-    started: list[subprocess.Popen[str]] = []
+def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., LoggedSandbox]]:
+    """Start sandboxes in this process, as they would be in their own: one takes a second to start
+    as a process, and tests/integration/sandbox/test_command.py does.
+    """
+    with ExitStack() as stack:
 
-    def start(
-        jobs: int = 300, *arguments: str, environment: Mapping[str, str] = ENVIRONMENT
-    ) -> SandboxProcess:
-        log_path = tmp_path / f"requests-{len(started)}.jsonl"
-        process = subprocess.Popen(
-            [
-                *PROGRAM,
-                "sandbox",
-                "--jobs",
-                str(jobs),
-                "--seed",
-                "1",
-                "--request-log",
-                str(log_path),
-                *arguments,
-            ],
-            env=dict(environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if match := re.search(r"http://127\.0\.0\.1:\d+", line):
-                return SandboxProcess(match[0], log_path, process)
-        assert process.stderr is not None
-        raise AssertionError(f"the sandbox did not start: {process.stderr.read()}")
+        def start(jobs: int = 300, **options: Any) -> LoggedSandbox:
+            log_path = tmp_path / f"requests-{len(list(tmp_path.glob('requests-*')))}.jsonl"
+            given = SandboxOptions(jobs=jobs, request_log=log_path, **options)
+            return LoggedSandbox(stack.enter_context(Sandbox(given)).base_url, log_path)
 
-    yield start
-    for process in started:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        yield start
 
 
 @pytest.fixture
-def desk(tmp_path: Path, start_sandbox: Callable[..., SandboxProcess]) -> Processes:
+def desk(tmp_path: Path, start_sandbox: Callable[..., LoggedSandbox]) -> Processes:
     """A folder with a configuration of three policies for a sandbox of 300 jobs."""
     folder = tmp_path / "desk"
     folder.mkdir()

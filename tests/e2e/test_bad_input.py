@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import POLICIES, Processes, SandboxProcess
+from tests.support.processes import POLICIES, LoggedSandbox, Processes
 
 
 @pytest.fixture
 def faulty(
-    tmp_path: Path, start_sandbox: Callable[..., SandboxProcess]
+    tmp_path: Path, start_sandbox: Callable[..., LoggedSandbox]
 ) -> Callable[[str], Processes]:
     """A desk on a sandbox of 120 jobs with these faults."""
 
@@ -29,7 +29,7 @@ def faulty(
         (tmp_path / "faults.yaml").write_text(f"faults:\n{faults}\n")
         folder = tmp_path / "desk"
         folder.mkdir()
-        desk = Processes(folder, start_sandbox(120, "--faults", str(tmp_path / "faults.yaml")))
+        desk = Processes(folder, start_sandbox(120, faults=tmp_path / "faults.yaml"))
         desk.configure(POLICIES + "\n")
         text = (folder / "config.yaml").read_text()
         quick = (

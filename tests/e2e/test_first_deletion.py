@@ -34,7 +34,7 @@ def test_every_step_prints_what_the_page_says(
     (options,) = re.findall(
         r"^sauce-janitor sandbox --jobs (\d+) --days (\d+) --port 8600$", PAGE, re.MULTILINE
     )
-    sandbox = start_sandbox(int(options[0]), "--days", options[1])
+    sandbox = start_sandbox(int(options[0]), days=int(options[1]))
     (config,) = [text for language, text in BLOCK.findall(PAGE) if language == "yaml"]
     (tmp_path / "config.yaml").write_text(config.replace("http://127.0.0.1:8600", sandbox.base_url))
     environment = {

@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 
 from sauce_janitor.state import State
-from tests.support.processes import POLICIES, PROGRAM, Processes, SandboxProcess
+from tests.support.processes import POLICIES, PROGRAM, LoggedSandbox, Processes
 
 SERVING = 'schedule: {cron: "17 * * * *", jitter: 0s}\nweb: {listen: "127.0.0.1:0"}\n'
 TOKEN = "a-token-of-some-length"
 _THEIRS = {"__name__", "job", "instance"}
-Start = Callable[..., SandboxProcess]
+Start = Callable[..., LoggedSandbox]
 Find = Callable[[str], Path]
 
 
@@ -149,7 +149,7 @@ def test_sigterm_in_the_midst_finishes_what_is_in_hand_and_the_rest_runs_at_the_
 ) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{fault: delay, seconds: 0.05, endpoint: 'assets.*'}]")
-    desk.sandbox = start_sandbox(300, "--faults", str(faults))
+    desk.sandbox = start_sandbox(300, faults=faults)
     desk.configure(POLICIES + SERVING)
     with served(desk, "--execute") as daemon:
         daemon.logged("job.archived")
@@ -177,7 +177,7 @@ def test_a_vendor_that_stalls_holds_up_neither_the_pages_nor_the_end(
 ) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{fault: stall, seconds: 600, endpoint: 'jobs.list'}]")
-    desk.sandbox = start_sandbox(20, "--faults", str(faults))
+    desk.sandbox = start_sandbox(20, faults=faults)
     desk.configure(POLICIES + SERVING)
     with served(desk, "--execute") as daemon:
         daemon.logged("run.begins")
@@ -193,7 +193,7 @@ def test_a_second_signal_ends_it_at_once(
 ) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("[{fault: stall, seconds: 600, endpoint: 'jobs.list'}]")
-    desk.sandbox = start_sandbox(20, "--faults", str(faults))
+    desk.sandbox = start_sandbox(20, faults=faults)
     desk.configure(POLICIES + SERVING)
     with served(desk, "--execute") as daemon:
         daemon.logged("run.begins")

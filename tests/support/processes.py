@@ -1,4 +1,4 @@
-"""The command line as a process, beside a sandbox as a process: what a user has in two terminals."""
+"""The command line as a process, beside a sandbox."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ ENVIRONMENT = {
 
 
 @dataclass
-class SandboxProcess:
-    """A running `sauce-janitor sandbox`."""
+class LoggedSandbox:
+    """A running sandbox that logs each request to a file."""
 
     base_url: str
     log_path: Path
-    process: subprocess.Popen[str]
 
     def log(self) -> list[dict[str, Any]]:
         """Every request the sandbox has answered so far."""
@@ -47,7 +46,7 @@ class Processes:
     """A user's folder with a configuration, and the program to run in it."""
 
     folder: Path
-    sandbox: SandboxProcess
+    sandbox: LoggedSandbox
     environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
 
     def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
