@@ -3,11 +3,13 @@
 # make check  linters, types and layers
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all attack check ci image package lock docs pictures bench clean venv
+.PHONY: help demo test test-thorough test-all attack check ci image package lock docs pictures bench clean venv
 BIN := .venv/bin
 # Compiled modules are kept, also where the environment says not to: hundreds of tests start the program as a process, and
 # each would compile it, and what it imports, anew: 3.1 s where it is 1.1.
 export PYTHONDONTWRITEBYTECODE :=
+# One more than there are cores: many tests wait for a process, a disk or an answer.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 help:
 	@sed -n 's/^# make/  make/p' Makefile
@@ -21,7 +23,12 @@ demo:
 
 test: venv
 	@.ci/components
-	$(BIN)/pytest -n auto --dist worksteal $(PYTEST)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+
+# make test-thorough   what `make test` leaves out: the image, weeks of a daemon, real minutes of its schedule; 1,000 examples a law
+test-thorough: venv
+	@.ci/components
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "thorough or hypothesis" --hypothesis-profile thorough --timeout 1800 $(PYTEST)
 
 # make attack SEEDS=200 STEP=20   seeded faults, and a strike at every 20th system call of a run; ONLY=seed:17 replays one
 SEEDS ?= 200
@@ -31,9 +38,8 @@ attack: venv
 	@$(BIN)/python -m tests.attack.run $(if $(SEED),--only seed:$(SEED),$(if $(ONLY),--only $(ONLY),\
 	  --seeds $(SEEDS) --step $(STEP) --others $(OTHERS)))
 
-# make test-all   all tests, those that take long too and 1,000 examples of each law, then the whole attack: some hours
-test-all: test
-	$(BIN)/pytest -n auto --dist worksteal -m "thorough or hypothesis" --hypothesis-profile thorough --timeout 1800 $(PYTEST)
+# make test-all   make test, make test-thorough, then the whole attack: some hours
+test-all: test test-thorough
 	@$(BIN)/python -m tests.attack.run --seeds 2000 --step 1 --others 60
 	@$(BIN)/python -m tests.attack.knockouts
 

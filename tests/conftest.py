@@ -24,7 +24,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile("ci", settings.get_profile("change"), derandomize=True)
-# `make test-all` asks for it with --hypothesis-profile; new examples each time.
+# `make test-thorough` asks for it with --hypothesis-profile; new examples each time.
 settings.register_profile("thorough", settings.get_profile("change"), max_examples=THOROUGH)
 settings.load_profile("ci" if os.environ.get("CI") else "change")
 

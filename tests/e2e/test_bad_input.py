@@ -89,21 +89,28 @@ def test_no_network_names_the_host(desk: Processes) -> None:
 
 @pytest.mark.parametrize(
     "faults",
+    # Three of them on each change: test_never_fooled and test_invariants have each in this process.
     [
         "  - {fault: html, endpoint: jobs.list}",
-        "  - {fault: not_a_list, endpoint: jobs.list}",
-        "  - {fault: deep_json, endpoint: jobs.list}",
-        "  - {fault: truncated, endpoint: jobs.list}",
-        "  - {fault: short_gzip, endpoint: jobs.list}",
-        (
-            "  - {fault: same_page, endpoint: jobs.list}\n  - {fault: capped_page, endpoint:"
-            " jobs.list, limit: 50}"
+        pytest.param("  - {fault: not_a_list, endpoint: jobs.list}", marks=pytest.mark.thorough),
+        pytest.param("  - {fault: deep_json, endpoint: jobs.list}", marks=pytest.mark.thorough),
+        pytest.param("  - {fault: truncated, endpoint: jobs.list}", marks=pytest.mark.thorough),
+        pytest.param("  - {fault: short_gzip, endpoint: jobs.list}", marks=pytest.mark.thorough),
+        pytest.param(
+            (
+                "  - {fault: same_page, endpoint: jobs.list}\n  - {fault: capped_page, endpoint:"
+                " jobs.list, limit: 50}"
+            ),
+            marks=pytest.mark.thorough,
         ),
-        "  - {fault: redirect, endpoint: jobs.list}",
+        pytest.param("  - {fault: redirect, endpoint: jobs.list}", marks=pytest.mark.thorough),
         "  - {fault: stall, endpoint: jobs.list}",
-        "  - {fault: status, endpoint: jobs.list, status: 503, after: 0}",
+        pytest.param(
+            "  - {fault: status, endpoint: jobs.list, status: 503, after: 0}",
+            marks=pytest.mark.thorough,
+        ),
         "  - {fault: gzip_bomb, endpoint: jobs.list}",
-        "  - {fault: big_header, endpoint: jobs.list}",
+        pytest.param("  - {fault: big_header, endpoint: jobs.list}", marks=pytest.mark.thorough),
     ],
     ids=lambda text: text.split("fault: ")[1].split(",")[0],
 )
@@ -121,11 +128,11 @@ def test_a_listing_that_cannot_be_trusted_makes_no_plan(
     "fault",
     [
         "truncated",
-        "short_gzip",
-        "html",
-        "stall",
-        "redirect",
-        "status, status: 404",
+        pytest.param("short_gzip", marks=pytest.mark.thorough),
+        pytest.param("html", marks=pytest.mark.thorough),
+        pytest.param("stall", marks=pytest.mark.thorough),
+        pytest.param("redirect", marks=pytest.mark.thorough),
+        pytest.param("status, status: 404", marks=pytest.mark.thorough),
         "drip",
     ],
 )

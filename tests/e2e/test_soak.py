@@ -15,13 +15,14 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 
 
 @pytest.mark.timeout(600)
-def test_a_month_goes_by_without_a_missed_or_doubled_action_and_with_flat_memory() -> None:
+@pytest.mark.parametrize("days", [10, pytest.param(30, marks=pytest.mark.thorough)])
+def test_weeks_go_by_without_a_missed_or_doubled_action_and_with_flat_memory(days: int) -> None:
     """The short form of benchmarks/soak.py; it checks all of it itself."""
     ended = subprocess.run(
-        [sys.executable, SCRIPT, "--days", "30", "--every", "12h", "--jobs", "60"],
+        [sys.executable, SCRIPT, "--days", str(days), "--every", "12h", "--jobs", "60"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert json.loads(ended.stdout.splitlines()[-1])["simulated_days"] >= 30
+    assert json.loads(ended.stdout.splitlines()[-1])["simulated_days"] >= days

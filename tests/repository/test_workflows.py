@@ -62,7 +62,7 @@ def test_ci_runs_what_a_developer_runs_and_builds_what_a_release_publishes() -> 
     commands = "\n".join(step.get("run", "") for step in steps())
     assert ".ci/run" in commands
     assert "make package" in commands
-    assert "make docs" in commands
+    assert "make test-thorough" in commands
     assert "docker build" in commands
 
 
@@ -101,7 +101,7 @@ def test_no_script_of_a_step_is_made_of_text_that_a_stranger_can_choose() -> Non
 
 def test_each_job_ends_in_time() -> None:
     for file, name, job in jobs():
-        assert "uses" in job or job["timeout-minutes"] <= 45, f"{file}: {name}"
+        assert "uses" in job or job["timeout-minutes"] <= 120, f"{file}: {name}"
 
 
 def test_a_release_waits_for_ci() -> None:

@@ -1,4 +1,4 @@
-"""How many random examples a law is tried with: few on a change, many in `make test-all`."""
+"""How many random examples a law is tried with: few on a change, many in `make test-thorough`."""
 
 from __future__ import annotations
 

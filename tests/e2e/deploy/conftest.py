@@ -15,11 +15,12 @@ from tests.support.ports import free_port, until_answers
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whichever of them comes first builds the image, on a new machine with its base: minutes,
-    where others take seconds.
+    where others take seconds. So they are for `make test-thorough`.
     """
     for item in items:
         if "image" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture(scope="session")

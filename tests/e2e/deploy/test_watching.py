@@ -248,6 +248,7 @@ def prometheus(
             assert [process.wait(timeout=60) for process in processes] == [0, 0]
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(400)  # a run a minute is as often as it runs, and two are waited for
 def test_everything_on_the_dashboard_has_data_after_a_real_run(prometheus: Prometheus) -> None:
     # the second run is what makes an increase: one a minute
@@ -257,6 +258,7 @@ def test_everything_on_the_dashboard_has_data_after_a_real_run(prometheus: Prome
     assert prometheus.ask("sum(sauce_janitor_actions_total)")[0][1] > 0
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(400)
 def test_prometheus_evaluates_the_alerts_and_all_is_well_but_the_promise_that_a_hold_breaks(
     prometheus: Prometheus,
