@@ -1,3 +1,3 @@
-"""The daemon: runs every account by its schedule, follows its configuration, and shows how things
-stand.
+"""The daemon: runs every account on its schedule, follows its configuration, and shows its
+status.
 """

@@ -1,5 +1,5 @@
-"""What the page says of one account: what it does now, what is next, what the newest plan has, how
-the last runs ended.
+"""One account on the status page: what it does now, what is next, what the newest plan has, how the
+last runs ended.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def view_of(
     account: Account,
     state: State,
     entry: AgendaEntry | None,
-    under: RunningWork | None,
+    running: RunningWork | None,
     *,
     now: int,
 ) -> AccountView:
-    """One account as it stands. StateError."""
+    """Return the account's current view. Raise StateError."""
     runs = state.runs.last(account.name, limit=_LOOKED_BACK)
     plan = next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
     full_at = state.jobs.full_at(account.name)
@@ -37,7 +37,7 @@ def view_of(
     return AccountView(
         name=account.name,
         identity=account.identity().removeprefix(f"{account.name}: "),
-        now=None if under is None else _doing(under),
+        now=None if running is None else _doing(running),
         next_run_at=None if entry is None else entry.due_at,
         dark=_dark(entry, now),
         facts=tuple(facts),
@@ -48,11 +48,11 @@ def view_of(
     )
 
 
-def _doing(under: RunningWork) -> str:
-    if under.kind != RUN:
+def _doing(running: RunningWork) -> str:
+    if running.kind != RUN:
         return "keeping the archive up"
-    now = under.steps.now()
-    stopping = ", stopping" if under.stop.is_set() else ""
+    now = running.steps.now()
+    stopping = ", stopping" if running.stop.is_set() else ""
     return f"{now.name}, {now.words()}{stopping}"
 
 

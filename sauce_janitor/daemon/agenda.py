@@ -1,5 +1,5 @@
-"""What is due when: one entry an account, kept in the state so that a restart neither forgets nor
-repeats a run.
+"""What is due when: one entry for each account, kept in the state so that a restart neither forgets
+nor repeats a run.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ _FIRST_UPKEEP_S: Final = 3600
 
 
 class AgendaStore(Protocol):
-    """Where it is remembered (`state.AgendaStore`)."""
+    """Where the agenda is stored (`state.Notes`)."""
 
     def read(self, key: str, /) -> str | None:
-        """The note under that key."""
+        """Return the note under that key, None where there is none."""
 
     def write(self, key: str, value: str, /) -> None:
-        """Leave it there."""
+        """Write the note under that key."""
 
 
 @dataclass(slots=True)
 class AgendaEntry:
-    """An account's place in the agenda.
+    """An account's entry in the agenda.
 
-    All runs that were due up to `last` are dealt with; the archive was kept up at `kept_up_at`;
-    both in epoch seconds.
+    All runs that were due up to `last` are finished. The last upkeep of the archive was at
+    `kept_up_at`. Both are epoch seconds.
     """
 
     timetable: RunTimes
@@ -42,16 +42,17 @@ class AgendaEntry:
 
     @property
     def due_at(self) -> int:
-        """When its next run is due, jitter left out."""
+        """When its next run is due, without jitter."""
         due = self._due
-        if (
-            due is None or due[0] != self.last
-        ):  # asked every second, and a walk through the calendar each time
+        # Cached: it is asked every second, and computing it walks through the calendar.
+        if due is None or due[0] != self.last:
             due = self._due = (self.last, self.timetable.due_after(self.last))
         return due[1]
 
     def due_kind(self, now: float) -> str | None:
-        """What is to be done now. However many of its times have passed, that is one run."""
+        """Return what is due now, None for nothing. However many of its times have passed, that is
+        one run.
+        """
         if self.timetable.dark_at(int(now)) is not None:
             return None
         if self.due_at + self.jitter_s <= now:
@@ -60,7 +61,7 @@ class AgendaEntry:
 
 
 class Agenda:
-    """Every account's entry. Used by one thread; others may look."""
+    """The entries of all accounts. One thread uses it; others may read."""
 
     def __init__(self) -> None:
         self._entries: dict[str, AgendaEntry] = {}
@@ -69,12 +70,12 @@ class Agenda:
         return self._entries[account]
 
     def get(self, account: str) -> AgendaEntry | None:
-        """An account's entry; None before it has one."""
+        """Return an account's entry; None before it has one."""
         return self._entries.get(account)
 
     def follow(self, config: Config, notes: AgendaStore, now: int) -> None:
-        """Go by this configuration from now on. An account that was never on the agenda is due at
-        its next time.
+        """Use this configuration from now on. An account that is new on the agenda is due at its
+        next time.
         """
         entries = {}
         for account in config.accounts:
@@ -93,13 +94,15 @@ class Agenda:
         self._entries = entries
 
     def mind_the_clock(self, now: int) -> None:
-        """A clock that was set back leaves nothing due in the far future."""
+        """Correct times in the future after the clock was set back, so that nothing is due too
+        late.
+        """
         for entry in self._entries.values():
             entry.last, entry.kept_up_at = min(entry.last, now), min(entry.kept_up_at, now)
 
     def dealt_with(self, account: str, kind: str, notes: AgendaStore, now: int) -> None:
-        """All of that kind that was due by now is dealt with. Raises what the notes raise; the
-        entry knows it then already.
+        """Record that everything of this kind due by `now` is finished. Raises what the notes
+        raise; the entry is updated first.
         """
         entry = self._entries.get(account)
         if entry is not None and kind == RUN:
@@ -110,7 +113,7 @@ class Agenda:
 
 
 def _noted(notes: AgendaStore, kind: str, account: str, otherwise: int) -> int:
-    """What is noted; else `otherwise`, which is noted then."""
+    """Return the recorded time; else `otherwise`, which is recorded then."""
     key = f"{kind}:{account}"
     found = notes.read(key)
     if found is None:

@@ -1,6 +1,4 @@
-"""Whether the archive could be written now: looked at from outside, without opening, making or
-locking anything.
-"""
+"""Whether the archive can be written now, checked without opening, creating or locking anything."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from sauce_janitor.operations.wiring.disk_space import nearest, room_of
 
 
 def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
-    """Why the archive cannot be written, None if it can. `known_uuid`: the one that the state knows
-    at this path.
+    """Return why the archive cannot be written, None if it can. `known_uuid` is the one that the
+    state knows at this path.
     """
     path = settings.path
     try:
@@ -27,10 +25,9 @@ def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
         if not os.access(there, os.W_OK | os.X_OK):
             return f"the archive {path} cannot be written: {there} is read-only for this user"
         room = room_of(settings)
-    except (OSError, ValueError) as wrong:
-        return (
-            f"the archive {path} cannot be looked at: {getattr(wrong, 'strerror', None) or wrong}"
-        )
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        return f"the archive {path} cannot be looked at: {why}"
     if room.free < room.floor:
         return (
             f"the archive {path} has {room.free:,} bytes free, and archive.min_free keeps"
@@ -45,5 +42,5 @@ def _uuid(sentinel: Path) -> str | None:
             return str(json.loads(file.read(4096))["uuid"])
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError) as wrong:
-        raise ValueError(f"{sentinel.name} cannot be read: it was changed or cut") from wrong
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{sentinel.name} cannot be read: it was changed or cut") from error

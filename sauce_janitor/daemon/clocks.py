@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LookInterval:
-    """How often the daemon looks, in seconds of this machine's time, whatever its clock says.
+    """How often the daemon looks, in seconds of real time, whatever the clock says.
 
-    `round_s`: at what is due (of its clock); `watch_s`: at how things stand; `follow_s`: at the
-    configuration's files; `reopen_s`: at a state that could not be opened; `token_s`: at the token.
+    `round_s`: for due work (by its clock); `watch_s`: at its own status; `follow_s`: at the
+    configuration files; `reopen_s`: at a state that could not be opened; `token_s`: at the token.
     """
 
     round_s: float = 1.0

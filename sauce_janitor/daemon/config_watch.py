@@ -1,9 +1,9 @@
-"""The configuration in force: the newest one that was valid. Files are looked at by their bytes,
-not by their names or times.
+"""The configuration in use: the newest valid one. Files are compared by content, not by name or
+time.
 
-A ConfigMap is changed by swapping a symbolic link, an editor replaces the file, a program rewrites
-it: each changes the bytes behind a name. What was loaded comes into force when a later look finds
-the same bytes still, so that half a file is no fault and none is in force.
+A ConfigMap changes by swapping a symbolic link, an editor replaces the file, a program rewrites it:
+each changes the content behind a name. A newly loaded configuration is used when a later look finds
+the same content, so that a half-written file is neither reported nor used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sauce_janitor.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What a loading gave, and what it read: a configuration, or its faults."""
+    """The result of loading, and the files it read: a configuration, or its faults."""
 
     sources: ConfigFiles
     config: Config | None
@@ -28,25 +28,25 @@ class _Loaded:
 
 
 class FollowedConfig:
-    """The configuration that is in force, and what is wrong with a newer one. Used by one thread;
-    readers see whole values.
+    """The configuration in use, and the faults of a newer one. One thread uses it; readers see
+    whole values.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.faults: tuple[str, ...] = ()
-        self._judged = config.sources
+        self._checked = config.sources
         self._coming: _Loaded | None = None
         self._log: Any = structlog.get_logger()
 
     def look(self, *, at_once: bool = False) -> bool:
-        """Whether another configuration is in force from now on. `at_once`: somebody asked for
-        it.
+        """Return whether another configuration is in use from now on. `at_once`: a reload was
+        requested.
         """
         if at_once:
             self._coming = None
             return self._take_up(self._load(), asked=True)
-        if self._judged.are_current():
+        if self._checked.are_current():
             self._coming = None
             return False
         coming, self._coming = self._coming, None
@@ -59,11 +59,11 @@ class FollowedConfig:
         sources = ConfigFiles()
         try:
             return _Loaded(sources, load(self.config.file, sources=sources))
-        except ConfigError as wrong:
-            return _Loaded(sources, None, tuple(str(problem) for problem in wrong.problems))
+        except ConfigError as error:
+            return _Loaded(sources, None, tuple(str(problem) for problem in error.problems))
 
     def _take_up(self, loaded: _Loaded, *, asked: bool = False) -> bool:
-        self._judged = loaded.sources
+        self._checked = loaded.sources
         fresh = loaded.config
         if fresh is None:
             self.faults = loaded.faults
@@ -71,8 +71,7 @@ class FollowedConfig:
                 "config.reload_failed", faults=list(self.faults), in_force="the last good one"
             )
             return False
-        # Other names or links with the same content, such as a ConfigMap that was written again,
-        # are no change.
+        # Other names or links with the same content, such as a rewritten ConfigMap, are no change.
         if (
             fresh.sources.content() == self.config.sources.content()
             and not self.faults

@@ -23,13 +23,11 @@ from sauce_janitor.web.server import RunningServer
 
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
 _PATIENCE_S: Final = 18.0
-"""How long runs may take to finish what is in hand: the whole end is to take 20 s at most."""
+"""How long runs may take to finish their current jobs: the daemon must end within 20 s."""
 
 
 class Daemon:
-    """Runs every account by its schedule until it is stopped. Methods may be called by any
-    thread.
-    """
+    """Runs every account on its schedule until it is stopped. Any thread may call its methods."""
 
     def __init__(
         self,
@@ -42,10 +40,10 @@ class Daemon:
         self._pace = pace or LookInterval()
         self._clock = clock or CLOCK
         self._metrics = Metrics()
-        self._rounds = Scheduler(
+        self._scheduler = Scheduler(
             config, self._clock, self._metrics, execute=execute, pace=self._pace
         )
-        self._standing = DaemonStatus(self._rounds, self._clock, self._metrics)
+        self._status = DaemonStatus(self._scheduler, self._clock, self._metrics)
         self._token = Token(config.web)
         self._web = config.web
         self._serving: RunningServer | None = None
@@ -63,14 +61,16 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        """Where its pages are."""
+        """The address of its pages."""
         assert self._serving is not None
         return self._serving.url
 
     def start(self) -> None:
-        """Listen and begin. ConfigError when the address is taken, or the token cannot be had."""
+        """Start listening and working. Raise ConfigError when the address is taken or the token
+        cannot be read.
+        """
         self._token.read()
-        door = AccessRules(
+        access = AccessRules(
             listen=self._web.listen,
             hosts=self._web.hosts,
             token=self._token.value if self._web.token else None,
@@ -78,61 +78,69 @@ class Daemon:
         )
         self._metrics.set("config_reload_success", 1)
         self._serving = RunningServer(
-            Guard(make_pages(_Shown(self, self._standing, self._metrics)), door), self._web.listen
+            Guard(make_pages(_Shown(self, self._status, self._metrics)), access), self._web.listen
         )
-        self._log.info("daemon.started", version=__version__, url=self._serving.url, file=str(self._rounds.config.file),
-                       mode="execute" if self._rounds.execute else "dry_run")  # fmt: skip
-        if not self._rounds.execute:
+        self._log.info(
+            "daemon.started",
+            version=__version__,
+            url=self._serving.url,
+            file=str(self._scheduler.config.file),
+            mode="execute" if self._scheduler.execute else "dry_run",
+        )
+        if not self._scheduler.execute:
             self._log.warning("daemon.dry_run", text=_DRY_RUN)
-        for warning in self._rounds.config.warnings:
+        for warning in self._scheduler.config.warnings:
             self._log.warning("config.warning", text=str(warning))
         for thread in self._threads:
             thread.start()
 
     def is_alive(self) -> bool:
-        """Whether it does its rounds."""
+        """Return whether its threads are running."""
         return all(thread.is_alive() for thread in self._threads)
 
     def reload(self) -> None:
         """Read the configuration again, between runs."""
-        self._rounds.reload()
+        self._scheduler.reload()
         self._wake.set()
 
     def stop(self) -> None:
-        """Ask every run to finish what is in hand; `has_ended` says when that is done."""
+        """Ask every run to finish its current jobs; `has_ended` returns when that is done."""
         self._stopped_at = time.monotonic()
-        self._log.info("daemon.stopping", under_way=sorted(self._rounds.runner.under_way()))
+        self._log.info("daemon.stopping", under_way=sorted(self._scheduler.runner.under_way()))
         self._stopping.set()
-        self._rounds.runner.halt()
+        self._scheduler.runner.halt()
         self._wake.set()
 
     def has_ended(self) -> bool:
-        """Whether every run has ended and everything is on record."""
+        """Return whether every run has ended and everything is recorded."""
         return not any(thread.is_alive() for thread in self._threads)
 
     def is_out_of_patience(self) -> bool:
-        """Whether it was asked to stop so long ago that what has not ended hangs."""
+        """Return whether a stop was requested so long ago that what still runs hangs."""
         if self._stopped_at is None or time.monotonic() - self._stopped_at < _PATIENCE_S:
             return False
-        self._log.warning("daemon.left_hanging", under_way=sorted(self._rounds.runner.under_way()))
+        self._log.warning(
+            "daemon.left_hanging", under_way=sorted(self._scheduler.runner.under_way())
+        )
         return True
 
     def close(self) -> None:
-        """Stop serving, and let go of the state if no run uses it any more."""
+        """Stop serving, and close the state if no run uses it any more."""
         if self._serving is not None:
             self._serving.stop()
         if self.has_ended():
-            self._rounds.close()
+            self._scheduler.close()
             self._log.info("daemon.stopped")
 
     def _go_round(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            self._rounds.go()
+            self._scheduler.go()
             self._clock.wait(self._wake, self._pace.round_s)
-        while self._rounds.runner.under_way():
-            self._rounds.runner.halt()  # also one that began just now
-            self._rounds.collect()
+        while self._scheduler.runner.under_way():
+            # Again in each turn: a run may have started just now.
+            self._scheduler.runner.halt()
+            self._scheduler.collect()
             time.sleep(0.05)
         self._ended.set()
 
@@ -142,25 +150,25 @@ class Daemon:
             if time.monotonic() - token_at >= self._pace.token_s:
                 self._token.read_again()
                 token_at = time.monotonic()
-            self._standing.look()
+            self._status.look()
             self._ended.wait(self._pace.watch_s)
-        self._standing.look()
+        self._status.look()
 
 
 class _Shown:
-    """What the pages show, all of it kept ready in memory (`web.pages.Shown`)."""
+    """What the pages show, kept ready in memory."""
 
-    def __init__(self, daemon: Daemon, standing: DaemonStatus, metrics: Metrics) -> None:
-        self._daemon, self._standing, self._metrics = daemon, standing, metrics
+    def __init__(self, daemon: Daemon, status: DaemonStatus, metrics: Metrics) -> None:
+        self._daemon, self._status, self._metrics = daemon, status, metrics
 
     def alive(self) -> bool:
         return self._daemon.is_alive()
 
     def readiness(self) -> Readiness:
-        return self._standing.readiness
+        return self._status.readiness
 
     def metrics(self) -> bytes:
         return self._metrics.page()
 
     def overview(self) -> Overview:
-        return self._standing.overview
+        return self._status.overview

@@ -1,4 +1,4 @@
-"""The note by which others on the state know that a daemon is at work, which mode it is in, and
+"""The note that tells other processes on the state that a daemon is running, in which mode, and
 when each account is due.
 """
 
@@ -14,14 +14,14 @@ _LASTS_S: Final = 90
 
 
 def written(*, at: int, pid: int, execute: bool, next_runs: Mapping[str, int]) -> str:
-    """The note."""
+    """Return the text of the note."""
     mode = "execute" if execute else "dry_run"
     return json.dumps({"at": at, "pid": pid, "mode": mode, "next_runs": dict(next_runs)})
 
 
 def read(note: str | None, *, now: int) -> Mapping[str, Any] | None:
-    """What it says (at, pid, mode, next_runs), if it was left just now; None when no daemon is at
-    work.
+    """Return what the note says (at, pid, mode, next_runs), if it was written recently; None when
+    no daemon is running.
     """
     beat: Mapping[str, Any] = json.loads(note) if note else {}
     return beat if beat and abs(now - beat["at"]) < _LASTS_S else None

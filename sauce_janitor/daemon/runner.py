@@ -1,6 +1,4 @@
-"""Carries work out: each account's in a thread of its own, never two pieces of one account at a
-time.
-"""
+"""Does the work: each account's in its own thread, never two pieces of one account at once."""
 
 from __future__ import annotations
 
@@ -16,20 +14,20 @@ from sauce_janitor.operations.wiring.progress import ProgressTracker
 from sauce_janitor.operations.wiring.run_settings import RunContext
 
 Work: TypeAlias = Callable[[Account, RunContext], list[Notification]]
-"""A piece of work on an account; it gives back what there is to tell people."""
+"""A piece of work on an account; it returns the messages to people."""
 _MOST: Final = 64
 
 
 class RunSteps(ProgressTracker):
-    """How far a run is, read by whoever wants to know. `ended_at`: epoch seconds."""
+    """The progress of a run, which any thread may read. `ended_at`: epoch seconds."""
 
     ended_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunningWork:
-    """Work under way, or just ended: `stop` ends it early and cleanly; `future` has what came of
-    it.
+    """Work that is running or has just ended: `stop` ends it early and cleanly; `future` has its
+    result.
     """
 
     account: str
@@ -41,54 +39,56 @@ class RunningWork:
 
     @property
     def ended_at(self) -> int:
-        """When it ended, epoch seconds; it must have."""
+        """When it ended, in epoch seconds. It must have ended."""
         return self.began_at if self.steps.ended_at is None else self.steps.ended_at
 
 
 class Runner:
-    """The work under way."""
+    """The work that is running."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=_MOST, thread_name_prefix="run")
-        self._under: dict[str, RunningWork] = {}
+        self._running: dict[str, RunningWork] = {}
 
-    def begin(self, account: Account, kind: str, work: Work, tools: RunContext) -> None:
-        """Begin it; nothing of that account may be under way."""
-        assert account.name not in self._under
+    def begin(self, account: Account, kind: str, work: Work, context: RunContext) -> None:
+        """Start the work. Nothing of that account may be running."""
+        assert account.name not in self._running
         steps, stop = RunSteps(), threading.Event()
-        own = replace(tools, progress=steps, stop=stop)
+        own = replace(context, progress=steps, stop=stop)
         future = self._pool.submit(_timed, work, account, own, steps)
-        self._under[account.name] = RunningWork(
-            account.name, kind, int(tools.clock()), steps, stop, future
+        self._running[account.name] = RunningWork(
+            account.name, kind, int(context.clock()), steps, stop, future
         )
 
     def under_way(self) -> dict[str, RunningWork]:
-        """All that is not collected, by account."""
-        return dict(self._under)
+        """Return everything that is not collected, by account."""
+        return dict(self._running)
 
     def collect(self) -> list[RunningWork]:
-        """What ended since it was last asked; each is told of once."""
-        ended = [under for under in self._under.values() if under.future.done()]
-        for under in ended:
-            del self._under[under.account]
+        """Return what has ended since the last call; each piece is returned once."""
+        ended = [running for running in self._running.values() if running.future.done()]
+        for running in ended:
+            del self._running[running.account]
         return ended
 
     def halt(self) -> None:
-        """Ask all of it to finish what is in hand and end."""
-        for under in list(self._under.values()):
-            under.stop.set()
+        """Ask all of it to finish the current jobs and end."""
+        for running in list(self._running.values()):
+            running.stop.set()
 
     def close(self) -> None:
-        """Nothing begins any more; does not wait."""
+        """Start nothing any more; does not wait."""
         self.halt()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _timed(work: Work, account: Account, tools: RunContext, steps: RunSteps) -> list[Notification]:
-    """Do it, and note when it ended: what falls due after that is another piece of work, however
-    late this one is collected.
+def _timed(
+    work: Work, account: Account, context: RunContext, steps: RunSteps
+) -> list[Notification]:
+    """Do the work and record when it ended: what is due later is new work, however late this one is
+    collected.
     """
     try:
-        return work(account, tools)
+        return work(account, context)
     finally:
-        steps.ended_at = int(tools.clock())
+        steps.ended_at = int(context.clock())

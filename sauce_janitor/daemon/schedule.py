@@ -1,5 +1,5 @@
-"""When runs are due: cron's times in a time zone, moved out of black-outs. Pure: it is told what
-time it is.
+"""When runs are due: cron times in a time zone, moved out of black-outs. Pure: callers pass the
+time.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class ActiveBlackout:
 class RunTimes:
     """One account's times, all in whole epoch seconds.
 
-    A schedule of every hour goes by the clock's minutes, whatever the hour. One of certain hours is
-    due the first time when clocks are set back over its time. When they are set forward over it, it
-    is due when a clock that had not been set forward would show it (02:30 is 03:30 then).
+    A schedule for every hour follows the minutes of the clock in every hour. A schedule for certain
+    hours is due the first time when clocks are set back over its time. When they are set forward
+    over it, it is due when a clock that was not set forward would show it (02:30 is then 03:30).
     """
 
     schedule: Schedule
     timezone: str
 
     def due_after(self, last: int) -> int:
-        """When the run after the one that was due at `last` is due: the next time of the schedule,
-        after any black-out.
+        """Return when the run after the one due at `last` is due: the next scheduled time, after
+        any black-out.
         """
         due = self._next(last)
         while dark := self.dark_at(due):
@@ -53,7 +53,9 @@ class RunTimes:
         return due
 
     def dark_at(self, at: int) -> ActiveBlackout | None:
-        """The black-out in force at `at`; of several the one that ends last."""
+        """Return the black-out in force at `at`; of several the one that ends last; None for
+        none.
+        """
         found = [
             dark for blackout in self.schedule.blackouts if (dark := self._in_force(blackout, at))
         ]
@@ -68,11 +70,11 @@ class RunTimes:
         return _trigger(self.schedule.cron)
 
     def _next(self, after: int) -> int:
-        """The first instant after `after` at which the schedule is due.
+        """Return the first instant after `after` at which the schedule is due.
 
         Time is walked from one change of clocks to the next; between two of them wall times and
-        instants go alike. The walk starts a day early, so that the last change's gap or repetition
-        is known.
+        instants move alike. The walk starts a day early, so that the gap or repetition of the last
+        change is known.
         """
         of_hours = not self.schedule.cron.is_of_every_hour
         at = after - _DAY_S
@@ -81,7 +83,7 @@ class RunTimes:
         while True:
             offset = self._clock.offset(at)
             now = max(at, after + 1)
-            # What the clocks show again was due before: a schedule of certain hours skips it.
+            # A repeated hour was due before: a schedule for certain hours skips it.
             due = self._matching(max(now + offset, shown) if of_hours else now + offset) - offset
             if of_hours and (left_out := self._matching(now + before)) < at + offset:
                 due = min(due, left_out - before)
@@ -92,7 +94,7 @@ class RunTimes:
             at, before = change, offset
 
     def _matching(self, wall: int) -> int:
-        """The first wall time from `wall` on that the schedule names."""
+        """Return the first wall time at or after `wall` that the schedule names."""
         found: dt.datetime = self._trigger.get_next_fire_time(
             None, dt.datetime.fromtimestamp(wall, dt.UTC)
         )
@@ -106,15 +108,16 @@ class RunTimes:
                 else None
             )
         today = (at + self._clock.offset(at)) // _DAY_S
-        for begun in (today, today - 1):  # it may have begun yesterday
+        # It may have begun yesterday.
+        for begun in (today, today - 1):
             starts_at, ends_at = self._bounds(blackout, begun)
             if (begun + _WEEKDAY_OF_DAY_0) % 7 in blackout.weekdays and starts_at <= at < ends_at:
                 return ActiveBlackout(ends_at, blackout.reason)
         return None
 
     def _bounds(self, blackout: DailyBlackout, day: int) -> tuple[int, int]:
-        """When the black-out of that day (counted from 1970-01-01) begins and ends. What the clocks
-        repeat is all in it.
+        """Return when the black-out of that day (counted from 1970-01-01) begins and ends. It
+        includes all of an hour that the clocks repeat.
         """
         over_midnight = blackout.to_min <= blackout.from_min
         to_min = blackout.to_min + (_DAY_MIN if over_midnight else 0)
@@ -124,12 +127,12 @@ class RunTimes:
 
 
 def _trigger(cron: Cron) -> BaseTrigger:
-    """APScheduler's trigger of cron's wall times, which are given to it as if they were UTC.
+    """Return APScheduler's trigger for cron's wall times, which it treats as UTC.
 
-    It is never told the zone: APScheduler 3.11 loses the next time at midnight after clocks are set
-    forward. It counts weekdays from Monday and wants both days of the month and weekdays to fit;
-    cron counts from Sunday, and unless one of the two fields begins with `*` either will do. So it
-    is given names, and then two triggers.
+    It never gets the zone: APScheduler 3.11 misses the next time at midnight after clocks are set
+    forward. It counts weekdays from Monday and requires both the day of the month and the weekday
+    to match; cron counts from Sunday, and either is enough unless one of the two fields begins with
+    `*`. So it gets names of weekdays, and then two triggers.
     """
     fields = {
         "minute": _listed(cron.minutes),

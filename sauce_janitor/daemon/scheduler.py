@@ -1,5 +1,5 @@
-"""One round of the daemon: open what is closed, follow the configuration, begin what is due,
-collect what has ended.
+"""One round of the daemon: open the state, follow the configuration, start what is due, collect
+what has ended.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ from sauce_janitor.state import State
 
 _MESSAGES_S: Final = 1.0
 Works: TypeAlias = Mapping[str, Work]
-"""What is done, by kind."""
+"""The work to do, by kind."""
 
 
 class Scheduler:
-    """What the daemon does, a round at a time; `go` is called by one thread, the rest may be read
-    by others.
+    """What the daemon does, one round at a time. One thread calls `go`; others may read.
 
-    `state` is None while it cannot be opened, and `closed_because` says why then; `wrong` has, by
-    account, what ended its last run if that was an error.
+    `state` is None while it cannot be opened; `closed_because` says why. `last_errors` has, by
+    account, the error that ended its last run, if one did.
     """
 
     def __init__(
@@ -56,10 +55,9 @@ class Scheduler:
         self.runner = Runner()
         self.state: State | None = None
         self.closed_because = "the state is not open yet"
-        self.wrong: dict[str, BaseException] = {}
-        self._path = (
-            config.state
-        )  # another path takes a restart: two states at once would be two truths
+        self.last_errors: dict[str, BaseException] = {}
+        # Another path needs a restart: two states at once would contradict each other.
+        self._path = config.state
         self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
         self._pace = pace
         self._clock, self._metrics, self._poster = clock, metrics, WebhookSender()
@@ -70,15 +68,15 @@ class Scheduler:
 
     @property
     def config(self) -> Config:
-        """The configuration in force."""
+        """The configuration in use."""
         return self.followed.config
 
     def reload(self) -> None:
-        """The next round reads the configuration again."""
+        """Read the configuration again in the next round."""
         self._asked.set()
 
     def go(self) -> None:
-        """One round."""
+        """Do one round."""
         self._follow()
         self.collect()
         if self.state is None:
@@ -87,21 +85,22 @@ class Scheduler:
             self._begin(self.state)
 
     def collect(self) -> None:
-        """Take up what has ended: what came of it is told, and what was due is dealt with, unless
-        it was asked to stop.
+        """Collect what has ended: report its result, and record it as finished unless it was
+        stopped.
         """
-        for under in self.runner.collect():
-            self._tell(under)
-            if not under.stop.is_set() and self.state is not None:
+        for running in self.runner.collect():
+            self._tell(running)
+            if not running.stop.is_set() and self.state is not None:
                 try:
                     self.agenda.dealt_with(
-                        under.account, under.kind, self.state.notes, under.ended_at
+                        running.account, running.kind, self.state.notes, running.ended_at
                     )
-                except StateError as wrong:  # it is remembered in memory, and by the next one
-                    self._log.warning("state.failed", why=str(wrong))
+                # The agenda in memory knows it; the next run records it again.
+                except StateError as error:
+                    self._log.warning("state.failed", why=str(error))
 
     def close(self) -> None:
-        """Let go of the state; all work must have ended."""
+        """Close the state; all work must have ended."""
         self.runner.close()
         self._poster.close(_MESSAGES_S)
         if self.state is not None:
@@ -117,8 +116,11 @@ class Scheduler:
         self._looked_at = real
         before = self.config
         if self.followed.look(at_once=asked):
-            for what, old, new in (("state.path", self._path, self.config.state),
-                                   ("web", before.web, self.config.web)):  # fmt: skip
+            restart_needed = (
+                ("state.path", self._path, self.config.state),
+                ("web", before.web, self.config.web),
+            )
+            for what, old, new in restart_needed:
                 if old != new:
                     self._log.warning("config.takes_a_restart", key=what)
             for account in {each.name for each in before.accounts} - {
@@ -134,10 +136,10 @@ class Scheduler:
         self._tried_at = real
         try:
             self.state = self._opened()
-        except (StateError, RefusedError) as wrong:
-            if str(wrong) != self.closed_because:
-                self._log.error("state.closed", why=str(wrong))
-            self.closed_because = str(wrong)
+        except (StateError, RefusedError) as error:
+            if str(error) != self.closed_because:
+                self._log.error("state.closed", why=str(error))
+            self.closed_because = str(error)
         else:
             self._log.info("state.opened", path=str(self._path))
 
@@ -154,7 +156,8 @@ class Scheduler:
         try:
             self._metrics.settle(state.counters)
             last_runs.recall(self.config, state, self._metrics)
-        except BaseException:  # let go of the state, whatever it was; raised again
+        # Close the state, whatever the error was; it is raised again.
+        except BaseException:
             state.close()
             raise
         return state
@@ -167,8 +170,8 @@ class Scheduler:
             if self._agenda_is_of is not self.config:
                 self.agenda.follow(self.config, state.notes, now)
                 self._agenda_is_of = self.config
-        except StateError as wrong:
-            self._log.warning("state.failed", why=str(wrong))
+        except StateError as error:
+            self._log.warning("state.failed", why=str(error))
             return
         self.agenda.mind_the_clock(now)
         under_way = self.runner.under_way()
@@ -176,16 +179,16 @@ class Scheduler:
             self._begin_or_halt(account, under_way.get(account.name), state, now)
 
     def _begin_or_halt(
-        self, account: Account, under: RunningWork | None, state: State, now: int
+        self, account: Account, running: RunningWork | None, state: State, now: int
     ) -> None:
         entry = self.agenda[account.name]
-        if under is not None:
+        if running is not None:
             dark = entry.timetable.dark_at(now)
-            if dark and not under.stop.is_set():
+            if dark and not running.stop.is_set():
                 self._log.info(
                     "blackout.begins", account=account.name, until=dark.ends_at, reason=dark.reason
                 )
-                under.stop.set()
+                running.stop.set()
             return
         kind = entry.due_kind(self._clock.now())
         if kind is not None:
@@ -194,37 +197,37 @@ class Scheduler:
                 account=account.name,
                 mode="execute" if self.execute else "dry_run",
             )
-            config = replace(
-                self.config, state=self._path
-            )  # requests are counted beside the state that is in use
-            tools = RunContext(config, state, self._metrics, RunSteps(), clock=self._clock.now)
-            self.runner.begin(account, kind, self._works[kind], tools)
+            # Requests are counted beside the state that is in use.
+            config = replace(self.config, state=self._path)
+            context = RunContext(config, state, self._metrics, RunSteps(), clock=self._clock.now)
+            self.runner.begin(account, kind, self._works[kind], context)
 
-    def _tell(self, under: RunningWork) -> None:
-        wrong = under.future.exception()
+    def _tell(self, running: RunningWork) -> None:
+        error = running.future.exception()
         at = int(self._clock.now())
-        if under.kind == RUN:
-            self.wrong.pop(under.account, None)
-        if wrong is None:
-            self._notify(under.future.result())
+        if running.kind == RUN:
+            self.last_errors.pop(running.account, None)
+        if error is None:
+            self._notify(running.future.result())
             return
-        if under.kind == RUN:
-            self.wrong[under.account] = wrong
-        if isinstance(wrong, JanitorError):
+        if running.kind == RUN:
+            self.last_errors[running.account] = error
+        if isinstance(error, JanitorError):
             self._log.error(
-                f"{under.kind}.ended",
-                account=under.account,
-                why=str(wrong),
-                error=type(wrong).__name__,
+                f"{running.kind}.ended",
+                account=running.account,
+                why=str(error),
+                error=type(error).__name__,
             )
-        else:  # a bug: it ends this work, not the others'
-            self._log.error(f"{under.kind}.crashed", account=under.account, exc_info=wrong)
-        self._notify(list(notifications.of_error(under.account, wrong, at=at)))
+        else:
+            # A bug ends this work only, not that of other accounts.
+            self._log.error(f"{running.kind}.crashed", account=running.account, exc_info=error)
+        self._notify(list(notifications.of_error(running.account, error, at=at)))
 
-    def _notify(self, tidings: list[Notification]) -> None:
+    def _notify(self, messages: list[Notification]) -> None:
         if self.state is None or not self.config.webhooks:
             return
         try:
-            self._poster.tell(tidings, notifications.hooks(self.config), self.state.notes)
-        except StateError as wrong:
-            self._log.warning("notify.failed", why=str(wrong))
+            self._poster.tell(messages, notifications.hooks(self.config), self.state.notes)
+        except StateError as error:
+            self._log.warning("notify.failed", why=str(error))

@@ -1,7 +1,7 @@
-"""How the daemon stands: what keeps it from being ready, and what the page says of every account.
+"""The status of the daemon: what keeps it from being ready, and what the page shows of every
+account.
 
-It asks the state and the disk, in a thread of its own, and keeps what it saw: no page waits for
-either.
+It reads the state and the disk in its own thread and keeps the result: no page waits for either.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _OVERDUE_S: Final = 600
 
 
 class DaemonStatus:
-    """Looks, and keeps what it saw: `readiness`, `overview`. One thread looks, any thread may
+    """Looks, and keeps the result in `readiness` and `overview`. One thread looks, any thread may
     read.
     """
 
-    def __init__(self, rounds: Scheduler, clock: Clock, metrics: Metrics) -> None:
-        self._rounds, self._clock, self._metrics = rounds, clock, metrics
+    def __init__(self, scheduler: Scheduler, clock: Clock, metrics: Metrics) -> None:
+        self._scheduler, self._clock, self._metrics = scheduler, clock, metrics
         self._beat_at = -float("inf")
         self._accounts: tuple[AccountView, ...] = ()
         self._paused: str | None = None
@@ -46,19 +46,16 @@ class DaemonStatus:
         self.readiness = Readiness(("starting",))
 
     def look(self) -> None:
-        """See how everything stands now; what was counted is kept, and what others counted is
-        seen.
-        """
-        state = self._rounds.state
+        """Read the current status. Store what was counted, and read what others counted."""
+        state = self._scheduler.state
         trouble = None
         if state is not None:
-            # Each by itself: on a full disk nothing can be kept, and how things stand is shown all
-            # the same.
+            # Separately: on a full disk nothing can be stored, and the status is still shown.
             for part in (self._keep, self._see):
                 try:
                     part(state)
-                except StateError as wrong:
-                    trouble = trouble or str(wrong)
+                except StateError as error:
+                    trouble = trouble or str(error)
         if trouble is not None and trouble != self._state_trouble:
             self._log.error("state.failed", why=trouble)
         self._state_trouble = trouble
@@ -73,19 +70,20 @@ class DaemonStatus:
 
     def _beat(self) -> str:
         entries = {
-            each.name: self._rounds.agenda.get(each.name) for each in self._rounds.config.accounts
+            each.name: self._scheduler.agenda.get(each.name)
+            for each in self._scheduler.config.accounts
         }
         return heartbeat.written(
             at=int(self._clock.now()),
             pid=os.getpid(),
-            execute=self._rounds.execute,
+            execute=self._scheduler.execute,
             next_runs={
                 account: entry.due_at for account, entry in entries.items() if entry is not None
             },
         )
 
     def _see(self, state: State) -> None:
-        pause = Pauses(state, self._rounds.config.archive.path).paused()
+        pause = Pauses(state, self._scheduler.config.archive.path).paused()
         self._metrics.set("paused", 1 if pause else 0)
         self._paused = (
             None
@@ -93,58 +91,60 @@ class DaemonStatus:
             else f"By {pause.by}: {pause.reason}. `sauce-janitor resume` lifts it."
         )
         self._accounts = tuple(
-            self._view(account, state) for account in self._rounds.config.accounts
+            self._view(account, state) for account in self._scheduler.config.accounts
         )
 
     def _view(self, account: Account, state: State) -> AccountView:
-        entry, now = self._rounds.agenda.get(account.name), int(self._clock.now())
-        under = self._rounds.runner.under_way().get(account.name)
-        return view_of(account, state, entry, under, now=now)
+        entry, now = self._scheduler.agenda.get(account.name), int(self._clock.now())
+        running = self._scheduler.runner.under_way().get(account.name)
+        return view_of(account, state, entry, running, now=now)
 
     def _overview(self, reasons: tuple[str, ...]) -> Overview:
         return Overview(
             at=int(self._clock.now()),
             version=__version__,
-            executes=self._rounds.execute,
+            executes=self._scheduler.execute,
             paused=self._paused,
             troubles=reasons,
-            faults=self._rounds.followed.faults,
-            warnings=tuple(str(warning) for warning in self._rounds.config.warnings),
+            faults=self._scheduler.followed.faults,
+            warnings=tuple(str(warning) for warning in self._scheduler.config.warnings),
             accounts=self._accounts,
         )
 
     # --- readiness --------------------------------------------------------------------------------
 
     def _reasons(self, state: State | None) -> list[str]:
-        rounds, now = self._rounds, int(self._clock.now())
-        reasons = [f"the configuration is not valid: {fault}" for fault in rounds.followed.faults]
+        scheduler, now = self._scheduler, int(self._clock.now())
+        reasons = [
+            f"the configuration is not valid: {fault}" for fault in scheduler.followed.faults
+        ]
         if state is None:
-            return [*reasons, rounds.closed_because]
+            return [*reasons, scheduler.closed_because]
         if self._state_trouble is not None:
             return [*reasons, self._state_trouble]
         try:
             state.clock.check(now)
-            known = state.identity.archive_uuid(str(rounds.config.archive.path))
-        except (RefusedError, StateError) as wrong:
-            return [*reasons, str(wrong)]
-        if (trouble := archive_probe.trouble(rounds.config.archive, known)) is not None:
+            known = state.identity.archive_uuid(str(scheduler.config.archive.path))
+        except (RefusedError, StateError) as error:
+            return [*reasons, str(error)]
+        if (trouble := archive_probe.trouble(scheduler.config.archive, known)) is not None:
             reasons.append(trouble)
-        elif rounds.execute:
+        elif scheduler.execute:
             refused = (
-                why_refused(rounds.config.archive, state, each.name)
-                for each in rounds.config.accounts
+                why_refused(scheduler.config.archive, state, each.name)
+                for each in scheduler.config.accounts
             )
             reasons += dict.fromkeys(why for why in refused if why is not None)
-        for account in rounds.config.accounts:
+        for account in scheduler.config.accounts:
             reasons += self._reasons_of(account.name, now)
         return reasons
 
     def _reasons_of(self, account: str, now: int) -> list[str]:
-        wrong, entry = self._rounds.wrong.get(account), self._rounds.agenda.get(account)
-        if isinstance(wrong, ConfigError | CredentialsError):
-            return [f"account {account}: {wrong}"]
-        under = self._rounds.runner.under_way().get(account)
-        is_running = under is not None and under.kind == RUN
+        error, entry = self._scheduler.last_errors.get(account), self._scheduler.agenda.get(account)
+        if isinstance(error, ConfigError | CredentialsError):
+            return [f"account {account}: {error}"]
+        running = self._scheduler.runner.under_way().get(account)
+        is_running = running is not None and running.kind == RUN
         return (
             [f"account {account}: its run is overdue"]
             if entry and not is_running and _is_overdue(entry, now)
@@ -153,5 +153,5 @@ class DaemonStatus:
 
 
 def _is_overdue(entry: AgendaEntry, now: int) -> bool:
-    """Whether a run should have begun long ago; in a black-out nothing should."""
+    """Return whether a run should have started long ago; during a black-out none should."""
     return entry.timetable.dark_at(now) is None and now > entry.due_at + entry.jitter_s + _OVERDUE_S

@@ -1,5 +1,5 @@
-"""The token that opens the pages: read again while the daemon runs, so that it can be changed; the
-last good one counts.
+"""The token that opens the pages. It is read again while the daemon runs, so that it can be
+changed; the last good one counts.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ SHORTEST: Final = 16
 
 
 class Token:
-    """One token; `value` is read by the server's threads."""
+    """The token; the server's threads read `value`."""
 
     def __init__(self, web: Web) -> None:
         self._source = web.token
         self._value = ""
-        self._said: str | None = None
+        self._reported: str | None = None
         self._log: Any = structlog.get_logger()
 
     def value(self) -> str:
-        """The newest good one."""
+        """Return the newest good token."""
         return self._value
 
     def read(self) -> None:
-        """Read it for the first time. ConfigError when there is none, or one that can be
+        """Read it for the first time. Raise ConfigError when there is none, or one that can be
         guessed.
         """
         if self._source is None:
@@ -42,14 +42,14 @@ class Token:
         self._value = fresh
 
     def read_again(self) -> None:
-        """Take a changed one up; one that cannot be had changes nothing, and is told once."""
+        """Use a changed token. One that cannot be read changes nothing and is reported once."""
         try:
             self.read()
-        except ConfigError as wrong:
-            if str(wrong) != self._said:
+        except ConfigError as error:
+            if str(error) != self._reported:
                 self._log.error(
-                    "web.token_unreadable", why=str(wrong), in_force="the last good one"
+                    "web.token_unreadable", why=str(error), in_force="the last good one"
                 )
-            self._said = str(wrong)
+            self._reported = str(error)
         else:
-            self._said = None
+            self._reported = None

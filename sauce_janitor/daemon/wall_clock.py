@@ -21,12 +21,12 @@ class WallClock:
         self._zone = ZoneInfo(zone)
 
     def offset(self, instant: int) -> int:
-        """Return by how many seconds the clocks are ahead of UTC at that instant."""
+        """Return how many seconds the clocks are ahead of UTC at that instant."""
         return _seconds(dt.datetime.fromtimestamp(instant, self._zone).utcoffset())
 
     def change(self, after: int, until: int) -> int | None:
-        """Return the first instant in (`after`, `until`] from which the offset is another one than
-        at `after`.
+        """Return the first instant in (`after`, `until`] from which the offset differs from that at
+        `after`.
         """
         offset = self.offset(after)
         low = after

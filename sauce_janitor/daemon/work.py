@@ -1,8 +1,7 @@
-"""What the daemon does for an account: a run by the schedule, and the upkeep of its archive once a
-day.
+"""What the daemon does for an account: a run on schedule, and the upkeep of its archive once a day.
 
-Each gives back what it has to tell people, and nothing else: a plan may be large, and is not kept
-until the next one.
+Each returns its messages to people and nothing else: a plan may be large and is not kept until the
+next one.
 """
 
 from __future__ import annotations
@@ -28,56 +27,66 @@ UPKEEP: Final = "upkeep"
 
 
 def a_run(*, execute: bool) -> Work:
-    """A run: list, plan, and with `execute` carry out."""
+    """Return the work of a run: list, plan, and carry out with `execute`."""
 
-    def work(account: Account, tools: RunContext) -> list[Notification]:
-        result = run(account, tools, Order(execute=execute))
-        return list(notifications.of_result(result, at=int(tools.clock())))
+    def work(account: Account, context: RunContext) -> list[Notification]:
+        result = run(account, context, Order(execute=execute))
+        return list(notifications.of_result(result, at=int(context.clock())))
 
     return work
 
 
 def an_upkeep(*, execute: bool) -> Work:
-    """A day's upkeep: what `keep_for` no longer keeps goes (with `execute`), and a share of the
-    rest is verified.
+    """Return the work of a day's upkeep: remove what `keep_for` no longer keeps (with `execute`),
+    and verify a share of the rest.
     """
 
-    def work(account: Account, tools: RunContext) -> list[Notification]:
-        path = tools.config.archive.path
-        if not (path / SENTINEL).exists() and tools.state.identity.archive_uuid(str(path)) is None:
+    def work(account: Account, context: RunContext) -> list[Notification]:
+        path = context.config.archive.path
+        if (
+            not (path / SENTINEL).exists()
+            and context.state.identity.archive_uuid(str(path)) is None
+        ):
             return []
-        at = int(tools.clock())
-        tidings: list[Notification] = []
-        wrong: list[str] = []
+        at = int(context.clock())
+        messages: list[Notification] = []
+        problems: list[str] = []
         if execute:
             try:
-                wrong = _prune(account, tools)
-            except (
-                RefusedError
-            ) as refused:  # a limit or a pause: what there is is verified all the same
-                tidings += notifications.of_error(account.name, refused, at=at)
-        if not tools.stop.is_set():
-            found = [finding.detail for finding in verify_daily(account, tools).findings]
-            wrong += _words(found, "findings in the archive")
+                problems = _prune(account, context)
+            # Refused by a limit or a pause: the archive is still verified.
+            except RefusedError as refused:
+                messages += notifications.of_error(account.name, refused, at=at)
+        if not context.stop.is_set():
+            found = [finding.detail for finding in verify_daily(account, context).findings]
+            problems += _words(found, "findings in the archive")
         return (
-            [*tidings, Notification("failed", account.name, "; ".join(wrong), at, UPKEEP)]
-            if wrong
-            else tidings
+            [*messages, Notification("failed", account.name, "; ".join(problems), at, UPKEEP)]
+            if problems
+            else messages
         )
 
     return work
 
 
-def _prune(account: Account, tools: RunContext) -> list[str]:
+def _prune(account: Account, context: RunContext) -> list[str]:
     log: Any = structlog.get_logger().bind(account=account.name)
     try:
-        done = prune(account, tools, PruneOrder(execute=True))
+        done = prune(account, context, PruneOrder(execute=True))
     except RefusedError as refused:
         log.warning("archive.pruning_refused", why=str(refused))
         raise
     if done.jobs or done.failures:
-        log.info("archive.pruned", jobs=done.jobs, files=done.files, size_bytes=done.size_bytes,
-                 spared=done.spared, failures=done.failures, halted=done.halted)  # fmt: skip
+        log.info(
+            "archive.pruned",
+            jobs=done.jobs,
+            files=done.files,
+            size_bytes=done.size_bytes,
+            spared=done.spared,
+            failures=done.failures,
+            halted=done.halted,
+        )
+
     return _words(done.failures, "files could not be pruned")
 
 
