@@ -1,6 +1,4 @@
-"""What commands that look at or change single jobs work at: one account, its client, and the
-signals that end it.
-"""
+"""One account for a command that looks at or changes single jobs, and the signals that end it."""
 
 from __future__ import annotations
 
@@ -13,67 +11,73 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import consent
-from sauce_janitor.cli.options import one_account
-from sauce_janitor.cli.session import CommandSession, open_desk
+from sauce_janitor.cli.confirmation import require_consent
+from sauce_janitor.cli.options import select_account
+from sauce_janitor.cli.session import CommandSession, open_command_session
 from sauce_janitor.errors import JanitorError, StoppedError
 from sauce_janitor.operations.manual import ManualSession
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSession:
-    """One command's desk, and one account of it in hand."""
+    """A command's session, and the account that it works on."""
 
-    desk: CommandSession
-    hand: ManualSession
+    command: CommandSession
+    manual: ManualSession
 
     @property
     def name(self) -> str:
-        """The account's name."""
-        return self.hand.account.name
+        """Return the account's name."""
+        return self.manual.account.name
 
     def ask(self, question: str, *, yes: bool) -> None:
-        """`consent`, with Ctrl-C as it is at any other question."""
+        """Ask `question` as `require_consent` does, without the progress line."""
         if yes:
             return
-        caught = signal.signal(signal.SIGINT, signal.default_int_handler)
+        # While the question waits there is no request to finish: Ctrl-C ends the command at once.
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            with self.desk.shown.hidden():
-                consent(question, yes=False)
+            with self.command.progress.hidden():
+                require_consent(question, yes=False)
         finally:
-            signal.signal(signal.SIGINT, caught)
+            signal.signal(signal.SIGINT, handler)
 
-    def wrong(self, error: JanitorError) -> int:
-        """Say what went wrong with one of several jobs; the exit code."""
-        if self.desk.tools.stop.is_set():
+    def report_error(self, error: JanitorError) -> int:
+        """Print the error of one of several jobs, and return its exit code.
+
+        Raise the error again if the command was interrupted.
+        """
+        if self.command.context.stop.is_set():
             raise error
         terminal.echo(f"sauce-janitor: {error}", err=True)
         return error.exit_code
 
 
 @contextmanager
-def calling(
-    session: Session, wanted: str | None, *, looks: bool = False
+def open_account_session(
+    session: Session, name: str | None, *, looks: bool = False
 ) -> Iterator[AccountSession]:
-    """Open one account. Ends with 130 or 143 when a signal cut it short. What only `looks` needs no
-    policies.
+    """Open the account `name`, or the only one. A signal ends the command with 130 or 143.
+
+    With `looks`, for a command that changes nothing, the configuration needs no policies.
     """
     with (
-        open_desk(session, accounts_only=looks) as desk,
+        open_command_session(session, accounts_only=looks) as command,
         ExitStack() as stack,
-        ended_by_signal(desk),
+        ended_by_signal(command),
     ):
-        account = one_account(desk.config, wanted)
-        yield AccountSession(desk, ManualSession(account, desk.tools, stack))
+        account = select_account(command.config, name)
+        yield AccountSession(command, ManualSession(account, command.context, stack))
 
 
 @contextmanager
-def ended_by_signal(desk: CommandSession) -> Iterator[None]:
-    """What a signal cut short ends with 130 or 143."""
+def ended_by_signal(command: CommandSession) -> Iterator[None]:
+    """End with 130 or 143 if a signal interrupts the block."""
     try:
         yield
     except StoppedError as stopped:
-        if desk.signals.number is not None:
-            terminal.echo(f"sauce-janitor: interrupted: {stopped}", err=True)
-            raise click.exceptions.Exit(128 + desk.signals.number) from stopped
-        raise
+        # Without a signal, something else stopped the run: that error is the result.
+        if command.signals.number is None:
+            raise
+        terminal.echo(f"sauce-janitor: interrupted: {stopped}", err=True)
+        raise click.exceptions.Exit(128 + command.signals.number) from stopped

@@ -1,5 +1,6 @@
-"""The command line's root: global options, and commands that are imported only when they are
-called.
+"""The root of the command line: global options, and the table of commands.
+
+A command's module is imported when the command is called, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ COMMANDS = {
     "offboard": "run.offboard:offboard",
     "pause": "run.pause:pause",
     "plan": "run.plan_and_run:plan",
-    "prove": "run.status:prove",
+    "prove": "run.prove:prove",
     "resume": "run.pause:resume",
     "run": "run.plan_and_run:run",
     "sandbox": "setup.sandbox:sandbox",
@@ -56,11 +57,11 @@ COMMANDS = {
     "validate": "setup.config:check",
     "version": "completion:version",
 }
-"""Command name to `module:attribute` below this package. One file a group of commands."""
+"""Command name to `module:attribute` below this package."""
 
 ALIASES = {"validate": "check"}
 _GLOBAL = frozenset({"config_path", "log_format", "log_level", "no_color", "wide", "utc"})
-"""The root's options that every command takes, too."""
+"""The options of the root that are also accepted after a command's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,9 @@ class Session:
 
     def load(self, *, accounts_only: bool = False) -> Config:
         """Load the configuration, and show times in its time zone until the command ends.
-        ConfigError.
 
-        With `accounts_only` nothing that decides is read, for a command that only looks.
+        With `accounts_only`, for a command that decides nothing, policies and holds are not read.
+        Raises ConfigError.
         """
         from sauce_janitor.config import load, load_accounts
 
@@ -87,8 +88,9 @@ class Session:
         return config
 
     def show_times_as_in(self, config: Config) -> None:
-        """Show times in that configuration's time zone, or in UTC with --utc, until the command
-        ends.
+        """Show times in the configuration's time zone, or in UTC with --utc.
+
+        The setting ends with the command, because a process may call several.
         """
         from datetime import UTC
         from zoneinfo import ZoneInfo
@@ -100,19 +102,20 @@ class Session:
             context.find_root().call_on_close(show_times_in)
 
     def console(self, *, error: bool = False) -> Console:
-        """Return where tables and colours are printed."""
+        """Return the console for tables and colours, on stdout or, with `error`, on stderr."""
         from sauce_janitor import report
 
         return report.console(color=self.color, error=error, wide=self.wide)
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names without importing them, so that `--help` loads no web
-    or database stack.
+    """A group that knows the names of its commands without importing them.
+
+    So `--help` loads neither the database nor the web server.
     """
 
     _prepared: ClassVar[set[str]] = set()
-    """The commands that take the global options already."""
+    """The commands that already accept the global options."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(set(COMMANDS) - set(ALIASES))
@@ -124,7 +127,7 @@ class LazyGroup(click.Group):
         module, _, attribute = place.partition(":")
         command = getattr(importlib.import_module(f"sauce_janitor.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
-        # The objects live as long as the process: a second call finds them prepared.
+        # A command is an object of the process: options must not be added a second time.
         if place not in self._prepared:
             self._prepared.add(place)
             restrict(command, cmd_name)
@@ -141,7 +144,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command, or a usage error that names the nearest one."""
+        """Return the command, or fail with the name of the most similar one."""
         from difflib import get_close_matches
 
         if args and args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS, n=1)):

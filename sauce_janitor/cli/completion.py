@@ -1,4 +1,4 @@
-"""`version` and shell `completion`."""
+"""The commands `version` and `completion`."""
 
 from __future__ import annotations
 

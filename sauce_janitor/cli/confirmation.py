@@ -1,6 +1,4 @@
-"""What commands that change something by hand share: they ask on a terminal, and need --yes without
-one.
-"""
+"""The question before a change, with the options `--yes` and `--dry-run`."""
 
 from __future__ import annotations
 
@@ -13,26 +11,23 @@ from sauce_janitor import terminal
 
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done.")
-
-
-AT_ONCE = click.option(
+YES_IGNORED = click.option(
     "-y", "--yes", is_flag=True, expose_value=False, hidden=True, help="Nothing is asked anyway."
 )
-"""For a command that only protects: it never asks, and takes --yes as scripts have it from the
-commands that do.
-"""
+"""For a command that only protects, and so never asks: scripts may pass --yes to every command."""
 
 
-def who() -> str:
-    """Who runs this command; in a container whose user has no name, its number."""
+def current_user() -> str:
+    """Return the name of the user who runs this command, or `uid N` if the system has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
+        # A container often runs under a number that its /etc/passwd does not have.
         return f"uid {os.getuid()}"
 
 
-def consent(question: str, *, yes: bool) -> None:
-    """Ask, unless told not to. UsageError without a terminal to ask on, Abort for a no."""
+def require_consent(question: str, *, yes: bool) -> None:
+    """Ask `question` unless `yes`. Raise Abort for a no, UsageError if there is no terminal."""
     if yes:
         return
     if not terminal.can_ask():

@@ -1,8 +1,7 @@
-"""Which options the environment may set: those that look, narrow or show, never those that make
-something happen.
+"""Which options an environment variable may set: those that read, narrow or format.
 
-A variable is invisible where a command is typed, and outlives it: what changes anything, or lifts a
-brake, is said there.
+A variable is invisible where a command is typed, and outlives it. An option that changes something,
+or lifts a limit, must therefore be typed.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 
 import click
 
-_LOOKING = frozenset(
+_READING_COMMANDS = frozenset(
     {
         "account list",
         "assets",
@@ -44,11 +43,12 @@ _LOOKING = frozenset(
         "archive reindex",
     }
 )
-"""The commands that change nothing at Sauce Labs and remove nothing. Any other command takes only
-`_NARROWING`.
+"""Commands that change nothing at Sauce Labs and remove nothing.
+
+The environment may set all of their options; of any other command, only `_NARROWING_OPTIONS`.
 """
 
-_NARROWING = frozenset(
+_NARROWING_OPTIONS = frozenset(
     {
         "dry_run",
         "accounts",
@@ -64,49 +64,55 @@ _NARROWING = frozenset(
         "out",
     }
 )
-"""What a command that acts may be told by the environment: less to do, or how to show it."""
+"""Options that make a command do less, or that choose the format of its output."""
 
-_ACTING = {"assets": frozenset({"delete", "yes"})}
-"""What makes a command act that else only looks."""
+_CHANGING_OPTIONS = {"assets": frozenset({"delete", "yes"})}
+"""Options with which a command of `_READING_COMMANDS` changes something."""
 
-_LIFTING = frozenset({"accept_loss", "force"})
-"""What lifts a brake in a command that only looks."""
+_LIMIT_OPTIONS = frozenset({"accept_loss", "force"})
+"""Options of reading commands that lift a limit or overwrite a file."""
 
 
 def may_be_set(command: str, option: str) -> bool:
-    """Whether the environment may set this option (its Python name) of this command (`archive
-    prune`).
+    """Return whether the environment may set an option of a command.
+
+    `option` is the option's Python name, `command` the whole name, such as `archive prune`.
     """
     names = command.split()
-    looks = any(" ".join(names[:length]) in _LOOKING for length in range(1, len(names) + 1))
-    if looks:
-        return option not in _LIFTING | _ACTING.get(command, frozenset())
-    return option in _NARROWING
+    # A group stands for its commands: `insights` for `insights tests` and all others.
+    reads = any(
+        " ".join(names[:length]) in _READING_COMMANDS for length in range(1, len(names) + 1)
+    )
+    if reads:
+        return option not in _LIMIT_OPTIONS | _CHANGING_OPTIONS.get(command, frozenset())
+    return option in _NARROWING_OPTIONS
 
 
 def restrict(command: click.Command, name: str) -> None:
-    """Take from the environment what it may not set, in this command and all below it."""
+    """Stop the environment from setting other options, in this command and all below it."""
     for option, path, _ in _options(command, name, ""):
         option.allow_from_autoenv = may_be_set(path, option.name or "")
 
 
 def ignored(command: click.Command, name: str, prefix: str) -> Iterator[str]:
-    """A sentence for each variable that is set and may not be; `prefix` begins the variables of the
-    command line.
+    """Yield a sentence for each variable that is set but ignored.
+
+    `prefix` is the first part of every variable: `SAUCE_JANITOR`.
     """
     for option, _, variable in _options(command, name, f"{prefix}_{_variable(name)}"):
         if not option.allow_from_autoenv and os.environ.get(variable):
             yield (
-                f"{variable} is ignored: what makes something happen is never taken from the "
-                f"environment; say {option.opts[-1]}"
+                f"{variable} is ignored: the environment cannot set an option that changes "
+                f"something; use {option.opts[-1]}"
             )
 
 
 def _options(
     command: click.Command, path: str, prefix: str
 ) -> Iterator[tuple[click.Option, str, str]]:
+    """Yield each option with its command's whole name and its variable."""
     for parameter in command.params:
-        # not the global options, which have variables of their own
+        # The hidden copies of the global options are left out: the root has their variables.
         if isinstance(parameter, click.Option) and parameter.name and parameter.expose_value:
             yield parameter, path, f"{prefix}_{parameter.name.upper()}"
     if isinstance(command, click.Group):

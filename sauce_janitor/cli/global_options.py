@@ -1,6 +1,4 @@
-"""The global options, which are taken after a command, too: `plan --config x -v` is `--config x -v
-plan`.
-"""
+"""Global options after a command's name: `plan --config x -v` is `--config x -v plan`."""
 
 from __future__ import annotations
 
@@ -12,11 +10,10 @@ import click
 
 
 def accept_global(command: click.Command, options: list[click.Option]) -> None:
-    """Let `command`, and all below it, take these options of the root; what stands last on the line
-    counts.
+    """Let `command`, and all below it, accept these options of the root.
 
-    A name that the command uses itself keeps the command's meaning. They are not shown in its help,
-    and have no variable.
+    The last one on the command line counts. A name that the command uses itself keeps the command's
+    meaning. The options are hidden in the command's help, and have no environment variable.
     """
     own = {name for parameter in command.params for name in parameter.opts}
     for option in options:
@@ -28,7 +25,7 @@ def accept_global(command: click.Command, options: list[click.Option]) -> None:
 
 
 def _hidden(option: click.Option) -> click.Option:
-    # click takes any `flag_value`, None included, to mean that the option may stand without a value
+    # For click, any `flag_value`, even None, means that the option may stand without a value.
     flag = (
         {"is_flag": True, "flag_value": option.flag_value}
         if option.is_flag
@@ -49,8 +46,11 @@ def _setter(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def set_field(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         if value is None or context.resilient_parsing:
             return value
-        wanted = {"no_color": "color"}.get(field, field)
-        context.obj = replace(context.obj, **{wanted: not value if field == "no_color" else value})
+        # The session has the positive setting: --no-color is color=False.
+        if field == "no_color":
+            context.obj = replace(context.obj, color=not value)
+        else:
+            context.obj = replace(context.obj, **{field: value})
         return value
 
     return set_field

@@ -1,5 +1,6 @@
-"""`--help`: the commands by task, each in a line that is whole at 80 columns. Imports no command,
-so that help is fast.
+"""The overview of `--help`: the commands by task, each on one line of at most 80 columns.
+
+This module imports no command, so that help is fast.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ TASKS: Final = {
         "version": "Print the version",
     },
 }
-"""Task -> command -> what it does, at most 64 characters."""
+"""Task, command, and what the command does in at most 64 characters."""
 
 
 def write_tasks(formatter: click.HelpFormatter) -> None:
@@ -66,8 +67,9 @@ def write_tasks(formatter: click.HelpFormatter) -> None:
 
 
 def uncut(group: click.Group) -> None:
-    """Show the whole first sentence of each command below `group`; click cuts it where the line
-    ends.
+    """Show the whole first sentence of each command below `group`.
+
+    Otherwise click cuts the sentence at the end of the line.
     """
     for command in group.commands.values():
         if not command.short_help and command.help:

@@ -1,5 +1,6 @@
-"""The jobs that people mean by an id, the beginning of one, an address, a name or a build: exactly
-one each, or none.
+"""Finds the one job that a person means by an id, its first digits, an address, a name or a build.
+
+A text that means several jobs, or none, is an error: a command never guesses.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from sauce_janitor import terminal
-from sauce_janitor.cli.options import job_reference_of
+from sauce_janitor.cli.options import parse_job
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.job_references import Candidate, JobReference, only
 from sauce_janitor.model.jobs import JobId, is_same_user
@@ -26,28 +27,27 @@ if TYPE_CHECKING:
 
 _ID: Final = re.compile("[0-9a-f]{32}")
 _MOST_ROWS: Final = 20_000
-"""So many rows of a job list are looked through for a job that the state does not know."""
+"""How many rows of a job list are searched for a job that the state does not know."""
 _BEFORE_S: Final = 86_400
-"""News are looked for from this long before the last listing: what was created then may have been
-missing in it.
-"""
+"""How long before the last listing the search begins: that listing may have missed new jobs."""
 
 
-def known_ids(
+def find_known_ids(
     config: Config, references: Sequence[JobReference], accounts: Collection[str]
 ) -> tuple[JobId, ...]:
-    """Return the jobs of these accounts, by what the state knows of the inventory and the archive;
-    asks Sauce Labs nothing.
+    """Return the jobs of these accounts that the references mean. Sends nothing to Sauce Labs.
 
-    A whole id stands for itself, known or not. ConfigError for a reference that means no job, or
-    several.
+    The state's inventory and archive index are searched. A whole id stands for itself, even if the
+    job is unknown. Raises ConfigError for a reference that means no job, or several.
     """
     from sauce_janitor.cli import known_jobs
 
     if all(each.id is not None for each in references):
         return _whole(references)
     with ExitStack() as stack:
-        state = stack.enter_context(known_jobs.look(config, known_jobs.existing(config.state)))
+        state = stack.enter_context(
+            known_jobs.open_to_read(config, known_jobs.existing_state(config.state))
+        )
         return _each(
             references,
             lambda each: _in_state(state, each, accounts),
@@ -55,70 +55,69 @@ def known_ids(
         )
 
 
-def asked_ids(
-    call: AccountSession, references: Sequence[JobReference], owner: Owner | None
+def find_asked_ids(
+    opened: AccountSession, references: Sequence[JobReference], owner: Owner | None
 ) -> tuple[JobId, ...]:
-    """Return the jobs of the account in hand, by what the state knows and by the jobs that were
-    created since, asked for now.
+    """Return the jobs of the account that the references mean.
 
-    So that no job which is newer than the last listing makes an answer wrong. ConfigError as
-    `known_ids`, and for a job that is called otherwise by now, or is of a user whom the account is
-    not about.
+    The state is searched, and the jobs that were created after its last listing: a newer job with
+    the same name would make the reference ambiguous. Raises ConfigError as `known_ids` does, and
+    for a job that has another name now, or whose owner does not belong to the account.
     """
     if all(each.id is not None for each in references):
         return _whole(references)
-    state, accounts = call.desk.tools.state, (call.name,)
-    owners = (owner,) if owner is not None else call.hand.owners
-    news = [candidate for each in owners for candidate in _news(call, each)]
+    state, accounts = opened.command.context.state, (opened.name,)
+    owners = (owner,) if owner is not None else opened.manual.owners
+    unlisted: list[Candidate] = []
+    for each in owners:
+        unlisted += _unlisted(opened, each)
 
     def found(reference: JobReference) -> Iterator[Candidate]:
         yield from state.lookups.listed(reference, accounts, gone=False)
-        yield from (each for each in news if _is_meant(each, reference))
+        yield from (each for each in unlisted if _is_meant(each, reference))
 
-    def is_certain(job: Candidate, reference: JobReference) -> None:
+    def check(job: Candidate, reference: JobReference) -> None:
         if not any(is_same_user(job.owner, each) for each in owners):
             raise ConfigError(
                 f"{reference.text!r:.80} is job {job}, and its user is not one of account "
-                f"{call.name} now: give the whole id"
+                f"{opened.name} now: give the whole id"
             )
+        # An id never changes. A name may have changed since the job was listed.
         if reference.prefix is None or not job.id.startswith(reference.prefix):
-            _check_name(call, job, reference)
+            _check_name(opened, job, reference)
 
-    return _each(references, found, lambda each: state.lookups.near(each, accounts), is_certain)
+    return _each(references, found, lambda each: state.lookups.near(each, accounts), check)
 
 
-def _check_name(call: AccountSession, job: Candidate, reference: JobReference) -> None:
-    """Ask for the job: names and builds change, and the state knows them as they were when the job
-    was listed.
-    """
-    now = call.hand.find(job.id, job.owner).job
+def _check_name(opened: AccountSession, job: Candidate, reference: JobReference) -> None:
+    """Ask Sauce Labs for the job, and raise ConfigError if it has another name or build now."""
+    now = opened.manual.find(job.id, job.owner).job
     if reference.name not in (now.name, now.build):
         raise ConfigError(
-            f"job {job.id} is not called {reference.text!r:.80} any more: it is now "
+            f"job {job.id} is no longer called {reference.text!r:.80}: it is now "
             f"{now.name!r:.80} in build {now.build!r:.80}. Run `sauce-janitor plan` to list the "
             "jobs again, or give the whole id"
         )
 
 
-def stored_id(session: Session, text: str, account: str | None) -> JobId:
-    """Return the job of the archive that the text means. UsageError for what can be no job,
-    ConfigError as `known_ids`.
-    """
-    from sauce_janitor.cli.archive.view import open_shelf
+def find_stored_id(session: Session, text: str, account: str | None) -> JobId:
+    """Return the job of the archive that the text means.
 
-    reference = job_reference_of(text)
+    Raises UsageError for a text that cannot be a job, ConfigError as `known_ids` does.
+    """
+    from sauce_janitor.cli.archive.view import open_archive_view
+
+    reference = parse_job(text)
     if reference.id is not None:
         return reference.id
-    with open_shelf(session) as shelf:
-        return archived_id(shelf, reference, account)
+    with open_archive_view(session) as view:
+        return find_archived_id(view, reference, account)
 
 
-def archived_id(shelf: ArchiveView, reference: JobReference, account: str | None) -> JobId:
-    """Return the job of the archive that is meant. ConfigError as `known_ids`."""
+def find_archived_id(view: ArchiveView, reference: JobReference, account: str | None) -> JobId:
+    """Return the job of the archive that is meant. Raises ConfigError as `known_ids` does."""
     accounts = None if account is None else (account,)
-    (found,) = _each(
-        (reference,), lambda each: shelf.lookups.archived(each, accounts), lambda _: ()
-    )
+    (found,) = _each((reference,), lambda each: view.lookups.archived(each, accounts), lambda _: ())
     return found
 
 
@@ -132,8 +131,9 @@ def _each(
     near: Callable[[JobReference], Sequence[Candidate]],
     check: Callable[[Candidate, JobReference], None] = lambda _job, _reference: None,
 ) -> tuple[JobId, ...]:
-    """Return one job for each reference, or none at all: a mistake in one of them must not let the
-    others go ahead.
+    """Return one job for each reference, in order and without repetition.
+
+    One wrong reference is an error for all: the command must not begin with the others.
     """
     from sauce_janitor import report
 
@@ -145,8 +145,8 @@ def _each(
         candidates = tuple(found(each))
         try:
             job = only(each, candidates, () if candidates else near(each))
-        except ValueError as wrong:
-            raise ConfigError(str(wrong)) from wrong
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
         check(job, each)
         terminal.echo(report.clean(f"{each.text} is job {job}"), err=True)
         ids[job.id] = None
@@ -160,28 +160,26 @@ def _in_state(
     yield from state.lookups.archived(reference, accounts)
 
 
-def _news(call: AccountSession, owner: Owner) -> Iterator[Candidate]:
-    """Yield the owner's jobs that the last listing cannot have shown; all of them where there was
-    none.
-    """
+def _unlisted(opened: AccountSession, owner: Owner) -> Iterator[Candidate]:
+    """Yield the owner's jobs that the last listing cannot have shown, or all if there was none."""
     from sauce_janitor.inventory.pager import PagePosition, Pager
 
-    listed = call.desk.tools.state.jobs.of(call.name, owner).listed()
-    # A list with rows that could not be read leaves no watermark; then all jobs are news.
+    listed = opened.command.context.state.jobs.of(opened.name, owner).listed()
+    # A listing with unreadable rows leaves no watermark. Then every job may be unlisted.
     since = None if listed.watermark is None else max(0, listed.watermark - _BEFORE_S)
-    pager = Pager(call.hand.reader(owner), owner, since=since, longest_page=0)
+    pager = Pager(opened.manual.reader(owner), owner, since=since, longest_page=0)
     rows = 0
     for page, _ in pager.pages(PagePosition(int(time.time()))):
         rows += len(page.ids)
         yield from map(_candidate, page.jobs)
-        # A row that cannot be read is a job all the same: its id may begin as another one's.
+        # An unreadable row is still a job: its id may have the same first digits as another.
         unread = filter(_ID.fullmatch, set(page.ids).difference(job.id for job in page.jobs))
         yield from (Candidate(JobId(each), owner) for each in unread)
-        call.desk.shown.step(len(page.jobs))
+        opened.command.progress.step(len(page.jobs))
         if rows > _MOST_ROWS:
             raise ConfigError(
-                f"{owner} has more than {_MOST_ROWS:,} jobs that no listing has shown yet: "
-                "`sauce-janitor plan` lists them first, or give the whole id"
+                f"{owner} has more than {_MOST_ROWS:,} jobs that are not listed yet: run "
+                "`sauce-janitor plan` first, or give the whole id"
             )
 
 

@@ -1,5 +1,6 @@
-"""What commands that ask Sauce Labs nothing go by: the accounts of a configuration, and their jobs
-as the state knows them.
+"""The accounts of a configuration, and their jobs as the state knows them.
+
+For commands that send nothing to Sauce Labs.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from sauce_janitor.state import KnownAccount, Query, State
 
 
-def chosen(config: Config, wanted: tuple[str, ...]) -> list[Account]:
-    """The accounts of these names, all if there are none. ConfigError for one that the
-    configuration does not have.
+def select_accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:
+    """Return the accounts with these names, in the configuration's order; all if there is no name.
+
+    Raises ConfigError for a name that the configuration does not have.
     """
     known = {account.name for account in config.accounts}
     for name in wanted:
@@ -30,13 +32,13 @@ def chosen(config: Config, wanted: tuple[str, ...]) -> list[Account]:
     return [account for account in config.accounts if not wanted or account.name in wanted]
 
 
-def account(config: Config, name: str) -> Account | None:
-    """The account of that name, if there is one."""
+def find_account(config: Config, name: str) -> Account | None:
+    """Return the account with that name, or None."""
     return next((each for each in config.accounts if each.name == name), None)
 
 
-def policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
-    """The policies of these names. ConfigError for one that no account has."""
+def select_policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
+    """Return the names, after checking them. Raises ConfigError for one that no account has."""
     known = {
         policy.name for account in config.accounts for policy in config.rules(account.name).policies
     }
@@ -49,21 +51,20 @@ def policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def existing(path: Path) -> Path:
-    """The state at that path. ConfigError when there is none: to look at it must not make one."""
+def existing_state(path: Path) -> Path:
+    """Return `path`. Raises ConfigError if there is no state: a reading command creates none."""
     if not path.exists():
         raise ConfigError(
-            f"no job is known yet, there is no state at {path}: `sauce-janitor plan` lists the "
-            "jobs first"
+            f"no job is known yet: there is no state at {path}. Run `sauce-janitor plan` first"
         )
     return path
 
 
-def look(config: Config, path: Path | None = None, *, scratch: bool = False) -> State:
-    """Open the state, or the one at `path`, to read it; say on stderr where it may be old.
+def open_to_read(config: Config, path: Path | None = None, *, scratch: bool = False) -> State:
+    """Open the state, or the one at `path`, for reading. Warn on stderr if it may be outdated.
 
-    With `scratch`, what is written to one that cannot be written here goes to a private copy that
-    vanishes. Raises as `State.look`.
+    With `scratch`, a command may write notes: if the state is on a read-only disk, they go to a
+    private copy that is deleted at the end. Raises as `State.look` does.
     """
     from sauce_janitor import report, terminal
     from sauce_janitor.state import State
@@ -72,23 +73,27 @@ def look(config: Config, path: Path | None = None, *, scratch: bool = False) -> 
     state = State.look(path, accept_filesystem=config.accept_filesystem, scratch=scratch)
     if state.as_of is not None:
         at = report.when(state.as_of)
-        said = f"the state {path} cannot be written here: read as of its last change, {at}"
-        terminal.echo(f"sauce-janitor: {said}", err=True)
+        text = f"the state {path} cannot be written here: read as of its last change, {at}"
+        terminal.echo(f"sauce-janitor: {text}", err=True)
     return state
 
 
 def archive_key(config: Config, account: str | None) -> str | None:
-    """The name by which the archive has the account of that name; without a state, the name
-    itself.
+    """Return the name of the account's folder in the archive; without a state, the account's name.
+
+    They differ after a rename: the folder keeps the first name.
     """
     if account is None or not config.state.exists():
         return account
-    with look(config) as state:
+    with open_to_read(config) as state:
         return state.accounts.key(account)
 
 
 def query(config: Config, state: State, account: Account, *, as_of: int) -> Query:
-    """The account's jobs, as a run would plan on them. ConfigError when none was ever listed."""
+    """Return the query for the jobs that a run would plan for.
+
+    Raises ConfigError if the account was never listed.
+    """
     from sauce_janitor.operations.holds import open_holding
     from sauce_janitor.state import Query
 
@@ -100,8 +105,9 @@ def query(config: Config, state: State, account: Account, *, as_of: int) -> Quer
 
 
 def owners(state: State, account: Account) -> tuple[Owner, ...]:
-    """Whose jobs the configuration is about; `me`, `organization` and teams are who they were when
-    jobs were listed last.
+    """Return the users whose jobs the configuration selects.
+
+    `me`, `organization` and teams mean the users of the last listing.
     """
     from sauce_janitor.model.jobs import owner_name
     from sauce_janitor.operations.wiring.owners import known_owners, resolve_owners
@@ -113,7 +119,7 @@ def owners(state: State, account: Account) -> tuple[Owner, ...]:
 
 
 def identity(state: State, account: Account) -> str:
-    """Which account this is, for people: `eu: jane at https://api.eu-central-1.saucelabs.com`."""
+    """Return the account for people: `eu: jane at https://api.eu-central-1.saucelabs.com`."""
     found = _known(state, account)
     return f"{account.name}: {found.username} at {found.base_url}"
 
@@ -122,13 +128,13 @@ def _known(state: State, account: Account) -> KnownAccount:
     found = state.accounts.all().get(account.name)
     if found is None:
         raise ConfigError(
-            f"no job of account {account.name} is known yet: `sauce-janitor plan` lists them first"
+            f"no job of account {account.name} is known yet: run `sauce-janitor plan` first"
         )
     return found
 
 
-def listed(state: State, account: Account) -> str:
-    """When all of the account's jobs were last listed, in words."""
+def listing_text(state: State, account: Account) -> str:
+    """Return when all of the account's jobs were last listed, for people."""
     from sauce_janitor import report
 
     full_at = state.jobs.full_at(account.name, owners(state, account))

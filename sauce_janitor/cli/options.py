@@ -1,5 +1,6 @@
-"""What people give to commands: an account, job ids, times. Each checked before anything else
-happens.
+"""Options that several commands share, and how their values are parsed: accounts, jobs and times.
+
+Every function raises UsageError for a wrong value, before the command does anything.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
     from sauce_janitor.model.jobs import Owner
 
 TIMES: Final = "3d (ago), 2026-06-01, 2026-06-01T08:00:00Z or the Unix timestamp 1780300800"
-"""What a time may be, for the help of an option."""
+"""The forms of a time, for the help of an option."""
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+# Parameter names such as `wanted` and `form` are part of an environment variable's name
+# (SAUCE_JANITOR_JOBS_WANTED), so they do not change.
 ACCOUNT = click.option(
     "--account",
     "wanted",
     metavar="NAME",
     help="The account; required if the configuration has several.",
+)
+ACCOUNTS = click.option(
+    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
 )
 OWNER = click.option("--owner", metavar="USER", help="The job's owner. Default: look it up.")
 JOBS = click.argument("jobs", metavar="JOB…", nargs=-1, required=True)
@@ -42,85 +48,86 @@ ROWS = click.option(
 )
 
 
-def one_account(config: Config, wanted: str | None) -> Account:
-    """The account of that name, or the only one. UsageError where it has to be said, ConfigError
-    for an unknown one.
+def select_account(config: Config, name: str | None) -> Account:
+    """Return the account `name`, or the only one.
+
+    Raises UsageError if there are several and no name, ConfigError for an unknown name.
     """
     names = [account.name for account in config.accounts]
-    if wanted is None and len(names) > 1:
+    if name is None and len(names) > 1:
         raise click.UsageError(
-            f"there are several accounts: say --account with one of {', '.join(names)}"
+            f"there are several accounts: use --account with one of {', '.join(names)}"
         )
-    if wanted is not None and wanted not in names:
+    if name is not None and name not in names:
         raise ConfigError(
-            f"there is no account {wanted!r} in {config.file}; there are: {', '.join(names)}"
+            f"there is no account {name!r} in {config.file}; there are: {', '.join(names)}"
         )
-    return config.account(wanted or names[0])
+    return config.account(name or names[0])
 
 
-def job_references(given: tuple[str, ...]) -> tuple[JobReference, ...]:
-    """What each text stands for, in their order; `-` stands for ids, beginnings of ids and
-    addresses on stdin.
+def parse_jobs(texts: tuple[str, ...]) -> tuple[JobReference, ...]:
+    """Return the reference that each text means, in order; `-` reads ids from stdin.
 
-    UsageError names what can be no job. Names are taken from the command line alone: on stdin each
-    word stands for itself.
+    On stdin a word is an id, its first digits or an address, never a name. Raises UsageError with
+    the first five texts that cannot be a job.
     """
     from sauce_janitor.model.job_references import job_reference
 
     references: list[JobReference] = []
-    wrong = []
-    for word, is_typed in _words(given):
+    problems = []
+    for word, is_typed in _words(texts):
         try:
             reference = job_reference(word)
         except ValueError as error:
-            wrong.append(str(error))
+            problems.append(str(error))
             continue
+        # A name may have blanks, and stdin is split at blanks: there it could mean another job.
         if not is_typed and reference.id is None and reference.prefix is None:
-            wrong.append(
+            problems.append(
                 f"not a job id (32 hexadecimal digits, or the first of them): {word!r:.80}"
             )
             continue
         references.append(reference)
-    if wrong:
-        raise click.UsageError(
-            "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        )
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise click.UsageError("; ".join(problems[:5]) + more)
     if not references:
         raise click.UsageError("stdin has no job ids")
     return tuple(references)
 
 
-def job_reference_of(text: str) -> JobReference:
-    """What one text stands for. UsageError for what can be no job."""
+def parse_job(text: str) -> JobReference:
+    """Return the reference that one text means."""
     if text == "-":
         raise click.UsageError(
             "- is no job here: write an id, its first digits, an address or a name"
         )
-    return job_references((text,))[0]
+    return parse_jobs((text,))[0]
 
 
-def build_id(text: str) -> str:
-    """The id of a build, also from its address at Sauce Labs. UsageError for another address."""
+def parse_build(text: str) -> str:
+    """Return the id of a build, from the id or from the build's address at Sauce Labs."""
     from sauce_janitor.model.job_references import build_reference
 
     try:
         return build_reference(text)
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from wrong
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
-def _words(given: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
+def _words(texts: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
     """Yield each text, and whether it was typed; `-` stands for the words on stdin."""
-    for text in given:
+    for text in texts:
         if text == "-":
             yield from ((word, False) for word in _words_of_stdin())
         else:
             yield text, True
 
 
-def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
-    """Say on stderr which globs look like another language's pattern: they are taken as they stand,
-    and may match nothing.
+def warn_of_odd_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
+    """Warn on stderr of globs that look like another pattern language, such as a regex.
+
+    They are used as they stand, and may match nothing.
     """
     from sauce_janitor import terminal
     from sauce_janitor.config.grammar.lookalikes import oddity
@@ -129,14 +136,14 @@ def told_of_globs(options: dict[str, str | tuple[str, ...] | None]) -> None:
         for text in (texts,) if isinstance(texts, str) else texts or ():
             odd = oddity(text)
             if odd is not None:
-                terminal.echo(f"{option} {text!r} {odd[0]}: it is taken as it stands.", err=True)
+                terminal.echo(f"{option} {text!r} {odd[0]}: it is used as it stands.", err=True)
 
 
-def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
-    """Return epoch seconds of `7d` (so long from now), the end of a day in that zone, a moment or a
-    Unix timestamp.
+def parse_end(flag: str, text: str, timezone: str, *, now: int) -> int:
+    """Return the epoch seconds of an end in the future.
 
-    UsageError for anything else.
+    `text` is a duration from now (`7d`), a day, which ends in that time zone, a time, or a Unix
+    timestamp.
     """
     from zoneinfo import ZoneInfo
 
@@ -148,35 +155,35 @@ def ending(flag: str, text: str, timezone: str, *, now: int) -> int:
         if text[:1].isdigit() and text.isalnum() and text[-1:].isalpha():
             return due_at(now, parse_duration(text), ZoneInfo(timezone))
         return end_of_text(text, timezone)
-    except ValueError as wrong:
-        raise click.UsageError(f"{flag} {wrong}") from wrong
+    except ValueError as error:
+        raise click.UsageError(f"{flag} {error}") from error
 
 
 def _words_of_stdin() -> list[str]:
     try:
         return [] if sys.stdin is None else sys.stdin.read().split()
     # Stdin may be closed, or hold bytes that are no text.
-    except (OSError, ValueError) as wrong:
-        raise click.UsageError(f"stdin cannot be read: {wrong}") from wrong
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"stdin cannot be read: {error}") from error
 
 
-def owner(text: str | None) -> Owner | None:
-    """The user name, if one is given. UsageError for what can be none."""
+def parse_owner(text: str | None) -> Owner | None:
+    """Return the user name; None for None."""
     from sauce_janitor.model.jobs import owner_name
 
     try:
         return None if text is None else owner_name(text)
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from wrong
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
-def moment(
+def parse_time(
     flag: str, text: str | None, timezone: str, *, now: int, end: bool = False
 ) -> int | None:
-    """Return epoch seconds of `3d` (so long ago), a day in that zone, a moment or a Unix timestamp;
-    None for None.
+    """Return the epoch seconds of a time in the past; None for None.
 
-    A day is its first second, with `end` its last one. UsageError for anything else.
+    `text` is a duration before now (`3d`), a day in that time zone, a time, or a Unix timestamp. A
+    day means its first second, or with `end` its last one.
     """
     from datetime import datetime
     from zoneinfo import ZoneInfo
@@ -188,10 +195,11 @@ def moment(
         return None
     try:
         found = unix_time(text)
-    except ValueError as wrong:
-        raise click.UsageError(f"{flag} {wrong}") from wrong
+    except ValueError as error:
+        raise click.UsageError(f"{flag} {error}") from error
     if found is not None:
         return found
+    # A day and a time are tried first; `3d` is neither.
     try:
         if end and _DAY.fullmatch(text):
             return end_of_text(text, timezone) - 1
@@ -201,11 +209,12 @@ def moment(
         pass
     try:
         duration = parse_duration(text)
-    except ValueError as wrong:
+    except ValueError as error:
         raise click.UsageError(
-            f"{flag} {text!r:.60} is no time: write 3d, 2026-06-01, 2026-06-01T00:00:00Z or "
+            f"{flag} {text!r:.60} is not a time: write 3d, 2026-06-01, 2026-06-01T00:00:00Z or "
             "1780272000"
-        ) from wrong
+        ) from error
+    # Months before now have no fixed length.
     if duration.months:
         raise click.UsageError(f"{flag} {text}: write days, or a date")
     return now - duration.seconds

@@ -1,4 +1,4 @@
-"""How far a run is: a moving line on a terminal's stderr, a log line each half minute otherwise."""
+"""The progress of a run: a moving line on a terminal, otherwise a log line every half minute."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from sauce_janitor.operations.wiring.progress import ProgressTracker
 
 _EVERY_S: Final = 30.0
 _BAR: Final = 12
-"""As wide as leaves room for the numbers at 80 columns."""
+"""The bar's width, so that the numbers fit beside it at 80 columns."""
 _STOPPING: Final = "stopping; Ctrl-C again ends at once"
-"""Who has pressed Ctrl-C sees that it was heard, and that a second one is safe, too."""
+"""Shown after Ctrl-C. A second one is safe, too."""
 
 
 class _Numbers(ProgressColumn):
-    """How much of it, how fast, and how long still; as of now, also where nothing moves. Once it is
-    to stop, that.
+    """The count, the speed and the time left, also while the count does not change.
+
+    Once the run is stopping, the column says so instead.
     """
 
     def __init__(self, tracker: ProgressTracker, is_stopping: Callable[[], bool]) -> None:
@@ -45,29 +46,27 @@ class _Numbers(ProgressColumn):
 
 
 class ProgressDisplay:
-    """The progress of the runs of one command; any thread may tell it. A context manager."""
+    """Shows the progress of a command's runs. A context manager; any thread may report to it."""
 
     def __init__(
         self, *, color: bool | None, moving: bool, is_stopping: Callable[[], bool] = lambda: False
     ) -> None:
         out = report.console(color=color, error=True)
-        spinner = "dots" if out.encoding.startswith("utf") else "line"  # dots are Braille
         self._tracker = ProgressTracker()
-        words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
-        columns = (
-            SpinnerColumn(spinner),
-            words,
-            BarColumn(_BAR),
-            _Numbers(self._tracker, is_stopping),
-        )
-        self._bar = (
-            Progress(*columns, console=out, transient=True, redirect_stdout=False)
-            if moving
-            else None
-        )
+        self._bar: Progress | None = None
+        if moving:
+            # The spinner "dots" is made of Braille characters.
+            spinner = "dots" if out.encoding.startswith("utf") else "line"
+            columns = (
+                SpinnerColumn(spinner),
+                TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+                BarColumn(_BAR),
+                _Numbers(self._tracker, is_stopping),
+            )
+            self._bar = Progress(*columns, console=out, transient=True, redirect_stdout=False)
         self._task: TaskID | None = None
         self._lock = threading.Lock()
-        self._phase, self._told_at = "", time.monotonic()
+        self._phase, self._logged_at = "", time.monotonic()
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -83,13 +82,13 @@ class ProgressDisplay:
         self.end()
 
     def end(self) -> None:
-        """No moving line any more."""
+        """Remove the moving line for good."""
         if self._bar:
             self._bar.stop()
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """No moving line while something else is printed."""
+        """Remove the moving line while the block prints something else."""
         if self._bar:
             self._bar.stop()
         try:
@@ -99,7 +98,7 @@ class ProgressDisplay:
                 self._bar.start()
 
     def phase(self, account: str, phase: str, total: int | None = None) -> None:
-        """A phase begins."""
+        """Begin a phase of `total` steps, or of an unknown number."""
         with self._lock:
             self._tracker.phase(account, phase, total)
             self._phase = f"{account}: {self._tracker.now().name}"
@@ -109,14 +108,15 @@ class ProgressDisplay:
                 self._task = self._bar.add_task(self._phase, total=total)
 
     def step(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Count `count` more steps as done."""
         with self._lock:
             self._tracker.step(count)
             now = self._tracker.now()
             if self._bar and self._task is not None:
                 self._bar.update(self._task, completed=now.done)
-            elif time.monotonic() - self._told_at >= _EVERY_S:
-                self._told_at = time.monotonic()
+            # Without a terminal, a line for each step would flood the log.
+            elif time.monotonic() - self._logged_at >= _EVERY_S:
+                self._logged_at = time.monotonic()
                 import structlog
 
                 structlog.get_logger().info(

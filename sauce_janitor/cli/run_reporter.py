@@ -1,7 +1,6 @@
-"""What a one-shot run leaves behind for others: counters in the state, metrics in a file or a
-Pushgateway, messages.
+"""What a command reports after its runs: counters in the state, exported metrics and messages.
 
-None of it decides how the run ended: what fails here is a warning.
+A failure here is a warning: it does not change the result of the run.
 """
 
 from __future__ import annotations
@@ -11,20 +10,24 @@ from typing import Any, Final
 
 import structlog
 
-from sauce_janitor import metrics as numbers
 from sauce_janitor.config import Config
 from sauce_janitor.errors import JanitorError, StateError
-from sauce_janitor.metrics import Metrics
+from sauce_janitor.metrics import Metrics, NotTakenError, push, write_textfile
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
 from sauce_janitor.operations.wiring.run_settings import Result
 from sauce_janitor.state import State
 
 _MESSAGES_S: Final = 20.0
+"""How long the end of a command waits for messages that are still being sent."""
 
 
 class RunReporter:
-    """One command's. `tells`: whether it is a run that others are to hear of, not a look."""
+    """Reports the results of one command.
+
+    `is_run` is true for a run, and false for a command that only reads: it exports no metrics, and
+    sends no messages.
+    """
 
     def __init__(
         self,
@@ -32,50 +35,46 @@ class RunReporter:
         state: State,
         metrics: Metrics,
         *,
-        tells: bool,
+        is_run: bool,
         clock: Callable[[], float],
     ) -> None:
-        self._config, self._state, self._metrics, self._tells, self._clock = (
-            config,
-            state,
-            metrics,
-            tells,
-            clock,
-        )
+        self._config, self._state, self._metrics = config, state, metrics
+        self._is_run, self._clock = is_run, clock
         self._accounts: set[str] = set()
-        self._poster = WebhookSender()
+        self._sender = WebhookSender()
         self._log: Any = structlog.get_logger()
         metrics.settle(state.counters)
-        if tells:
+        # The exported file also has the accounts that this command does not run.
+        if is_run:
             last_runs.recall(config, state, metrics)
 
     def result(self, result: Result) -> None:
-        """A run came to its end."""
+        """Report the result of a run."""
         self._accounts.add(result.account.name)
-        self._tell(notifications.of_result(result, at=int(self._clock())))
+        self._send(notifications.of_result(result, at=int(self._clock())))
 
     def error(self, account: str, error: BaseException) -> None:
-        """A run ended with an error."""
+        """Report that a run ended with an error."""
         self._accounts.add(account)
-        self._tell(notifications.of_error(account, error, at=int(self._clock())))
+        self._send(notifications.of_error(account, error, at=int(self._clock())))
 
-    def _tell(self, tidings: Iterable[Notification]) -> None:
-        if not self._tells or not self._config.webhooks:
+    def _send(self, messages: Iterable[Notification]) -> None:
+        if not self._is_run or not self._config.webhooks:
             return
         try:
-            self._poster.tell(list(tidings), notifications.hooks(self._config), self._state.notes)
-        except StateError as wrong:
-            self._log.warning("notify.failed", why=str(wrong))
+            self._sender.tell(list(messages), notifications.hooks(self._config), self._state.notes)
+        except StateError as error:
+            self._log.warning("notify.failed", why=str(error))
 
     def end(self) -> None:
-        """Leave everything behind."""
+        """Store the counters, export the metrics, and finish sending messages."""
         try:
             self._metrics.settle(self._state.counters)
-        except JanitorError as wrong:
-            self._log.warning("metrics.not_kept", why=str(wrong))
-        if self._tells:
+        except JanitorError as error:
+            self._log.warning("metrics.not_kept", why=str(error))
+        if self._is_run:
             self._export()
-        self._poster.close(_MESSAGES_S)
+        self._sender.close(_MESSAGES_S)
 
     def _export(self) -> None:
         export, own = self._config.export, self._metrics
@@ -83,14 +82,14 @@ class RunReporter:
         if export.textfile is not None:
             page = own.page(instance=export.instance) if export.instance else own.page()
             try:
-                numbers.write_textfile(export.textfile, page, instance=instance)
-            except (OSError, numbers.NotTakenError) as wrong:
-                why = getattr(wrong, "strerror", None) or str(wrong)
+                write_textfile(export.textfile, page, instance=instance)
+            except (OSError, NotTakenError) as error:
+                why = getattr(error, "strerror", None) or str(error)
                 self._log.warning("metrics.not_written", file=str(export.textfile), why=why)
         if export.pushgateway is not None:
-            # of other accounts of the configuration other runs tell: what this state knows of them
-            # may be older
+            # Only the accounts of this command are pushed. Runs elsewhere push the others, and what
+            # this state knows of them may be older.
             try:
-                numbers.push(export.pushgateway, own, self._accounts, instance=instance)
-            except numbers.NotTakenError as wrong:
-                self._log.warning("metrics.not_pushed", why=str(wrong))
+                push(export.pushgateway, own, self._accounts, instance=instance)
+            except NotTakenError as error:
+                self._log.warning("metrics.not_pushed", why=str(error))

@@ -1,6 +1,4 @@
-"""What `plan`, `run` and `apply` work at: configuration and state opened, signals caught, each
-account passed over once.
-"""
+"""The session of a command: its configuration and state, its signals, and one run an account."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ import structlog
 
 from sauce_janitor import logs, planfile, terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.known_jobs import look
+from sauce_janitor.cli.known_jobs import open_to_read, select_accounts, select_policies
 from sauce_janitor.cli.progress import ProgressDisplay
 from sauce_janitor.cli.run_reporter import RunReporter
 from sauce_janitor.config import Account, Config
@@ -28,14 +26,15 @@ from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 from sauce_janitor.state import State
 
-_MILDEST_FIRST = (
+_BY_SEVERITY = (
     0,
     RefusedError.exit_code,
     LeaseError.exit_code,
     JanitorError.exit_code,
     ConfigError.exit_code,
 )
-_TOLD = frozenset(
+"""Exit codes of runs, the mildest first."""
+_IN_THE_REPORT = frozenset(
     {
         "deadline.missed",
         "job.assets_lost",
@@ -45,25 +44,24 @@ _TOLD = frozenset(
         "owners.incomplete",
     }
 )
-"""Warnings of the log that the report on a terminal says as well, in sentences."""
+"""Warnings that the report on a terminal also has, as sentences: the log leaves them out there."""
 
 
 @dataclass(slots=True)
 class Signals:
-    """The signal that asked this command to end, if any."""
+    """The event that ends the command, and the number of the signal that set it."""
 
     stop: threading.Event
     number: int | None = None
 
 
 @contextmanager
-def _signals() -> Iterator[Signals]:
-    """SIGINT and SIGTERM set the stop event; a second one, of either, ends the process at once,
-    which is always safe.
-    """
+def catch_signals() -> Iterator[Signals]:
+    """Let SIGINT and SIGTERM set the stop event instead of ending the process."""
     caught = Signals(threading.Event())
 
     def catch(number: int, _frame: object) -> None:
+        # A second signal ends the process at once, which is always safe.
         for each in before:
             signal.signal(each, signal.SIG_DFL)
         caught.number = number
@@ -79,112 +77,94 @@ def _signals() -> Iterator[Signals]:
 
 @dataclass(frozen=True, slots=True)
 class CommandSession:
-    """One command's configuration, state, tools and words."""
+    """What a command works with: the global options, the run's context, signals and output."""
 
     session: Session
-    tools: RunContext
+    context: RunContext
     signals: Signals
-    shown: ProgressDisplay
-    leaving: RunReporter
+    progress: ProgressDisplay
+    reporter: RunReporter
 
     @property
     def config(self) -> Config:
-        return self.tools.config
+        """Return the configuration."""
+        return self.context.config
 
 
 @contextmanager
-def open_desk(
-    session: Session, *, tells: bool = False, reads: bool = False, accounts_only: bool = False
+def open_command_session(
+    session: Session, *, is_run: bool = False, reads: bool = False, accounts_only: bool = False
 ) -> Iterator[CommandSession]:
-    """Open it, and leave behind what others are to hear of when it closes.
+    """Open a command's session. With `is_run`, export metrics and send messages at its end.
 
-    With `reads`, for what changes nothing and sends no request, a state that cannot be written here
-    will do; with `accounts_only`, for what only looks at Sauce Labs, a configuration without
-    policies, or with faults in them. Raises ConfigError, StateError, RefusedError.
+    With `reads`, for a command that changes nothing and sends no request, the state may be
+    read-only. With `accounts_only`, for a command that only reads at Sauce Labs, the configuration
+    needs no valid policies. Raises ConfigError, StateError, RefusedError.
     """
     config = session.load(accounts_only=accounts_only)
-    watched = terminal.is_terminal(err=True) and session.log_format != "json"
-    level = session.log_level or ("warning" if watched else "info")
-    told = _TOLD if watched and session.log_level is None else ()
-    logs.configure(session.log_format, level, color=session.color, reported=told)
+    is_watched = terminal.is_terminal(err=True) and session.log_format != "json"
+    level = session.log_level or ("warning" if is_watched else "info")
+    # With a log level of the user's own choice, the log is complete.
+    reported = _IN_THE_REPORT if is_watched and session.log_level is None else ()
+    logs.configure(session.log_format, level, color=session.color, reported=reported)
     for warning in config.warnings:
         structlog.get_logger().warning("config.warning", text=str(warning))
     metrics = Metrics()
     with (
-        _signals() as signals,
+        catch_signals() as signals,
         _opened(config, reads=reads) as state,
         ProgressDisplay(
             color=session.color,
-            moving=watched and level != "debug",
+            moving=is_watched and level != "debug",
             is_stopping=signals.stop.is_set,
-        ) as shown,
+        ) as progress,
     ):
-        if state.is_read_only:  # what is counted beside it is read from a copy, too
+        # The request counter beside a read-only state cannot be written either: use its copy.
+        if state.is_read_only:
             config = replace(config, state=state.counted_beside())
-        tools = RunContext(config, state, metrics, shown, signals.stop)
-        leaving = RunReporter(config, state, metrics, tells=tells, clock=tools.clock)
+        context = RunContext(config, state, metrics, progress, signals.stop)
+        reporter = RunReporter(config, state, metrics, is_run=is_run, clock=context.clock)
         try:
-            yield CommandSession(session, tools, signals, shown, leaving)
+            yield CommandSession(session, context, signals, progress, reporter)
         finally:
-            leaving.end()
+            reporter.end()
 
 
 def _opened(config: Config, *, reads: bool) -> State:
     if reads:
-        return look(config, scratch=True)
+        return open_to_read(config, scratch=True)
     return State.open(config.state, accept_filesystem=config.accept_filesystem)
 
 
-def _accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:
-    known = {account.name for account in config.accounts}
-    for name in wanted:
-        if name not in known:
-            raise ConfigError(
-                f"there is no account {name!r} in {config.file}; there are: "
-                f"{', '.join(sorted(known))}"
-            )
-    return [account for account in config.accounts if not wanted or account.name in wanted]
-
-
-def _policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
-    known = {
-        policy.name for account in config.accounts for policy in config.rules(account.name).policies
-    }
-    for name in wanted:
-        if name not in known:
-            raise ConfigError(
-                f"there is no policy {name!r} in {config.file}; there are: "
-                f"{', '.join(sorted(known))}"
-            )
-    return frozenset(wanted)
-
-
 def _as_of(text: str | None) -> int | None:
+    """Return the epoch seconds of --as-of. A time without a zone is in UTC."""
     if text is None:
         return None
     try:
         found = unix_time(text)
         time = datetime.fromisoformat(text) if found is None else datetime.fromtimestamp(found, UTC)
-    except ValueError as wrong:
+    except ValueError as error:
         raise click.UsageError(
-            f"--as-of {text!r} is no time: write it like 2026-06-01T00:00:00Z or 1780272000"
-        ) from wrong
+            f"--as-of {text!r} is not a time: write it like 2026-06-01T00:00:00Z or 1780272000"
+        ) from error
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
-def order_of(
-    desk: CommandSession, options: Mapping[str, Any], *, execute: bool
+def read_order(
+    command: CommandSession, options: Mapping[str, Any], *, execute: bool
 ) -> tuple[Order, list[Account]]:
-    """What is asked for, and of which accounts. ConfigError, RefusedError, and click\'s
-    UsageError.
+    """Return what the options order, and for which accounts.
+
+    Raises ConfigError, UsageError, and RefusedError for a plan file of another configuration.
     """
-    accounts = _accounts(desk.config, options["accounts"])
+    accounts = select_accounts(command.config, options["accounts"])
     reviewed = None
     if file := options.get("reviewed"):
         reviewed = {str(plan.get("account")): plan for plan in planfile.read(file)}
-        if foreign := sorted(reviewed.keys() - {account.name for account in desk.config.accounts}):
+        configured = {account.name for account in command.config.accounts}
+        if foreign := sorted(reviewed.keys() - configured):
             raise RefusedError(
-                f"{file}: the plan is for account {', '.join(foreign)}, which {desk.config.file} "
+                f"{file}: the plan is for account {', '.join(foreign)}, which {command.config.file} "
                 "does not have"
             )
         accounts = [account for account in accounts if account.name in reviewed]
@@ -193,47 +173,51 @@ def order_of(
         as_of=_as_of(options.get("as_of")),
         offline=bool(options.get("offline")),
         accept_loss=bool(options.get("accept_loss")),
-        policies=_policies(desk.config, options["policies"]),
+        policies=select_policies(command.config, options["policies"]),
         reviewed=reviewed,
         retry_now=bool(options.get("retry_now")),
     )
     return order, accounts
 
 
-def pass_over(
-    desk: CommandSession,
+def run_accounts(
+    command: CommandSession,
     order: Order,
     accounts: list[Account],
     then: Callable[[Result], int] = lambda _: 0,
 ) -> tuple[list[Result], int]:
-    """Every account, one after the other; one that fails does not stop the others. The worst exit
-    code counts.
+    """Run the accounts one after the other; return the results and the worst exit code.
 
-    But that nothing was touched (3) is only said when it is true of all.
+    An account that fails does not stop the others. `then` gets each result and returns its exit
+    code.
     """
     results: list[Result] = []
     codes: list[int] = []
     for account in accounts:
-        if desk.tools.stop.is_set():
+        if command.context.stop.is_set():
             break
         try:
-            result = run(account, desk.tools, order)
-        except JanitorError as wrong:
-            desk.leaving.error(account.name, wrong)
-            if len(accounts) == 1 and not desk.tools.stop.is_set():
+            result = run(account, command.context, order)
+        except JanitorError as error:
+            command.reporter.error(account.name, error)
+            is_stopping = command.context.stop.is_set()
+            if len(accounts) == 1 and not is_stopping:
                 raise
-            if not desk.tools.stop.is_set():
-                terminal.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
-            codes.append(wrong.exit_code)
+            # Once the command is stopping, every account ends with the same error.
+            if not is_stopping:
+                terminal.echo(f"sauce-janitor: {account.name}: {error}", err=True)
+            codes.append(error.exit_code)
             continue
-        desk.leaving.result(result)
+        command.reporter.result(result)
         results.append(result)
         codes.append(then(result))
-    code = max(codes, key=_MILDEST_FIRST.index, default=0)
-    touched = any(result.execution is not None for result in results)
-    return results, JanitorError.exit_code if touched and code == RefusedError.exit_code else code
+    code = max(codes, key=_BY_SEVERITY.index, default=0)
+    # "Refused" (3) promises that nothing changed: with several accounts it must be true of all.
+    if code == RefusedError.exit_code and any(result.execution is not None for result in results):
+        code = JanitorError.exit_code
+    return results, code
 
 
-def secret_of(desk: CommandSession) -> bytes:
-    """What plan files are sealed with."""
-    return desk.tools.state.identity.secret
+def plan_secret(command: CommandSession) -> bytes:
+    """Return the key with which plan files are sealed."""
+    return command.context.state.identity.secret

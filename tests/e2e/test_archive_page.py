@@ -336,5 +336,5 @@ def test_it_listens_for_this_machine_alone(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert said.returncode == 2
-    assert "is no address of this machine alone" in said.stderr
+    assert "is not a loopback address" in said.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]

@@ -1,6 +1,4 @@
-"""`archive adopt`: this state takes over an archive that another one, or a newer copy of it, worked
-on.
-"""
+"""`archive adopt`: make this state the owner of an archive that belongs to another one."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent, who
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user, require_consent
 from sauce_janitor.terminal import echo
 
 if TYPE_CHECKING:
@@ -36,20 +34,20 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         found = ownership(config.archive, state)
         if found.is_ours:
-            echo(f"The archive {config.archive.path} is this state's already.")
+            echo(f"The archive {config.archive.path} belongs to this state already.")
             return
         for line in _lines(found):
             echo(report.clean(line), err=True)
         if dry_run:
             echo(f"would take over the archive {config.archive.path}", err=True)
             return
-        consent(
+        require_consent(
             f"Take over the archive {config.archive.path}? Nothing else may work on it.", yes=yes
         )
-        take_over(config.archive, state, by=who())
+        take_over(config.archive, state, by=current_user())
     echo(
-        f"Adopted: the archive {config.archive.path} is this state's. Look at `sauce-janitor plan` "
-        "before a run."
+        f"Adopted: the archive {config.archive.path} belongs to this state. Review "
+        "`sauce-janitor plan` before a run."
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands about the archive: each is in a file of its own."""
+"""The group `archive`. Each of its commands has a module of its own."""
 
 from __future__ import annotations
 

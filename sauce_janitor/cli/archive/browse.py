@@ -1,6 +1,4 @@
-"""`archive list` and `archive show`: what the archive holds, found by whatever one remembers of
-it.
-"""
+"""`archive list` and `archive show`: search the archive, and show what it has of one job."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archive.view import filters, open_shelf, query_of
+from sauce_janitor.cli.archive.view import filters, open_archive_view, query_of
 from sauce_janitor.cli.options import JOB
 from sauce_janitor.errors import ConfigError
 
@@ -43,7 +41,7 @@ COLUMNS = (
     "path",
     "missing",
 )
-"""The keys of an entry for machines, in order."""
+"""The keys of an entry in JSON and CSV, in order."""
 
 
 @click.command(name="list")
@@ -57,22 +55,22 @@ COLUMNS = (
     show_default=True,
 )
 @click.pass_obj
-def list_jobs(session: Session, /, limit: int | None, form: str, **given: Any) -> None:
+def list_jobs(session: Session, /, limit: int | None, form: str, **options: Any) -> None:
     """List the jobs in the archive, newest first."""
     from sauce_janitor import report
 
-    with open_shelf(session) as shelf:
-        query = query_of(shelf.config.timezone, given, limit=limit)
-        entries = shelf.entries.search(query)
+    with open_archive_view(session) as view:
+        query = query_of(view.config.timezone, options, limit=limit)
+        entries = view.entries.search(query)
         if form == "json":
             terminal.write(_json_pieces(map(_row, entries)))
         elif form == "csv":
             terminal.write(report.csv_lines(map(_row, entries), COLUMNS))
         else:
-            jobs, size = shelf.entries.count(query)
+            jobs, size = view.entries.count(query)
             if jobs:
                 terminal.write(f"{line.plain}\n" for line in _table(session.console(), entries))
-            _say_how_many(jobs, size, limit)
+            _print_count(jobs, size, limit)
 
 
 def _row(entry: ArchiveEntry) -> dict[str, Any]:
@@ -128,11 +126,11 @@ def _assets(entry: ArchiveEntry) -> str | int:
     return f"{entry.assets:,}/{entry.assets + entry.missing:,}" if entry.missing else entry.assets
 
 
-def _say_how_many(jobs: int, size: int, limit: int | None) -> None:
+def _print_count(jobs: int, size: int, limit: int | None) -> None:
     from sauce_janitor import report
 
     if not jobs:
-        terminal.echo("The archive holds no such job.", err=True)
+        terminal.echo("The archive has no such job.", err=True)
         return
     shown = (
         f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
@@ -151,17 +149,17 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
     """Show which files of a job are archived, by which policy, and which are missing or pruned."""
     from sauce_janitor.archive import Catalogue, contents_of
     from sauce_janitor.cli import known_jobs
-    from sauce_janitor.cli.job_lookup import stored_id
+    from sauce_janitor.cli.job_lookup import find_stored_id
 
     loaded = session.load()
-    job, key = stored_id(session, job_id, account), known_jobs.archive_key(loaded, account)
+    job, key = find_stored_id(session, job_id, account), known_jobs.archive_key(loaded, account)
     with Catalogue.open(loaded.archive.path) as catalogue:
         found = [
             contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=key)
         ]
         stored = [contents for contents in found if contents is not None]
         if not stored:
-            raise ConfigError(f"the archive holds nothing of job {job}")
+            raise ConfigError(f"the archive has nothing of job {job}")
         if form == "json":
             terminal.write_json([_as_json(contents) for contents in stored])
             return
@@ -195,7 +193,7 @@ def _as_json(contents: JobContents) -> dict[str, object]:
 
 
 def _show(out: Console, catalogue: Catalogue, contents: JobContents) -> None:
-    """Print the job, each of its files with its bytes or why it is not stored, and its receipts."""
+    """Print the job, its receipts, and each of its files with its size or why it is not stored."""
     from sauce_janitor.report import Column, say, show_table, when
 
     for line in _facts(catalogue, contents):
@@ -206,10 +204,10 @@ def _show(out: Console, catalogue: Catalogue, contents: JobContents) -> None:
     )
     out.print()
     for receipt in contents.receipts:
-        said = receipt.document
-        by = f"policy {said.policy}" if said.policy else "a hold"
-        about = f"by {by}, selection {said.selection}, run {said.run_id}"
-        say(out, f"  {receipt.file}: {when(said.made_at)}, {about}")
+        document = receipt.document
+        by = f"policy {document.policy}" if document.policy else "a hold"
+        about = f"by {by}, selection {document.selection}, run {document.run_id}"
+        say(out, f"  {receipt.file}: {when(document.made_at)}, {about}")
         say(out, f"    sha256 {receipt.sha256}")
 
 
@@ -221,11 +219,8 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     yield f"{report.clean(entry.name or 'Job ' + entry.job_id)}"
     ended = f"{entry.status or 'ended'}, {report.when(entry.ended_at)}"
     took = f" after {report.span(entry.duration_s)}" if entry.duration_s else ""
-    ran = (
-        f" on {report.clean(' '.join(filter(None, (entry.os, entry.browser))))}"
-        if entry.os or entry.browser
-        else ""
-    )
+    platform = report.clean(" ".join(filter(None, (entry.os, entry.browser))))
+    ran = f" on {platform}" if platform else ""
     yield f"  {ended}{took}{ran}"
     if entry.error:
         yield f"  error: {report.clean(entry.error)}"
@@ -235,7 +230,7 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     )
     yield f"  {catalogue.root.path / '/'.join(contents.place)}"
     if newest.missing:
-        yield f"  incomplete: {len(newest.missing):,} files could not be had"
+        yield f"  incomplete: {len(newest.missing):,} files could not be downloaded"
     if newest.purged:
         yield "  Sauce Labs had purged the assets before they could be stored"
 
@@ -263,6 +258,8 @@ def _files(contents: JobContents) -> Iterator[tuple[str | int, str]]:
 def _names(file: StoredFile) -> str:
     from sauce_janitor import report
 
-    own = file.file.rpartition("/")[2].removesuffix(".zst" if file.packed else "") == file.name
+    stored_name = file.file.rpartition("/")[2].removesuffix(".zst" if file.packed else "")
+    # A name that is unsafe on a disk is stored under another one: show both.
+    original = "" if stored_name == file.name else f"  ({report.clean(file.name)[:120]})"
     packed = f", {file.packed.bytes:,} bytes on the disk" if file.packed else ""
-    return (file.file if own else f"{file.file}  ({report.clean(file.name)[:120]})") + packed
+    return f"{file.file}{original}{packed}"

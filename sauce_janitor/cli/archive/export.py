@@ -1,4 +1,4 @@
-"""`archive export`: jobs taken out of the archive, with checksums that anyone can check."""
+"""`archive export`: copy jobs out of the archive, with checksums that anyone can verify."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archive.view import filters, open_shelf, query_of
-from sauce_janitor.cli.job_lookup import archived_id
-from sauce_janitor.cli.options import job_reference_of
+from sauce_janitor.cli.archive.view import filters, open_archive_view, query_of
+from sauce_janitor.cli.job_lookup import find_archived_id
+from sauce_janitor.cli.options import parse_job
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.archive.view import ArchiveView
     from sauce_janitor.model.archive_entries import ArchiveQuery
 
 FOUND_SOMETHING = 6
-"""The exit code when a job was left out because it is not as it was stored."""
+"""The exit code when a job is left out because it is damaged."""
 
 
 @click.command()
@@ -41,7 +41,7 @@ def export(
     everything: bool,
     output: Path,
     force: bool,
-    **given: Any,
+    **options: Any,
 ) -> int:
     """Copy a job, a build or the jobs that the options select out of the archive, as a folder, a
     .zip or a .tar.zst.
@@ -53,16 +53,20 @@ def export(
     from sauce_janitor import archive, report
     from sauce_janitor.cli.progress import ProgressDisplay
 
-    if not (what or everything or any(given.values())):
-        raise click.UsageError("say what: a JOB, a BUILD, a filter such as --since 7d, or --all")
-    with _ending_cleanly(), open_shelf(session) as shelf:
-        query = _query(shelf, what, given)
-        jobs, _ = shelf.entries.count(query)
-        with ProgressDisplay(color=session.color, moving=terminal.is_terminal(err=True)) as shown:
-            shown.phase("archive", "export", jobs)
-            places = _places(shelf, query)
+    if not (what or everything or any(options.values())):
+        raise click.UsageError(
+            "nothing is selected: give a JOB, a BUILD, a filter such as --since 7d, or --all"
+        )
+    with _unwound_by_sigterm(), open_archive_view(session) as view:
+        query = _query(view, what, options)
+        jobs, _ = view.entries.count(query)
+        with ProgressDisplay(
+            color=session.color, moving=terminal.is_terminal(err=True)
+        ) as progress:
+            progress.phase("archive", "export", jobs)
+            places = _places(view, query)
             done = archive.export(
-                shelf.catalogue, places, output.absolute(), force=force, step=shown.step
+                view.catalogue, places, output.absolute(), force=force, step=progress.step
             )
     for refused in done.refused:
         terminal.echo(f"left out: {report.clean(refused)}", err=True)
@@ -80,37 +84,37 @@ def export(
     return FOUND_SOMETHING if done.refused else 0
 
 
-def _query(shelf: ArchiveView, what: str | None, given: dict[str, Any]) -> ArchiveQuery:
+def _query(view: ArchiveView, what: str | None, options: dict[str, Any]) -> ArchiveQuery:
     from sauce_janitor.model.globs import alternatives, has_wildcards
 
-    query = query_of(shelf.config.timezone, given)
+    query = query_of(view.config.timezone, options)
     if what is None:
         return query
-    reference = job_reference_of(what)
+    reference = parse_job(what)
     if reference.id is not None:
         return replace(query, job_id=reference.id)
     if query.build is not None:
         raise click.UsageError("give the build once: as BUILD or by --build")
     of_build, parts = replace(query, build=what), list(alternatives(what))
-    # A build is named as before; what is no build may be one job: by the beginning of its id, or
-    # its name.
-    if len(parts) > 1 or has_wildcards(what) or shelf.entries.count(of_build)[0]:
+    # A text that names a build means the build. Otherwise it may be the first digits of a job's id,
+    # or a job's name.
+    if len(parts) > 1 or has_wildcards(what) or view.entries.count(of_build)[0]:
         return of_build
     accounts = None if query.account is None else (query.account,)
-    if not shelf.lookups.archived(reference, accounts):
+    if not view.lookups.archived(reference, accounts):
         return of_build
-    return replace(query, job_id=archived_id(shelf, reference, query.account))
+    return replace(query, job_id=find_archived_id(view, reference, query.account))
 
 
-def _places(shelf: ArchiveView, query: ArchiveQuery) -> Iterator[tuple[str, ...]]:
+def _places(view: ArchiveView, query: ArchiveQuery) -> Iterator[tuple[str, ...]]:
     # All at once: an export can take hours, and must not hold the state for so long.
-    places = [entry.place for entry in shelf.entries.search(query)]
+    places = [entry.place for entry in view.entries.search(query)]
     return (tuple(place.split("/")) for place in places)
 
 
 @contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """SIGTERM unwinds as Ctrl-C does, so that nothing half-written stays."""
+def _unwound_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the block as Ctrl-C does, so that no half-written export is left."""
 
     def end(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""`archive open`: the archive as a page on this machine, until Ctrl-C."""
+"""`archive open`: show the archive as a page on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archive.view import ArchiveView, open_shelf
+from sauce_janitor.cli.archive.view import ArchiveView, open_archive_view
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from sauce_janitor.web.archive_query import ShownFile, ShownJob
 
 _REMEMBERED = 32
+"""How many jobs' contents are kept in memory."""
 _LONGEST_FACT = 300
+"""The longest value of a job's document that is shown, in characters."""
 _NOT_FACTS = frozenset({"id", "name", "error", "owner", "build"})
 
 
@@ -45,8 +47,8 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65_535 or not is_local(host.strip("[]")):
         raise ConfigError(
-            f"--listen {listen!r:.80} is no address of this machine alone: write 127.0.0.1:PORT; "
-            "from elsewhere, reach it by `ssh -L`"
+            f"--listen {listen!r:.80} is not a loopback address: write 127.0.0.1:PORT; from "
+            "another machine, use `ssh -L`"
         )
     stop = threading.Event()
     before = {
@@ -54,10 +56,10 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        with open_shelf(session) as shelf:
-            view = make_archive_view(ArchivePageSource(shelf), str(shelf.catalogue.root.path))
+        with open_archive_view(session) as view:
+            page = make_archive_view(ArchivePageSource(view), str(view.catalogue.root.path))
             with RunningServer(
-                Guard(view, AccessRules(listen)), listen, ServerLimits(threads=8)
+                Guard(page, AccessRules(listen)), listen, ServerLimits(threads=8)
             ) as serving:
                 terminal.echo(f"The archive is open at {serving.url}/ until Ctrl-C.")
                 if not no_browser:
@@ -70,48 +72,47 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
 
 
 class ArchivePageSource:
-    """The archive as its page asks for it (`web.archive_values.ArchiveView`). Any thread may use
-    it.
-    """
+    """The archive as the page reads it (see `web.archive_query`). Any thread may use it."""
 
-    def __init__(self, shelf: ArchiveView) -> None:
-        self._shelf = shelf
+    def __init__(self, view: ArchiveView) -> None:
+        self._view = view
         self._lock = threading.Lock()
         self._contents: dict[str, tuple[int, JobContents, ShownJob]] = {}
 
     def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
-        return self._shelf.entries.search(query)
+        return self._view.entries.search(query)
 
     def count(self, query: ArchiveQuery, /) -> tuple[int, int]:
-        self._shelf.keep_up()
-        return self._shelf.entries.count(query)
+        self._view.keep_up()
+        return self._view.entries.count(query)
 
     def builds(self, query: ArchiveQuery, /) -> Sequence[ArchiveBuild]:
-        return self._shelf.entries.builds(query)
+        return self._view.entries.builds(query)
 
     def owners(self) -> Sequence[str]:
-        return self._shelf.entries.owners()
+        return self._view.entries.owners()
 
     def job(self, account: str, job_id: JobId, /) -> ShownJob | None:
         from sauce_janitor.model.archive_entries import ArchiveQuery
 
-        entry = next(self._shelf.entries.search(ArchiveQuery(account=account, job_id=job_id)), None)
+        entry = next(self._view.entries.search(ArchiveQuery(account=account, job_id=job_id)), None)
         found = self._look(entry.place) if entry else None
         return found[1] if found else None
 
     def open(self, job: ShownJob, file: ShownFile, /) -> BinaryIO:
         found = self._look(job.entry.place)
         if found is None or not file.number < len(found[0].assets):
-            raise ConfigError("the archive does not have this job any more")
-        return self._shelf.catalogue.open_asset(found[0].place, found[0].assets[file.number])
+            raise ConfigError("the archive no longer has this job")
+        return self._view.catalogue.open_asset(found[0].place, found[0].assets[file.number])
 
     def _look(self, place: str) -> tuple[JobContents, ShownJob] | None:
-        """What stands there; remembered while its folder is as it was, for a page of 2,000 pictures
-        asks for each of them.
+        """Return the contents of a job's folder; from memory while the folder is unchanged.
+
+        A page with 2,000 screenshots asks for each of them.
         """
         from sauce_janitor.archive import contents_of, document_of
 
-        root = self._shelf.catalogue.root
+        root = self._view.catalogue.root
         try:
             changed = (root.path / place).lstat().st_mtime_ns
         except OSError:
@@ -171,7 +172,7 @@ def _shown(contents: JobContents, document: Mapping[str, object] | None) -> Show
 
 
 def _facts(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """What is short enough to be read, as Sauce Labs names it."""
+    """Yield the values of the job's document that are short enough to show, by their names."""
     for name, value in document.items():
         if value is None or value in ("", [], {}) or name in _NOT_FACTS:
             continue

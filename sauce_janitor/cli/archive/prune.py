@@ -1,6 +1,4 @@
-"""`archive prune`: what the archive need not hold any longer leaves it, planned, limited and
-journaled.
-"""
+"""`archive prune`: remove archived files that are past their `keep_for`, with a plan and limits."""
 
 from __future__ import annotations
 
@@ -11,7 +9,8 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, require_consent
+from sauce_janitor.cli.options import ACCOUNTS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,9 +25,7 @@ _FAILED = 3
 
 
 @click.command()
-@click.option(
-    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
-)
+@ACCOUNTS
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
@@ -45,98 +42,108 @@ def prune(
     if a limit is broken.
     """
     from sauce_janitor import report
-    from sauce_janitor.cli.known_jobs import chosen
-    from sauce_janitor.cli.session import open_desk
+    from sauce_janitor.cli.known_jobs import select_accounts
+    from sauce_janitor.cli.session import open_command_session
     from sauce_janitor.operations.prune import PruneOrder
 
-    with open_desk(session, reads=dry_run) as desk:
-        wanted = chosen(desk.config, accounts)
-        teller = _Teller(desk, form)
+    with open_command_session(session, reads=dry_run) as command:
+        selected = select_accounts(command.config, accounts)
+        printer = _PrunePrinter(command, form)
         if dry_run or not yes:
-            looks, code = _each(desk, wanted, PruneOrder(show=teller.plan))
-            rows = [row for _, done in looks if not done.plan.broken for row in done.plan.rows]
+            previews, code = _prune_each(command, selected, PruneOrder(show=printer.plan))
+            rows = [row for _, done in previews if not done.plan.broken for row in done.plan.rows]
             if dry_run or not rows:
-                return teller.end(looks, code)
-            with desk.shown.hidden():
+                return printer.end(previews, code)
+            with command.progress.hidden():
                 files = sum(len(row.files) for row in rows)
-                today = report.when(max(done.plan.as_of for _, done in looks))
-                consent(
+                today = report.when(max(done.plan.as_of for _, done in previews))
+                require_consent(
                     f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the "
                     "archive?",
                     yes=False,
                 )
-        show = teller.plan if yes else _unseen
-        done, code = _each(desk, wanted, PruneOrder(execute=True, vouched=not yes, show=show))
-        return teller.end(done, code)
+        show = printer.plan if yes else _show_nothing
+        done, code = _prune_each(
+            command, selected, PruneOrder(execute=True, vouched=not yes, show=show)
+        )
+        return printer.end(done, code)
 
 
-def _unseen(_account: Account, _plan: PrunePlan) -> None:
-    """It was shown already, when it was asked about."""
+def _show_nothing(_account: Account, _plan: PrunePlan) -> None:
+    """Do nothing: the plan was shown before the question."""
 
 
-def _each(
-    desk: CommandSession, accounts: list[Account], order: PruneOrder
+def _prune_each(
+    command: CommandSession, accounts: list[Account], order: PruneOrder
 ) -> tuple[list[tuple[Account, Pruned]], int]:
-    """Every account, one after the other; one that fails does not stop the others. The first bad
-    exit code counts.
+    """Prune the accounts one after the other; return the results and the first bad exit code.
+
+    An account that fails does not stop the others. Raises the error if there is only one account.
     """
     from sauce_janitor.errors import JanitorError
     from sauce_janitor.operations.prune import prune as prune_account
 
     results, codes = [], []
     for account in accounts:
-        if desk.tools.stop.is_set():
+        if command.context.stop.is_set():
             break
         try:
-            results.append((account, prune_account(account, desk.tools, order)))
-        except JanitorError as wrong:
+            results.append((account, prune_account(account, command.context, order)))
+        except JanitorError as error:
             if len(accounts) == 1:
                 raise
-            terminal.echo(f"sauce-janitor: {account.name}: {wrong}", err=True)
-            codes.append(wrong.exit_code)
+            terminal.echo(f"sauce-janitor: {account.name}: {error}", err=True)
+            codes.append(error.exit_code)
     codes += [JanitorError.exit_code for _, done in results if not done.complete]
     return results, next(iter(codes), 0)
 
 
-class _Teller:
-    """Says what would go and what went."""
+class _PrunePrinter:
+    """Prints the plan and the result."""
 
-    def __init__(self, desk: CommandSession, form: str) -> None:
-        self._desk, self._form = desk, form
+    def __init__(self, command: CommandSession, form: str) -> None:
+        self._command, self._form = command, form
 
     def plan(self, account: Account, plan: PrunePlan) -> None:
-        """The plan, before anything is carried out."""
-
+        """Print the plan, before any file is removed."""
+        # JSON has the plan in one document with the result.
         if self._form == "json":
             return
-        with self._desk.shown.hidden():
+        with self._command.progress.hidden():
             _show_plan(
-                self._desk.session.console(),
+                self._command.session.console(),
                 account.name,
                 plan,
-                self._desk.config.policy_digest(account.name),
+                self._command.config.policy_digest(account.name),
             )
 
     def end(self, results: list[tuple[Account, Pruned]], code: int) -> int:
-        """What came of it; the exit code."""
+        """Print the results and return the exit code."""
         from sauce_janitor import report
 
-        desk = self._desk
-        desk.shown.end()
+        command = self._command
+        command.progress.end()
         if self._form == "json":
             terminal.echo(report.json_text([_as_json(account, done) for account, done in results]))
-        for account, done in results if self._form == "table" else ():
-            if done.executed:
-                terminal.echo(_ended(account, done))
-            for failure in done.failures[:_FAILED]:
-                terminal.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
-            if len(done.failures) > _FAILED:
-                more = (
-                    f"… and {len(done.failures) - _FAILED:,} more failures: in the log with -v, or "
-                    "in --format json"
-                )
-                terminal.echo(f"sauce-janitor: {account.name}: {more}", err=True)
-        return 128 + desk.signals.number if desk.signals.number is not None else code
+        else:
+            for account, done in results:
+                _print_result(account, done)
+        return 128 + command.signals.number if command.signals.number is not None else code
+
+
+def _print_result(account: Account, done: Pruned) -> None:
+    from sauce_janitor import report
+
+    if done.executed:
+        terminal.echo(_result_line(account, done))
+    for failure in done.failures[:_FAILED]:
+        terminal.echo(f"sauce-janitor: {account.name}: {report.clean(failure)}", err=True)
+    if len(done.failures) > _FAILED:
+        more = (
+            f"… and {len(done.failures) - _FAILED:,} more failures: in the log with -v, or in "
+            "--format json"
+        )
+        terminal.echo(f"sauce-janitor: {account.name}: {more}", err=True)
 
 
 def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
@@ -144,8 +151,8 @@ def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
 
     report.say(out, f"Archive of {name}: {plan.jobs:,} jobs")
     for (policy, keep_for), (files, size) in sorted(plan.terms.items()):
-        word = f"{policy}, held for {keep_for}" if keep_for else policy
-        report.say(out, f"to go: {files:,} files, {report.size(size)} by {word}", indent=2)
+        term = f"{policy}, kept for {keep_for}" if keep_for else policy
+        report.say(out, f"to remove: {files:,} files, {report.size(size)} by {term}", indent=2)
     if plan.rows:
         columns = (
             report.Column("Job", "id"),
@@ -165,13 +172,13 @@ def _rest(plan: PrunePlan, digest: str) -> Iterator[str]:
     from sauce_janitor.operations.prune import refusal
 
     if len(plan.rows) > _SHOWN:
-        yield f"    … and {len(plan.rows) - _SHOWN:,} jobs more: --format json lists all"
+        yield f"    … and {len(plan.rows) - _SHOWN:,} more jobs: --format json lists all"
     for reason, jobs in plan.protected.most_common():
-        yield f"  stays although its time is over: {jobs:,} jobs, {report.clean(reason.text)}"
+        yield f"  kept although past `keep_for`: {jobs:,} jobs, {report.clean(reason.text)}"
     for unreadable in plan.unreadable[:_SHOWN]:
-        yield f"  cannot be read, so it stays: {report.clean(unreadable)}"
+        yield f"  kept because it cannot be read: {report.clean(unreadable)}"
     if plan.next_at is not None:
-        yield f"  the next files may go on {report.when(plan.next_at)}"
+        yield f"  the next files may be removed on {report.when(plan.next_at)}"
     for lifted in plan.lifted:
         yield f"  approved: {report.clean(lifted.text)}"
     if plan.broken:
@@ -179,20 +186,20 @@ def _rest(plan: PrunePlan, digest: str) -> Iterator[str]:
     yield f"Prune: {len(plan.rows)} jobs, {plan.files} files, {plan.size_bytes} bytes"
 
 
-def _ended(account: Account, done: Pruned) -> str:
+def _result_line(account: Account, done: Pruned) -> str:
     from sauce_janitor import report
 
     size = report.size(done.size_bytes)
-    parts = [f"{done.files:,} files of {done.jobs:,} jobs left the archive, {size}"]
+    parts = [f"{done.files:,} files of {done.jobs:,} jobs removed from the archive, {size}"]
     if done.recovered:
-        parts.append(f"{done.recovered:,} begun by an earlier prune are settled")
+        parts.append(f"{done.recovered:,} begun by an earlier prune are finished")
     if done.spared:
-        parts.append(f"{done.spared:,} jobs changed meanwhile and stay")
+        parts.append(f"{done.spared:,} jobs changed meanwhile and are kept")
     if done.failures:
         parts.append(f"{len(done.failures):,} failed")
     if done.halted:
         left = len(done.plan.rows) - done.jobs - done.spared - len(done.failures)
-        parts.append(f"halted: {done.halted}, {left:,} jobs are left: go on with the same command")
+        parts.append(f"halted: {done.halted}, {left:,} jobs are left: run the same command again")
     return f"Pruned {report.clean(account.name)}: {'; '.join(parts)}"
 
 

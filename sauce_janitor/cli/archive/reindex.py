@@ -1,6 +1,4 @@
-"""`archive reindex`: after a lost or restored state, what it knew of the archive is read from the
-receipts again.
-"""
+"""`archive reindex`: rebuild what a lost or restored state knows of the archive, from receipts."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import ACCOUNTS
 
 if TYPE_CHECKING:
     from sauce_janitor.operations.reindex import Reindexed
@@ -19,9 +18,7 @@ _NAMED = 3
 
 
 @click.command()
-@click.option(
-    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
-)
+@ACCOUNTS
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
@@ -34,17 +31,19 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
     unknown, and --format json names each.
     """
     from sauce_janitor import report
-    from sauce_janitor.cli.known_jobs import chosen
-    from sauce_janitor.cli.session import open_desk
+    from sauce_janitor.cli.known_jobs import select_accounts
+    from sauce_janitor.cli.session import open_command_session
     from sauce_janitor.errors import JanitorError
     from sauce_janitor.operations.reindex import reindex as reindex_account
 
     found: dict[str, Reindexed] = {}
-    with open_desk(session) as desk:
-        for account in chosen(desk.config, accounts):
-            desk.shown.phase(account.name, "look")
-            found[account.name] = reindex_account(account, desk.tools, step=desk.shown.step)
-        desk.shown.end()
+    with open_command_session(session) as command:
+        for account in select_accounts(command.config, accounts):
+            command.progress.phase(account.name, "look")
+            found[account.name] = reindex_account(
+                account, command.context, step=command.progress.step
+            )
+        command.progress.end()
     if form == "json":
         terminal.echo(
             report.json_text([{"account": name, **asdict(each)} for name, each in found.items()])

@@ -1,4 +1,4 @@
-"""`archive verify`: every stored byte against its receipt, every receipt against the journal."""
+"""`archive verify`: check every stored byte against its receipt, and receipts against the journal."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ class _Share(click.ParamType[float]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """A share as a number above 0 and not above 1."""
+        """Return the share as a number above 0 and at most 1."""
         if isinstance(value, float):
             return value
         found = _SHARE.fullmatch(str(value).strip())
         share = float(found[1]) / 100 if found else 0.0
         if not 0 < share <= 1:
             self.fail(
-                f"{value!r} is no share of the archive: write a percentage, such as 5%", param, ctx
+                f"{value!r} is not a share of the archive: write a percentage such as 5%",
+                param,
+                ctx,
             )
         return share
 
@@ -57,7 +59,7 @@ class _Share(click.ParamType[float]):
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 @click.pass_context
-def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -> None:
+def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any) -> None:
     """Read every archived file again and compare it with its receipt, and the receipts with the
     journal.
 
@@ -68,19 +70,21 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -
     from sauce_janitor import report
 
     session: Session = ctx.obj
-    if given["resume"] and (job_id or given["sample"]):
+    if options["resume"] and (job_id or options["sample"]):
         raise click.UsageError(
-            "--resume goes on with a verification of everything: leave out JOB and --sample"
+            "--resume continues a verification of everything: leave out JOB and --sample"
         )
-    done = _verified(session, job_id, given, show=form == "table")
+    done = _verify(session, job_id, options, show=form == "table")
     if job_id and not done.jobs:
-        raise ConfigError(f"the archive holds nothing of job {job_id}")
-    if (given["account"] or given["owner"]) and not (
-        done.jobs or done.findings or given["sample"] or given["resume"]
+        raise ConfigError(f"the archive has nothing of job {job_id}")
+    if (options["account"] or options["owner"]) and not (
+        done.jobs or done.findings or options["sample"] or options["resume"]
     ):
-        whose = [f"{what} {given[what]!r:.80}" for what in ("account", "owner") if given[what]]
+        filters = [
+            f"{what} {options[what]!r:.80}" for what in ("account", "owner") if options[what]
+        ]
         raise ConfigError(
-            f"the archive holds nothing of {' and '.join(whose)}: nothing was verified"
+            f"the archive has nothing of {' and '.join(filters)}: nothing was verified"
         )
     if form == "json":
         terminal.echo(report.json_text(_as_json(done)))
@@ -97,72 +101,74 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **given: Any) -
         )
         if not done.against_journal:
             terminal.echo(
-                "There is no state here, so receipts were not compared with its journal.", err=True
+                "There is no state, so receipts were not compared with its journal.", err=True
             )
     if done.findings:
         ctx.exit(FOUND_SOMETHING)
 
 
-def _verified(
-    session: Session, job_id: str | None, given: dict[str, Any], *, show: bool
+def _verify(
+    session: Session, job_id: str | None, options: dict[str, Any], *, show: bool
 ) -> Verified:
     import time
     from contextlib import ExitStack
 
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.archive.verify import JobSampleShare
-    from sauce_janitor.cli.job_lookup import stored_id
-    from sauce_janitor.cli.known_jobs import look
+    from sauce_janitor.cli.job_lookup import find_stored_id
+    from sauce_janitor.cli.known_jobs import open_to_read
     from sauce_janitor.cli.progress import ProgressDisplay
     from sauce_janitor.operations.verify import VerifyContext, VerifyScope, verify
 
     config = session.load()
-    share, now = given["sample"], time.time()
-    wanted = VerifyScope(
-        account=given["account"],
-        owner=_owner(given["owner"]),
-        job=stored_id(session, job_id, given["account"]) if job_id else None,
+    share, now = options["sample"], time.time()
+    scope = VerifyScope(
+        account=options["account"],
+        owner=_owner(options["owner"]),
+        job=find_stored_id(session, job_id, options["account"]) if job_id else None,
         sample=JobSampleShare.of(share, int(now) // 86_400) if share else None,
-        resume=given["resume"],
+        resume=options["resume"],
     )
     with ExitStack() as stack:
-        # Of a state that cannot be written here nothing is remembered: the copy vanishes.
-        state = stack.enter_context(look(config, scratch=True)) if config.state.exists() else None
+        # A read-only state keeps no progress: it is read from a copy, which is deleted.
+        state = (
+            stack.enter_context(open_to_read(config, scratch=True))
+            if config.state.exists()
+            else None
+        )
         known = state.identity.archive_uuid(str(config.archive.path)) if state else None
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
         moving = terminal.is_terminal(err=True) and session.log_format != "json"
-        shown = stack.enter_context(ProgressDisplay(color=session.color, moving=moving))
+        progress = stack.enter_context(ProgressDisplay(color=session.color, moving=moving))
 
         jobs, findings = 0, 0
 
-        def told(proof: Proof) -> None:
+        def count(proof: Proof) -> None:
             nonlocal jobs, findings
             jobs, findings = jobs + 1, findings + len(proof.findings)
-            shown.step()
+            progress.step()
             if show and proof.findings:
-                with shown.hidden():
+                with progress.hidden():
                     for finding in proof.findings:
                         terminal.echo(_line(finding))
 
-        shown.phase(given["account"] or "archive", "verify")
+        progress.phase(options["account"] or "archive", "verify")
         trusted = config.archive.trust_read_back_s is not None
-        means = VerifyContext(
-            catalogue, state, on_proof=told, workers=given["workers"], remembers=trusted
+        context = VerifyContext(
+            catalogue, state, on_proof=count, workers=options["workers"], remembers=trusted
         )
         try:
-            return verify(wanted, means)
+            return verify(scope, context)
         except KeyboardInterrupt:
-            shown.end()
+            progress.end()
             is_kept = (
                 state is not None
                 and not state.is_read_only
-                and wanted.job is None
-                and wanted.sample is None
+                and scope.job is None
+                and scope.sample is None
             )
-            again = ". Go on with --resume" if is_kept else ""
-            terminal.echo(
-                f"Verified until then: {jobs:,} jobs, {findings:,} findings{again}", err=True
-            )
+            again = ". Continue with --resume" if is_kept else ""
+            terminal.echo(f"Verified so far: {jobs:,} jobs, {findings:,} findings{again}", err=True)
             raise
 
 
@@ -191,5 +197,5 @@ def _owner(text: str | None) -> Any:
 
     try:
         return None if text is None else owner_name(text)
-    except ValueError as wrong:
-        raise ConfigError(str(wrong)) from wrong
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

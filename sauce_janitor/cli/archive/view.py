@@ -1,6 +1,4 @@
-"""The archive as commands open it to look for jobs: its catalogue beside entries that are up with
-it.
-"""
+"""The archive open for reading: its catalogue, and an index of its jobs that is up to date."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import told_of_globs
+from sauce_janitor.cli.options import warn_of_odd_globs
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,25 +34,21 @@ _MEAN_MONTH_S = 2_629_746
 
 
 class ArchiveView:
-    """An archive open for reading, and the entries to find jobs by."""
+    """An archive open for reading, and the index entries of its jobs."""
 
     def __init__(self, config: Config, catalogue: Catalogue, state: State) -> None:
-        self.config, self.catalogue, self.entries, self._state = (
-            config,
-            catalogue,
-            state.archived,
-            state,
-        )
-        self.lookups = state.lookups
+        self.config, self.catalogue, self._state = config, catalogue, state
+        self.entries, self.lookups = state.archived, state.lookups
         self._kept_up_at, self._lock = time.monotonic(), threading.Lock()
 
     def keep_up(self) -> None:
-        """Learn what was archived or pruned meanwhile, if the last look is some time ago. Any
-        thread may ask.
-        """
+        """Bring the entries up to date, at most every 15 seconds. Any thread may call it."""
         from sauce_janitor.operations.wiring.archive_index import keep_up
 
-        if time.monotonic() - self._kept_up_at < _EVERY_S or not self._lock.acquire(blocking=False):
+        if time.monotonic() - self._kept_up_at < _EVERY_S:
+            return
+        # Another thread is at it: the page does not wait, and shows what is known.
+        if not self._lock.acquire(blocking=False):
             return
         try:
             keep_up(self._state, self.catalogue)
@@ -64,15 +58,14 @@ class ArchiveView:
 
 
 @contextmanager
-def open_shelf(session: Session) -> Iterator[ArchiveView]:
-    """Open it, and bring the entries up to date: in the state, or aside for as long as it is open.
+def open_archive_view(session: Session) -> Iterator[ArchiveView]:
+    """Open the archive, and bring the index of its jobs up to date.
 
-    Aside is where there is no state yet, or none that can be written here.
-
+    The index is in the state. Without a state, or with a read-only one, it is in a temporary file.
     Raises ConfigError, StateError, ArchiveUnusableError.
     """
     from sauce_janitor.archive import Catalogue
-    from sauce_janitor.cli.known_jobs import look
+    from sauce_janitor.cli.known_jobs import open_to_read
     from sauce_janitor.cli.progress import ProgressDisplay
     from sauce_janitor.operations.wiring.archive_index import keep_up
 
@@ -82,23 +75,25 @@ def open_shelf(session: Session) -> Iterator[ArchiveView]:
         if not path.exists():
             aside = stack.enter_context(tempfile.TemporaryDirectory(prefix="sauce-janitor-"))
             path = Path(aside) / "state.db"
-        state = stack.enter_context(look(config, path, scratch=True))
+        state = stack.enter_context(open_to_read(config, path, scratch=True))
         known = state.identity.archive_uuid(str(config.archive.path))
         catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
-        with ProgressDisplay(color=session.color, moving=terminal.is_terminal(err=True)) as shown:
-            shown.phase("archive", "look")
-            indexed = keep_up(state, catalogue, step=shown.step)
+        with ProgressDisplay(
+            color=session.color, moving=terminal.is_terminal(err=True)
+        ) as progress:
+            progress.phase("archive", "look")
+            indexed = keep_up(state, catalogue, step=progress.step)
         if indexed.unreadable:
             terminal.echo(
                 f"{len(indexed.unreadable):,} jobs cannot be read, the first: "
-                f"{indexed.unreadable[0]}: see archive verify",
+                f"{indexed.unreadable[0]}: run `sauce-janitor archive verify`",
                 err=True,
             )
         yield ArchiveView(config, catalogue, state)
 
 
 def filters(command: Any) -> Any:
-    """The options by which jobs are found."""
+    """Add the options that select jobs to a command."""
     options = (
         click.option("--account", metavar="NAME", help="Only this account."),
         click.option("--owner", metavar="USER", help="Only jobs of this user."),
@@ -127,27 +122,25 @@ def filters(command: Any) -> Any:
     return command
 
 
-def query_of(zone: str, given: dict[str, Any], *, limit: int | None = None) -> ArchiveQuery:
-    """What these options ask for. ConfigError for what is no user's name, UsageError for what is no
-    time.
-    """
+def query_of(zone: str, options: dict[str, Any], *, limit: int | None = None) -> ArchiveQuery:
+    """Return the query for these options. Raises ConfigError for an owner, UsageError for a time."""
     from sauce_janitor.model.archive_entries import ArchiveQuery
 
-    told_of_globs({"--build": given["build"], "--name": given["name"]})
+    warn_of_odd_globs({"--build": options["build"], "--name": options["name"]})
     return ArchiveQuery(
-        account=given["account"],
-        owner=owner_of(given["owner"]),
-        build=given["build"],
-        name=given["name"],
-        status=tuple(given["status"]),
-        text=given["text"] or None,
-        since=_moment("--since", given["since"], zone, end=False),
-        until=_moment("--until", given["until"], zone, end=True),
+        account=options["account"],
+        owner=read_owner(options["owner"]),
+        build=options["build"],
+        name=options["name"],
+        status=tuple(options["status"]),
+        text=options["text"] or None,
+        since=_read_time("--since", options["since"], zone, end=False),
+        until=_read_time("--until", options["until"], zone, end=True),
         limit=limit,
     )
 
 
-def _moment(option: str, text: str | None, zone: str, *, end: bool) -> int | None:
+def _read_time(option: str, text: str | None, zone: str, *, end: bool) -> int | None:
     from sauce_janitor.config.moments import end_of_text, unix_time
     from sauce_janitor.model.durations import parse_duration
 
@@ -158,24 +151,25 @@ def _moment(option: str, text: str | None, zone: str, *, end: bool) -> int | Non
         found = unix_time(text)
         if found is not None:
             return found
+        # `7d`: letters at the end, and no T, which a time has.
         if text[-1:].isalpha() and text[:1].isdigit() and "T" not in text:
             duration = parse_duration(text)
             return now - duration.seconds - duration.months * _MEAN_MONTH_S
         if end or "T" in text:
             return end_of_text(text, zone)
         return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
-    except ValueError as wrong:
+    except ValueError as error:
         raise click.UsageError(
-            f"{option} {text!r:.60} is no time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400 "
+            f"{option} {text!r:.60} is not a time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400 "
             "or 7d"
-        ) from wrong
+        ) from error
 
 
-def owner_of(text: str | None) -> Owner | None:
-    """The user name that somebody typed. ConfigError."""
+def read_owner(text: str | None) -> Owner | None:
+    """Return the user name of an option; None for None. Raises ConfigError."""
     from sauce_janitor.model.jobs import owner_name
 
     try:
         return None if text is None else owner_name(text)
-    except ValueError as wrong:
-        raise ConfigError(str(wrong)) from wrong
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

@@ -1,6 +1,6 @@
-"""`assets`: what Sauce Labs lists of a job's files, getting them, and deleting them.
+"""`assets`: list the files of a job at Sauce Labs, download them, or delete them.
 
-Names are hostile, a body is believed only when whole.
+A file's name may be hostile, and a download counts only when it is complete.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import DRY_RUN, YES, who
-from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOB, OWNER, job_reference_of
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user
+from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOB, OWNER, parse_job, parse_owner
 from sauce_janitor.errors import AnswerError, ArchiveError, RefusedError
 
 _NOT_DONE = 4
@@ -68,7 +68,7 @@ def assets(
     output: str | None,
     folder: Path | None,
     delete: bool,
-    **given: Any,
+    **options: Any,
 ) -> int:
     """List the files of a job (Sauce Labs lists no sizes), download them, or delete them.
 
@@ -76,76 +76,76 @@ def assets(
     held, or if not all of them can be archived. Files that archive.forbid excludes are deleted
     without a copy; the question says so.
     """
-    from sauce_janitor.cli import options as checked
-    from sauce_janitor.cli.account_session import calling
-    from sauce_janitor.cli.job_lookup import asked_ids
+    from sauce_janitor.cli.account_session import open_account_session
+    from sauce_janitor.cli.job_lookup import find_asked_ids
 
     if output is not None and name is None:
         raise click.UsageError(
-            "-o says where the file of --get goes: say --get NAME, or --download DIR for all"
+            "-o is the target of --get: use --get NAME, or --download DIR for all files"
         )
     if name is not None and folder is not None:
-        raise click.UsageError("say --get NAME for one file or --download DIR for all")
+        raise click.UsageError("use --get NAME for one file or --download DIR for all, not both")
     if delete and (name is not None or folder is not None):
         raise click.UsageError(
             "--delete archives the files itself: use it without --get and --download"
         )
-    reference = job_reference_of(job_id)
-    with calling(session, given["wanted"], looks=not delete) as call:
-        owner = checked.owner(given["owner"])
-        (wanted_id,) = asked_ids(call, (reference,), owner)
-        job = call.hand.find(wanted_id, owner).job
+    reference = parse_job(job_id)
+    with open_account_session(session, options["wanted"], looks=not delete) as opened:
+        owner = parse_owner(options["owner"])
+        (found_id,) = find_asked_ids(opened, (reference,), owner)
+        job = opened.manual.find(found_id, owner).job
         if delete:
             return _delete(
-                call, job, str(given["form"]), yes=given["yes"], dry_run=given["dry_run"]
+                opened, job, str(options["form"]), yes=options["yes"], dry_run=options["dry_run"]
             )
         if name is not None:
-            return _get_one(call, job, name, output)
-        names = _listed(call, job)
+            return _download_one(opened, job, name, output)
+        names = _listed(opened, job)
         if folder is not None:
-            return _get_all(call, job, names, folder)
-    _show(session, job, names, str(given["form"]))
+            return _download_all(opened, job, names, folder)
+    _show(session, job, names, str(options["form"]))
     return 0
 
 
-def _delete(call: AccountSession, job: Job, form: str, *, yes: bool, dry_run: bool) -> int:
-    """Show what would be done, ask, archive, delete; the exit code."""
+def _delete(opened: AccountSession, job: Job, form: str, *, yes: bool, dry_run: bool) -> int:
+    """Show what would be done, ask, archive and delete; return the exit code."""
     from sauce_janitor.cli.jobs.change import may_act
     from sauce_janitor.operations.delete_assets import AssetsOrder, delete_assets
 
-    account, tools = call.hand.account, call.desk.tools
-    order = AssetsOrder(job.id, job.owner, who(), execute=True)
+    account, context = opened.manual.account, opened.command.context
+    order = AssetsOrder(job.id, job.owner, current_user(), execute=True)
     if dry_run or not yes:
-        looked = delete_assets(account, tools, replace(order, execute=False))
-        if looked.planned is None:
-            return _told(call, job, looked, form)
+        preview = delete_assets(account, context, replace(order, execute=False))
+        if preview.planned is None:
+            return _report(opened, job, preview, form)
         lines = [f"archive and delete all assets of {job.id} of {job.owner}: {job.name}"]
-        lines += [f"delete {line}" for line in _uncopied(looked)]
+        lines += [f"delete {line}" for line in _uncopied(preview)]
         if not may_act(
-            call, f"Delete the assets of job {job.id}?", lines, yes=yes, dry_run=dry_run
+            opened, f"Delete the assets of job {job.id}?", lines, yes=yes, dry_run=dry_run
         ):
-            return _told(call, job, looked, form)
-        order = replace(order, shown=looked.planned.fingerprint)
-    return _told(call, job, delete_assets(account, tools, order), form)
+            return _report(opened, job, preview, form)
+        # If the job's files change after the question, the order no longer fits and is refused.
+        order = replace(order, shown=preview.planned.fingerprint)
+    return _report(opened, job, delete_assets(account, context, order), form)
 
 
 def _uncopied(emptied: EmptiedJob) -> tuple[str, ...]:
-    """Say what is deleted without a copy; nothing where every file is stored."""
+    """Return a line about the files that are deleted without a copy; none if all are stored."""
     selection = None if emptied.planned is None else emptied.planned.selection
     if selection is None or not selection.forbid:
         return ()
     return (f"its {', '.join(sorted(selection.forbid))} without a copy, as archive.forbid says",)
 
 
-def _told(call: AccountSession, job: Job, done: EmptiedJob, form: str) -> int:
-    """Say the result; the exit code. RefusedError where the job keeps its assets."""
+def _report(opened: AccountSession, job: Job, done: EmptiedJob, form: str) -> int:
+    """Print the result and return the exit code. Raise RefusedError if the job keeps its assets."""
     from sauce_janitor import report
     from sauce_janitor.cli.run.execution import ended, exit_code, summary
 
     why = "; ".join(done.reasons)
     if done.reasons and not done.is_over:
         raise RefusedError(f"nothing was deleted: job {job.id} keeps its assets: {why}")
-    call.desk.shown.end()
+    opened.command.progress.end()
     if form == "json":
         terminal.write_json(
             {**summary(done.result), "job_id": job.id, "owner": job.owner, "reasons": done.reasons}
@@ -153,24 +153,27 @@ def _told(call: AccountSession, job: Job, done: EmptiedJob, form: str) -> int:
     elif done.is_over:
         terminal.echo(f"Nothing to do: job {job.id}: {report.clean(why)}")
     elif done.result.execution is not None:
-        report.show_end(call.desk.session.console(), done.result.account.name, ended(done.result))
-        for line in _uncopied(done) if done.is_done else ():
-            terminal.echo(f"Deleted {line}.", err=True)
-        if not done.is_done:
+        report.show_end(
+            opened.command.session.console(), done.result.account.name, ended(done.result)
+        )
+        if done.is_done:
+            for line in _uncopied(done):
+                terminal.echo(f"Deleted {line}.", err=True)
+        else:
             terminal.echo(f"The assets of job {job.id} are not deleted.", err=True)
-    if call.desk.signals.number is not None:
-        return 128 + call.desk.signals.number
+    if opened.command.signals.number is not None:
+        return 128 + opened.command.signals.number
     if done.result.execution is not None and not done.is_done:
         return exit_code(done.result) or _NOT_DONE
     return exit_code(done.result)
 
 
-def _listed(call: AccountSession, job: Job) -> tuple[str, ...]:
-    listing = call.hand.reader(job.owner).assets(job.owner, job.id)
+def _listed(opened: AccountSession, job: Job) -> tuple[str, ...]:
+    listing = opened.manual.reader(job.owner).assets(job.owner, job.id)
     if listing is None:
         raise AnswerError(
             f"Sauce Labs lists no assets of job {job.id} (404): they were deleted, or purged 30 "
-            "days after the job's end"
+            "days after the job ended"
         )
     return listing.names
 
@@ -200,7 +203,7 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
         terminal.echo(f"Sauce Labs lists no files of job {job.id}.", err=True)
 
 
-def _get_one(call: AccountSession, job: Job, name: str, output: str | None) -> int:
+def _download_one(opened: AccountSession, job: Job, name: str, output: str | None) -> int:
     from sauce_janitor.archive.disk.names import file_names
 
     if output == "-":
@@ -208,42 +211,43 @@ def _get_one(call: AccountSession, job: Job, name: str, output: str | None) -> i
         # half a file, or another one.
         with tempfile.TemporaryDirectory() as folder:
             aside = Path(folder) / "asset"
-            _fetch(call, job, name, aside)
+            _fetch(opened, job, name, aside)
             with aside.open("rb") as whole:
                 terminal.write_file(whole)
         return 0
     path = Path(file_names([name])[name] if output is None else output)
-    size = _fetch(call, job, name, path)
-    _say_got(name, path, size)
+    size = _fetch(opened, job, name, path)
+    _print_download(name, path, size)
     return 0
 
 
-def _get_all(call: AccountSession, job: Job, names: tuple[str, ...], folder: Path) -> int:
-    """Each file by itself: one that fails does not stop the others."""
+def _download_all(opened: AccountSession, job: Job, names: tuple[str, ...], folder: Path) -> int:
+    """Download the files one by one. A file that fails does not stop the others."""
     from sauce_janitor.archive.disk.names import file_names
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     code = 0
     for name, file in file_names(names).items():
         try:
-            size = _fetch(call, job, name, folder / file)
+            size = _fetch(opened, job, name, folder / file)
         except (AnswerError, ArchiveError) as error:
-            code = call.wrong(error)
+            code = opened.report_error(error)
         else:
-            _say_got(name, folder / file, size)
+            _print_download(name, folder / file, size)
     return code
 
 
-def _say_got(name: str, path: Path, size: int) -> None:
+def _print_download(name: str, path: Path, size: int) -> None:
     from sauce_janitor import report
 
     as_given = "" if path.name == name else f"  ({report.clean(name):.120})"
     terminal.echo(f"{path}  {size:,} bytes{as_given}")
 
 
-def _fetch(call: AccountSession, job: Job, name: str, path: Path) -> int:
-    """The file, whole or not there: it is fetched and judged aside, then shown under its name. Its
-    bytes.
+def _fetch(opened: AccountSession, job: Job, name: str, path: Path) -> int:
+    """Download a file to `path`, complete or not at all, and return its size in bytes.
+
+    It is downloaded and checked under a temporary name. Raises ArchiveError if `path` exists.
     """
     from sauce_janitor.archive.asset_fetch import (
         AssetSlot,
@@ -253,7 +257,7 @@ def _fetch(call: AccountSession, job: Job, name: str, path: Path) -> int:
     )
     from sauce_janitor.archive.disk.folders import disk_errors
 
-    reader = call.hand.reader(job.owner)
+    reader = opened.manual.reader(job.owner)
 
     def fetch(asset: str) -> AbstractContextManager[AssetBody]:
         return reader.open_asset(job.owner, job.id, asset)
@@ -263,11 +267,12 @@ def _fetch(call: AccountSession, job: Job, name: str, path: Path) -> int:
     aside = f".{path.name[:100]}.{os.getpid()}.part"
     try:
         if os.path.lexists(path):
-            raise ArchiveError(f"{path} is there already: nothing is overwritten")
+            raise ArchiveError(f"{path} exists already: no file is overwritten")
         try:
-            came = fetch_to_file(
+            received = fetch_to_file(
                 fetch, name, AssetSlot(folder, aside), ByteAllowance(SizeLimits(), lambda: None)
             )
+            # A link fails if another process has made a file of that name; a rename overwrites it.
             with disk_errors(f"write {path}"):
                 os.link(
                     aside, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
@@ -277,4 +282,4 @@ def _fetch(call: AccountSession, job: Job, name: str, path: Path) -> int:
                 os.unlink(aside, dir_fd=folder)
     finally:
         os.close(folder)
-    return came.bytes
+    return received.bytes

@@ -1,5 +1,4 @@
-"""`builds` and `build`: the builds of an account, and one whole with its jobs, as Sauce Labs has
-them now.
+"""`builds` and `build`: show builds, or one build with its jobs, as Sauce Labs has them now.
 
 They send only GETs.
 """
@@ -15,57 +14,36 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.jobs.build_tables import (
+    BUILD_KEYS,
+    MEMBER_KEYS,
+    build_row,
+    member_cells,
+    member_columns,
+    member_row,
+    show_build,
+    show_rows,
+)
 from sauce_janitor.cli.options import (
     ACCOUNT,
     FORMAT,
     OWNER,
     ROWS,
     TIMES,
-    build_id,
-    moment,
-    told_of_globs,
+    parse_build,
+    parse_owner,
+    parse_time,
+    warn_of_odd_globs,
 )
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.account_session import AccountSession
     from sauce_janitor.model.jobs import Owner
-    from sauce_janitor.report import CellKind, Column
-    from sauce_janitor.sauce.build_members import BuildMember
     from sauce_janitor.sauce.builds import BuildFilter, BuildRecord
     from sauce_janitor.sauce.http.paths import BuildSource
 
 _SOURCES = {"vdc": "virtual devices", "rdc": "real devices"}
-_TIMES = ("created_at", "started_at", "ended_at", "modified_at", "deleted_at")
-_PLAIN = (
-    "passed",
-    "public",
-    "run",
-    "number",
-    "prefix",
-    "owner_id",
-    "team_id",
-    "org_id",
-    "group_id",
-    "source",
-)
-_COUNTED = (
-    "passed", "failed", "errored", "completed", "finished", "running", "queued", "new", "public",
-)  # fmt: skip
-_BUILD_COLUMNS = (
-    "account",
-    "id",
-    "name",
-    "owner",
-    "status",
-    "jobs",
-    "open_jobs",
-    *_TIMES,
-    *(f"jobs_{name}" for name in _COUNTED),
-    *_PLAIN,
-    "unknown",
-)
 _STATUSES = ("running", "error", "failed", "complete", "success")
-_MEMBER_COLUMNS = ("account", "build", "id", "status", "created_at", "modified_at")
 
 _SOURCE = click.option(
     "--source", type=click.Choice(list(_SOURCES)), default="vdc", show_default=True,
@@ -109,20 +87,19 @@ def builds(
     form: str,
     limit: int,
     source: BuildSource,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """List builds, newest first, or the jobs of the build BUILD, by its id or address."""
-    from sauce_janitor.cli import options as checked
-    from sauce_janitor.cli.account_session import calling
+    from sauce_janitor.cli.account_session import open_account_session
 
-    wanted_id = None if build is None else build_id(build)
-    with calling(session, wanted, looks=True) as call:
-        if wanted_id is not None:
-            _show_members(call, wanted_id, source, limit, form)
+    build_id = None if build is None else parse_build(build)
+    with open_account_session(session, wanted, looks=True) as opened:
+        if build_id is not None:
+            _show_members(opened, build_id, source, limit, form)
             return
-        whose = checked.owner(given["owner"]) or call.hand.owners[0]
-        which, tests = _filter(call, given)
-        _show_builds(call, _found(call, whose, source, which), tests, limit, form)
+        owner = parse_owner(options["owner"]) or opened.manual.owners[0]
+        build_filter, tests = _read_filter(opened, options)
+        _show_builds(opened, _list_builds(opened, owner, source, build_filter), tests, limit, form)
 
 
 @click.command()
@@ -142,87 +119,87 @@ def build(
     wanted: str | None,
     form: str,
     source: BuildSource,
-    **given: str | None,
+    **options: str | None,
 ) -> None:
     """Show one build, by its id or address, or the build of a job: times, counters, ids and
     jobs.
     """
-    from sauce_janitor.cli import options as checked
-    from sauce_janitor.cli.account_session import calling
+    from sauce_janitor.cli.account_session import open_account_session
 
     if (build_text is None) == (job_text is None):
         raise click.UsageError("give a BUILD, or --job JOB for the build of a job")
-    wanted_id = None if build_text is None else build_id(build_text)
-    with calling(session, wanted, looks=True) as call:
-        whose = checked.owner(given["owner"])
+    build_id = None if build_text is None else parse_build(build_text)
+    with open_account_session(session, wanted, looks=True) as opened:
+        owner = parse_owner(options["owner"])
         of_job = str(job_text)
         record = (
-            _of_job(call, of_job, source, whose)
-            if wanted_id is None
-            else _one(call, wanted_id, source, whose)
+            _find_build_of_job(opened, of_job, source, owner)
+            if build_id is None
+            else _find_build(opened, build_id, source, owner)
         )
-        members = list(call.hand.reader(whose).build_records.members(record.id, source) or ())
+        members = list(opened.manual.reader(owner).build_records.members(record.id, source) or ())
     row = {
-        **build_row(call.name, record),
-        "members": [_member_row(call.name, record.id, each) for each in members],
+        **build_row(opened.name, record),
+        "members": [member_row(opened.name, record.id, each) for each in members],
     }
     if form == "json":
         terminal.write_json(row)
     else:
-        _show_whole(session, record, row, members)
+        show_build(session, record, row, members)
 
 
-def _one(
-    call: AccountSession, wanted_id: str, source: BuildSource, whose: Owner | None
+def _find_build(
+    opened: AccountSession, build_id: str, source: BuildSource, owner: Owner | None
 ) -> BuildRecord:
     from sauce_janitor.errors import AnswerError
 
-    owner = whose or call.hand.owners[0]
-    record = call.hand.reader(owner).build_records.one(wanted_id, source, owner)
+    user = owner or opened.manual.owners[0]
+    record = opened.manual.reader(user).build_records.one(build_id, source, user)
     if record is None:
         raise AnswerError(
-            f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} of {_SOURCES[source]} to "
+            f"{opened.name}: Sauce Labs shows no build {build_id!r:.80} of {_SOURCES[source]} to "
             "these credentials (404)"
         )
     return record
 
 
-def _of_job(
-    call: AccountSession, text: str, source: BuildSource, whose: Owner | None
+def _find_build_of_job(
+    opened: AccountSession, text: str, source: BuildSource, owner: Owner | None
 ) -> BuildRecord:
-    from sauce_janitor.cli.job_lookup import asked_ids
-    from sauce_janitor.cli.options import job_reference_of
+    from sauce_janitor.cli.job_lookup import find_asked_ids
+    from sauce_janitor.cli.options import parse_job
     from sauce_janitor.errors import AnswerError
 
-    reference = job_reference_of(text)
-    # The jobs of real devices are in no list here: they are known by their whole id alone.
+    reference = parse_job(text)
+    # The job list that names are looked up in has no jobs of real devices.
     if source == "rdc" and reference.id is None:
-        raise click.UsageError(f"--job {text!r:.60}: of a real device's job write the whole id")
-    (job_id,) = asked_ids(call, (reference,), whose)
-    record = call.hand.reader(whose).build_records.of_job(job_id, source)
+        raise click.UsageError(f"--job {text!r:.60}: for a job of a real device, give the whole id")
+    (job_id,) = find_asked_ids(opened, (reference,), owner)
+    record = opened.manual.reader(owner).build_records.of_job(job_id, source)
     if record is None:
         raise AnswerError(
-            f"{call.name}: Sauce Labs shows no build of job {job_id} among {_SOURCES[source]} "
-            "(404): the job is in none, is not to be seen with these credentials, or the builds "
-            "API (v2) is not offered"
+            f"{opened.name}: Sauce Labs shows no build of job {job_id} among {_SOURCES[source]} "
+            "(404): the job is in none, these credentials cannot see it, or the account has no "
+            "builds API (v2)"
         )
     return record
 
 
-def _filter(
-    call: AccountSession, given: Mapping[str, Any]
+def _read_filter(
+    opened: AccountSession, options: Mapping[str, Any]
 ) -> tuple[BuildFilter, list[Callable[[BuildRecord], bool]]]:
-    """What to ask for, and what each build that comes is tested by: whether the API filters is not
-    documented.
+    """Return the filter for the API, and tests that each build must pass.
+
+    It is not documented whether the API obeys its filters, so each build is tested here as well.
     """
     from sauce_janitor.model.globs import compile_glob, is_plain
     from sauce_janitor.sauce.builds import BuildFilter
 
-    now, zone = int(time.time()), call.desk.config.timezone
-    since = moment("--since", given["since"], zone, now=now)
-    until = moment("--until", given["until"], zone, now=now, end=True)
-    name, statuses = given["name"], given["statuses"]
-    told_of_globs({"--name": name})
+    now, zone = int(time.time()), opened.command.config.timezone
+    since = parse_time("--since", options["since"], zone, now=now)
+    until = parse_time("--until", options["until"], zone, now=now, end=True)
+    name, statuses = options["name"], options["statuses"]
+    warn_of_odd_globs({"--name": name})
     tests: list[Callable[[BuildRecord], bool]] = []
     if name is not None:
         glob = compile_glob(name)
@@ -233,24 +210,25 @@ def _filter(
         tests.append(lambda each: isinstance(each.created_at, int) and each.created_at >= since)
     if until is not None:
         tests.append(lambda each: isinstance(each.created_at, int) and each.created_at <= until)
+    # The API knows no globs: only an exact name can be passed on.
     exact = name if name is not None and is_plain(name) else None
     return BuildFilter(exact, tuple(statuses), since, until), tests
 
 
-def _found(
-    call: AccountSession, whose: Owner, source: BuildSource, which: BuildFilter
+def _list_builds(
+    opened: AccountSession, owner: Owner, source: BuildSource, build_filter: BuildFilter
 ) -> Iterator[BuildRecord]:
     from sauce_janitor.errors import AnswerError
 
-    every = call.hand.reader(whose).build_records.find(whose, source, which)
+    every = opened.manual.reader(owner).build_records.find(owner, source, build_filter)
     if every is None:
-        how = "neither v2 nor v1" if source == "vdc" else "of real devices"
-        raise AnswerError(f"{call.name}: Sauce Labs offers no builds here, {how} (404)")
+        which_api = "neither v2 nor v1" if source == "vdc" else "of real devices"
+        raise AnswerError(f"{opened.name}: the account has no builds API, {which_api} (404)")
     return every
 
 
 def _show_builds(
-    call: AccountSession,
+    opened: AccountSession,
     every: Iterator[BuildRecord],
     tests: Sequence[Callable[[BuildRecord], bool]],
     limit: int,
@@ -283,140 +261,36 @@ def _show_builds(
         )
         for each in shown
     ]
-    rows = [build_row(call.name, each) for each in shown]
-    _show(call, rows, form, keys=_BUILD_COLUMNS, columns=columns, cells=cells)
-    _tell_more(found, limit)
+    rows = [build_row(opened.name, each) for each in shown]
+    show_rows(opened, rows, form, keys=BUILD_KEYS, columns=columns, cells=cells)
+    _print_if_more(found, limit)
 
 
 def _show_members(
-    call: AccountSession, wanted_id: str, source: BuildSource, limit: int, form: str
+    opened: AccountSession, build_id: str, source: BuildSource, limit: int, form: str
 ) -> None:
     from sauce_janitor.errors import AnswerError
 
-    members = call.hand.reader().build_records.members(wanted_id, source)
+    members = opened.manual.reader().build_records.members(build_id, source)
     if members is None:
         raise AnswerError(
-            f"{call.name}: Sauce Labs shows no build {wanted_id!r:.80} to these credentials (404)"
+            f"{opened.name}: Sauce Labs shows no build {build_id!r:.80} to these credentials (404)"
         )
     shown = list(itertools.islice(members, limit or None))
-    rows = [_member_row(call.name, wanted_id, each) for each in shown]
-    _show(
-        call,
+    rows = [member_row(opened.name, build_id, each) for each in shown]
+    show_rows(
+        opened,
         rows,
         form,
-        keys=_MEMBER_COLUMNS,
-        columns=_member_columns(),
-        cells=_member_cells(shown),
+        keys=MEMBER_KEYS,
+        columns=member_columns(),
+        cells=member_cells(shown),
     )
-    _tell_more(members, limit)
+    _print_if_more(members, limit)
 
 
-def _member_columns() -> Sequence[Column]:
-    from sauce_janitor.report import Column
-
-    headers: dict[str, CellKind] = {
-        "Job": "id",
-        "Status": "word",
-        "Created": "time",
-        "Modified": "time",
-    }
-    return [Column(header, kind) for header, kind in headers.items()]
-
-
-def _member_cells(members: Sequence[BuildMember]) -> Sequence[Sequence[object]]:
-    return [(each.id, each.status, each.created_at, each.modified_at) for each in members]
-
-
-def _show_whole(
-    session: Session, record: BuildRecord, row: Mapping[str, Any], members: Sequence[BuildMember]
-) -> None:
-    """Each thing that is known of the build on a line, its jobs below."""
-    from sauce_janitor import report
-    from sauce_janitor.times import when
-
-    out = session.console()
-    told: dict[str, object] = {
-        "build": record.id,
-        "name": row["name"],
-        "status": row["status"],
-        "owner": row["owner"],
-    }
-    told |= {
-        name.removesuffix("_at"): when(value)
-        for name in _TIMES
-        if isinstance(value := getattr(record, name), int)
-    }
-    told["jobs"] = row["jobs"]
-    told |= {
-        f"  {name}": f"{record.counters[name]:,}" for name in _COUNTED if name in record.counters
-    }
-    told |= {name: row[name] for name in _PLAIN}
-    told["cannot be read"] = ", ".join(row["unknown"]) or None
-    shown = {name: value for name, value in told.items() if value is not None}
-    width = max(map(len, shown))
-    for name, value in shown.items():
-        text = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-        report.say(out, f"{name:{width}}  {text}")
-    if members:
-        out.print()
-        report.show_table(out, _member_columns(), _member_cells(members))
-
-
-def _tell_more(rest: Iterator[object], limit: int) -> None:
+def _print_if_more(rest: Iterator[object], limit: int) -> None:
     if limit and next(rest, None) is not None:
         terminal.echo(
             f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True
         )
-
-
-def build_row(account: str, record: BuildRecord) -> dict[str, Any]:
-    """A build for machines: times as ISO 8601; a field that cannot be read is null and named in
-    `unknown`.
-    """
-    from sauce_janitor.model.jobs import UNKNOWN
-    from sauce_janitor.report import iso
-
-    names = ("id", "name", "owner", "status", "jobs", "open_jobs")
-    values: dict[str, Any] = {name: getattr(record.build, name) for name in names}
-    values |= {name: getattr(record, name) for name in _TIMES}
-    values |= {f"jobs_{name}": record.counters.get(name) for name in _COUNTED}
-    values |= {name: getattr(record, name) for name in _PLAIN}
-    unknown = [name for name, value in values.items() if value is UNKNOWN]
-    values |= dict.fromkeys(unknown)
-    values |= {name: iso(values[name]) for name in _TIMES}
-    return {"account": account, **values, "unknown": unknown}
-
-
-def _member_row(account: str, wanted_id: str, member: BuildMember) -> dict[str, Any]:
-    from sauce_janitor.model.jobs import UNKNOWN
-    from sauce_janitor.report import iso
-
-    times = {
-        name: iso(time) if isinstance(time, int) else None
-        for name, time in (("created_at", member.created_at), ("modified_at", member.modified_at))
-    }
-    status = None if member.status is UNKNOWN else member.status
-    return {"account": account, "build": wanted_id, "id": member.id, "status": status, **times}
-
-
-def _show(
-    call: AccountSession,
-    rows: list[dict[str, Any]],
-    form: str,
-    *,
-    keys: tuple[str, ...],
-    columns: Sequence[Column],
-    cells: Sequence[Sequence[object]],
-) -> None:
-    """Show `rows` to machines, or `cells` to people, under `columns`."""
-    from sauce_janitor import report
-    from sauce_janitor.cli.jobs.list import json_pieces
-
-    if form == "csv":
-        terminal.write(report.csv_lines(rows, keys))
-    elif form == "json":
-        terminal.write(json_pieces(rows))
-    elif not rows:
-        terminal.echo("None.", err=True)
-    else:
-        report.show_table(call.desk.session.console(), columns, cells)

@@ -1,18 +1,24 @@
-"""`stop` and `tag`: what a person does to single jobs, asked first, on record, read back."""
+"""`stop` and `tag`: changes of single jobs by a person, with a question, a journal and a check."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import DRY_RUN, YES, who
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user
+from sauce_janitor.cli.jobs.change_results import (
+    change_lines,
+    failed,
+    result_line,
+    show_results,
+    unchanged,
+)
 from sauce_janitor.cli.jobs.field_changes import change_of
-from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOBS, OWNER, job_references
+from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOBS, OWNER, parse_jobs, parse_owner
 from sauce_janitor.errors import (
     BudgetSpentError,
     CredentialsError,
@@ -27,9 +33,8 @@ if TYPE_CHECKING:
     from sauce_janitor.model.job_changes import JobChange
     from sauce_janitor.model.jobs import JobDocument, JobId, Owner
 
-_NOT_DONE = 4
 _ENDING = (CredentialsError, BudgetSpentError, RefusedError, StateError)
-"""What is about all jobs of a command, not about one."""
+"""Errors that concern all jobs of a command: it does not go on with the next job."""
 
 
 @click.command()
@@ -49,25 +54,24 @@ def stop(
     form: str,
     yes: bool,
     dry_run: bool,
-    **given: str | None,
+    **options: str | None,
 ) -> int:
     """Stop running and queued jobs. A JOB is an id or its first digits, an address, or a name or
     build that no other job has; - reads ids from stdin. Jobs that have ended are not changed.
     """
-    from sauce_janitor.cli import options as checked
-    from sauce_janitor.cli.account_session import calling
-    from sauce_janitor.cli.job_lookup import asked_ids
+    from sauce_janitor.cli.account_session import open_account_session
+    from sauce_janitor.cli.job_lookup import find_asked_ids
     from sauce_janitor.execute.manual import action
     from sauce_janitor.model.jobs import Action, JobState
     from sauce_janitor.report import status_of
 
-    references = job_references(jobs)
-    with calling(session, wanted) as call:
-        owner = checked.owner(given["owner"])
-        found, code = find_all(call, asked_ids(call, references, owner), owner)
+    references = parse_jobs(jobs)
+    with open_account_session(session, wanted) as opened:
+        owner = parse_owner(options["owner"])
+        found, code = find_all(opened, find_asked_ids(opened, references, owner), owner)
         open_jobs = [each for each in found if each.job.state is not JobState.FINISHED]
-        acts: list[ManualResult] = [
-            over(each.job.id, each.job.owner, status_of(each.job))
+        results: list[ManualResult] = [
+            unchanged(each.job.id, each.job.owner, f"it is {status_of(each.job)} already")
             for each in found
             if each not in open_jobs
         ]
@@ -75,16 +79,19 @@ def stop(
             f"stop {each.job.id} of {each.job.owner}, {each.job.state.value}: {each.job.name}"
             for each in open_jobs
         ]
-        if not may_act(call, f"Stop {_jobs(len(open_jobs))}?", lines, yes=yes, dry_run=dry_run):
-            return show(acts, code, form=form)
+        if not may_act(opened, f"Stop {_jobs(len(open_jobs))}?", lines, yes=yes, dry_run=dry_run):
+            return show_results(results, code, form=form)
 
-        def one(document: JobDocument) -> ManualResult:
+        def stop_one(document: JobDocument) -> ManualResult:
             job = document.job
-            with call.hand.acting(job.owner, by=who()) as parts:
+            with opened.manual.acting(job.owner, by=current_user()) as parts:
                 return action.stop(parts, job.owner, job.id)
 
-        acts += do_all(call, open_jobs, one, told=lambda act: call.hand.told(Action.STOP, act))
-    return show(acts, code, form=form)
+        def count(result: ManualResult) -> None:
+            opened.manual.told(Action.STOP, result)
+
+        results += change_each(opened, open_jobs, stop_one, count=count)
+    return show_results(results, code, form=form)
 
 
 @click.command()
@@ -145,7 +152,7 @@ def tag(
     form: str,
     yes: bool,
     dry_run: bool,
-    **given: Any,
+    **options: Any,
 ) -> int:
     """Change tags and other fields of jobs. A JOB is an id or its first digits, an address, or a
     name or build that no other job has; - reads ids from stdin.
@@ -153,21 +160,20 @@ def tag(
     Sauce Labs replaces whole lists, so the job is read first, the change is merged into it, and the
     result is read back. It is no error if there is nothing to change.
     """
-    from sauce_janitor.cli import options as checked
-    from sauce_janitor.cli.account_session import calling
-    from sauce_janitor.cli.job_lookup import asked_ids
+    from sauce_janitor.cli.account_session import open_account_session
+    from sauce_janitor.cli.job_lookup import find_asked_ids
 
-    change, references = change_of(given), job_references(jobs)
-    with calling(session, wanted) as call:
-        owner = checked.owner(given["owner"])
-        found, code = find_all(call, asked_ids(call, references, owner), owner)
-        return show(
-            *change_all(call, found, change, yes=yes, dry_run=dry_run, code=code), form=form
+    change, references = change_of(options), parse_jobs(jobs)
+    with open_account_session(session, wanted) as opened:
+        owner = parse_owner(options["owner"])
+        found, code = find_all(opened, find_asked_ids(opened, references, owner), owner)
+        return show_results(
+            *change_all(opened, found, change, yes=yes, dry_run=dry_run, code=code), form=form
         )
 
 
 def change_all(
-    call: AccountSession,
+    opened: AccountSession,
     found: Sequence[JobDocument],
     change: JobChange,
     *,
@@ -175,175 +181,104 @@ def change_all(
     dry_run: bool,
     code: int = 0,
 ) -> tuple[list[ManualResult], int]:
-    """Change these jobs, after asking; what came of each, and the exit code so far."""
+    """Ask, and change these jobs. Return the results and the exit code so far."""
     from sauce_janitor.execute.manual.field_changes import update
     from sauce_janitor.model.permits import ManualAction
 
-    acts: list[ManualResult] = []
+    results: list[ManualResult] = []
     to_do: list[JobDocument] = []
     lines = []
     for each in found:
         try:
             fields = change.of(each)
-        except ValueError as wrong:
-            acts.append(not_done(each.job.id, each.job.owner, str(wrong)))
+        # The job's own fields do not allow the change, such as too many tags.
+        except ValueError as error:
+            results.append(failed(each.job.id, each.job.owner, str(error)))
             continue
         if fields:
             to_do.append(each)
-            lines += [f"change {each.job.id}: {line}" for line in _what(each, fields)]
+            lines += [f"change {each.job.id}: {line}" for line in change_lines(each, fields)]
         else:
-            acts.append(over(each.job.id, each.job.owner, "so already"))
-    if may_act(call, f"Change {_jobs(len(to_do))}?", lines, yes=yes, dry_run=dry_run):
+            results.append(unchanged(each.job.id, each.job.owner, "it is so already"))
+    if may_act(opened, f"Change {_jobs(len(to_do))}?", lines, yes=yes, dry_run=dry_run):
 
-        def one(document: JobDocument) -> ManualResult:
-            with call.hand.acting(document.job.owner, by=who()) as parts:
+        def update_one(document: JobDocument) -> ManualResult:
+            with opened.manual.acting(document.job.owner, by=current_user()) as parts:
                 return update(parts, document, change)
 
-        acts += do_all(call, to_do, one, told=lambda act: call.hand.told(ManualAction.UPDATE, act))
-    return acts, code
+        def count(result: ManualResult) -> None:
+            opened.manual.told(ManualAction.UPDATE, result)
+
+        results += change_each(opened, to_do, update_one, count=count)
+    return results, code
 
 
 def find_all(
-    call: AccountSession, ids: Sequence[JobId], owner: Owner | None
+    opened: AccountSession, ids: Sequence[JobId], owner: Owner | None
 ) -> tuple[list[JobDocument], int]:
-    """The jobs as they are now, and the exit code for those that cannot be had."""
+    """Return the jobs as Sauce Labs has them now, and the exit code for those that it has not.
+
+    Raises the error if there is only one job.
+    """
     found, code = [], 0
     for job_id in ids:
         try:
-            found.append(call.hand.find(job_id, owner))
+            found.append(opened.manual.find(job_id, owner))
         except _ENDING:
             raise
         except JanitorError as error:
             if len(ids) == 1:
                 raise
-            code = call.wrong(error)
+            code = opened.report_error(error)
     return found, code
 
 
 def may_act(
-    call: AccountSession, question: str, lines: Sequence[str], *, yes: bool, dry_run: bool
+    opened: AccountSession, question: str, lines: Sequence[str], *, yes: bool, dry_run: bool
 ) -> bool:
-    """Say what would happen, and ask. False when there is nothing to do, or it is a dry run."""
+    """Print the changes and ask. Return False if there is nothing to do, or for a dry run."""
     from sauce_janitor import report
 
     if not lines:
         return False
     if dry_run or not yes:
-        out = call.desk.session.console(error=True)
+        out = opened.command.session.console(error=True)
+        would = "would " if dry_run else ""
         for line in lines:
-            report.say(out, f"{'would ' if dry_run else ''}{line}")
+            report.say(out, f"{would}{line}")
     if dry_run:
         return False
-    call.ask(question, yes=yes)
+    opened.ask(question, yes=yes)
     return True
 
 
-def do_all(
-    call: AccountSession,
+def change_each(
+    opened: AccountSession,
     found: Sequence[JobDocument],
-    one: Callable[[JobDocument], ManualResult],
+    change: Callable[[JobDocument], ManualResult],
     *,
-    told: Callable[[ManualResult], None],
+    count: Callable[[ManualResult], None],
 ) -> list[ManualResult]:
-    """Each by itself: one that fails does not stop the others, unless it is about all of them."""
-    acts: list[ManualResult] = []
+    """Change the jobs one by one, count each result in the metrics, and return the results.
+
+    A job that fails does not stop the others, unless the error concerns all of them.
+    """
+    results: list[ManualResult] = []
     for document in found:
         try:
-            act = one(document)
+            result = change(document)
         except _ENDING:
-            for done in acts:
-                terminal.echo(_line(done), err=True)
+            # The error ends the command, which must still tell what is done.
+            for done in results:
+                terminal.echo(result_line(done), err=True)
             raise
         except JanitorError as error:
-            if call.desk.tools.stop.is_set():
+            if opened.command.context.stop.is_set():
                 raise
-            act = not_done(document.job.id, document.job.owner, str(error))
-        told(act)
-        acts.append(act)
-    return acts
-
-
-def over(job_id: JobId, owner: Owner, how: str) -> ManualResult:
-    """Nothing was to be done."""
-    from sauce_janitor.execute.manual.action import ManualResult
-
-    return ManualResult(
-        job_id,
-        owner,
-        "nothing",
-        f"it is {how} already" if how != "so already" else "it is so already",
-    )
-
-
-def not_done(job_id: JobId, owner: Owner, why: str) -> ManualResult:
-    """Nothing was done."""
-    from sauce_janitor.execute.manual.action import ManualResult
-
-    return ManualResult(job_id, owner, "failed", why)
-
-
-def show(acts: Sequence[ManualResult], code: int = 0, *, form: str) -> int:
-    """What came of each; the exit code."""
-    from sauce_janitor import report
-
-    if form == "json":
-        terminal.echo(
-            report.json_text(
-                [
-                    {
-                        "job_id": act.job_id,
-                        "owner": act.owner,
-                        "outcome": act.outcome,
-                        "detail": act.detail,
-                        "changes": {
-                            name: {"before": old, "after": new}
-                            for name, (old, new) in act.changes.items()
-                        },
-                        "notes": list(act.notes),
-                    }
-                    for act in acts
-                ]
-            )
-        )
-    else:
-        for act in acts:
-            terminal.echo(_line(act), err=act.outcome in {"failed", "unknown"})
-            for note in act.notes:
-                terminal.echo(f"  {report.clean(note)}", err=True)
-    return _NOT_DONE if any(act.outcome in {"failed", "unknown"} for act in acts) else code
-
-
-def _line(act: ManualResult) -> str:
-    from sauce_janitor import report
-
-    words = {"done": "Done", "nothing": "Nothing to do", "failed": "Failed", "unknown": "In doubt"}[
-        act.outcome
-    ]
-    told = "; ".join(_changed(name, old, new) for name, (old, new) in act.changes.items())
-    return report.clean(
-        f"{words}: {act.job_id} of {act.owner}: "
-        f"{told if act.outcome == 'done' and told else act.detail}"
-    )
-
-
-def _what(document: JobDocument, fields: Mapping[Any, object]) -> list[str]:
-    from sauce_janitor.model.job_changes import fields_of
-
-    found = fields_of(document)
-    return [_changed(name, found.get(name), value) for name, value in fields.items()]
-
-
-def _changed(name: str, old: object, new: object) -> str:
-    if isinstance(old, list) and isinstance(new, list):
-        signs = [f"+{tag}" for tag in new if tag not in old] + [
-            f"-{tag}" for tag in old if tag not in new
-        ]
-        return f"{name} {' '.join(signs)} (now {', '.join(map(str, new)) or 'none'})"
-    return f"{name} {_text(old)} -> {_text(new)}"
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+            result = failed(document.job.id, document.job.owner, str(error))
+        count(result)
+        results.append(result)
+    return results
 
 
 def _jobs(count: int) -> str:

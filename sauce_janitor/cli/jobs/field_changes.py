@@ -1,4 +1,4 @@
-"""What the options of `tag` want changed of a job."""
+"""The options of `tag` as a change of a job."""
 
 from __future__ import annotations
 
@@ -21,48 +21,49 @@ def _pairs(flag: str, texts: Sequence[str], form: str) -> Iterator[tuple[str, st
 
 
 def _json_of(key: str, text: str) -> object:
-    """The value that the JSON text writes. UsageError for what is none, or a number that no JSON
-    can hold.
-    """
+    """Return the value of a JSON text. Raises UsageError for a text that is not JSON."""
 
-    def refused(constant: str) -> object:
-        raise ValueError(f"{constant} is no JSON")
+    # Python's parser accepts NaN and Infinity, which are not JSON.
+    def refuse(constant: str) -> object:
+        raise ValueError(f"{constant} is not JSON")
 
     try:
-        value: object = json.loads(text, parse_constant=refused)
-        json.dumps(value, allow_nan=False)  # 1e999 reads as infinity
-    except (ValueError, RecursionError) as wrong:
+        value: object = json.loads(text, parse_constant=refuse)
+        # It also reads 1e999 as infinity, which only the way back notices.
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(
-            f"--custom-data-json {key}={text:.60} is no JSON ({wrong}): for a text write "
+            f"--custom-data-json {key}={text:.60} is not JSON ({error}): for a text use "
             f"--custom-data {key}=TEXT"
-        ) from wrong
+        ) from error
     return value
 
 
-def change_of(given: Mapping[str, Any]) -> JobChange:
-    """Return the change that the options ask for. UsageError for what no job can have, and for none
-    at all.
+def change_of(options: Mapping[str, Any]) -> JobChange:
+    """Return the change that the options ask for.
+
+    Raises UsageError for a value that no job can have, and if the options change nothing.
     """
     from sauce_janitor.model.job_changes import JobChange
 
-    custom: list[tuple[str, object]] = list(_pairs("--custom-data", given["custom"], "KEY=VALUE"))
-    for key, text in _pairs("--custom-data-json", given["custom_json"], "KEY=JSON"):
+    custom: list[tuple[str, object]] = list(_pairs("--custom-data", options["custom"], "KEY=VALUE"))
+    for key, text in _pairs("--custom-data-json", options["custom_json"], "KEY=JSON"):
         custom.append((key, _json_of(key, text)))
-    if given["clear"] and given["tags"]:
-        raise click.UsageError("--clear takes all tags away, --set replaces them: say one of them")
-    tags = () if given["clear"] else given["tags"] or None
+    if options["clear"] and options["tags"]:
+        raise click.UsageError("--clear removes all tags, --set replaces them: use one of them")
+    tags = () if options["clear"] else options["tags"] or None
     names = ("name", "build", "public", "passed")
     try:
         change = JobChange(
-            add=given["add"],
-            remove=given["remove"],
+            add=options["add"],
+            remove=options["remove"],
             tags=tags,
             custom_data=tuple(custom),
-            drop_custom_data=given["drop"],
-            **{name: given[name] for name in names},
+            drop_custom_data=options["drop"],
+            **{name: options[name] for name in names},
         )
-    except ValueError as wrong:
-        raise click.UsageError(str(wrong)) from wrong
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     if change.is_nothing:
         raise click.UsageError("say what to change: --add, --remove, --set, --name, … (see --help)")
     return change

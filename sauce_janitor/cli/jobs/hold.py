@@ -1,4 +1,4 @@
-"""`hold`: jobs that stay whatever the policies say, by hand, with an owner, a reason and an end."""
+"""`hold`: place, release and list local holds, which keep jobs whatever the policies say."""
 
 from __future__ import annotations
 
@@ -11,20 +11,17 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent, who
-from sauce_janitor.cli.options import ACCOUNT, JOBS, ending, job_references, one_account
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user, require_consent
+from sauce_janitor.cli.jobs.hold_tags import CONFIGURED_TAG, tag_jobs, tag_of_option
+from sauce_janitor.cli.options import ACCOUNT, JOBS, parse_end, parse_jobs, select_account
 from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
     from sauce_janitor.model.job_references import JobReference
     from sauce_janitor.model.jobs import JobId
-    from sauce_janitor.model.policies import Match
     from sauce_janitor.operations.holds import AccountHolds, KnownHold
     from sauce_janitor.state import State
-
-_OF_THE_CONFIGURATION = "the tag of the configuration's hold"
-"""What --tag without a value stands for."""
 
 
 @click.group()
@@ -48,7 +45,7 @@ def hold() -> None:
 @click.option(
     "--tag",
     is_flag=False,
-    flag_value=_OF_THE_CONFIGURATION,
+    flag_value=CONFIGURED_TAG,
     metavar="[TAG]",
     help="Also tag the jobs at Sauce Labs. Default TAG: that of the first hold by tag.",
 )
@@ -65,7 +62,7 @@ def add(
     wanted: str | None,
     yes: bool,
     dry_run: bool,
-    **given: str | None,
+    **options: str | None,
 ) -> int:
     """Hold these jobs.
 
@@ -74,100 +71,42 @@ def add(
     nothing is sent to Sauce Labs.
     """
     from sauce_janitor import report
-    from sauce_janitor.cli.job_lookup import known_ids
+    from sauce_janitor.cli.job_lookup import find_known_ids
 
     config = session.load()
-    account, references = one_account(config, wanted), job_references(jobs)
-    ids = frozenset(known_ids(config, references, (account.name,)))
-    text, now = given["until"], int(time.time())
-    until = None if text is None else ending("--until", text, config.timezone, now=now)
+    account, references = select_account(config, wanted), parse_jobs(jobs)
+    ids = frozenset(find_known_ids(config, references, (account.name,)))
+    text, now = options["until"], int(time.time())
+    until = None if text is None else parse_end("--until", text, config.timezone, now=now)
     if until is not None and until <= now:
-        raise click.UsageError(f"--until {given['until']} is over already")
+        raise click.UsageError(f"--until {options['until']} has passed already")
     end = f"until {report.when(until)}" if until else "until it is released"
-    tag = _tag(config, account, given["tag"])
+    tag = tag_of_option(config, account, options["tag"])
     tagged = f" and tag them {tag} at Sauce Labs" if tag else ""
     if dry_run:
         terminal.echo(f"would hold {len(ids):,} jobs of {account.name} {end}{tagged}", err=True)
-        return _tag_all(session, account, ids, tag, dry_run=True) if tag else 0
-    if tag:  # the hold alone only protects; a tag writes to Sauce Labs
-        consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
+        return tag_jobs(session, account, ids, tag, dry_run=True) if tag else 0
+    # A hold only protects, so it needs no question. A tag writes to Sauce Labs.
+    if tag:
+        require_consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
     with ExitStack() as stack:
         state, holding, unmirrored = _writable(config, account, stack)
-        holding.add(ids, by=given["by"] or who(), reason=reason, until=until)
+        holding.add(ids, by=options["by"] or current_user(), reason=reason, until=until)
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
     terminal.echo(f"Held: {report.counted(len(ids), 'job')} of {account.name}, {end}.")
     if unknown:
         terminal.echo(
-            f"{unknown:,} of them are not known here: if they exist, they are held as well.",
+            f"{unknown:,} of them are unknown here: if they exist, they are held as well.",
             err=True,
         )
-    code = _tag_all(session, account, ids, tag, dry_run=False) if tag else 0
+    code = tag_jobs(session, account, ids, tag, dry_run=False) if tag else 0
     if unmirrored is not None:
         terminal.echo(
-            f"sauce-janitor: not mirrored in the archive yet, the next run does that: {unmirrored}",
+            f"sauce-janitor: not yet mirrored in the archive; the next run does it: {unmirrored}",
             err=True,
         )
         return unmirrored.exit_code
     return code
-
-
-def _tag(config: Config, account: Account, given: str | None) -> str | None:
-    """The tag to set, None for none. UsageError where the configuration has none to stand for, or
-    it is a job's id.
-    """
-    from sauce_janitor.model.job_changes import JobChange
-    from sauce_janitor.model.jobs import job_id
-
-    known = [hold.tag for hold in config.rules(account.name).holds if hold.tag is not None]
-    if given is None:
-        return None
-    if given == _OF_THE_CONFIGURATION:
-        if not known:
-            raise click.UsageError("--tag: the configuration has no hold by tag; say --tag TAG")
-        return known[0]
-    try:
-        job_id(given.lower())
-    except ValueError:
-        pass
-    else:
-        raise click.UsageError(f"--tag {given} is a job's id: say --tag at the end, or --tag TAG")
-    try:
-        JobChange(add=(given,))
-    except ValueError as wrong:
-        raise click.UsageError(f"--tag: {wrong}") from wrong
-    if given not in known and not any(
-        _is_by_tags(hold.match, given) for hold in config.rules(account.name).holds
-    ):
-        terminal.echo(
-            f"No hold of the configuration is by the tag {given!r}: only the local hold protects "
-            "the jobs.",
-            err=True,
-        )
-    return given
-
-
-def _is_by_tags(match: Match | None, tag: str) -> bool:
-    """Whether a hold is by tags, as globs, and the tag is one of them."""
-    from sauce_janitor.model.policies import Atom
-    from sauce_janitor.retention.matching import value_test
-
-    return isinstance(match, Atom) and match.field == "tags" and value_test(match)((tag,)) is True
-
-
-def _tag_all(
-    session: Session, account: Account, ids: frozenset[JobId], tag: str, *, dry_run: bool
-) -> int:
-    """Add the tag to each, by the same update as `tag --add`; the exit code."""
-    from sauce_janitor.cli.account_session import calling
-    from sauce_janitor.cli.jobs.change import change_all, find_all, show
-    from sauce_janitor.model.job_changes import JobChange
-
-    with calling(session, account.name) as call:
-        found, code = find_all(call, sorted(ids), None)
-        acts, code = change_all(
-            call, found, JobChange(add=(tag,)), yes=True, dry_run=dry_run, code=code
-        )
-    return show(acts, code, form="table")
 
 
 @hold.command()
@@ -180,17 +119,18 @@ def release(
     session: Session, /, jobs: tuple[str, ...], *, wanted: str | None, yes: bool, dry_run: bool
 ) -> None:
     """Release every local hold on these jobs. Holds by tag or in the configuration stay."""
-    from sauce_janitor.cli.job_lookup import known_ids
+    from sauce_janitor.cli.job_lookup import find_known_ids
     from sauce_janitor.operations.wiring import archive
     from sauce_janitor.report import counted
 
     config = session.load()
-    account, references = one_account(config, wanted), job_references(jobs)
-    ids = frozenset(known_ids(config, references, (account.name,)))
+    account, references = select_account(config, wanted), parse_jobs(jobs)
+    ids = frozenset(find_known_ids(config, references, (account.name,)))
     with ExitStack() as stack:
-        state, holding, wrong = _writable(config, account, stack)
-        if wrong is not None:
-            raise wrong
+        state, holding, unmirrored = _writable(config, account, stack)
+        # A hold that is released in the state alone would come back from the archive's mirror.
+        if unmirrored is not None:
+            raise unmirrored
         archive.refuse_foreign(config.archive, state)
         now = int(time.time())
         every = [known.hold for known in holding.known(at=now)]
@@ -201,13 +141,13 @@ def release(
                 f"none of these {len(ids):,} jobs of {account.name} has a local hold: see hold list"
             )
         if dry_run:
-            terminal.echo(f"would lift {len(found):,} holds", err=True)
+            terminal.echo(f"would release {len(found):,} holds", err=True)
             return
-        consent(
-            f"Lift {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?",
+        require_consent(
+            f"Release {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?",
             yes=yes,
         )
-        count = holding.release(ids, by=who())
+        count = holding.release(ids, by=current_user())
     jobs_held = {each.job_id for each in found}
     terminal.echo(
         f"Released: {counted(count, 'hold')} on {counted(len(jobs_held), 'job')} of {account.name}."
@@ -217,17 +157,18 @@ def release(
 def _refuse_unlisted(
     references: Sequence[JobReference], ids: frozenset[JobId], held: Collection[JobId]
 ) -> None:
-    """ConfigError where a beginning of an id is also a held job's that no listing shows: whole ids
-    are held unseen.
+    """Raise ConfigError if the first digits of an id also mean a held job that is not listed.
+
+    A job can be held by its whole id before any listing shows it.
     """
     for each in references:
-        also = {
-            job for job in held if each.prefix is not None and job.startswith(each.prefix)
-        } - ids
+        if each.prefix is None:
+            continue
+        also = {job for job in held if job.startswith(each.prefix)} - ids
         if also:
             raise ConfigError(
-                f"{each.text!r:.80} is also the held job {min(also)}: give more of the id. Nothing "
-                "changed"
+                f"{each.text!r:.80} is also the held job {min(also)}: give more digits of the id. "
+                "Nothing was changed"
             )
 
 
@@ -239,20 +180,21 @@ def _refuse_unlisted(
 @click.pass_obj
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Exits with 4 if those in the archive cannot be read."""
-    from sauce_janitor.cli.known_jobs import look
+    from sauce_janitor.cli.known_jobs import open_to_read
     from sauce_janitor.operations.holds import AccountHolds, open_holding
 
     config, now, code = session.load(), int(time.time()), 0
     rows = []
     with ExitStack() as stack:
-        state = stack.enter_context(look(config))
-        for account in [one_account(config, wanted)] if wanted else config.accounts:
+        state = stack.enter_context(open_to_read(config))
+        for account in [select_account(config, wanted)] if wanted else config.accounts:
             holding = open_holding(config.archive, account.name, state, stack=stack)
             try:
                 every = holding.known(at=now)
-            except ArchiveError as wrong:
-                terminal.echo(f"sauce-janitor: {wrong}", err=True)
-                code = wrong.exit_code
+            # The holds of the state are listed all the same.
+            except ArchiveError as error:
+                terminal.echo(f"sauce-janitor: {error}", err=True)
+                code = error.exit_code
                 every = AccountHolds(state.holds, None, account.name, lambda: now).known(at=now)
             rows += [(account.name, known) for known in every]
     if form == "json":
@@ -292,10 +234,17 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
     )
     cells = []
     for name, known in rows:
-        said = known.hold
-        where = "" if known.in_state else " (known to the archive alone)"
+        placed = known.hold
+        where = "" if known.in_state else " (only in the archive)"
         cells.append(
-            (said.job_id, name, said.by, said.at, said.until or "released", said.reason + where)
+            (
+                placed.job_id,
+                name,
+                placed.by,
+                placed.at,
+                placed.until or "released",
+                placed.reason + where,
+            )
         )
     show_table(session.console(), columns, cells)
 
@@ -303,8 +252,9 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
 def _writable(
     config: Config, account: Account, stack: ExitStack
 ) -> tuple[State, AccountHolds, ArchiveError | None]:
-    """The state and the account's holds, mirrored; without the mirror, and why, where the archive
-    cannot be used.
+    """Open the state and the account's holds, which are mirrored in the archive.
+
+    If the archive cannot be used, the holds are not mirrored, and the third value is the error.
     """
     from sauce_janitor.operations.holds import AccountHolds
     from sauce_janitor.operations.wiring import archive
@@ -322,8 +272,8 @@ def _writable(
             archive.open_archive(config.archive, account.name, state)
         ).holds
         mirror.holds()
-    except ArchiveError as wrong:
-        mirror, unmirrored = None, wrong
+    except ArchiveError as error:
+        mirror, unmirrored = None, error
     keys = state.accounts.keys()
     return (
         state,

@@ -1,37 +1,44 @@
-"""Insights for people and machines: one answer as a table, a JSON document and CSV rows."""
+"""An answer of Insights as a table for people, a JSON document and CSV rows."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.console import Console
 
 from sauce_janitor import report
+from sauce_janitor.cli.jobs.insight_items import (
+    ITEM_COLUMNS,
+    all_builds_cells,
+    build_cells,
+    build_row,
+    item_row,
+    known,
+    known_time,
+    mean_text,
+    show_items,
+    show_tests,
+)
 from sauce_janitor.model.jobs import UNKNOWN
 from sauce_janitor.sauce.insight_rows import (
-    BuildItems,
     BuildsAndTests,
     ErrorItems,
     ErrorTrends,
-    InsightItem,
     InsightItems,
     Summary,
     Trends,
 )
 
-_BY: Final = {"os": "System"}
-ITEM_COLUMNS: Final = tuple(field.name for field in fields(InsightItem))
-_TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "at"})
+_HEADERS: Final = {"os": "System"}
 
 
 @dataclass(frozen=True, slots=True)
 class InsightOutput:
-    """One answer: for JSON the `document`, for CSV `columns` and `rows`, and `show` prints tables.
+    """One answer: `document` for JSON, `columns` and `rows` for CSV; `show` prints the tables.
 
-    `notes` are what there is to say beside it, `rejected` why parts of the answer are not in it.
+    `notes` are printed beside it. `rejected` says why parts of the answer are left out.
     """
 
     document: Mapping[str, Any]
@@ -43,30 +50,30 @@ class InsightOutput:
 
 
 def shown_tests(pages: Sequence[InsightItems], limit: int) -> InsightOutput:
-    """Get Test Results, its pages in order."""
+    """Return the output of Get Test Results, whose `pages` are in order."""
     items = [item for page in pages for item in page.items][:limit]
     more = bool(pages) and pages[-1].has_more is True
     rejected = [reason for page in pages for reason in page.rejected]
-    rows = [_row(item) for item in items]
+    rows = [item_row(item) for item in items]
     return InsightOutput(
         {"items": rows, "has_more": more, "rejected": rejected},
         ITEM_COLUMNS,
         rows,
-        lambda out: _show_tests(items, out),
+        lambda out: show_tests(items, out),
         [f"There are more; these are the first {len(items):,}: see --limit."] if more else [],
         rejected,
     )
 
 
 def shown_metrics(found: Summary) -> InsightOutput:
-    """Get Summary of Test Metrics."""
+    """Return the output of Get Summary of Test Metrics."""
     pairs = [
-        ("count", _plain(found.count)),
+        ("count", known(found.count)),
         *((f"status {name}", count) for name, count in found.statuses),
     ]
     pairs += [
-        ("total_queue_time", _plain(found.queue_time)),
-        ("total_run_time", _plain(found.run_time)),
+        ("total_queue_time", known(found.queue_time)),
+        ("total_run_time", known(found.run_time)),
     ]
     ends = [
         (which, item)
@@ -74,7 +81,9 @@ def shown_metrics(found: Summary) -> InsightOutput:
         if item
     ]
     pairs += [
-        (f"{which}_{key}", _row(item)[key]) for which, item in ends for key in ("id", "duration_s")
+        (f"{which}_{key}", item_row(item)[key])
+        for which, item in ends
+        for key in ("id", "duration_s")
     ]
 
     def show(out: Console) -> None:
@@ -83,21 +92,21 @@ def shown_metrics(found: Summary) -> InsightOutput:
             report.Column("Test", "word"), report.Column("Runs", "number"), *statuses,
             report.Column("Mean wait", "number"), report.Column("Mean run time", "number"),
         )  # fmt: skip
-        times = (_seconds(found.queue_time), _seconds(found.run_time))
+        times = (mean_text(found.queue_time), mean_text(found.run_time))
         report.show_table(
             out, columns, [("all", found.count, *(count for _, count in found.statuses), *times)]
         )
         if ends:
             out.print()
-            _show_items([item for _, item in ends], out, labels=[which for which, _ in ends])
+            show_items([item for _, item in ends], out, labels=[which for which, _ in ends])
 
     document = {
-        "count": _plain(found.count),
+        "count": known(found.count),
         "statuses": dict(found.statuses),
-        "fastest": _row(found.fastest) if found.fastest else None,
-        "slowest": _row(found.slowest) if found.slowest else None,
-        "total_queue_time": _plain(found.queue_time),
-        "total_run_time": _plain(found.run_time),
+        "fastest": item_row(found.fastest) if found.fastest else None,
+        "slowest": item_row(found.slowest) if found.slowest else None,
+        "total_queue_time": known(found.queue_time),
+        "total_run_time": known(found.run_time),
     }
     return InsightOutput(
         document,
@@ -108,18 +117,18 @@ def shown_metrics(found: Summary) -> InsightOutput:
 
 
 def shown_trends(found: Trends) -> InsightOutput:
-    """Get Test Trends."""
+    """Return the output of Get Test Trends."""
     rows = [
         {
-            "at": report.iso(_time(bucket.at)),
-            "count": _plain(bucket.count),
+            "at": report.iso(known_time(bucket.at)),
+            "count": known(bucket.count),
             "by": by,
             "name": name,
             "tests": count,
         }
         for bucket in found.buckets
         for by, named in (bucket.by or {"": ()}).items()
-        for name, count in named or (("", _plain(bucket.count)),)
+        for name, count in named or (("", known(bucket.count)),)
     ]
 
     def show(out: Console) -> None:
@@ -150,15 +159,18 @@ def shown_trends(found: Trends) -> InsightOutput:
                 out.print()
                 report.show_table(
                     out,
-                    (report.Column(_BY.get(by, by.capitalize())), report.Column("Tests", "number")),
+                    (
+                        report.Column(_HEADERS.get(by, by.capitalize())),
+                        report.Column("Tests", "number"),
+                    ),
                     named,
                 )
 
     document = {
         "buckets": [
             {
-                "at": report.iso(_time(b.at)),
-                "count": _plain(b.count),
+                "at": report.iso(known_time(b.at)),
+                "count": known(b.count),
                 "by": {by: dict(named) for by, named in b.by.items()},
             }
             for b in found.buckets
@@ -172,8 +184,8 @@ def shown_trends(found: Trends) -> InsightOutput:
 
 
 def shown_builds(found: BuildsAndTests) -> InsightOutput:
-    """Get Builds and Tests: the tests without a build are a row with no name."""
-    rows = [_build_row(build) for build in found.builds]
+    """Return the output of Get Builds and Tests: tests without a build are a row with no name."""
+    rows = [build_row(build) for build in found.builds]
     without = found.without_build
     loose: dict[str, Any] = {
         "name": None,
@@ -197,16 +209,16 @@ def shown_builds(found: BuildsAndTests) -> InsightOutput:
                 report.Column("Ended as", "prose"),
             )
             report.show_table(
-                out, columns, map(_build_cells, found.builds), footer=_all_builds(found.builds)
+                out, columns, map(build_cells, found.builds), footer=all_builds_cells(found.builds)
             )
         if without.items:
             out.print("\nWithout a build" if found.builds else "Without a build", style="bold")
-            _show_items(without.items, out)
+            show_items(without.items, out)
         if not found.builds and not without.items:
             out.print("No test ran.")
 
     notes = (
-        ["There are more builds; Insights gives no more at once: ask for a shorter time."]
+        ["There are more builds than Insights returns at once: use a shorter time range."]
         if found.has_more
         else []
     )
@@ -217,12 +229,12 @@ def shown_builds(found: BuildsAndTests) -> InsightOutput:
     ]
     document = {
         "builds": [
-            {**row, "items": [_row(item) for item in build.some.items]}
+            {**row, "items": [item_row(item) for item in build.some.items]}
             for row, build in zip(rows, found.builds, strict=True)
         ],
         "has_more": found.has_more,
         "without_build": {
-            "items": [_row(item) for item in without.items],
+            "items": [item_row(item) for item in without.items],
             "has_more": without.has_more,
         },
         "rejected": rejected,
@@ -231,12 +243,12 @@ def shown_builds(found: BuildsAndTests) -> InsightOutput:
 
 
 def shown_errors(found: ErrorTrends) -> InsightOutput:
-    """Get Error Trends."""
+    """Return the output of Get Error Trends."""
 
     def row(error: ErrorItems) -> dict[str, Any]:
         return {
             "error": error.error,
-            "tests": _plain(error.count),
+            "tests": known(error.count),
             "jobs": [item.id for item in error.some.items],
         }
 
@@ -264,7 +276,7 @@ def shown_errors(found: ErrorTrends) -> InsightOutput:
         "errors": [
             {
                 **row(error),
-                "items": [_row(item) for item in error.some.items],
+                "items": [item_row(item) for item in error.some.items],
                 "has_more": error.some.has_more,
             }
             for error in found.errors
@@ -279,113 +291,3 @@ def shown_errors(found: ErrorTrends) -> InsightOutput:
         (),
         rejected,
     )
-
-
-def _row(item: InsightItem) -> dict[str, Any]:
-    """An item for machines: times as ISO 8601, null for what there is not and what cannot be
-    read.
-    """
-    found = {name: _plain(getattr(item, name)) for name in ITEM_COLUMNS}
-    return {name: report.iso(value) if name in _TIMES else value for name, value in found.items()}
-
-
-def _build_row(build: BuildItems) -> dict[str, Any]:
-    return {
-        "name": _plain(build.name),
-        "tests": _plain(build.tests),
-        "started_at": report.iso(_time(build.started_at)),
-        "ended_at": report.iso(_time(build.ended_at)),
-        "duration_s": _plain(build.duration_s),
-        "statuses": dict(build.statuses),
-        "has_more": build.some.has_more,
-    }
-
-
-def _all_builds(builds: Sequence[BuildItems]) -> tuple[object, ...]:
-    """The sums of all builds, as a row."""
-    tests = [build.tests for build in builds if isinstance(build.tests, int)]
-    ends: Counter[str] = Counter()
-    for build in builds:
-        ends.update(dict(build.statuses))
-    return "all", sum(tests) if len(tests) == len(builds) else UNKNOWN, "", "", _counted(ends)
-
-
-def _counted(ends: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in ends.items())
-
-
-def _show_tests(items: Sequence[InsightItem], out: Console) -> None:
-    """Print the tests, and how many of them ended how."""
-    if not items:
-        out.print("No test ran.")
-        return
-    _show_items(items, out)
-    ends = Counter(item.status if isinstance(item.status, str) else "unknown" for item in items)
-    report.say(out, f"{len(items):,} tests: {_counted(dict(ends.most_common()))}")
-
-
-def _build_cells(build: BuildItems) -> tuple[object, ...]:
-    return (
-        build.name,
-        build.tests,
-        build.started_at,
-        _took(build.duration_s),
-        _counted(dict(build.statuses)),
-    )
-
-
-def _show_items(items: Sequence[InsightItem], out: Console, labels: Sequence[str] = ()) -> None:
-    """Print as many columns as there is room for: the id, how it ended, its build and its name
-    always.
-    """
-    columns = (
-        report.Column("Job", "id"),
-        report.Column("Status", "word"),
-        report.Column("Owner", rank=3),
-        report.Column("Created", "time", 1),
-        report.Column("Took", "word", 2),
-        report.Column("Build"),
-        report.Column("Platform", rank=4),
-        report.Column("Name"),
-    )
-    rows = [
-        (
-            item.id,
-            item.status,
-            item.owner,
-            item.created_at,
-            _took(item.duration_s),
-            item.build,
-            _platform(item),
-            item.name,
-        )
-        for item in items
-    ]
-    if not labels:
-        report.show_table(out, columns, rows)
-        return
-    labelled = [(label, *row) for label, row in zip(labels, rows, strict=True)]
-    report.show_table(out, (report.Column("", "word"), *columns), labelled)
-
-
-def _took(duration_s: object) -> str:
-    return report.span(duration_s) if isinstance(duration_s, int | float) else "-"
-
-
-def _platform(item: InsightItem) -> str:
-    return ", ".join(str(each) for each in (item.os, item.browser) if isinstance(each, str)) or "-"
-
-
-def _plain(value: object) -> Any:
-    return None if value is UNKNOWN else value
-
-
-def _time(value: object) -> int | None:
-    return value if isinstance(value, int) else None
-
-
-def _seconds(value: object) -> object:
-    """A mean of seconds: exact below a minute, where a rounded one would say nothing."""
-    if not isinstance(value, int | float):
-        return value
-    return f"{value:,.3g} s" if value < 60 else report.span(value)

@@ -1,6 +1,4 @@
-"""`insights`: what ran, as Sauce Labs' Insights counts it. It sends only GETs, and nothing is
-decided by it.
-"""
+"""`insights`: the tests that ran, by Sauce Labs' Insights. It sends only GETs, and decides nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import ACCOUNT, ROWS, TIMES, moment
+from sauce_janitor.cli.options import ACCOUNT, ROWS, TIMES, parse_time
 from sauce_janitor.errors import JanitorError
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ _PERIOD: tuple[Callable[[Any], Any], ...] = (
     click.option("--start", metavar="TIME", help=f"Start: {TIMES}."),
     click.option("--end", metavar="TIME", help="End; a day counts until its end. Default: now."),
 )
-_WHOSE: tuple[Callable[[Any], Any], ...] = (
+_FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--scope",
         type=click.Choice(["me", "organization", "single"]),
@@ -46,7 +44,7 @@ _WHOSE: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--status", type=click.Choice(_STATUSES), help="Only tests with this result."),
 )
-_WHERE: tuple[Callable[[Any], Any], ...] = (
+_PLATFORM_FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--os",
         multiple=True,
@@ -81,7 +79,7 @@ def insights() -> None:
 
 
 @insights.command()
-@_options(_PERIOD, _WHOSE)
+@_options(_PERIOD, _FILTERS)
 @click.option("--name", metavar="NAME", help="Only tests with this name.")
 @click.option("--build", metavar="NAME", help="Only tests in this build.")
 @click.option("--missing-build", is_flag=True, help="Only tests without a build.")
@@ -98,7 +96,7 @@ def insights() -> None:
 @ACCOUNT
 @ROWS
 @click.pass_obj
-def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **given: Any) -> int:
+def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **options: Any) -> int:
     """List the tests that ran, newest first."""
     from dataclasses import replace
 
@@ -107,41 +105,43 @@ def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **g
     def ask(api: Insights, period: Period, which: Filter) -> InsightOutput:
         searched = replace(
             which,
-            name=given["name"],
-            build=given["build"],
-            error=given["error"],
-            without_build=given["missing_build"],
-            newest_first=not given["oldest_first"],
+            name=options["name"],
+            build=options["build"],
+            error=options["error"],
+            without_build=options["missing_build"],
+            newest_first=not options["oldest_first"],
         )
-        # Pages of a moving period would not fit together.
+        # With a period that ends now, each page would have another end: fix it for all pages.
         return shown_tests(
             list(api.tests(period.fixed(int(time.time())), searched, most=limit)), limit
         )
 
-    return _told(session, wanted, form, given, ask)
+    return _ask_and_print(session, wanted, form, options, ask)
 
 
 @insights.command()
 @click.argument("name")
-@_options(_PERIOD, _WHOSE, _WHERE)
+@_options(_PERIOD, _FILTERS, _PLATFORM_FILTERS)
 @ACCOUNT
 @ROWS
 @click.pass_obj
-def metrics(session: Session, /, name: str, *, wanted: str | None, form: str, **given: Any) -> int:
+def metrics(
+    session: Session, /, name: str, *, wanted: str | None, form: str, **options: Any
+) -> int:
     """Summarize the runs of the test NAME: count, results, the fastest and the slowest."""
     from sauce_janitor.cli.jobs.insight_tables import shown_metrics
 
-    return _told(
+    return _ask_and_print(
         session,
         wanted,
         form,
-        given,
+        options,
         lambda api, *asked: shown_metrics(api.metrics(*asked, test=name)),
     )
 
 
 @insights.command()
-@_options(_PERIOD, _WHOSE, _WHERE)
+@_options(_PERIOD, _FILTERS, _PLATFORM_FILTERS)
 @click.option(
     "--interval",
     default="1d",
@@ -153,66 +153,72 @@ def metrics(session: Session, /, name: str, *, wanted: str | None, form: str, **
 @ROWS
 @click.pass_obj
 def trends(
-    session: Session, /, *, wanted: str | None, form: str, interval: str, **given: Any
+    session: Session, /, *, wanted: str | None, form: str, interval: str, **options: Any
 ) -> int:
     """Count the tests by time, and by owner, operating system and status."""
     from sauce_janitor.cli.jobs.insight_tables import shown_trends
 
-    _checked_range("--interval", interval)
-    return _told(
+    _check_range("--interval", interval)
+    return _ask_and_print(
         session,
         wanted,
         form,
-        given,
+        options,
         lambda api, *asked: shown_trends(api.trends(*asked, interval=interval)),
     )
 
 
 @insights.command()
-@_options(_PERIOD, _WHOSE, _WHERE)
+@_options(_PERIOD, _FILTERS, _PLATFORM_FILTERS)
 @ACCOUNT
 @ROWS
 @click.pass_obj
-def builds(session: Session, /, *, wanted: str | None, form: str, **given: Any) -> int:
+def builds(session: Session, /, *, wanted: str | None, form: str, **options: Any) -> int:
     """List builds with the results of their tests, and tests without a build; at most what Insights
     returns at once.
     """
     from sauce_janitor.cli.jobs.insight_tables import shown_builds
 
-    return _told(session, wanted, form, given, lambda api, *asked: shown_builds(api.builds(*asked)))
+    return _ask_and_print(
+        session, wanted, form, options, lambda api, *asked: shown_builds(api.builds(*asked))
+    )
 
 
 @insights.command()
-@_options(_PERIOD, _WHOSE, _WHERE)
+@_options(_PERIOD, _FILTERS, _PLATFORM_FILTERS)
 @ACCOUNT
 @ROWS
 @click.pass_obj
-def errors(session: Session, /, *, wanted: str | None, form: str, **given: Any) -> int:
+def errors(session: Session, /, *, wanted: str | None, form: str, **options: Any) -> int:
     """List the errors of tests, and how often each occurred."""
     from sauce_janitor.cli.jobs.insight_tables import shown_errors
 
-    return _told(session, wanted, form, given, lambda api, *asked: shown_errors(api.errors(*asked)))
+    return _ask_and_print(
+        session, wanted, form, options, lambda api, *asked: shown_errors(api.errors(*asked))
+    )
 
 
-def _told(
+def _ask_and_print(
     session: Session,
     wanted: str | None,
     form: str,
-    given: Mapping[str, Any],
+    options: Mapping[str, Any],
     ask: Callable[[Insights, Period, Filter], InsightOutput],
 ) -> int:
-    """Ask, and show the answer; 4 when part of it could not be read."""
+    """Ask Insights and print the answer. Return 4 if a part of it could not be read."""
     from sauce_janitor import report
-    from sauce_janitor.cli.account_session import calling
+    from sauce_janitor.cli.account_session import open_account_session
 
-    if given["scope"] == "single" and not given["owners"]:
+    if options["scope"] == "single" and not options["owners"]:
         raise click.UsageError("--scope single needs an --owner")
-    if given["owners"] and given["scope"] in {"me", "organization"}:
-        raise click.UsageError(f"--owner names single users: leave out --scope {given['scope']}")
-    with calling(session, wanted, looks=True) as call:
-        shown = ask(call.hand.reader().insights, _period(call, given), _filter(given))
+    if options["owners"] and options["scope"] in {"me", "organization"}:
+        raise click.UsageError(f"--owner names single users: leave out --scope {options['scope']}")
+    with open_account_session(session, wanted, looks=True) as opened:
+        shown = ask(
+            opened.manual.reader().insights, _read_period(opened, options), _read_filter(options)
+        )
     if form == "json":
-        terminal.write_json({"account": call.name, **shown.document})
+        terminal.write_json({"account": opened.name, **shown.document})
     elif form == "csv":
         terminal.write(report.csv_lines(shown.rows, shown.columns))
     else:
@@ -230,40 +236,41 @@ def _told(
     return JanitorError.exit_code if shown.rejected else 0
 
 
-def _period(call: AccountSession, given: Mapping[str, Any]) -> Period:
+def _read_period(opened: AccountSession, options: Mapping[str, Any]) -> Period:
     from sauce_janitor.sauce.insights import Period
 
-    back, now, zone = given["time_range"], int(time.time()), call.desk.config.timezone
-    if back is not None and (given["start"] or given["end"]):
+    back, now, zone = options["time_range"], int(time.time()), opened.command.config.timezone
+    if back is not None and (options["start"] or options["end"]):
         raise click.UsageError("--time-range counts back from now: leave out --start and --end")
-    if given["start"] is None and given["end"] is not None:
+    if options["start"] is None and options["end"] is not None:
         raise click.UsageError("--end needs a --start")
-    if given["start"] is None:
-        return Period(back=_checked_range("--time-range", back or _DEFAULT_BACK))
-    start = moment("--start", given["start"], zone, now=now)
-    end = moment("--end", given["end"], zone, now=now, end=True)
+    if options["start"] is None:
+        return Period(back=_check_range("--time-range", back or _DEFAULT_BACK))
+    start = parse_time("--start", options["start"], zone, now=now)
+    end = parse_time("--end", options["end"], zone, now=now, end=True)
     end = now if end is None else end
     assert start is not None
     if start >= end:
-        raise click.UsageError(f"--start {given['start']} is not before the end")
+        raise click.UsageError(f"--start {options['start']} is not before the end")
     return Period(start, end)
 
 
-def _checked_range(flag: str, text: str) -> str:
+def _check_range(flag: str, text: str) -> str:
     if _BACK.fullmatch(text) is None:
         raise click.UsageError(
-            f"{flag} {text!r:.40} is no range: write a number and d, h, m or s, such as 7d or 30m"
+            f"{flag} {text!r:.40} is not a range: write a number and d, h, m or s, such as 7d or "
+            "30m"
         )
     return text
 
 
-def _filter(given: Mapping[str, Any]) -> Filter:
+def _read_filter(options: Mapping[str, Any]) -> Filter:
     from sauce_janitor.sauce.insights import Filter
 
     return Filter(
-        scope=given["scope"],
-        owners=tuple(given["owners"]),
-        status=given["status"],
-        os=tuple(given.get("os", ())),
-        browser=tuple(given.get("browser", ())),
+        scope=options["scope"],
+        owners=tuple(options["owners"]),
+        status=options["status"],
+        os=tuple(options.get("os", ())),
+        browser=tuple(options.get("browser", ())),
     )

@@ -1,11 +1,11 @@
-"""`jobs` and `job`: what Sauce Labs has, asked now, as it is. They send only GETs."""
+"""`jobs` and `job`: show the jobs that Sauce Labs has now. They send only GETs."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,10 @@ from sauce_janitor.cli.options import (
     OWNER,
     ROWS,
     TIMES,
-    job_reference_of,
-    moment,
-    owner,
-    told_of_globs,
+    parse_job,
+    parse_owner,
+    parse_time,
+    warn_of_odd_globs,
 )
 
 if TYPE_CHECKING:
@@ -35,14 +35,21 @@ _FEWEST_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which jobs; None or () are all. Times are epoch seconds, both included."""
+class _JobFilter:
+    """Which jobs to show. Times are epoch seconds, both included; `since` None: from the first.
+
+    `limit` 0 means all.
+    """
 
     owners: tuple[Owner, ...]
     since: int | None
     until: int
     tests: tuple[Callable[[Job], bool], ...]
     limit: int
+
+    def matches(self, job: Job) -> bool:
+        """Return whether the job passes all tests."""
+        return all(test(job) for test in self.tests)
 
 
 @click.command()
@@ -84,15 +91,15 @@ class _Wanted:
 @ACCOUNT
 @ROWS
 @click.pass_obj
-def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **given: Any) -> int:
+def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **options: Any) -> int:
     """List jobs, newest first, as Sauce Labs has them now."""
     from sauce_janitor import report
-    from sauce_janitor.cli.account_session import calling
+    from sauce_janitor.cli.account_session import open_account_session
 
-    with calling(session, wanted, looks=True) as call:
-        chosen = _chosen(call, given, limit)
-        found = _Found(call, chosen)
-        rows = ((call.name, job) for job in itertools.islice(found, limit or None))
+    with open_account_session(session, wanted, looks=True) as opened:
+        job_filter = _read_filter(opened, options, limit)
+        found = _FoundJobs(opened, job_filter)
+        rows = ((opened.name, job) for job in itertools.islice(found, limit or None))
         if form == "csv":
             terminal.write(
                 report.csv_lines((report.job_row(*row) for row in rows), report.JOB_COLUMNS)
@@ -100,40 +107,36 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **gi
         elif form == "json":
             terminal.write(json_pieces(report.job_row(*row) for row in rows))
         else:
-            several = len(chosen.owners) > 1
+            several = len(job_filter.owners) > 1
             shown = list(rows)
             if shown:
                 report.show_jobs(session.console(), [each for _, each in shown], with_owner=several)
             else:
                 terminal.echo("No such jobs.", err=True)
-        found.tell_the_rest()
+        found.print_notes()
         return found.code
 
 
-def _chosen(call: AccountSession, given: Mapping[str, Any], limit: int) -> _Wanted:
+def _read_filter(opened: AccountSession, options: Mapping[str, Any], limit: int) -> _JobFilter:
     from sauce_janitor.model.globs import compile_glob
 
-    now, zone = int(time.time()), call.desk.config.timezone
-    since = moment("--since", given["since"], zone, now=now)
-    until = moment("--until", given["until"], zone, now=now, end=True)
-    told_of_globs({"--build": given["build"], "--name": given["name"], "--tag": given["tags"]})
-    texts = [(field, given[field]) for field in ("build", "name") if given[field] is not None]
+    now, zone = int(time.time()), opened.command.config.timezone
+    since = parse_time("--since", options["since"], zone, now=now)
+    until = parse_time("--until", options["until"], zone, now=now, end=True)
+    warn_of_odd_globs(
+        {"--build": options["build"], "--name": options["name"], "--tag": options["tags"]}
+    )
+    texts = [(field, options[field]) for field in ("build", "name") if options[field] is not None]
     tests = [_text_test(field, compile_glob(glob)) for field, glob in texts]
-    if given["statuses"]:
+    if options["statuses"]:
         from sauce_janitor.report import status_of
 
-        tests.append(lambda job: status_of(job) in given["statuses"])
-    if given["tags"]:
-        globs = [compile_glob(glob) for glob in given["tags"]]
-        tests.append(
-            lambda job: (
-                isinstance(job.tags, tuple) and any(g(tag) for g in globs for tag in job.tags)
-            )
-        )
-    named = tuple(whose for text in given["owners"] if (whose := owner(text)) is not None)
-    return _Wanted(
-        named or call.hand.owners, since, now if until is None else until, tuple(tests), limit
-    )
+        tests.append(lambda job: status_of(job) in options["statuses"])
+    if options["tags"]:
+        tests.append(_tag_test([compile_glob(glob) for glob in options["tags"]]))
+    named = tuple(owner for text in options["owners"] if (owner := parse_owner(text)) is not None)
+    end = now if until is None else until
+    return _JobFilter(named or opened.manual.owners, since, end, tuple(tests), limit)
 
 
 def _text_test(field: str, glob: Callable[[str], bool]) -> Callable[[Job], bool]:
@@ -144,31 +147,41 @@ def _text_test(field: str, glob: Callable[[str], bool]) -> Callable[[Job], bool]
     return test
 
 
-class _Found:
-    """The jobs that are wanted, newest first over all owners. One owner that cannot be listed does
-    not stop the others.
+def _tag_test(globs: Sequence[Callable[[str], bool]]) -> Callable[[Job], bool]:
+    def test(job: Job) -> bool:
+        # Tags that could not be read match nothing.
+        tags = job.tags if isinstance(job.tags, tuple) else ()
+        return any(glob(tag) for glob in globs for tag in tags)
+
+    return test
+
+
+class _FoundJobs:
+    """The jobs that match, newest first over all owners.
+
+    If one of several owners cannot be listed, the others still are, and `code` is not 0.
     """
 
-    def __init__(self, call: AccountSession, wanted: _Wanted) -> None:
-        self._call, self._wanted = call, wanted
+    def __init__(self, opened: AccountSession, job_filter: _JobFilter) -> None:
+        self._opened, self._filter = opened, job_filter
         self._rejected = 0
         self._short = 0
         self.code = 0
-        self._all = heapq.merge(*map(self._of, wanted.owners), key=_newest_first)
+        self._all = heapq.merge(*map(self._of, job_filter.owners), key=_newest_first)
 
     def __iter__(self) -> Iterator[Job]:
         return self._all
 
-    def tell_the_rest(self) -> None:
-        """What is not in the list, on stderr."""
-        if self._wanted.limit and next(self._all, None) is not None:
+    def print_notes(self) -> None:
+        """Print on stderr what is missing in the list, and why."""
+        limit = self._filter.limit
+        if limit and next(self._all, None) is not None:
             terminal.echo(
-                f"There are more; these are the first {self._wanted.limit:,}: --limit 0 for all.",
-                err=True,
+                f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True
             )
         if self._short:
             terminal.echo(
-                f"Sauce Labs listed {self._short:,} rows without their details: they show the name "
+                f"Sauce Labs listed {self._short:,} rows without details: they show the name "
                 "at the start of the job, and complete may mean passed or failed. `sauce-janitor "
                 "job ID` shows the rest.",
                 err=True,
@@ -180,34 +193,32 @@ class _Found:
         from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
         from sauce_janitor.inventory.pager import ROWS, PagePosition, Pager
 
-        wanted = self._wanted
-        rows = (
-            ROWS
-            if wanted.tests or not wanted.limit
-            else max(_FEWEST_ROWS, min(ROWS, wanted.limit + 1))
-        )
-        pager = Pager(
-            self._call.hand.reader(owner), owner, since=wanted.since, longest_page=0, rows=rows
-        )
+        since, until, limit = self._filter.since, self._filter.until, self._filter.limit
+        rows = ROWS
+        # Without tests each row counts, so a small page is enough. One row more than the limit says
+        # whether there are more.
+        if limit and not self._filter.tests:
+            rows = max(_FEWEST_ROWS, min(ROWS, limit + 1))
+        reader = self._opened.manual.reader(owner)
+        pager = Pager(reader, owner, since=since, longest_page=0, rows=rows)
         seen: set[str] = set()
         try:
-            for page, _ in pager.pages(PagePosition(wanted.until)):
+            for page, _ in pager.pages(PagePosition(until)):
                 self._rejected += len(page.rejected)
+                # A glimpse is a row without details, which is good enough to show.
                 glimpses = page.glimpses
                 fresh = [glimpses.get(job.id, job) for job in page.jobs if job.id not in seen]
                 self._short += len(glimpses)
                 seen.update(job.id for job in fresh)
-                yield from (job for job in fresh if self._is_wanted(job))
-                self._call.desk.shown.step(len(fresh))
+                yield from (job for job in fresh if self._filter.matches(job))
+                self._opened.command.progress.step(len(fresh))
+        # These errors concern every owner.
         except (CredentialsError, BudgetSpentError):
             raise
         except SourceError as error:
-            if len(wanted.owners) == 1:
+            if len(self._filter.owners) == 1:
                 raise
-            self.code = self._call.wrong(error)
-
-    def _is_wanted(self, job: Job) -> bool:
-        return all(test(job) for test in self._wanted.tests)
+            self.code = self._opened.report_error(error)
 
 
 def _newest_first(job: Job) -> int:
@@ -227,14 +238,13 @@ def job(
     document.
     """
     from sauce_janitor import report
-    from sauce_janitor.cli import options as given
-    from sauce_janitor.cli.account_session import calling
-    from sauce_janitor.cli.job_lookup import asked_ids
+    from sauce_janitor.cli.account_session import open_account_session
+    from sauce_janitor.cli.job_lookup import find_asked_ids
 
-    reference = job_reference_of(job_id)
-    with calling(session, wanted, looks=True) as call:
-        (wanted_id,) = asked_ids(call, (reference,), given.owner(owner))
-        found = call.hand.find(wanted_id, given.owner(owner))
+    reference = parse_job(job_id)
+    with open_account_session(session, wanted, looks=True) as opened:
+        (found_id,) = find_asked_ids(opened, (reference,), parse_owner(owner))
+        found = opened.manual.find(found_id, parse_owner(owner))
     if form == "json":
         terminal.write_json(found.document)
     else:
@@ -242,7 +252,7 @@ def job(
 
 
 def json_pieces(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A JSON list, piece by piece as its items come: there may be a million."""
+    """Yield a JSON list in pieces, because there may be a million rows."""
     between = "[\n"
     for row in rows:
         yield between + terminal.json_text(row)

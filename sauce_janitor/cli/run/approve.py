@@ -1,4 +1,4 @@
-"""`approve`: limits lifted for a while, for plans under one policy digest."""
+"""`approve`: lift limits for a while, for plans under one policy digest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent, who
-from sauce_janitor.cli.options import ending
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user, require_consent
+from sauce_janitor.cli.options import parse_end
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def approve(
     until: str | None,
     yes: bool,
     dry_run: bool,
-    **given: object,
+    **options: object,
 ) -> None:
     """Lift limits for a while, for plans under the policy digest DIGEST. A refused plan prints it.
 
@@ -65,34 +65,38 @@ def approve(
     if whole != digest:
         terminal.echo(f"{digest} is the policy digest {whole}", err=True)
     digest = whole
-    approval = _approval(config, digest, lift, until, now=now, given=given)
-    if given["withdraw"]:
-        words = f"end every approval for {account}, {digest}"
+    approval = _approval(config, digest, lift, until, now=now, options=options)
+    if options["withdraw"]:
+        effect = f"end every approval for {account}, {digest}"
     else:
         most = f", for plans of at most {approval.max_jobs:,} jobs" if approval.max_jobs else ""
-        words = (
+        effect = (
             f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until "
             f"{report.when(approval.until)}"
         )
     if dry_run:
-        terminal.echo(f"would {words}", err=True)
+        terminal.echo(f"would {effect}", err=True)
         return
-    if not given["withdraw"]:  # ending an approval only protects
-        consent(f"{words[0].upper()}{words[1:]}?", yes=yes)
+    # The end of an approval only protects, so it needs no question.
+    if not options["withdraw"]:
+        require_consent(f"{effect[0].upper()}{effect[1:]}?", yes=yes)
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
-        if given["withdraw"]:
+        if options["withdraw"]:
             ended = state.approvals.withdraw(account, digest, at=now)
             terminal.echo(
-                f"Withdrawn: {ended} approvals. Those in {config.file}, if any, are ended there."
+                f"Withdrawn: {ended} approvals. An approval in {config.file} must be removed there."
             )
             return
         state.approvals.add(account, approval, at=now)
-    terminal.echo(f"Approved: {words}. What is then accepted goes on over later runs without it.")
+    terminal.echo(
+        f"Approved: {effect}. Jobs of a plan that is accepted by then need no further approval."
+    )
 
 
 def _account(config: Config, digest: str) -> tuple[str, str]:
-    """The account whose policies have this digest now, and the whole digest. ConfigError for none
-    and for several.
+    """Return the account that has this policy digest now, and the whole digest.
+
+    Raises ConfigError if no account has it, or several have it.
     """
     from sauce_janitor.model.job_references import only_digest
 
@@ -115,14 +119,16 @@ def _approval(
     until: str | None,
     *,
     now: int,
-    given: dict[str, object],
+    options: dict[str, object],
 ) -> Approval:
     from sauce_janitor.retention.plan.limits import ALL_LIMITS, Approval
 
-    end = now + _A_DAY_S if until is None else ending("--until", until, config.timezone, now=now)
+    end = now + _A_DAY_S if until is None else parse_end("--until", until, config.timezone, now=now)
     if end <= now:
-        raise click.UsageError(f"--until {until} is over already")
-    most = given["max_jobs"]
+        raise click.UsageError(f"--until {until} has passed already")
+    most = options["max_jobs"]
     assert most is None or isinstance(most, int)
-    named = frozenset(name for name in ALL_LIMITS if name in lift or (not lift and most is None))
-    return Approval(digest, end, named, most, who(), str(given["reason"]))
+    # Without --lift all limits are lifted, unless --max-jobs names the only one.
+    lifts_all = not lift and most is None
+    lifts = frozenset(name for name in ALL_LIMITS if lifts_all or name in lift)
+    return Approval(digest, end, lifts, most, current_user(), str(options["reason"]))

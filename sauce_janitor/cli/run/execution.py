@@ -1,6 +1,4 @@
-"""Carrying plans out, account by account: the plan first, then what became of it, and the exit
-code.
-"""
+"""Executes plans, account by account: shows the plan, then its result, and sets the exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from typing import Any
 from sauce_janitor import report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.run.plan_view import about, gaps
-from sauce_janitor.cli.session import CommandSession, open_desk, order_of, pass_over
+from sauce_janitor.cli.session import CommandSession, open_command_session, read_order, run_accounts
 from sauce_janitor.config import Account
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
@@ -23,84 +21,87 @@ from sauce_janitor.retention.plan.planner import Plan
 
 
 def carry_out(session: Session, options: Mapping[str, Any]) -> int:
-    """Every account's plan, carried out; the exit code."""
-    with open_desk(session, tells=True) as desk:
-        order, accounts = order_of(desk, options, execute=True)
+    """Execute the plan of every account and return the exit code."""
+    with open_command_session(session, is_run=True) as command:
+        order, accounts = read_order(command, options, execute=True)
         out = session.console()
 
-        carried = CommandTotals(desk, accounts)
+        totals = CommandTotals(command, accounts)
 
         def show(result: Result) -> None:
-            carried.plans[result.account.name] = result.plan
+            totals.plans[result.account.name] = result.plan
             if options["form"] == "table" and not options.get("end_only"):
-                with desk.shown.hidden():
+                with command.progress.hidden():
                     is_reviewed = options.get("reviewed") is not None
-                    report.show_plan(out, result.plan, about(desk, result), is_reviewed=is_reviewed)
+                    report.show_plan(
+                        out, result.plan, about(command, result), is_reviewed=is_reviewed
+                    )
 
-        def tell(result: Result) -> int:
-            carried.results[result.account.name] = result
+        def show_end(result: Result) -> int:
+            totals.results[result.account.name] = result
             if options["form"] == "table":
-                with desk.shown.hidden():
+                with command.progress.hidden():
                     report.show_end(out, result.account.name, ended(result))
             return exit_code(result)
 
-        showing = replace(desk, tools=replace(desk.tools, show=show))
+        showing = replace(command, context=replace(command.context, show=show))
         try:
-            results, code = pass_over(showing, order, accounts, tell)
+            results, code = run_accounts(showing, order, accounts, show_end)
         except Exception:
-            # What ends a run may come after deletes: that it ended badly must not hide them.
-            if carried.counts():
-                carried.close()
+            # The error may come after deletes, which must be reported all the same.
+            if totals.counts():
+                totals.close()
             raise
-        desk.shown.end()
+        command.progress.end()
         if options["form"] == "json":
             terminal.echo(report.json_text([summary(result) for result in results]))
         elif (
-            code or desk.signals.number is not None or any(is_halted(result) for result in results)
+            code
+            or command.signals.number is not None
+            or any(is_halted(result) for result in results)
         ):
-            carried.close()
+            totals.close()
         else:
-            terminal.echo(report.done_line(carried.counts()))
-        if desk.signals.number is not None:
-            return 128 + desk.signals.number
+            terminal.echo(report.done_line(totals.counts()))
+        if command.signals.number is not None:
+            return 128 + command.signals.number
     return code
 
 
 @dataclass(frozen=True, slots=True)
 class CommandTotals:
-    """What one command has planned and done so far, by account, whichever way it ends."""
+    """The plans and results of one command so far, by account; they are reported however it ends."""
 
-    desk: CommandSession
+    command: CommandSession
     accounts: Sequence[Account]
     plans: dict[str, Plan] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
 
     def planned(self) -> Mapping[Action, int]:
-        """Return how many actions the plans have."""
+        """Return how many actions of each kind the plans have."""
         return {
             action: sum(plan.totals[action] for plan in self.plans.values()) for action in Action
         }
 
     def counts(self) -> Mapping[tuple[Action, str], int]:
-        """Return what was done, by action and outcome; of an account whose run raised, what was
-        counted until then.
+        """Return what was done, by action and outcome.
+
+        For an account whose run ended with an error, that is what the metrics counted until then.
         """
         found: Counter[tuple[Action, str]] = Counter()
         for result in self.results.values():
             found.update(ended(result).counts)
-        for (_, pairs), number in self.desk.tools.metrics.counted("actions").items():
+        for (_, pairs), number in self.command.context.metrics.counted("actions").items():
             labels = dict(pairs)
             if labels["account"] not in self.results:
                 found[Action(labels["action"]), labels["outcome"]] += int(number)
         return found
 
     def close(self) -> None:
-        """Say what was done and what is left; the plan was said before, and is not what became of
-        it.
-        """
-        self.desk.shown.end()
+        """Print what was done and what is left of the plans."""
+        self.command.progress.end()
         if not self.plans:
-            terminal.echo("Ended before there was a plan: nothing was archived or deleted")
+            terminal.echo("Ended before there was a plan: nothing was archived or deleted.")
             return
         for line in report.closing_lines(self.planned(), self.counts()):
             terminal.echo(line)
@@ -110,12 +111,12 @@ class CommandTotals:
 
 
 def is_halted(result: Result) -> bool:
-    """Say whether the run ended before its plan did."""
+    """Return whether the run ended before its plan did."""
     return result.execution is not None and result.execution.halted is not None
 
 
 def exit_code(result: Result) -> int:
-    """What a command ends with after this run."""
+    """Return the exit code of a command after this run."""
     execution = result.execution
     if result.complete:
         return 0
@@ -127,7 +128,7 @@ def exit_code(result: Result) -> int:
 
 
 def ended(result: Result) -> report.Ended:
-    """The end of a run in the words of the report."""
+    """Return the end of a run as the report prints it."""
     execution = result.execution or Execution()
     counts: dict[tuple[Action, str], int] = {}
     for (_, action, outcome), number in execution.counts.items():
@@ -161,8 +162,8 @@ def ended(result: Result) -> report.Ended:
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """A run for machines."""
-    execution, told = result.execution or Execution(), ended(result)
+    """Return a run as `--format json` prints it."""
+    execution, counts = result.execution or Execution(), ended(result).counts
     return {
         "account": result.account.name,
         "planned": {action.value: number for action, number in result.plan.totals.items()},
@@ -170,7 +171,7 @@ def summary(result: Result) -> dict[str, Any]:
         "interactions": [dict(row) for row in result.head.interactions],
         "outcomes": {
             f"{action.value}.{outcome}": number
-            for (action, outcome), number in sorted(told.counts.items())
+            for (action, outcome), number in sorted(counts.items())
         },
         "archived_bytes": execution.archived_bytes,
         "reclaimed_bytes": execution.reclaimed_bytes,

@@ -1,6 +1,4 @@
-"""`offboard`: all jobs of a user who has left are archived, or their copies erased, and deleted at
-Sauce Labs.
-"""
+"""`offboard`: delete all jobs of a user who has left, and keep or erase the archived copies."""
 
 from __future__ import annotations
 
@@ -12,9 +10,8 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import DRY_RUN, YES, consent
-from sauce_janitor.cli.options import ACCOUNT, FORMAT, one_account
-from sauce_janitor.cli.options import owner as user_name
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, require_consent
+from sauce_janitor.cli.options import ACCOUNT, FORMAT, parse_owner, select_account
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.session import CommandSession
@@ -61,7 +58,7 @@ def offboard(
     yes: bool,
     dry_run: bool,
     bulk: bool,
-    **given: str,
+    **options: str,
 ) -> int:
     """Delete all jobs of USER, who has left, at Sauce Labs. Holds and limits apply.
 
@@ -69,52 +66,52 @@ def offboard(
     jobs can be deleted at once, for example because the budget is spent, run the command again.
     """
     from sauce_janitor.cli.account_session import ended_by_signal
-    from sauce_janitor.cli.session import open_desk
+    from sauce_janitor.cli.session import open_command_session
     from sauce_janitor.operations.offboard import OffboardOrder
 
-    whose = user_name(user)
+    whose = parse_owner(user)
     assert whose is not None
-    erase = given["fate"] == "erase"
+    erase = options["fate"] == "erase"
     needs_name = bulk or erase
     if typed is not None and typed != user:
         raise click.UsageError(
-            f"--confirm says {typed!r:.80}, and the user is {user!r:.80}: nothing was asked or done"
+            f"--confirm is {typed!r:.80}, but the user is {user!r:.80}: nothing was done"
         )
     if needs_name and typed is None and not dry_run and (yes or not terminal.can_ask()):
         raise click.UsageError(f"{'--bulk' if bulk else '--archive erase'} needs --confirm {user}")
-    with open_desk(session) as desk, ended_by_signal(desk):
-        account = one_account(desk.config, given["wanted"])
+    with open_command_session(session) as command, ended_by_signal(command):
+        account = select_account(command.config, options["wanted"])
         order = OffboardOrder(whose, keep=not erase, bulk=bulk, typed=typed or "")
-        told = _Told(desk, given["form"])
+        printer = _OffboardPrinter(command, options["form"])
         if dry_run or not yes:
-            looked = told.run(account, order)
+            preview = printer.run(account, order)
             if (
                 dry_run
-                or desk.signals.number is not None
-                or looked.result.plan.broken
-                or not looked.acts
+                or command.signals.number is not None
+                or preview.result.plan.broken
+                or not preview.acts
             ):
-                return told.end(looked)
-            told.erasing(looked)
-            _ask(desk, looked, order, needs_name=needs_name and typed is None)
-            shown = {job.job_id: job.fingerprint for job in looked.result.plan.jobs()}
+                return printer.end(preview)
+            printer.erasing(preview)
+            _ask(command, preview, order, needs_name=needs_name and typed is None)
+            shown = {job.job_id: job.fingerprint for job in preview.result.plan.jobs()}
             order = replace(order, typed=typed or user if needs_name else "", shown=shown)
-        done = told.run(account, replace(order, execute=True))
-        return told.end(done)
+        done = printer.run(account, replace(order, execute=True))
+        return printer.end(done)
 
 
 def _ask(
-    desk: CommandSession, looked: Offboarded, order: OffboardOrder, *, needs_name: bool
+    command: CommandSession, preview: Offboarded, order: OffboardOrder, *, needs_name: bool
 ) -> None:
-    """Go on only when the operator says so; by typing the name where more than a copy is lost."""
+    """Raise Abort unless the operator agrees, by typing the user's name if no copy is kept."""
     import signal
 
-    jobs = looked.result.plan.job_count
+    jobs = preview.result.plan.job_count
     caught = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with desk.shown.hidden():
+        with command.progress.hidden():
             if not needs_name:
-                consent(f"Offboard {order.user}, {jobs:,} jobs?", yes=False)
+                require_consent(f"Offboard {order.user}, {jobs:,} jobs?", yes=False)
             elif (
                 terminal.ask(f"Type the user's name to delete {jobs:,} jobs for good") != order.user
             ):
@@ -123,19 +120,19 @@ def _ask(
         signal.signal(signal.SIGINT, caught)
 
 
-class _Told:
-    """Says what is planned and what came of it."""
+class _OffboardPrinter:
+    """Prints the plan and the result."""
 
-    def __init__(self, desk: CommandSession, form: str) -> None:
-        self._desk, self._form = desk, form
+    def __init__(self, command: CommandSession, form: str) -> None:
+        self._command, self._form = command, form
         self._is_shown = False
 
     def run(self, account: Account, order: OffboardOrder) -> Offboarded:
-        """Offboard, or look, and show the plan on the way, once."""
+        """Offboard the user, or only plan it, and show the plan once."""
         from sauce_janitor.operations.offboard import offboard as offboard_user
 
-        tools = replace(self._desk.tools, show=self._show)
-        return offboard_user(account, tools, order)
+        context = replace(self._command.context, show=self._show)
+        return offboard_user(account, context, order)
 
     def _show(self, result: Result) -> None:
         from sauce_janitor import report
@@ -144,29 +141,31 @@ class _Told:
         if self._form == "json" or self._is_shown:
             return
         self._is_shown = True
-        with self._desk.shown.hidden():
-            report.show_plan(self._desk.session.console(), result.plan, about(self._desk, result))
+        with self._command.progress.hidden():
+            report.show_plan(
+                self._command.session.console(), result.plan, about(self._command, result)
+            )
 
-    def erasing(self, looked: Offboarded) -> None:
-        """What would leave the archive, before anything is asked."""
+    def erasing(self, preview: Offboarded) -> None:
+        """Print what would be removed from the archive, before the question."""
         from sauce_janitor import report
 
-        if looked.erased is not None and self._form == "table":
-            for line in _erased(looked.erased):
-                report.say(self._desk.session.console(), line)
+        if preview.erased is not None and self._form == "table":
+            for line in _erased(preview.erased):
+                report.say(self._command.session.console(), line)
 
     def end(self, done: Offboarded) -> int:
-        """What came of it; the exit code."""
+        """Print the result and return the exit code."""
         from sauce_janitor import report
         from sauce_janitor.cli.run.execution import ended, exit_code, is_halted
         from sauce_janitor.model.jobs import Action
 
-        desk = self._desk
-        desk.shown.end()
+        command = self._command
+        command.progress.end()
         if self._form == "json":
             terminal.echo(report.json_text(_as_json(done)))
         else:
-            out = desk.session.console()
+            out = command.session.console()
             if done.result.execution is not None:
                 report.show_end(out, done.result.account.name, ended(done.result))
             for line in _lines(done):
@@ -181,8 +180,8 @@ class _Told:
                 terminal.echo(report.done_line(ended(done.result).counts))
             else:
                 terminal.echo(report.last_line(planned))
-        if desk.signals.number is not None:
-            return 128 + desk.signals.number
+        if command.signals.number is not None:
+            return 128 + command.signals.number
         if done.result.execution is None and done.result.plan.broken:
             return 3
         return exit_code(done.result) or (0 if done.complete or done.paused else _NOT_DONE)
@@ -197,14 +196,14 @@ def _lines(done: Offboarded) -> Iterator[str]:
         yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
         if waiting := done.result.execution.skips.get(Skip.NOTHING_LISTED):
             yield (
-                f"Nothing is listed of {waiting:,} jobs, which wait for a day: run the command "
-                "again after that"
+                f"Sauce Labs lists no assets of {waiting:,} jobs. They wait for a day: run the "
+                "command again after that"
             )
     yield from done.notes
     if done.erased is not None:
         yield from _erased(done.erased)
     elif done.erases and done.result.execution is not None:
-        yield "Nothing was erased from the archive: that comes when the jobs are gone"
+        yield "Nothing was erased from the archive yet: the jobs must be deleted first"
 
 
 def _erased(erased: Pruned) -> Iterator[str]:
@@ -212,8 +211,8 @@ def _erased(erased: Pruned) -> Iterator[str]:
 
     plan = erased.plan
     if erased.executed:
-        went = f"{erased.files:,} files of {erased.jobs:,} jobs, {report.size(erased.size_bytes)}"
-        yield f"Erased from the archive: {went}; their receipts stay"
+        files = f"{erased.files:,} files of {erased.jobs:,} jobs, {report.size(erased.size_bytes)}"
+        yield f"Erased from the archive: {files}; their receipts stay"
     else:
         yield (
             f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs, "
@@ -229,7 +228,7 @@ def _erased(erased: Pruned) -> Iterator[str]:
             "json"
         )
     if erased.halted:
-        yield f"Cut short: {erased.halted}; run the command again for the rest"
+        yield f"Incomplete: {erased.halted}; run the command again for the rest"
 
 
 def _as_json(done: Offboarded) -> dict[str, Any]:

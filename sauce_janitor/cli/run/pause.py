@@ -1,6 +1,4 @@
-"""`pause` and `resume`: the kill switch of a state, obeyed by every process on it before its next
-write.
-"""
+"""`pause` and `resume`: the switch that stops every change, by every process, before its next write."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.confirmation import AT_ONCE, DRY_RUN, YES, consent, who
+from sauce_janitor.cli.confirmation import DRY_RUN, YES, YES_IGNORED, current_user, require_consent
 
 
 @click.command()
@@ -19,7 +17,7 @@ from sauce_janitor.cli.confirmation import AT_ONCE, DRY_RUN, YES, consent, who
     default="no reason given",
     help="The reason, shown by `status` and refused commands.",
 )
-@AT_ONCE
+@YES_IGNORED
 @DRY_RUN
 @click.pass_obj
 def pause(session: Session, *, reason: str, dry_run: bool) -> int:
@@ -36,7 +34,7 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
     if dry_run:
         terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
         return 0
-    wanted = MirroredPause(who(), reason, int(time.time()))
+    wanted = MirroredPause(current_user(), reason, int(time.time()))
     done = pauses.pause(
         config.state, config.archive.path, wanted, accept_filesystem=config.accept_filesystem
     )
@@ -46,7 +44,7 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
         else "It was paused already."
     )
     for trouble in done.troubles:
-        terminal.echo(f"sauce-janitor: paused in one place alone, for: {trouble}", err=True)
+        terminal.echo(f"sauce-janitor: paused in one place only: {trouble}", err=True)
     return done.troubles[0].exit_code if done.troubles else 0
 
 
@@ -67,10 +65,10 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
         if found is None:
             terminal.echo("It is not paused.")
             return
-        question = f"{found.by} paused it: {found.reason}. Go on?"
+        question = f"{found.by} paused it: {found.reason}. Resume?"
         if dry_run:
             terminal.echo(f"would lift the pause of {found.by}: {found.reason}", err=True)
             return
-        consent(question, yes=yes)
-        pauses.resume(by=who(), at=int(time.time()))
+        require_consent(question, yes=yes)
+        pauses.resume(by=current_user(), at=int(time.time()))
     terminal.echo("Resumed.")

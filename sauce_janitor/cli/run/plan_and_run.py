@@ -1,4 +1,4 @@
-"""`plan`, `run` and `apply`: one pass over each account, looked at or carried out."""
+"""`plan`, `run` and `apply`: one run for each account, as a dry run or executed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import ACCOUNTS
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_ACCOUNT = click.option(
-    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
-)
 _POLICY = click.option(
     "--policy",
     "policies",
@@ -31,10 +29,10 @@ _DRY_RUN = click.option(
 )
 
 
-def _looking(command: _Command) -> _Command:
-    """The options of a command that shows a plan."""
+def _plan_options(command: _Command) -> _Command:
+    """Add the options of a command that shows a plan."""
     options = (
-        _ACCOUNT,
+        ACCOUNTS,
         _POLICY,
         click.option(
             "--out",
@@ -74,13 +72,13 @@ def _looking(command: _Command) -> _Command:
 
 
 @click.command()
-@_looking
+@_plan_options
 @click.pass_obj
 def plan(session: Session, /, **options: Any) -> int:
     """Show what would be archived, deleted and stopped, and why. Sends only GETs."""
-    from sauce_janitor.cli.run.plan_view import look
+    from sauce_janitor.cli.run.plan_view import show_plans
 
-    return look(session, options)
+    return show_plans(session, options)
 
 
 @click.command()
@@ -91,15 +89,15 @@ def plan(session: Session, /, **options: Any) -> int:
 )
 @_RETRY_NOW
 @_DRY_RUN
-@_looking
+@_plan_options
 @click.pass_obj
 def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) -> int:
     """Run once: list, plan and, with --execute, carry out the plan. For cron."""
     from sauce_janitor.cli.run.execution import carry_out
-    from sauce_janitor.cli.run.plan_view import look
+    from sauce_janitor.cli.run.plan_view import show_plans
 
     if not execute or dry_run:
-        return look(session, {**options, "is_run": True})
+        return show_plans(session, {**options, "is_run": True})
     _refuse(options, "as_of", "offline", "out", "everything")
     return carry_out(session, options)
 
@@ -108,7 +106,7 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_RETRY_NOW
 @_DRY_RUN
-@_ACCOUNT
+@ACCOUNTS
 @click.pass_obj
 def apply(
     session: Session, /, file: Path, *, dry_run: bool, accounts: tuple[str, ...], retry_now: bool
@@ -117,7 +115,7 @@ def apply(
     done.
     """
     from sauce_janitor.cli.run.execution import carry_out
-    from sauce_janitor.cli.run.plan_view import look
+    from sauce_janitor.cli.run.plan_view import show_plans
 
     options: dict[str, Any] = {
         "accounts": accounts,
@@ -126,11 +124,11 @@ def apply(
         "form": "table",
     }
     options["retry_now"] = retry_now
-    return look(session, options) if dry_run else carry_out(session, options)
+    return show_plans(session, options) if dry_run else carry_out(session, options)
 
 
 def _refuse(options: Mapping[str, Any], *names: str) -> None:
     for name in names:
         if options[name]:
             flag = {"everything": "--all"}.get(name, f"--{name.replace('_', '-')}")
-            raise click.UsageError(f"{flag} looks at a plan; it does not go with --execute")
+            raise click.UsageError(f"{flag} is for a dry run: it cannot be used with --execute")

@@ -1,6 +1,4 @@
-"""Looking at plans: made by a dry run, shown as a table, JSON, CSV or markdown, written for
-`apply`.
-"""
+"""Dry runs: the plan as a table, JSON, CSV or markdown, and the plan file for `apply`."""
 
 from __future__ import annotations
 
@@ -9,55 +7,62 @@ from typing import Any
 
 from sauce_janitor import planfile, report, terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.session import CommandSession, open_desk, order_of, pass_over, secret_of
+from sauce_janitor.cli.session import (
+    CommandSession,
+    open_command_session,
+    plan_secret,
+    read_order,
+    run_accounts,
+)
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.model.jobs import Action, Decision, Job, Verdict
 from sauce_janitor.operations.steps import approval, request_budget
-from sauce_janitor.operations.steps import listing as surveying
+from sauce_janitor.operations.steps.listing import doubts
 from sauce_janitor.operations.wiring import owners
 from sauce_janitor.operations.wiring.run_settings import Result
 from sauce_janitor.retention.decide import decide
 
 SOMETHING_TO_DO = 7
 _EXAMPLES = 2
+"""How many jobs are shown for each policy and action."""
 
 
-def look(session: Session, options: Mapping[str, Any]) -> int:
-    """The dry run of every account; the exit code."""
+def show_plans(session: Session, options: Mapping[str, Any]) -> int:
+    """Make a dry run of every account, show the plans and return the exit code."""
     reads = bool(options.get("offline"))
     if out := options.get("out"):
         planfile.check_target(out)
-    with open_desk(session, tells=bool(options.get("is_run")), reads=reads) as desk:
-        order, accounts = order_of(desk, options, execute=False)
-        results, code = pass_over(
-            desk, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code
+    with open_command_session(session, is_run=bool(options.get("is_run")), reads=reads) as command:
+        order, accounts = read_order(command, options, execute=False)
+        results, code = run_accounts(
+            command, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code
         )
-        if desk.signals.number is not None:
+        if command.signals.number is not None:
             terminal.echo("Interrupted before the plan was complete: nothing was changed", err=True)
-            return 128 + desk.signals.number
+            return 128 + command.signals.number
         if out:
             planfile.write(
-                [_sealed(desk, result, options) for result in results], out, secret=secret_of(desk)
+                [_sealed(command, result, options) for result in results],
+                out,
+                secret=plan_secret(command),
             )
-        with desk.shown.hidden():
-            _show(desk, results, options)
+        with command.progress.hidden():
+            _show(command, results, options)
     return code or (_detailed(results) if options.get("detailed_exitcode") else 0)
 
 
 def _detailed(results: list[Result]) -> int:
-    """Return 3 where a plan breaks a limit, as the executing run would end; else whether there is
-    something to do.
-    """
+    """Return 3 if a plan breaks a limit, as an executing run would; 7 if there is something to do."""
     if any(result.plan.broken for result in results):
         return RefusedError.exit_code
     return SOMETHING_TO_DO if any(result.plan.job_count for result in results) else 0
 
 
-def _show(desk: CommandSession, results: list[Result], options: Mapping[str, Any]) -> None:
+def _show(command: CommandSession, results: list[Result], options: Mapping[str, Any]) -> None:
     form = options["form"]
     if form == "json":
-        plans = [_sealed(desk, result, options) for result in results]
-        terminal.write(planfile.text(plans, secret=secret_of(desk)))
+        plans = [_sealed(command, result, options) for result in results]
+        terminal.write(planfile.text(plans, secret=plan_secret(command)))
         return
     if form == "csv":
         rows = (
@@ -67,31 +72,28 @@ def _show(desk: CommandSession, results: list[Result], options: Mapping[str, Any
         )
         terminal.write(report.csv_lines(rows))
         return
-    out = desk.session.console()
+    out = command.session.console()
     for result in results:
-        told = about(desk, result)
+        context = about(command, result)
         if form == "markdown":
-            terminal.write(report.markdown(result.plan, told))
+            terminal.write(report.markdown(result.plan, context))
         else:
-            report.show_plan(out, result.plan, told)
+            report.show_plan(out, result.plan, context)
             if options.get("everything"):
-                _show_kept(desk, result)
+                _show_kept(command, result)
     if path := options.get("out"):
         terminal.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
-    terminal.echo(
-        report.last_line(
-            {action: sum(result.plan.totals[action] for result in results) for action in Action}
-        )
-    )
+    totals = {action: sum(result.plan.totals[action] for result in results) for action in Action}
+    terminal.echo(report.last_line(totals))
 
 
-def _show_kept(desk: CommandSession, result: Result) -> None:
-    for row in _kept(desk, result):
+def _show_kept(command: CommandSession, result: Result) -> None:
+    for row in _kept(command, result):
         terminal.echo(f"{row['job_id']}  kept  {report.clean('; '.join(row['reasons']))}")
 
 
-def about(desk: CommandSession, result: Result) -> report.About:
-    """What is told around a plan."""
+def about(command: CommandSession, result: Result) -> report.About:
+    """Return what the report prints around a plan: account, budget, examples and warnings."""
     now = result.head.created_at
     outlook = result.outlook or request_budget.outlook(result.needs, None, now=now)
     needed = report.needed(outlook, allowed=str(result.timetable.at(now)), now=now)
@@ -100,10 +102,10 @@ def about(desk: CommandSession, result: Result) -> report.About:
     listing = f" ({rows:,} listed just now)" if result.listings else " (nothing was asked)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
     ways_out = approval.ways_out(
-        result.plan, result.account.name, result.head.policy_digest, desk.config.timezone
+        result.plan, result.account.name, result.head.policy_digest, command.config.timezone
     )
     return report.About(
-        identity, listing, budget, _examples(desk, result), tuple(ways_out),
+        identity, listing, budget, _examples(command, result), tuple(ways_out),
         owners=owners.words(result.scope), missing=gaps(result),
         effects=result.footprint.effects if result.footprint else None,
         room=result.footprint.room if result.footprint else None,
@@ -111,19 +113,23 @@ def about(desk: CommandSession, result: Result) -> report.About:
 
 
 def gaps(result: Result) -> tuple[str, ...]:
-    """Why the plan may not be about all jobs, and who else may be at work on the account; each a
-    sentence.
+    """Return why the plan may not include all jobs, and whether another tool deletes jobs.
+
+    Each is a sentence.
     """
     others = (result.vanished.words(),) if result.vanished.are_many else ()
-    doubts = surveying.doubts(result.listings, result.withheld)
-    return (*owners.missing(result.scope, result.left_out), *doubts, *others)
+    return (
+        *owners.missing(result.scope, result.left_out),
+        *doubts(result.listings, result.withheld),
+        *others,
+    )
 
 
-def _examples(desk: CommandSession, result: Result) -> list[tuple[Job | None, Decision]]:
-    """One or two jobs for each policy and action, as many as the plan has kinds."""
+def _examples(command: CommandSession, result: Result) -> list[tuple[Job | None, Decision]]:
+    """Return up to two planned jobs for each policy and action."""
     wanted = dict.fromkeys(result.plan.counts, _EXAMPLES)
     found: list[tuple[Job | None, Decision]] = []
-    with desk.tools.state.jobs.snapshot(result.query) as snapshot:
+    with command.context.state.jobs.snapshot(result.query) as snapshot:
         for planned in result.plan.jobs():
             if not any(wanted.values()):
                 break
@@ -143,16 +149,16 @@ def _actions(result: Result) -> Iterator[dict[str, Any]]:
             yield {**row, "fingerprint": planned.fingerprint}
 
 
-def _kept(desk: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
-    rules = desk.config.rules(result.account.name)
-    with desk.tools.state.jobs.snapshot(result.query) as snapshot:
+def _kept(command: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
+    rules = command.config.rules(result.account.name)
+    with command.context.state.jobs.snapshot(result.query) as snapshot:
         for record, decisions in decide(rules, snapshot.records, as_of=result.head.as_of):
             if all(decision.verdict is Verdict.KEEP for decision in decisions):
                 yield report.kept_row(record.job.id, decisions)
 
 
 def _sealed(
-    desk: CommandSession, result: Result, options: Mapping[str, Any]
+    command: CommandSession, result: Result, options: Mapping[str, Any]
 ) -> planfile.SealedPlan:
-    kept = _kept(desk, result) if options.get("everything") else None
+    kept = _kept(command, result) if options.get("everything") else None
     return planfile.SealedPlan(result.head, _actions(result), kept)

@@ -34,7 +34,7 @@ def list_accounts(session: Session, /, *, form: str) -> None:
     from sauce_janitor.cli import known_jobs
 
     config = session.load(accounts_only=True)
-    with known_jobs.look(config, known_jobs.existing(config.state)) as state:
+    with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         rows = _rows(config, state)
         bound = {name: each.bound_at for name, each in state.accounts.all().items()}
     if form == "json":
@@ -111,7 +111,7 @@ def rename(session: Session, /, old: str, new: str) -> None:
         )
     config = session.load(accounts_only=True)
     logs.configure(session.log_format, session.log_level or "warning", color=session.color)
-    path = known_jobs.existing(config.state)
+    path = known_jobs.existing_state(config.state)
     with State.open(path, accept_filesystem=config.accept_filesystem) as state:
         renamed = call_otherwise(config, state, old, new)
     terminal.echo(

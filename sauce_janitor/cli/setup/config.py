@@ -73,8 +73,8 @@ def _report(path: Path, form: str) -> int:
 
     try:
         found = findings_of(load(path))
-    except ConfigError as wrong:
-        found = Findings(path, faults=wrong.problems)
+    except ConfigError as error:
+        found = Findings(path, faults=error.problems)
     if form == "json":
         terminal.write_json(found.as_json())
     else:

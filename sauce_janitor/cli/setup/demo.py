@@ -144,12 +144,12 @@ def _configure(sandbox: Sandbox) -> None:
 
 def _plan_and_apply(session: Session) -> int:
     from sauce_janitor.cli.run.execution import carry_out
-    from sauce_janitor.cli.run.plan_view import look
+    from sauce_janitor.cli.run.plan_view import show_plans
 
     plan = FOLDER / "plan.json"
     options: dict[str, object] = {"accounts": (), "policies": (), "form": "table"}
     _say(2, f"sauce-janitor plan --out {plan}: only GETs, nothing changes.")
-    code = look(session, {**options, "out": plan, "everything": False})
+    code = show_plans(session, {**options, "out": plan, "everything": False})
     if code:
         return code
     _say(

@@ -87,7 +87,9 @@ class Findings:
         yield from _case("configuration", str(self.file), [str(fault) for fault in self.faults])
         for test in self.tests:
             yield from _case(
-                test.name, test.place, [f"account {who}: {text}" for who, text in test.failures]
+                test.name,
+                test.place,
+                [f"account {current_user}: {text}" for current_user, text in test.failures],
             )
         if self.warnings:
             told = "\n".join(f"warning: {warning}" for warning in self.warnings)

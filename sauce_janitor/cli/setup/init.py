@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     help="Send nothing to Sauce Labs; write examples instead of proposals.",
 )
 @click.pass_obj
-def init(session: Session, /, output: Path | None, *, offline: bool, **told: str | None) -> None:
+def init(session: Session, /, output: Path | None, *, offline: bool, **options: str | None) -> None:
     """Write a commented configuration, and its schema for editors beside it. Never overwrites a
     file.
 
@@ -62,11 +62,11 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **told: str
     """
     path = output or session.config_path
     _refuse_existing(path)
-    if told["region"] and told["base_url"]:
+    if options["region"] and options["base_url"]:
         raise ConfigError("--region and --base-url: give one, and not both")
-    if not told["region"] and not told["base_url"]:
-        told["region"] = _asked_region()
-    text, how = _written(path, told, offline=offline)
+    if not options["region"] and not options["base_url"]:
+        options["region"] = _asked_region()
+    text, how = _written(path, options, offline=offline)
     _write(path, text)
     terminal.echo(f"wrote {path}")
     terminal.echo(how)
@@ -99,19 +99,19 @@ def _asked_region() -> str:
     return usual
 
 
-def _written(path: Path, told: dict[str, str | None], *, offline: bool) -> tuple[str, str]:
+def _written(path: Path, options: dict[str, str | None], *, offline: bool) -> tuple[str, str]:
     """The file's text, and where its policies are from. ConfigError for what would not validate."""
     from sauce_janitor.config.loader import parse
     from sauce_janitor.config.output.starter import StarterOptions, starter
     from sauce_janitor.config.source.yaml import read
 
     start = StarterOptions(
-        account=told["account"] or _account_name(told["region"]),
-        region=told["region"],
-        base_url=told["base_url"],
-        username_env=told["username_env"],
-        access_key_env=told["access_key_env"],
-        timezone=told["timezone"] or "UTC",
+        account=options["account"] or _account_name(options["region"]),
+        region=options["region"],
+        base_url=options["base_url"],
+        username_env=options["username_env"],
+        access_key_env=options["access_key_env"],
+        timezone=options["timezone"] or "UTC",
         schema_file=f"./{_schema_path(path).name}",
     )
     text = starter(start)
@@ -120,10 +120,10 @@ def _written(path: Path, told: dict[str, str | None], *, offline: bool) -> tuple
         return text, "its policies are examples, because the account was not asked"
     try:
         return _proposed(start, text, path)
-    except ConfigError as wrong:
-        why = wrong.problems[0].message.removeprefix("has ")
-    except JanitorError as wrong:
-        why = str(wrong)
+    except ConfigError as error:
+        why = error.problems[0].message.removeprefix("has ")
+    except JanitorError as error:
+        why = str(error)
     return text, f"its policies are examples, because the account could not be listed: {why}"
 
 
@@ -160,10 +160,10 @@ def _write(path: Path, text: str) -> None:
         _make(path, text)
     except FileExistsError:
         _refuse_existing(path)
-    except OSError as wrong:
+    except OSError as error:
         raise ConfigError(
-            f"{wrong.filename or path}: cannot be written: {wrong.strerror or wrong}"
-        ) from wrong
+            f"{error.filename or path}: cannot be written: {error.strerror or error}"
+        ) from error
 
 
 def _make(path: Path, text: str) -> None:

@@ -86,7 +86,7 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--tls-certificate", type=_THERE, help="Serve HTTPS with this certificate (PEM).")
 @click.option("--tls-key", type=_THERE, help="The certificate's private key (PEM).")
 @click.pass_context
-def sandbox(ctx: click.Context, /, **given: Any) -> None:
+def sandbox(ctx: click.Context, /, **options: Any) -> None:
     """Run a Sauce Labs look-alike on this machine, until SIGINT or SIGTERM. It needs no account and
     touches nothing real.
     """
@@ -99,9 +99,9 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        server = Sandbox(_options(given))
-    except (ValueError, OSError) as wrong:
-        raise click.UsageError(str(wrong), ctx) from wrong
+        server = Sandbox(_options(options))
+    except (ValueError, OSError) as error:
+        raise click.UsageError(str(error), ctx) from error
     with server:
         terminal.echo(
             f"Sandbox: {server.base_url}  user {server.user}, access key {server.access_key}"
@@ -118,33 +118,33 @@ def sandbox(ctx: click.Context, /, **given: Any) -> None:
         stopping.wait()
 
 
-def _options(given: dict[str, Any]) -> SandboxOptions:
+def _options(options: dict[str, Any]) -> SandboxOptions:
     """The sandbox's options from the command line's; ValueError for a rate or behaviour that does
     not exist.
     """
     from sauce_janitor.sandbox import Behaviours, Rate, SandboxOptions
 
     settings: dict[str, str] = {}
-    for pair in given["behaviours"]:
+    for pair in options["behaviours"]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ValueError(f"a behaviour is KEY=VALUE, not {pair!r}")
         settings[key] = value
-    if given["delete_path"]:
-        settings["delete_path"] = given["delete_path"]
+    if options["delete_path"]:
+        settings["delete_path"] = options["delete_path"]
     return SandboxOptions(
-        jobs=given["jobs"],
-        seed=given["seed"],
-        colleagues=given["colleagues"],
-        user=given["user"],
-        access_key=given["access_key"],
-        port=given["port"],
-        now=given["now"],
-        days=given["days"],
-        rate=Rate.parse(given["rate"]) if given["rate"] else Rate(),
+        jobs=options["jobs"],
+        seed=options["seed"],
+        colleagues=options["colleagues"],
+        user=options["user"],
+        access_key=options["access_key"],
+        port=options["port"],
+        now=options["now"],
+        days=options["days"],
+        rate=Rate.parse(options["rate"]) if options["rate"] else Rate(),
         behaviours=Behaviours().changed(settings),
-        faults=given["faults"],
-        request_log=given["request_log"],
-        certificate=given["tls_certificate"],
-        private_key=given["tls_key"],
+        faults=options["faults"],
+        request_log=options["request_log"],
+        certificate=options["tls_certificate"],
+        private_key=options["tls_key"],
     )

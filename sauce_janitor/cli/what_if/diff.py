@@ -15,6 +15,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import ACCOUNTS
 from sauce_janitor.errors import ConfigError, Problem
 from sauce_janitor.model.jobs import Owner
 
@@ -32,9 +33,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("old", type=_FILE)
 @click.argument("new", type=_FILE)
-@click.option(
-    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
-)
+@ACCOUNTS
 @click.option(
     "--format",
     "form",
@@ -59,13 +58,13 @@ def diff(
 
     The jobs are those in the state of NEW, or of OLD if NEW has no state.
     """
-    from sauce_janitor.cli import known_jobs as known
+    from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.what_if import diff_text as comparison
 
     before, after = _both(old, new)
     session.show_times_as_in(after)
     config = after if after.state.exists() else before
-    with known.look(config, known.existing(config.state)) as state:
+    with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         found = list(_compared(before, after, state, accounts, now=int(time.time())))
     if form == "json":
         terminal.write_json(comparison.as_json(old, new, found))
@@ -91,8 +90,8 @@ def _both(old: Path, new: Path) -> tuple[Config, Config]:
     for path in (old, new):
         try:
             loaded.append(load(path))
-        except ConfigError as wrong:
-            problems += wrong.problems
+        except ConfigError as error:
+            problems += error.problems
     if problems:
         raise ConfigError(problems)
     return loaded[0], loaded[1]
@@ -124,7 +123,7 @@ def _compared(
 
 
 def _one(name: str, old: Config, new: Config, state: State, now: int) -> AccountDiff:
-    from sauce_janitor.cli import known_jobs as known
+    from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.what_if.diff_text import AccountDiff
     from sauce_janitor.operations.steps import acceptance
     from sauce_janitor.retention.what_if.diff import compare
@@ -134,7 +133,7 @@ def _one(name: str, old: Config, new: Config, state: State, now: int) -> Account
         before, after = _sides(name, old, new, state, now, stack)
         comparison = compare(before, after, as_of=now)
         limits: tuple[str, ...] = ()
-        if comparison.changes and known.account(new, name):
+        if comparison.changes and known_jobs.find_account(new, name):
             setting = Setting(
                 now, 1,
                 accepted_at=state.acceptances.accepted_at(name, new.policy_digest(name)),
@@ -154,13 +153,13 @@ def _sides(
     """The account as both configurations see it. Where both order the jobs alike, it is one look at
     the state.
     """
-    from sauce_janitor.cli import known_jobs as known
+    from sauce_janitor.cli import known_jobs
     from sauce_janitor.retention.what_if.diff import DiffSide
 
     queries: list[Query | None] = []
     for config in (old, new):
-        account = known.account(config, name)
-        queries.append(known.query(config, state, account, as_of=now) if account else None)
+        account = known_jobs.find_account(config, name)
+        queries.append(known_jobs.query(config, state, account, as_of=now) if account else None)
     owners = [frozenset(query.owners or ()) if query else frozenset[Owner]() for query in queries]
     rules = [config.rules(name) for config, query in zip((old, new), queries, strict=True) if query]
     first, second = queries

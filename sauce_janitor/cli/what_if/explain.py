@@ -10,7 +10,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import JOB, job_reference_of
+from sauce_janitor.cli.options import ACCOUNTS, JOB, parse_job
 from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @JOB
-@click.option(
-    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
-)
+@ACCOUNTS
 @click.option(
     "--policy",
     "policies",
@@ -44,14 +42,14 @@ def explain(
     journal has. Sends nothing to Sauce Labs.
     """
     from sauce_janitor.cli import known_jobs
-    from sauce_janitor.cli.job_lookup import known_ids
+    from sauce_janitor.cli.job_lookup import find_known_ids
     from sauce_janitor.cli.what_if import explanation, explanation_text
 
     config = session.load()
-    only = known_jobs.policies(config, policies)
-    chosen = known_jobs.chosen(config, accounts)
-    (job,) = known_ids(config, (job_reference_of(job_id),), [account.name for account in chosen])
-    with known_jobs.look(config, known_jobs.existing(config.state)) as state:
+    only = known_jobs.select_policies(config, policies)
+    chosen = known_jobs.select_accounts(config, accounts)
+    (job,) = find_known_ids(config, (parse_job(job_id),), [account.name for account in chosen])
+    with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         found = [
             told
             for account in chosen

@@ -12,6 +12,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import ACCOUNTS
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.what_if.forecast import AccountForecast
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     metavar="DURATION",
     help="How far to look ahead: 14d, 12w, 1y.",
 )
-@click.option(
-    "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
-)
+@ACCOUNTS
 @click.option(
     "--policy",
     "policies",
@@ -57,11 +56,11 @@ def simulate(
 
     config, now = session.load(), int(time.time())
     days = _days(span, now)
-    only = known_jobs.policies(config, policies)
-    with known_jobs.look(config, known_jobs.existing(config.state)) as state:
+    only = known_jobs.select_policies(config, policies)
+    with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         found = [
             _foreseen(config, state, account, as_of=now, days=days, only=only)
-            for account in known_jobs.chosen(config, accounts)
+            for account in known_jobs.select_accounts(config, accounts)
         ]
     if form == "json":
         terminal.write_json({"version": 1, "accounts": [forecast.as_json(each) for each in found]})
@@ -83,8 +82,8 @@ def _days(text: str, now: int) -> int:
 
     try:
         days = math.ceil((due_at(now, parse_duration(text), ZoneInfo("UTC")) - now) / DAY_S)
-    except ValueError as wrong:
-        raise click.UsageError(f"--for: {wrong}") from wrong
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from error
     if not 1 <= days <= LONGEST_DAYS:
         raise click.UsageError(f"--for: {text} is {days} days: look at 1 to {LONGEST_DAYS}")
     return days
@@ -120,7 +119,7 @@ def _foreseen(
         name,
         digest,
         as_of,
-        known_jobs.listed(state, account),
+        known_jobs.listing_text(state, account),
         simulation,
         sizes,
         only,

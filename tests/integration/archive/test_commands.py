@@ -76,7 +76,7 @@ def test_list_has_a_line_for_every_job_the_newest_first(config: Path, filled: Ar
     (row,) = json.loads(run(config, "list", "--owner", "bob", "--format", "json").stdout)
     assert (row["owner"], row["assets"], row["ended_at"]) == ("bob", 1, "2025-12-31T23:59:59Z")
     assert json.loads(run(config, "list", "--account", "us", "--format", "json").stdout) == []
-    assert "holds no such job" in run(config, "list", "--account", "us").stderr
+    assert "has no such job" in run(config, "list", "--account", "us").stderr
 
 
 @pytest.fixture
@@ -167,17 +167,17 @@ def test_list_as_csv_gives_a_spreadsheet_no_formula(config: Path, varied: Archiv
 
 @pytest.mark.parametrize("when", ["yesterday", "2026-13-01", "7m", "2026-01-01T10:00:00"])
 def test_a_time_that_is_none_is_a_usage_error(config: Path, varied: Archive, when: str) -> None:
-    assert "is no time" in run(config, "list", "--since", when).output
+    assert "is not a time" in run(config, "list", "--since", when).output
 
 
 def test_a_glob_that_looks_like_another_language_is_told(config: Path, varied: Archive) -> None:
     said = run(config, "list", "--build", "PR-7|nightly-1")
     assert said.exit_code == 0
     assert (
-        "--build 'PR-7|nightly-1' has a `|`, which does not separate alternatives: it is taken as it stands."
+        "--build 'PR-7|nightly-1' has a `|`, which does not separate alternatives: it is used as it stands."
         in said.stderr
     )
-    assert "taken as it stands" not in run(config, "list", "--name", "log*").stderr
+    assert "used as it stands" not in run(config, "list", "--name", "log*").stderr
 
 
 def test_show_tells_a_job_as_one_remembers_it(config: Path, varied: Archive) -> None:
@@ -191,10 +191,10 @@ def test_show_tells_a_job_as_one_remembers_it(config: Path, varied: Archive) -> 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("show", "f" * 32), "holds nothing of job"),
-        (("verify", "f" * 32), "holds nothing of job"),
-        (("verify", "--account", "nope"), "holds nothing of account 'nope': nothing was verified"),
-        (("verify", "--owner", "nobody"), "holds nothing of owner 'nobody': nothing was verified"),
+        (("show", "f" * 32), "has nothing of job"),
+        (("verify", "f" * 32), "has nothing of job"),
+        (("verify", "--account", "nope"), "has nothing of account 'nope': nothing was verified"),
+        (("verify", "--owner", "nobody"), "has nothing of owner 'nobody': nothing was verified"),
         (("show", "../../x"), "no known job has"),
         (("verify", "ABC"), "no known job has"),
         (("list", "--owner", "a/b"), "not a user name"),

@@ -148,7 +148,7 @@ def test_a_build_or_what_one_looks_for_is_exported(
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        ((), "say what"), (("PR-8",), "holds no such job"), (("f" * 32,), "holds no such job"),
+        ((), "nothing is selected"), (("PR-8",), "holds no such job"), (("f" * 32,), "holds no such job"),
         (("PR-7", "--build", "x"), "give the build once"),
     ],
 )  # fmt: skip

@@ -149,7 +149,7 @@ def test_partial_copies_are_never_told_as_complete(desk: Commands) -> None:
     desk.run(execute=True)
     rows = json.loads(desk.say("archive", "list", "--format", "json").stdout)
     assert {row["job_id"]: row["missing"] for row in rows}[job] == 1
-    assert "incomplete: 1 files could not be had" in desk.say("archive", "show", job).stdout
+    assert "incomplete: 1 files could not be downloaded" in desk.say("archive", "show", job).stdout
     assert "1 jobs are incomplete" in desk.say("archive", "verify").stdout
     exported = desk.say("archive", "export", job, "-o", str(desk.folder / "out"))
     assert "1 of the jobs are incomplete" in exported.stderr

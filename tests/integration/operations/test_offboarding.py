@@ -191,7 +191,7 @@ def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Commands) -> None:
     )
     assert "Left at Sauce Labs: 1 jobs of bob, 1 of them on purpose" in said
     assert (
-        "Nothing is listed of 1 jobs, which wait for a day: run the command again after that"
+        "Sauce Labs lists no assets of 1 jobs. They wait for a day: run the command again after that"
         in said
     )
     desk.sandbox.faults.disarm()

@@ -10,7 +10,7 @@ import pytest
 
 from sauce_janitor.archive import MirroredPause, PauseMirror
 from sauce_janitor.archive.pause_mirror import PAUSE_FILE
-from sauce_janitor.cli.confirmation import who
+from sauce_janitor.cli.confirmation import current_user
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.metrics import Metrics
@@ -120,7 +120,7 @@ def test_a_damaged_state_keeps_nobody_from_stopping(desk: Commands) -> None:
     desk.state.close()
     desk._state.clear()
     (desk.folder / "state.db").write_bytes(b"no database")
-    assert "in one place alone" in desk.say("pause", "--reason", "x", code=4).stderr
+    assert "in one place only" in desk.say("pause", "--reason", "x", code=4).stderr
     assert mirror(desk).exists()
 
 
@@ -149,4 +149,4 @@ def test_who_has_no_name_can_stop_it_too(monkeypatch: pytest.MonkeyPatch) -> Non
         raise KeyError("uid not found: 10001")  # as in an image that runs as any user
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    assert who().startswith("uid ")
+    assert current_user().startswith("uid ")

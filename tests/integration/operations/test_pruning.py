@@ -362,7 +362,10 @@ def test_the_command_asks_or_needs_yes_and_says_what_went(box: Box) -> None:
     assert box.files().count("video.mp4") == 2
     rows = json.loads(box.desk.say("archive", "prune", "-n", "--yes", "--format", "json").stdout)
     assert [action["files"] for action in rows[0]["actions"]] == [["assets/video.mp4"]] * 2
-    assert "2 files of 2 jobs left the archive" in box.desk.say("archive", "prune", "--yes").stdout
+    assert (
+        "2 files of 2 jobs removed from the archive"
+        in box.desk.say("archive", "prune", "--yes").stdout
+    )
     assert box.files().count("video.mp4") == 0
     assert "0 files of 0 jobs" in box.desk.say("archive", "prune", "--yes").stdout
     assert "began to prune 1 files" in box.desk.say("explain", box.stored[0]).stdout

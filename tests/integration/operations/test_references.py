@@ -117,7 +117,7 @@ def test_a_job_that_is_called_otherwise_by_now_is_not_the_one_that_is_named(desk
         ("tag", "solo", "--add", "x", "--yes"), ("stop", "alone", "--yes"), ("assets", "solo", "--delete", "--yes"),
     ):  # fmt: skip
         wrong = desk.say(*words, code=2).exception
-        assert "any more: it is now 'other' in build 'elsewhere'" in str(wrong), words
+        assert "it is now 'other' in build 'elsewhere'" in str(wrong), words
     assert desk.writes() == []
     assert len(desk.sandbox.log) > asked
     desk.say("tag", job[:10], "--add", "x", "--yes")

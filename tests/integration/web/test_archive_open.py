@@ -15,7 +15,7 @@ import pytest
 from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.open import ArchivePageSource
-from sauce_janitor.cli.archive.view import open_shelf
+from sauce_janitor.cli.archive.view import open_archive_view
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.web.archive_page import make_archive_view
 from sauce_janitor.web.guard import AccessRules, Guard
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def address(folder: Path) -> Iterator[tuple[str, int]]:
-    with open_shelf(Session(folder / "config.yaml", None, "info", None)) as shelf:
+    with open_archive_view(Session(folder / "config.yaml", None, "info", None)) as shelf:
         view = make_archive_view(ArchivePageSource(shelf), "/archive")
         with RunningServer(
             Guard(view, AccessRules("127.0.0.1:0")), "127.0.0.1:0", ServerLimits(threads=2)

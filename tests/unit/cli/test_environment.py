@@ -82,4 +82,4 @@ def test_a_variable_that_would_act_is_ignored_and_named(
         cli, ["--config", str(tmp_path / "none.yaml"), *words]
     )
     assert f"{variable} is ignored" in said.stderr
-    assert "say --" in said.stderr
+    assert "use --" in said.stderr

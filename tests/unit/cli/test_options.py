@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from sauce_janitor.cli.options import ending
+from sauce_janitor.cli.options import parse_end
 
 NOW = 1_780_315_200  # 2026-06-01T12:00:00Z
 DAY = 86_400
@@ -22,10 +22,10 @@ DAY = 86_400
     ],
 )
 def test_an_end_is_a_time_from_now_a_day_or_a_moment(text: str, end: int) -> None:
-    assert ending("--until", text, "UTC", now=NOW) == end
+    assert parse_end("--until", text, "UTC", now=NOW) == end
 
 
 @pytest.mark.parametrize("text", ["7", "7x", "soon", "2026-13-01", ""])
 def test_what_is_no_end_is_a_usage_error_that_names_the_option(text: str) -> None:
     with pytest.raises(click.UsageError, match=r"^--until "):
-        ending("--until", text, "UTC", now=NOW)
+        parse_end("--until", text, "UTC", now=NOW)

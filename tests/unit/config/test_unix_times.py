@@ -12,7 +12,7 @@ import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from sauce_janitor.cli.archive.view import query_of
-from sauce_janitor.cli.options import ending, moment
+from sauce_janitor.cli.options import parse_end, parse_time
 from sauce_janitor.cli.session import _as_of
 from sauce_janitor.config import Config
 from sauce_janitor.config.grammar.scalars import unix_time
@@ -83,9 +83,9 @@ def test_milliseconds_and_times_after_2099_are_faults_with_their_place(text: str
 
 def test_commands_take_unix_timestamps_wherever_they_take_a_time() -> None:
     text = str(EARLIER)
-    assert moment("--since", text, "Europe/Berlin", now=NOW) == EARLIER
-    assert moment("--until", text, "Europe/Berlin", now=NOW, end=True) == EARLIER
-    assert ending("--until", text, "Europe/Berlin", now=NOW) == EARLIER
+    assert parse_time("--since", text, "Europe/Berlin", now=NOW) == EARLIER
+    assert parse_time("--until", text, "Europe/Berlin", now=NOW, end=True) == EARLIER
+    assert parse_end("--until", text, "Europe/Berlin", now=NOW) == EARLIER
     assert _as_of(text) == EARLIER
     given = dict.fromkeys(("account", "owner", "build", "name", "text"))
     query = query_of("Europe/Berlin", {**given, "status": (), "since": text, "until": text})
@@ -94,7 +94,7 @@ def test_commands_take_unix_timestamps_wherever_they_take_a_time() -> None:
 
 @pytest.mark.parametrize("text", ["1780272000000", "9999999999"])
 def test_a_command_refuses_milliseconds_in_a_sentence_that_names_the_option(text: str) -> None:
-    for asked in (moment, ending):
+    for asked in (parse_time, parse_end):
         with pytest.raises(
             click.UsageError, match=rf"^--until {text} (has milliseconds|is a time after 2099)"
         ):
@@ -104,6 +104,6 @@ def test_a_command_refuses_milliseconds_in_a_sentence_that_names_the_option(text
 def test_until_a_day_means_through_that_day() -> None:
     """In the configured zone, as a hold does."""
     last = dt.datetime(2026, 6, 1, 21, 59, 59, tzinfo=dt.UTC)
-    assert moment("--until", "2026-06-01", "Europe/Berlin", now=NOW, end=True) == int(
+    assert parse_time("--until", "2026-06-01", "Europe/Berlin", now=NOW, end=True) == int(
         last.timestamp()
     )

@@ -1,0 +1,223 @@
+"""The document of `status` as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def status_lines(status: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of one account, of which the first is its name."""
+    from sauce_janitor import report
+
+    now = status["now"]
+    yield status["identity"]
+    yield from _warning_lines(status)
+    yield from _listing_lines(status["listing"])
+    yield from _owner_lines(status)
+    yield from _due_lines(status["last_plan"], now)
+    yield from _budget_lines(status)
+    yield from _delete_path_lines(status["delete_job_path"])
+    yield from _hold_lines(status["local_holds"])
+    for approval in status["approvals"]:
+        most = f" for at most {approval['max_jobs']:,} jobs" if approval["max_jobs"] else ""
+        yield (
+            f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until "
+            f"{report.when(approval['until'])}"
+        )
+    if status["retries"]:
+        yield "  tried again after a failure:"
+        yield from (f"    {line}" for line in report.retry_lines(status["retries"], now=now))
+    if status["open_intents"]:
+        yield (
+            f"  open: {len(status['open_intents']):,} writes whose result is unknown; the next "
+            "executing run looks it up"
+        )
+    yield _next_run_line(status["daemon"])
+    yield from _last_run_lines(status)
+
+
+def _warning_lines(status: dict[str, Any]) -> Iterator[str]:
+    """Yield a pause, a refusal, deletes by others, and the runs in progress."""
+    from sauce_janitor.operations.wiring.run_settings import Vanished
+    from sauce_janitor.report import span, when
+
+    if pause := status["paused"]:
+        yield f"  PAUSED by {pause['by']} since {when(pause['at'])}: {pause['reason']}"
+    if refused := status["archive_refused"]:
+        yield f"  REFUSED: {refused}"
+    if others := status["vanished"]:
+        found = Vanished(others["jobs"], others["assets"])
+        yield f"  WARNING: in the run of {when(others['at'])} {found.words()}"
+    for run in status["under_way"]:
+        age = span(max(0, status["now"] - run["at"]))
+        yield f"  under way: {run['mode'].replace('_', ' ')}, {run['words']}, {age} ago"
+
+
+def _listing_lines(listing: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor.report import span
+
+    if listing["full_at"] is None:
+        yield f"  listing: no full listing yet; {listing['jobs']:,} jobs known so far"
+        return
+    is_old = listing["age_s"] >= listing["full_every_s"]
+    old = " (the next run lists all again)" if is_old else ""
+    # After a change of the clock, the last listing may lie in the future.
+    age = span(max(0, listing["age_s"]))
+    yield f"  listing: {listing['jobs']:,} jobs known, all listed {age} ago{old}"
+
+
+def _budget_lines(status: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+
+    yield f"  budget: {report.stands(status['budget'], now=status['now'])}"
+    plan = status["last_plan"] or {}
+    outlook = plan.get("budget")
+    # A plan that is carried out needs no more requests.
+    if not outlook or plan["left"] == 0:
+        return
+    for line in report.needed(outlook, allowed=status["budget"]["now"], now=plan["as_of"]):
+        yield f"    {line}"
+    for line, is_warning in report.inflow(outlook):
+        prefix = "Warning: " if is_warning else ""
+        yield f"    {prefix}{line}"
+
+
+def _hold_lines(count: int | None) -> Iterator[str]:
+    from sauce_janitor import report
+
+    if count is None:
+        yield (
+            "  holds: the mirror in the archive cannot be read, so every job is held: see "
+            "`sauce-janitor hold list`"
+        )
+    elif count:
+        yield f"  holds: {report.counted(count, 'local hold')}"
+
+
+def _last_run_lines(status: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+
+    yield "  last runs:" if status["last_runs"] else "  last runs: none"
+    going_on = {run["run_id"] for run in status["under_way"]}
+    for run in status["last_runs"]:
+        yield f"    {report.when(run['started_at'])}  {_run_text(run, going_on=going_on)}"
+
+
+def _delete_path_lines(status: dict[str, Any]) -> Iterator[str]:
+    """Yield the address that deletes jobs, once a job was certainly deleted by it."""
+    from sauce_janitor import report
+
+    if worked := status["worked"]:
+        at = report.when(worked["at"])
+        yield (
+            f"  jobs are deleted by: {worked['address']}, worked {at} (delete_job_path: "
+            f"{status['configured']})"
+        )
+
+
+def _owner_lines(status: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.operations.wiring.run_settings import LATER
+
+    owners = status["owners"]
+    if owners and owners["how"]:
+        # Runs of older versions knew no teams, and no key `group`.
+        group = owners.get("group", "organization")
+        yield f"  owners: {len(owners['names']):,}, the {group}, {owners['how']}"
+    for gap in (owners or {}).get("gaps", ()):
+        yield f"  owners: some may be missing: {gap}"
+    for left in status["left_out"]:
+        yield (
+            f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known "
+            "jobs stay"
+        )
+    for aside in status["set_aside"]:
+        rows = "1 row" if aside["count"] == 1 else f"{aside['count']:,} rows"
+        yield (
+            f"  set aside: {rows} of the job list of {aside['owner']} cannot be read; each run "
+            "asks again"
+        )
+        for row in aside["rows"]:
+            named = f"job {row['job_id']}" if row["job_id"] else f"row {row['place']}"
+            yield f"    {named}, since {report.when(row['since'])}: {report.clean(row['why'])}"
+    for owner in status["unconfirmed"]:
+        yield (
+            f"  first listing of {owner}: empty or not all readable; it counts when a run finds "
+            f"the same {LATER}"
+        )
+
+
+def _due_lines(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.model.jobs import Action
+
+    if plan is None:
+        yield "  due: no plan yet"
+        return
+    ago = report.span(max(0, now - plan["as_of"]))
+    if plan["left"] is None:
+        counts = ", ".join(
+            f"{plan['counts'].get(action.value, 0):,} {name}"
+            for action, name in report.ACTIONS.items()
+        )
+        yield f"  due by the plan made {ago} ago: {counts}"
+        yield from _due_lines_by_policy(plan)
+    else:
+        # What a run has carried out is no longer due. Of the rest, only the number of jobs is known
+        # until the next plan.
+        left = f"{report.counted(plan['left'], 'job')} left" if plan["left"] else "nothing left"
+        yield f"  due: {left} of the plan carried out {ago} ago"
+    for action, waiting in plan["announced"].items():
+        words = report.ACTIONS[Action(action)]
+        yield (
+            f"    announced: {waiting['jobs']:,} {words}, due from "
+            f"{report.when(waiting['first_at'])}"
+        )
+    if plan["limits_broken"]:
+        yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
+    if plan["expiring_72h"]:
+        yield (
+            "    to archive before Sauce Labs purges it: the assets of "
+            f"{report.counted(plan['expiring_24h'], 'job')} within 24 h, of "
+            f"{plan['expiring_72h']:,} within 72 h"
+        )
+
+
+def _due_lines_by_policy(plan: dict[str, Any]) -> Iterator[str]:
+    from sauce_janitor import report
+    from sauce_janitor.model.jobs import Action
+
+    if lost := report.unstored_words(plan.get("effects", {})):
+        yield f"    destroyed without a copy: {lost}"
+    for policy, counts in plan["by_policy"].items():
+        yield f"    {policy}: " + ", ".join(
+            f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items()
+        )
+
+
+def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
+    result = run["result"] or ("going on" if run["run_id"] in going_on else "going on, or killed")
+    parts = [run["mode"].replace("_", " "), result]
+    parts += [
+        f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()
+    ]
+    parts += [f"{run['left']:,} left"] if run["left"] else []
+    waiting = sum((run["waiting"] or {}).values())
+    parts += [f"{waiting:,} waiting for their next try"] if waiting else []
+    return ", ".join([*parts, *(run[key] for key in ("halted", "error") if run[key])])
+
+
+def _next_run_line(daemon: dict[str, Any]) -> str:
+    from sauce_janitor import report
+
+    blackout = daemon["blackout_until"]
+    why = f" ({daemon['blackout_reason']})" if daemon["blackout_reason"] else ""
+    during = f"; in a black-out until {report.when(blackout)}{why}" if blackout else ""
+    if not daemon["running"]:
+        return (
+            "  next run: serve is not running; by the schedule "
+            f"{report.when(daemon['next_run_at'])}{during}"
+        )
+    mode = "" if daemon["mode"] == "execute" else ", a dry run"
+    return f"  next run: {report.when(daemon['next_run_at'])} by serve{mode}{during}"
