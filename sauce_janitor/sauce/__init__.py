@@ -1,1 +1,1 @@
-"""All HTTP to Sauce Labs."""
+"""The client of Sauce Labs: all HTTP to it is here."""

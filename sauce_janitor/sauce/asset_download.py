@@ -1,4 +1,4 @@
-"""Opening one asset: the redirect rule, the limits of a large body, and the body itself."""
+"""Opens one asset: follows at most one redirect and limits a large body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sauce_janitor.sauce.http.transport import (
     refuse_redirect,
 )
 
-# Against endless streams. What the disk has room for is checked by the archive.
+# A limit for endless streams. The archive checks what the disk has room for.
 MOST_ASSET_BYTES: Final = 64 * 1024**3
 _SLOWEST_BYTES_A_SECOND: Final = 1024.0
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
@@ -30,20 +30,20 @@ AssetBody = ResponseBody
 
 @contextmanager
 def open_asset(transport: Transport, owner: Owner, job: JobId, name: str) -> Iterator[AssetBody]:
-    """The asset's body. One redirect is followed: to the same host or the region's asset host, to
-    the same job and file.
+    """Open the body of an asset.
 
-    Errors while reading are AnswerError (this asset failed, others may do better); those of opening
-    are `Transport.open`'s.
+    One redirect is followed: to the same host or the region's asset host, for the same job and
+    file. Errors while reading are AnswerError (this asset failed, others may succeed); errors while
+    opening are those of `Transport.open`.
     """
     what = f"asset {name!a:.120} of job {job}"
-    ask = HttpRequest("GET", paths.asset(owner, job, name), "asset", what, accept="*/*")
+    request = HttpRequest("GET", paths.asset(owner, job, name), "asset", what, accept="*/*")
     limits = _limits(transport)
-    with transport.open(ask, limits) as answer:
+    with transport.open(request, limits) as answer:
         if answer.status_code not in _FOLLOWED:
             yield _body(answer, what, name)
             return
-        onward = _redirected(transport, answer, ask, job, name)
+        onward = _redirected(transport, answer, request, job, name)
     with transport.open(onward, limits) as answer:
         refuse_redirect(answer, what)
         yield _body(answer, what, name)
@@ -71,30 +71,33 @@ def _body(answer: Answer, what: str, name: str) -> AssetBody:
 
 
 def _redirected(
-    transport: Transport, answer: Answer, ask: HttpRequest, job: JobId, name: str
+    transport: Transport, answer: Answer, request: HttpRequest, job: JobId, name: str
 ) -> HttpRequest:
-    """The request that the redirect asks for, if it may be followed; the credential goes to the
-    account's own host only.
+    """Return the request that the redirect asks for, if it may be followed.
+
+    The credential is sent to the account's own host only.
     """
     connection = transport.connection
     try:
-        place = urlsplit(urljoin(connection.origin + ask.target, answer.headers["Location"]))
+        place = urlsplit(urljoin(connection.origin + request.target, answer.headers["Location"]))
     except (KeyError, ValueError):
-        raise AnswerError(f"{ask.what} is answered with a redirect that leads nowhere") from None
+        raise AnswerError(
+            f"{request.what} is answered with a redirect that leads nowhere"
+        ) from None
     origin = f"{place.scheme}://{place.netloc.lower()}"
     if origin not in connection.asset_origins:
-        refuse_redirect(answer, ask.what)
+        refuse_redirect(answer, request.what)
     folder, _, last = place.path.rpartition("/")
     if unquote(last) != name or folder.removesuffix("/assets").rpartition("/")[2] != job:
         raise AnswerError(
-            f"{ask.what} is answered with a redirect to another job or file: not followed"
+            f"{request.what} is answered with a redirect to another job or file: not followed"
         )
     target = place.path + (f"?{place.query}" if place.query else "")
     return HttpRequest(
         "GET",
         target,
-        ask.endpoint,
-        ask.what,
+        request.endpoint,
+        request.what,
         None if origin == connection.origin else origin,
-        ask.accept,
+        request.accept,
     )

@@ -1,6 +1,4 @@
-"""The jobs of a build: by the builds API (v2), else the older way. For people to look at; nothing
-is decided by it.
-"""
+"""The jobs of a build, by the builds API (v2) or else the older one. For display only."""
 
 from __future__ import annotations
 
@@ -32,8 +30,9 @@ _STATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BuildMember:
-    """One job of a build. `status` is running, queued, passed, failed, error or complete; times are
-    epoch seconds.
+    """One job of a build.
+
+    `status` is running, queued, passed, failed, error or complete; times are epoch seconds UTC.
     """
 
     id: JobId
@@ -46,10 +45,9 @@ Page: TypeAlias = tuple[BuildMember, ...]
 
 
 def parse_members(answer: object) -> Page:
-    """A page of a build's jobs, in v2's shape or as a list of jobs; rows without a usable id are
-    left out.
+    """Parse a page of a build's jobs, in v2's shape or as a list of jobs.
 
-    AnswerError for anything else.
+    Rows without a usable id are left out. Raises AnswerError for anything else.
     """
     rows = answer.get("jobs") if isinstance(answer, Mapping) else answer
     if not isinstance(rows, list):
@@ -66,10 +64,10 @@ def parse_members(answer: object) -> Page:
 
 
 def each_member(ask: Callable[[int], Page | None]) -> Iterator[BuildMember] | None:
-    """Every job once, in the order of the pages that `ask` gives for an offset; None when the first
-    page is not offered.
+    """Return every job once, in the order of the pages that `ask` returns for an offset.
 
-    Pages until one adds nothing: whether limit and offset are obeyed is not documented.
+    None when the first page is not offered. Pages are asked for until one adds nothing, as it is
+    not documented whether limit and offset are obeyed.
     """
     first = ask(0)
     if first is None:

@@ -1,4 +1,4 @@
-"""Walks the pages of the builds APIs, whose limit and offset may or may not be obeyed."""
+"""Walks the pages of the builds APIs, which may or may not obey limit and offset."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final, Protocol, TypeVar
 from sauce_janitor.errors import AnswerError
 
 _FEWEST_A_PAGE: Final = 20
-"""Source: the vendor's node client: limit is 20 unless given. A page of fewer rows is the last
-one.
+"""A page of fewer rows is the last one. Source: the vendor's node client: limit is 20 by
+default.
 """
 
 
@@ -28,11 +28,11 @@ def each_once(
     what: str,
     most_pages: int,
 ) -> Iterator[_Row]:
-    """Yield every row once, in the order of the pages: `first`, then what `ask` gives for an
+    """Yield every row once, in the order of the pages: `first`, then what `ask` returns for an
     offset.
 
-    Ends with the page that adds nothing: an offset into a live list repeats rows, and a server may
-    clamp or ignore it. AnswerError where `what` has more than `most_pages` pages.
+    It ends with the page that adds nothing: an offset into a live list repeats rows, and a server
+    may clamp or ignore it. Raises AnswerError where `what` has more than `most_pages` pages.
     """
     seen: set[str] = set()
     page: tuple[_Row, ...] | None = first

@@ -1,7 +1,6 @@
-"""Builds as people look at them: whole records, found by time, status and name, of virtual and of
-real devices.
+"""Builds for display: whole records, found by time, status and name, of virtual and real devices.
 
-Nothing is decided by it: what rules read of a build is `retention.model.Build`.
+No decision uses them: what rules read of a build is `model.jobs.Build`.
 """
 
 from __future__ import annotations
@@ -41,9 +40,11 @@ from sauce_janitor.sauce.people import People
 
 BUILDS_A_PAGE: Final = 100
 _OLDER_A_PAGE: Final = 500
-_MOST_OLDER: Final = 2_500  # a build that does not exist must not cost the whole list
+# A look-up of a build that does not exist must not read the whole list.
+_MOST_OLDER: Final = 2_500
 _MOST_BUILD_PAGES: Final = 2_000
-_FAR: Final = 4_102_444_799  # 2099: the API may refuse a start without an end
+# 2099: the API may refuse a start without an end.
+_FAR: Final = 4_102_444_799
 _LONGEST_BUILD_S: Final = 7 * 86_400
 COUNTERS: Final = (
     "passed",
@@ -70,12 +71,11 @@ _B = TypeVar("_B", bound=_HasId)
 
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
-    """All that a builds API says of one build; None where it says null or nothing. Times are epoch
-    seconds.
+    """Everything that a builds API says of one build; None where it says null or nothing.
 
-    `ended_at` can be set while jobs run. `counters` are those of `COUNTERS` that it has. `number`
-    and `prefix` are of the older API alone, `owner_id` (a user's uuid) and `source` of the newer
-    one.
+    Times are epoch seconds UTC; `ended_at` can be set while jobs run. `counters` are those of
+    `COUNTERS` that the record has. Only the older API has `number` and `prefix`, only the newer one
+    `owner_id` (a user's uuid) and `source`.
     """
 
     build: Build
@@ -98,16 +98,16 @@ class BuildRecord:
 
     @property
     def id(self) -> str:
-        """The build's id."""
+        """Return the build's id."""
         return self.build.id
 
 
 @dataclass(frozen=True, slots=True)
 class BuildFilter:
-    """Which builds to ask for; None and () are all. Times are epoch seconds, both included.
+    """Which builds to ask for; None and () mean all. Times are epoch seconds UTC, both included.
 
-    It spares requests: whether a server knows each of these is not documented, so what it answers
-    is tested again.
+    It only saves requests. It is not documented which of these a server knows, so its answers are
+    filtered again.
     """
 
     name: str | None = None
@@ -116,21 +116,22 @@ class BuildFilter:
     until: int | None = None
 
     def query(self) -> list[tuple[str, str | int]]:
-        """As parameters. Source: Builds API, Lookup Builds; `name` from the vendor's Java
-        client.
+        """Return the query parameters.
+
+        Source: Builds API, Lookup Builds; `name` is from the vendor's Java client.
         """
         found: list[tuple[str, str | int]] = [("status", status) for status in self.statuses]
         found += [("name", self.name)] if self.name is not None else []
         if self.since is not None or self.until is not None:
-            # Which time `end` is compared with is not documented: a build may end days after it was
-            # created.
+            # It is not documented which time `end` is compared with, and a build may end days after
+            # its creation.
             end = _FAR if self.until is None else min(self.until + _LONGEST_BUILD_S, _FAR)
             found += [("start", self.since or 0), ("end", end)]
         return found
 
 
 def parse_record(row: object) -> BuildRecord:
-    """One build record, of either API. AnswerError without a usable id."""
+    """Parse one build record, of either API. Raises AnswerError without a usable id."""
     build = parse_build(row)
     assert isinstance(row, Mapping)
     known = {name: counter(row, name) for name in COUNTERS}
@@ -175,14 +176,14 @@ def _number(row: Mapping[str, object], key: str) -> Counted:
 
 
 def each_build(first: tuple[_B, ...], ask: Callable[[int], tuple[_B, ...] | None]) -> Iterator[_B]:
-    """Yield every build once, in the order of the pages that `ask` gives for an offset, `first`
-    first.
+    """Yield every build once, in the order of the pages that `ask` returns for an offset, from
+    `first`.
     """
     return each_once(first, ask, what="the list of builds", most_pages=_MOST_BUILD_PAGES)
 
 
 class BuildRecords:
-    """Looks builds up. Raises what `SauceReader` raises."""
+    """Looks up builds. Raises what `SauceReader` raises."""
 
     def __init__(self, transport: Transport, people: People) -> None:
         self._transport, self._people = transport, people
@@ -190,10 +191,10 @@ class BuildRecords:
     def find(
         self, owner: Owner, source: BuildSource, which: BuildFilter
     ) -> Iterator[BuildRecord] | None:
-        """The owner's builds, each once, newest first: by the newer API, else (virtual devices) by
-        the older one, unfiltered.
+        """Return the owner's builds, each once, newest first.
 
-        None when neither is offered.
+        They come from the newer API, or else (virtual devices) unfiltered from the older one. None
+        when neither is offered.
         """
         user_id: str | None = None
         is_own = is_same_user(owner, self._transport.connection.username)
@@ -216,8 +217,9 @@ class BuildRecords:
         return self._older(owner) if source == "vdc" else None
 
     def one(self, build_id: str, source: BuildSource, owner: Owner) -> BuildRecord | None:
-        """One build; None when there is none. The older API shows it only in its owner's list:
-        among the newest there.
+        """Return one build; None when there is none.
+
+        The older API shows it only in its owner's list; there only the newest builds are searched.
         """
         found = self._get(paths.build_v2(build_id, source), "build", f"build {build_id!a:.80}")
         if found is None:
@@ -232,13 +234,14 @@ class BuildRecords:
         return record
 
     def of_job(self, job: JobId, source: BuildSource) -> BuildRecord | None:
-        """The build that a job is in; None when it is in none, or the newer API is not offered."""
+        """Return the build of a job; None when it has none, or the newer API is not offered."""
         found = self._get(paths.build_of_job(job, source), "build", f"the build of job {job}")
         return None if found is None else parse_record(found.value)
 
     def members(self, build_id: str, source: BuildSource = "vdc") -> Iterator[BuildMember] | None:
-        """The jobs of one build, each once: the newer way, else (virtual devices) the older; None
-        when there is neither.
+        """Return the jobs of one build, each once; None when no API offers them.
+
+        They come from the newer API, or else (virtual devices) from the older one.
         """
         what = f"the jobs of build {build_id!a:.80}"
 
@@ -253,11 +256,10 @@ class BuildRecords:
         if members is not None or source == "rdc":
             return members
         found = self._get(paths.build_jobs_v1(build_id), "build_jobs", what)
-        return (
-            None
-            if found is None
-            else iter({member.id: member for member in parse_members(found.value)}.values())
-        )
+        if found is None:
+            return None
+        by_id = {member.id: member for member in parse_members(found.value)}
+        return iter(by_id.values())
 
     def _older(self, owner: Owner) -> Iterator[BuildRecord] | None:
         def page(skip: int) -> tuple[BuildRecord, ...] | None:

@@ -1,4 +1,4 @@
-"""The reading client of one account: lists, details, assets and builds. It has no way to change
+"""The reading client of one account: lists, details, assets and builds. It cannot change
 anything.
 """
 
@@ -35,7 +35,8 @@ from sauce_janitor.sauce.parse import (
 )
 from sauce_janitor.sauce.people import People
 
-MOST_ROWS: Final = 500  # Source: the vendor's OpenAPI of the Jobs API: limit is at most 500
+# Source: OpenAPI document of the Jobs API: limit is at most 500.
+MOST_ROWS: Final = 500
 _IDS_A_REQUEST: Final = 100
 
 _BuildPage: TypeAlias = Callable[[int], tuple[Build, ...] | None]
@@ -47,7 +48,7 @@ class SauceReader:
 
     Every method raises SourceError: CredentialsError (401), ForbiddenError (403), NotReadyError
     (400 on assets), AnswerError (an answer that cannot be trusted), SourceUnavailableError (no
-    answer after all retries, or a longer wait asked for than allowed), BudgetSpentError; and
+    answer after all retries, or a longer wait asked for than allowed), BudgetSpentError. It raises
     StoppedError once `stop` is set.
     """
 
@@ -84,31 +85,34 @@ class SauceReader:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """The vendor's clock minus ours, in seconds, by the last answer's Date header; None before
-        the first one.
+        """Return the vendor's clock minus ours, in seconds, by Date headers; None before the first
+        answer.
         """
         return self._transport.clock_skew_s
 
     @property
     def requests_made(self) -> int:
-        """Requests sent so far, failed and repeated ones too."""
+        """Return the number of requests sent so far, including failed and repeated ones."""
         return self._transport.requests_made
 
     @property
     def budget_left(self) -> int | None:
-        """Requests left in the budget's longest window; None without a limit."""
+        """Return the requests left in the budget's longest window; None without a limit."""
         return self.budget.left()
 
     @property
     def requests_here(self) -> int:
-        """Requests that the calling thread took out of the budget so far, failed and repeated ones
-        too.
+        """Return the requests that the calling thread took from the budget so far.
+
+        Failed and repeated ones count too.
         """
         return self.budget.taken_here
 
     def reserved(self, requests: int) -> AbstractContextManager[float]:
-        """Waits for the budget of so many requests; inside, this thread's next ones, the gate's
-        too, wait for nothing.
+        """Wait for the budget of so many requests; inside, this thread's next requests wait for
+        nothing.
+
+        The gate's requests are included.
         """
         return self.budget.reserved(requests)
 
@@ -121,12 +125,12 @@ class SauceReader:
         since: int | None = None,
         until: int | None = None,
     ) -> JobPage:
-        """One page of the owner's jobs in full, newest first. `since` and `until` are epoch
-        seconds, both inclusive.
+        """Return one page of the owner's jobs in full, newest first.
 
-        Source: Jobs API, Get Jobs (from, to); `full=true` from the vendor's clients. AnswerError
-        for an unknown user. OversizedAnswerError and StrainedError where a smaller `limit` may be
-        answered; a row that is no JSON is set aside.
+        `since` and `until` are epoch seconds UTC, both included. Source: Jobs API, Get Jobs (from,
+        to); `full=true` is from the vendor's clients. Raises AnswerError for an unknown user;
+        OversizedAnswerError and StrainedError where a smaller `limit` may be answered. A row that
+        is no JSON becomes an odd row.
         """
         query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip), ("full", "true")]
         return parse_rows(self._list(owner, query, since, until).value, owner)
@@ -134,8 +138,9 @@ class SauceReader:
     def list_ids(
         self, owner: Owner, *, limit: int, skip: int, since: int | None, until: int | None
     ) -> tuple[str, ...]:
-        """The ids of such a page, by its short rows: "" where a row has none. They fit where whole
-        rows are too large.
+        """Return the ids of such a page, from short rows: "" where a row has none.
+
+        Short rows fit where whole rows are too large.
         """
         query: list[tuple[str, str | int]] = [("limit", limit), ("skip", skip)]
         return parse_rows(self._list(owner, query, since, until).value, owner).ids
@@ -147,14 +152,14 @@ class SauceReader:
         query += [("from", since)] if since is not None else []
         query += [("to", until)] if until is not None else []
         divisible = query[0][1] != 1
-        ask = HttpRequest(
+        request = HttpRequest(
             "GET", paths.jobs_of(owner, query), "jobs", what, divisible=divisible, read=load_rows
         )
         try:
-            found = self._transport.get_json(ask)
+            found = self._transport.get_json(request)
         except StrainedError as error:
-            # Asking for less and less has an end: an outage looks the same, and must not cost a
-            # patience for each size.
+            # Stop asking for less after the total time-out. An outage looks the same, and must not
+            # cost one time-out for each page size.
             began = self._strained_since.setdefault(owner, time.monotonic())
             if time.monotonic() - began > self._transport.connection.timeout_total_s:
                 del self._strained_since[owner]
@@ -169,15 +174,17 @@ class SauceReader:
         return found
 
     def job(self, owner: Owner, job: JobId) -> JobDocument | None:
-        """One job's details; None for 404 or when they say that it is deleted (a 404 alone does not
-        prove a deletion).
+        """Return one job's details; None for 404, or when they say that it is deleted.
+
+        A 404 alone does not prove a deletion.
         """
         found = self._get(paths.job(owner, job), "job", f"job {job}")
         return None if found is None else parse_details(found.value, owner, job)
 
     def jobs(self, ids: Iterable[JobId]) -> dict[JobId, JobDocument] | None:
-        """Several jobs at once, whoever owns them; absent ones are left out. None: not offered, ask
-        one by one.
+        """Return the details of several jobs at once, whoever owns them; absent ones are left out.
+
+        None where the server does not offer that: ask one by one.
         """
         if self._batch_offered is False:
             return None
@@ -193,8 +200,8 @@ class SauceReader:
             )
             page = None if found is None else parse_batch(found.value, some)
             if page is None:
-                # Once it has worked, a 404 may be about these jobs: that decides nothing for the
-                # next ones.
+                # If the request has worked before, the 404 may be about these jobs only. Then the
+                # next jobs are asked for together again.
                 self._batch_offered = self._batch_offered or False
                 return None
             self._batch_offered = True
@@ -202,24 +209,25 @@ class SauceReader:
         return documents
 
     def assets(self, owner: Owner, job: JobId) -> AssetListing | None:
-        """The names of a job's assets; None for 404 (the job or its assets are gone, or never
-        were).
+        """Return the names of a job's assets; None for 404: the job or its assets are gone, or
+        never were.
         """
         found = self._get(paths.assets(owner, job), "assets", f"the asset list of job {job}")
         return None if found is None else parse_assets(found.value, job)
 
     def open_asset(self, owner: Owner, job: JobId, name: str) -> AbstractContextManager[AssetBody]:
-        """One asset's bytes, streamed. See `AssetBody`. AnswerError for 404: a listed file should
-        be there.
+        """Open one asset's bytes as a stream, see `AssetBody`.
+
+        Raises AnswerError for 404: a listed file should exist.
         """
         return open_asset(self._transport, owner, job, name)
 
     def builds(self, owner: Owner) -> Iterator[Build] | None:
-        """The owner's builds, each once, newest first: builds v2, else v1; None when neither is
-        offered.
+        """Return the owner's builds, each once, newest first: from v2, or else v1; None without
+        either.
 
-        v2 names no owner (`Build.owner` is None) and lists those of who asks; of another user by
-        his id, where that can be had.
+        v2 names no owner (`Build.owner` is None) and lists the builds of the user who asks, or of
+        another user by id, where that id is known.
         """
         v2: _BuildPage | None = self._builds_v2_page
         if not is_same_user(owner, self._transport.connection.username):
@@ -236,7 +244,7 @@ class SauceReader:
         return None if first is None else each_build(first, v1)
 
     def build(self, build_id: str) -> Build | None:
-        """One build; None when there is none, or builds v2 is not offered."""
+        """Return one build; None when there is none, or builds v2 is not offered."""
         found = self._get(
             paths.build_v2(build_id), "build", f"build {build_id!a:.80}", optional=True
         )

@@ -1,5 +1,4 @@
-"""The one call that deletes all of a user's jobs. Nothing else in the program can build its address
-or let it by.
+"""The one call that deletes all jobs of a user. No other code can build its address or allow it.
 
 Source: Jobs API, Delete All of a User's Jobs; later versions of the page leave it out.
 """
@@ -25,10 +24,9 @@ ALLOWED: Final = (Allowed.of(rf"DELETE /rest/v1\.1/{OWNER}/jobs"),)
 
 
 class BulkGate(Writer):
-    """Carries out one kind of permit, once: no retry, no redirect. Made for one `offboard --bulk`;
-    `close()` it.
+    """Carries out one kind of permit, once: no retry, no redirect. Made for one `offboard --bulk`.
 
-    Raises as `Gate` does.
+    `close()` it. Raises as `Gate` does.
     """
 
     def __init__(
@@ -43,12 +41,12 @@ class BulkGate(Writer):
         super().__init__(connection, budget, on_request, allowed=ALLOWED, stop=stop, clock=clock)
 
     def delete_all(self, permit: DeleteAllPermit) -> WriteAnswer:
-        """Delete every job of the permit's owner. PermitError unless the operator typed that very
-        name.
+        """Delete every job of the permit's owner. Raises PermitError unless that very name was
+        typed.
         """
         if type(permit) is not DeleteAllPermit:
             raise PermitError(
-                "to delete all of a user's jobs takes a DeleteAllPermit, not a "
+                "deleting all of a user's jobs takes a DeleteAllPermit, not a "
                 f"{type(permit).__name__}"
             )
         owner = owner_name(permit.owner)

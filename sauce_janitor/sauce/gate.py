@@ -1,5 +1,6 @@
-"""The gate: the only code that can send anything but GET and HEAD about a job. Each write needs a
-permit and is sent once.
+"""The gate: the only code that can send anything but GET and HEAD about a job.
+
+Each write needs a permit and is sent once.
 """
 
 from __future__ import annotations
@@ -40,19 +41,18 @@ ALLOWED: Final = (
     Allowed.of(rf"PUT /rest/v1/{OWNER}/jobs/{JOB_ID}/stop"),
     Allowed.of(rf"PUT /rest/v1/{OWNER}/jobs/{JOB_ID}", is_body),
 )
-"""Every request that can be written, whole. None of them can name more than one job."""
+"""Every request that can be written, in full. None of them can name more than one job."""
 
 _Permit = DeleteAssetsPermit | DeleteJobPermit | StopPermit | ManualStopPermit | UpdatePermit
 
 
 class Gate(Writer):
-    """Carries out permits, one request each: no retry, no redirect. For any number of threads;
-    `close()` it.
+    """Carries out permits, one request each: no retry, no redirect. For any number of threads.
 
-    Shares the budget of whoever reads with the same credential. Each method raises PermitError,
-    BudgetSpentError or StoppedError before anything is sent, and CredentialsError for a 401; every
-    other end is a WriteAnswer, also a stop that came while the answer was waited for: that one is
-    doubtful.
+    `close()` it. It shares the budget of whoever reads with the same credential. Each method raises
+    PermitError, BudgetSpentError or StoppedError before anything is sent, and CredentialsError for
+    a 401. Every other result is a WriteAnswer; a stop that comes while the answer is awaited gives
+    a doubtful one.
     """
 
     def __init__(
@@ -74,11 +74,13 @@ class Gate(Writer):
         )
 
     def delete_job(self, permit: DeleteJobPermit) -> WriteAnswer:
-        """Delete a job and whatever it has. Source: Jobs API, Delete a Job; the v1 path from the
-        vendor's Java tests.
+        """Delete a job and everything of it.
+
+        Source: Jobs API, Delete a Job; the v1 path is from the vendor's Java tests.
         """
         _admit_delete(permit, DeleteJobPermit)
         match permit.address:
+            # Two addresses delete a job; the permit names one of them.
             case "v1":
                 target = paths.job(permit.owner, permit.job_id)
             case "v1.1":
@@ -90,21 +92,19 @@ class Gate(Writer):
         return self._carry_out(permit, "DELETE", target, "delete_job")
 
     def stop(self, permit: StopPermit | ManualStopPermit) -> WriteAnswer:
-        """Stop a job that runs, or waits. Source: Jobs API, Stop a Job."""
+        """Stop a job that runs or waits. Source: Jobs API, Stop a Job."""
         if type(permit) not in (StopPermit, ManualStopPermit):
-            raise PermitError("to stop a job takes a StopPermit")
+            raise PermitError("stopping a job takes a StopPermit")
         return self._carry_out(permit, "PUT", paths.stop(permit.owner, permit.job_id), "stop")
 
     def update(self, permit: UpdatePermit) -> WriteAnswer:
-        """Set fields of a job; each replaces what was there. Source: Jobs API, Update a Job."""
+        """Set fields of a job; each replaces the old value. Source: Jobs API, Update a Job."""
         if type(permit) is not UpdatePermit:
             raise PermitError(
-                f"to update a job takes an UpdatePermit, not a {type(permit).__name__}"
+                f"updating a job takes an UpdatePermit, not a {type(permit).__name__}"
             )
         if not is_body(permit.body):
-            raise PermitError(
-                f"the permit for job {permit.job_id} says nothing that can be set of a job"
-            )
+            raise PermitError(f"the permit for job {permit.job_id} sets no field that a job has")
         return self._carry_out(
             permit, "PUT", paths.job(permit.owner, permit.job_id), "update", permit.body.encode()
         )
@@ -119,8 +119,8 @@ class Gate(Writer):
     ) -> WriteAnswer:
         what = f"{endpoint.replace('_', ' ')} of job {permit.job_id}"
         listed_at = permit.listed_at if isinstance(permit, DeletePermit) else None
-        ask = HttpRequest(method, target, endpoint, what, body=body)
-        return self._write(permit, permit.asked_at, ask, listed_at=listed_at)
+        request = HttpRequest(method, target, endpoint, what, body=body)
+        return self._write(permit, permit.asked_at, request, listed_at=listed_at)
 
 
 def _admit_delete(permit: DeleteAssetsPermit | DeleteJobPermit, kind: type) -> None:

@@ -1,8 +1,7 @@
-"""JSON of the Insights API to values that people read. Pure.
+"""Parses JSON of the Insights API into values for display. Pure.
 
-A field is its value, None where the API says null or nothing, UNKNOWN where it cannot be read.
-Whoever these values name may have been deleted since: they are for looking at, and never a reason
-to change anything.
+A field is its value, None where the API says null or nothing, UNKNOWN where it cannot be read. What
+these values name may have been deleted since: nothing is changed because of them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from sauce_janitor.sauce.json_fields import blank_is_none, flag_field, text_fiel
 Number: TypeAlias = int | float | Literal[Unknown.UNKNOWN] | None
 Count: TypeAlias = int | Literal[Unknown.UNKNOWN]
 Named: TypeAlias = tuple[tuple[str, int], ...]
-"""Names with how often each came, as the answer orders them."""
+"""Names with how often each occurs, in the order of the answer."""
 
 _ITEM_TEXTS: Final = (
     "owner",
@@ -41,11 +40,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class InsightItem:
-    """One test that ran. Times: epoch seconds. `expired`: Sauce Labs does not have its assets, or
-    its job, any more.
+    """One test that ran. Times are epoch seconds UTC.
 
-    `ancestor` is the account that the owner's belongs to. `details_url` is the job's address,
-    without secrets in it.
+    `expired` says that Sauce Labs does not have its assets, or its job, any more. `ancestor` is the
+    account that the owner's account belongs to. `details_url` is the job's address, without
+    secrets.
     """
 
     id: str
@@ -69,8 +68,10 @@ class InsightItem:
 
 @dataclass(frozen=True, slots=True)
 class InsightItems:
-    """Some tests that ran, how many rows they came in, why some rows are none, and whether there
-    are more (None: not said).
+    """Some tests that ran, and how many rows they came in.
+
+    `rejected` says why rows are left out. `has_more` says whether there are more, None where the
+    answer does not say.
     """
 
     items: tuple[InsightItem, ...]
@@ -96,8 +97,8 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The test runs of one interval, from `at` (epoch seconds) on; `by` counts them by owner, os,
-    status.
+    """The test runs of one interval, from `at` (epoch seconds UTC) on; `by` counts them by owner,
+    os, status.
     """
 
     at: Time
@@ -116,7 +117,7 @@ class Trends:
 
 @dataclass(frozen=True, slots=True)
 class BuildItems:
-    """One build's test runs: how many, from when to when, and a few of them."""
+    """One build's test runs: how many, from when to when, and some of them."""
 
     name: Text
     tests: Count
@@ -129,8 +130,8 @@ class BuildItems:
 
 @dataclass(frozen=True, slots=True)
 class BuildsAndTests:
-    """Test runs by build, and those without one. Source: at most 25 builds with 10 tests each, says
-    the API's page.
+    """Test runs by build, and those without one. Source: the API's page: at most 25 builds of 10
+    tests.
     """
 
     builds: tuple[BuildItems, ...]
@@ -141,7 +142,7 @@ class BuildsAndTests:
 
 @dataclass(frozen=True, slots=True)
 class ErrorItems:
-    """One error: how many test runs ended by it, and a few of them."""
+    """One error: how many test runs ended with it, and some of them."""
 
     error: str
     count: Count
@@ -150,15 +151,16 @@ class ErrorItems:
 
 @dataclass(frozen=True, slots=True)
 class ErrorTrends:
-    """Errors, as the answer orders them."""
+    """Errors, in the order of the answer."""
 
     errors: tuple[ErrorItems, ...]
     rejected: tuple[str, ...]
 
 
 def parse_items(answer: object, what: str = "the answer") -> InsightItems:
-    """An object with `items` and `has_more`. AnswerError for anything else; a bad row is rejected
-    with its reason.
+    """Parse an object with `items` and `has_more`; a bad row is rejected with its reason.
+
+    Raises AnswerError for anything else.
     """
     found = _object(answer, what)
     rows = _list(found.get("items"), f"the items of {what}")
@@ -167,7 +169,7 @@ def parse_items(answer: object, what: str = "the answer") -> InsightItems:
 
 
 def parse_summary(answer: object) -> Summary:
-    """Source: Get Summary of Test Metrics. AnswerError without readable `aggs`."""
+    """Parse Get Summary of Test Metrics. Raises AnswerError without readable `aggs`."""
     aggs = _object(_object(answer, "the answer").get("aggs"), "the answer's aggs")
     return Summary(
         count=_count(aggs),
@@ -180,7 +182,7 @@ def parse_summary(answer: object) -> Summary:
 
 
 def parse_trends(answer: object) -> Trends:
-    """Source: Get Test Trends. AnswerError without a list of buckets."""
+    """Parse Get Test Trends. Raises AnswerError without a list of buckets."""
     found = _object(answer, "the answer")
     buckets, rejected = _each(_list(found.get("buckets"), "the answer's buckets"), _bucket)
     totals = found.get("metrics")
@@ -193,7 +195,7 @@ def parse_trends(answer: object) -> Trends:
 
 
 def parse_builds_and_tests(answer: object) -> BuildsAndTests:
-    """Source: Get Builds and Tests. AnswerError without a list of builds."""
+    """Parse Get Builds and Tests. Raises AnswerError without a list of builds."""
     found = _object(answer, "the answer")
     section = _object(found.get("builds"), "the answer's builds")
     builds, rejected = _each(
@@ -204,7 +206,7 @@ def parse_builds_and_tests(answer: object) -> BuildsAndTests:
 
 
 def parse_errors(answer: object) -> ErrorTrends:
-    """Source: Get Error Trends. AnswerError without a list of buckets."""
+    """Parse Get Error Trends. Raises AnswerError without a list of buckets."""
     errors, rejected = _each(
         _list(_object(answer, "the answer").get("buckets"), "the answer's buckets"), _error
     )
@@ -212,8 +214,9 @@ def parse_errors(answer: object) -> ErrorTrends:
 
 
 def iso_field(row: Mapping[str, object], key: str) -> Time:
-    """Epoch seconds of a date as Insights writes it (`2017-03-01T12:13:39Z`, also with
-    milliseconds) or of epoch seconds.
+    """Return the epoch seconds of a date as Insights writes it, or of epoch seconds.
+
+    A date is `2017-03-01T12:13:39Z`, also with milliseconds.
     """
     value = row.get(key)
     if value is None or value == "":
@@ -223,14 +226,15 @@ def iso_field(row: Mapping[str, object], key: str) -> Time:
             moment = datetime.fromisoformat(value)
         except ValueError:
             return UNKNOWN
+        # A date without a time zone is no point in time.
         if moment.tzinfo is None:
-            return UNKNOWN  # of which place?
+            return UNKNOWN
         value = int(moment.astimezone(UTC).timestamp())
     return time_field({key: value}, key)
 
 
 def number_field(row: Mapping[str, object], key: str) -> Number:
-    """A number that is not negative, None for null or nothing."""
+    """Return a number that is not negative, None for null or nothing."""
     value = row.get(key)
     if value is None:
         return None
@@ -242,7 +246,7 @@ def number_field(row: Mapping[str, object], key: str) -> Number:
 
 
 def _item(row: object) -> InsightItem:
-    """The item, or ValueError saying why it is none."""
+    """Return the item, or raise ValueError with the reason."""
     found = _row(row)
     identity = found.get("id")
     if (
@@ -314,7 +318,7 @@ def _error(row: object) -> ErrorItems:
 
 
 def _text(row: Mapping[str, object], key: str) -> Text:
-    """Insights leaves out what is not there."""
+    """Return a text; Insights leaves out a field without a value."""
     return text_field(row, key) if key in row else None
 
 
@@ -326,15 +330,16 @@ def _count(row: Mapping[str, object], key: str = "count") -> Count:
 
 
 def _counts(value: object, what: str) -> Named:
-    """An object of names and counts."""
+    """Return an object of names and counts."""
     return _named(
         [{"name": key, "count": count} for key, count in _object(value or {}, what).items()], what
     )
 
 
 def _named(value: object, what: str) -> Named:
-    """An array of objects with `name` and `count`. AnswerError for anything else: a sum over half
-    of them would be wrong.
+    """Return an array of objects with `name` and `count`.
+
+    Raises AnswerError for anything else: a sum over a part of them would be wrong.
     """
     pairs = []
     for row in _list(value, what):

@@ -1,9 +1,8 @@
-"""The Insights API: what ran, counted and searched. GET only, and never a reason to change
-anything: items outlive jobs.
+"""The Insights API: what ran, counted and searched. GET only.
 
-Source: Insights API Methods; the newer spellings of parameters from the vendor's OpenAPI file.
-Which of both generations an account is served by cannot be asked, so parameters that changed their
-names are sent under both.
+Nothing is changed because of its answers: its items outlive the jobs. Source: Insights API Methods;
+the newer spellings of parameters are from the vendor's OpenAPI file. It cannot be asked which of
+both generations serves an account, so renamed parameters are sent under both names.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from sauce_janitor.sauce.insight_rows import (
 
 Scope: TypeAlias = Literal["me", "organization", "single"]
 MOST_ITEMS: Final = 10_000
-"""More than so many of one period are not asked for: servers of this kind end there."""
+"""More items of one period are not asked for: servers of this kind end there."""
 _ITEMS_A_PAGE: Final = 100
 _UNITS_S: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _Query: TypeAlias = list[tuple[str, str | int]]
@@ -43,8 +42,8 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start` to `end` (epoch seconds), or the `back` (`7d`, `12h`, `30m`, `90s`) before
-    now.
+    """From `start` to `end` (epoch seconds UTC), or the time `back` (`7d`, `12h`, `30m`, `90s`)
+    until now.
     """
 
     start: int | None = None
@@ -52,16 +51,19 @@ class Period:
     back: str | None = None
 
     def fixed(self, now: int) -> Period:
-        """The same with a fixed start and end, for more than one request; `now` is epoch
-        seconds.
+        """Return the period with a fixed start and end, for more than one request.
+
+        `now` is epoch seconds UTC.
         """
         if self.back is None:
             return self
         return Period(now - int(self.back[:-1]) * _UNITS_S[self.back[-1]], now)
 
     def query(self) -> _Query:
-        """As parameters. Source: start and end as YYYY-MM-DDTHH:MM:SSZ, or time_range; the newer
-        API refuses both together.
+        """Return the query parameters.
+
+        Source: start and end as YYYY-MM-DDTHH:MM:SSZ, or time_range; the newer API refuses both
+        together.
         """
         if self.back is not None:
             return [("time_range", self.back)]
@@ -72,7 +74,9 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tests; empty or None: all. From `name` on it is for Get Test Results alone."""
+    """Which tests; empty or None means all. Fields from `name` on are for Get Test Results
+    alone.
+    """
 
     scope: Scope | None = None
     owners: tuple[str, ...] = ()
@@ -86,7 +90,7 @@ class Filter:
     newest_first: bool = True
 
     def query(self) -> _Query:
-        """What every method takes."""
+        """Return the parameters that every method takes."""
         scope = self.scope or ("single" if self.owners else None)
         found: _Query = [("scope", scope)] if scope else []
         found += [("owner", owner) for owner in self.owners]
@@ -95,7 +99,9 @@ class Filter:
         return found + [("browser", each) for each in self.browser]
 
     def search(self, generation: _Generation) -> _Query:
-        """What only Get Test Results takes, with the names that this generation knows."""
+        """Return the parameters of Get Test Results alone, by the names that this generation
+        knows.
+        """
         found: _Query = [("build", self.build)] if self.build is not None else []
         found += [("error", self.error)] if self.error is not None else []
         newest = "true" if self.newest_first else "false"
@@ -111,8 +117,9 @@ class Filter:
 
 
 class Insights:
-    """Asks the Insights API of one account. Raises what `SauceReader` raises; AnswerError where it
-    is not offered.
+    """Asks the Insights API of one account.
+
+    Raises what `SauceReader` raises, and AnswerError where the API is not offered.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -120,11 +127,10 @@ class Insights:
         self._generation: _Generation | None = None
 
     def tests(self, period: Period, which: Filter, *, most: int) -> Iterator[InsightItems]:
-        """Get Test Results: page after page, each item once, until there are no more or `most` rows
-        were read.
+        """Get Test Results: yield page after page, each item once, until the end or `most` rows.
 
         For more than a page the period should have a fixed start and end, or the pages may not fit
-        together. AnswerError for a page without anything new, though there should be.
+        together. Raises AnswerError for a page without anything new although there should be more.
         """
         seen: set[str] = set()
         rows = 0
@@ -162,7 +168,7 @@ class Insights:
         )
 
     def builds(self, period: Period, which: Filter) -> BuildsAndTests:
-        """Get Builds and Tests. There is no way to see more than it gives at once."""
+        """Get Builds and Tests. More than one answer's worth cannot be asked for."""
         query = [*period.query(), *which.query()]
         return self._ask(
             "trends/builds_tests",
@@ -180,8 +186,10 @@ class Insights:
         )
 
     def _page(self, period: Period, which: Filter, *, start: int, size: int) -> InsightItems:
-        """One page; should both spellings together be refused, with the newer ones, then with the
-        older ones alone.
+        """Return one page, asked for with both spellings.
+
+        If those are refused together, it is asked for with the newer ones, then with the older
+        ones.
         """
         refused: AnswerError | None = None
         for generation in _GENERATIONS if self._generation is None else (self._generation,):

@@ -1,5 +1,5 @@
-"""Reading one field of a vendor's document: its value, None for null, UNKNOWN for absent or
-unreadable. Pure.
+"""Reads one field of a document: its value, None for null, UNKNOWN for absent or unreadable.
+Pure.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import UNKNOWN, Flag, Text, Time, Unknown
 from sauce_janitor.sauce.http.redact import redact_mapping
 
-_EARLIEST: Final = (
-    1_199_145_600  # 2008-01-01: before it there was no Sauce Labs, so a time before it is no time
-)
-_LATEST: Final = 4_102_444_800  # 2100-01-01: beyond it are milliseconds
+# 2008-01-01: Sauce Labs did not exist before, so an earlier number is no time.
+_EARLIEST: Final = 1_199_145_600
+# 2100-01-01: larger numbers are milliseconds.
+_LATEST: Final = 4_102_444_800
 _EPOCH_SECONDS = re.compile(r"[0-9]{10}")
 
 
 def text_field(row: Mapping[str, object], key: str) -> Text:
-    """A text; UNKNOWN when it is none, or holds half surrogates, which no file, database or
-    terminal can.
+    """Return a text.
+
+    UNKNOWN when it is none, or holds half a surrogate pair, which no file, database or terminal
+    can.
     """
     value = row.get(key, UNKNOWN)
     if value is None:
@@ -32,7 +34,7 @@ def text_field(row: Mapping[str, object], key: str) -> Text:
 
 
 def encodable(text: str) -> bool:
-    """False for half surrogates, which JSON can carry."""
+    """Tell whether a text has no half surrogate pairs, which JSON can hold."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -41,24 +43,25 @@ def encodable(text: str) -> bool:
 
 
 def trimmed(value: Text) -> Text:
-    """Without white space around it; None when nothing is left."""
+    """Return the text without surrounding white space; None when nothing is left."""
     return value.strip() or None if isinstance(value, str) else value
 
 
 def blank_is_none(value: Text) -> Text:
-    """As it is, but None when it is only white space."""
+    """Return the value as it is, but None when it is only white space."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
 def flag_field(row: Mapping[str, object], key: str) -> Flag:
-    """True, false or null; anything else is UNKNOWN."""
+    """Return true, false or null; anything else is UNKNOWN."""
     value = row.get(key, UNKNOWN)
     return value if value is None or isinstance(value, bool) else UNKNOWN
 
 
 def time_field(row: Mapping[str, object], key: str) -> Time:
-    """Whole epoch seconds, as a number or its digits. Source: Jobs API (all recorded answers);
-    milliseconds are refused.
+    """Return whole epoch seconds UTC, written as a number or as digits; milliseconds are UNKNOWN.
+
+    Source: Jobs API (all recorded answers).
     """
     value = row.get(key, UNKNOWN)
     if value is None:
@@ -71,7 +74,7 @@ def time_field(row: Mapping[str, object], key: str) -> Time:
 
 
 def tags_field(row: Mapping[str, object]) -> tuple[str, ...] | Literal[Unknown.UNKNOWN]:
-    """The tags, () for null; UNKNOWN as a whole when any of them is not a text."""
+    """Return the tags, () for null; UNKNOWN as a whole when any of them is not a text."""
     value = row.get("tags", UNKNOWN)
     if value is None:
         return ()
@@ -84,8 +87,9 @@ def tags_field(row: Mapping[str, object]) -> tuple[str, ...] | Literal[Unknown.U
 def custom_data_field(
     row: Mapping[str, object],
 ) -> Mapping[str, object] | Literal[Unknown.UNKNOWN] | None:
-    """The mapping under custom-data (with the hyphen), secrets removed; UNKNOWN when it is none or
-    nested too deeply.
+    """Return the mapping under custom-data (with the hyphen), without secrets.
+
+    UNKNOWN when it is no mapping, or nested too deeply.
     """
     value = row.get("custom-data", UNKNOWN)
     if value is None:
@@ -101,7 +105,7 @@ def custom_data_field(
 def counter(
     row: Mapping[str, object], name: str, *, absent: int | None = None
 ) -> int | Literal[Unknown.UNKNOWN]:
-    """One of a build's job counters, `absent` when its key is missing."""
+    """Return one of a build's job counters, `absent` when its key is missing."""
     counters = row.get("jobs")
     value = counters.get(name, absent) if isinstance(counters, Mapping) else None
     return (
@@ -110,6 +114,6 @@ def counter(
 
 
 def total(*parts: int | Literal[Unknown.UNKNOWN]) -> int | Literal[Unknown.UNKNOWN]:
-    """The sum, UNKNOWN when any part is."""
+    """Return the sum, UNKNOWN when any part is."""
     known = [part for part in parts if isinstance(part, int)]
     return sum(known) if len(known) == len(parts) else UNKNOWN

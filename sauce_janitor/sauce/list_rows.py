@@ -1,6 +1,4 @@
-"""The text of one list answer, cut into its rows, so that a row that cannot be read is set aside by
-itself. Pure.
-"""
+"""Splits the text of one list answer into its rows, so that a bad row spoils only itself. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ _ID_VALUE = re.compile(rb'\s*:\s*"([0-9a-f]{32})"')
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is no JSON value: why, and its job's id where that can be read all the same (""
-    where not).
-    """
+    """A row that is no JSON: why, and its job's id where that can be read ("" where not)."""
 
     why: str
     id: str
@@ -30,11 +26,11 @@ class BadRow:
 def load_rows(
     data: bytes, *, what: str, content_type: str = "", secrets: Iterable[str] = ()
 ) -> object:
-    """The value of a job list's text, as `load_json` has it; where that fails, each row that is no
-    JSON is a `BadRow`.
+    """Parse a job list as `load_json` does; where that fails, each row that is no JSON becomes a
+    `BadRow`.
 
-    AnswerError where the text around the rows is no JSON either, so that it cannot be told where a
-    row ends.
+    Raises AnswerError where the text around the rows is no JSON either, as the end of a row is then
+    unknown.
     """
     secrets = tuple(secrets)
     try:
@@ -44,7 +40,8 @@ def load_rows(
         if cut is None:
             raise
         start, end, texts = cut
-        try:  # the frame must be sound without its rows: a body cut short or padded has none
+        # Without its rows, the rest must be valid JSON: that of a body cut short or padded is not.
+        try:
             frame = load_json(
                 data[:start] + data[end:], what=what, content_type=content_type, secrets=secrets
             )
@@ -62,16 +59,17 @@ def _row(text: bytes, what: str, secrets: tuple[str, ...]) -> object:
 
 
 def _cut(data: bytes) -> tuple[int, int, list[bytes]] | None:
-    """Where the list's rows begin and end, and their texts; None where no list is found or it does
-    not end.
+    """Return where the list's rows begin and end, and their texts.
+
+    None where no list is found, or where it does not end.
     """
     depth, inside, start, begins = 0, 0, -1, 0
     key_ends = -1
     texts: list[bytes] = []
     for place, token in _tokens(data):
         match token:
+            # A text without an end or a beginning: where a row ends is unknown.
             case b'"' | b"\\":
-                # a text that does not end, or did not begin: where rows end cannot be told
                 return None
             case b"[" | b"{":
                 depth += 1
@@ -103,7 +101,7 @@ def _tokens(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _id_in(text: bytes) -> str:
-    """The job id that a row names at its top, "" unless it names exactly one."""
+    """Return the job id at the top of a row, "" unless it names exactly one."""
     depth = 0
     found: set[bytes] = set()
     for place, token in _tokens(text):

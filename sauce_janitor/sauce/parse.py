@@ -1,4 +1,4 @@
-"""JSON of the Jobs and Builds APIs to the nouns of the model. Pure.
+"""Parses JSON of the Jobs and Builds APIs into the values of the model. Pure.
 
 A field is its value, None where the API says null, UNKNOWN where its key is absent or its value
 cannot be read. Anything that could make a job look older, finished or expendable is rejected rather
@@ -46,15 +46,12 @@ from sauce_janitor.sauce.list_rows import BadRow
 
 _MOST_ASSETS: Final = 100_000
 
-# Source: field notes of recorded answers and the vendor's clients; anything else is a state we do
-# not know.
+# Source: notes on recorded answers, and the vendor's clients. Any other text is an unknown state.
 _FINAL = frozenset({"complete", "error", "errored", "passed", "failed", "finished"})
 _RUNNING = frozenset({"in progress", "running"})
 _QUEUED = frozenset({"queued", "new"})
-_BUILD_STATUS = {
-    "passed": "success",
-    "errored": "error",
-}  # the older builds API's words for the same
+# The words of the older builds API for the same.
+_BUILD_STATUS = {"passed": "success", "errored": "error"}
 _ERROR_KEYS = frozenset(
     {"error", "errors", "detail", "message", "code", "status_code", "non_field_errors"}
 )
@@ -70,12 +67,12 @@ class ForeignJobError(ValueError):
 
 
 def parse_rows(answer: object, owner: Owner) -> JobPage:
-    """A job list: a bare array, or an object with `jobs`. AnswerError for anything else.
+    """Parse a job list: a bare array, or an object with `jobs`. Raises AnswerError for anything
+    else.
 
-    A row that is no JSON, whose id is invalid, whose owner is another or which is deleted already
-    is odd, with its reason. A row without an owner (as lists without `full` give) is taken for the
-    asked owner's, as the address says; where only the letters' case of the name differs, it is the
-    same user.
+    A row that is no JSON, has an invalid id, names another owner or is deleted already becomes an
+    odd row, with its reason. A row without an owner (as lists without `full` have) belongs to the
+    owner who was asked for, as the address says. A name in another case is the same user.
     """
     jobs: list[Job] = []
     ids: list[str] = []
@@ -107,11 +104,11 @@ def parse_rows(answer: object, owner: Owner) -> JobPage:
 
 
 def _glimpse(row: Mapping[str, object], job: Job) -> Job | None:
-    """The job of a row as lists without `full` have it, with what it shows of name and status; None
-    of any other row.
+    """Return the job of a short row with what the row shows of name and status; None of any other
+    row.
 
-    Source: Jobs API, Get Jobs. The name is the one the test began with, and `complete` tells no
-    verdict: neither decides.
+    Lists without `full` have short rows. Source: Jobs API, Get Jobs. The name is the one that the
+    test began with, and `complete` is no result: no decision uses them.
     """
     asked = row.get("base_config")
     if "name" in row or not isinstance(asked, Mapping):
@@ -122,8 +119,9 @@ def _glimpse(row: Mapping[str, object], job: Job) -> Job | None:
 
 
 def parse_details(answer: object, owner: Owner, job: JobId) -> JobDocument | None:
-    """One job's details; None when they say that it is deleted. AnswerError when they are of
-    another job or owner.
+    """Parse one job's details; None when they say that it is deleted.
+
+    Raises AnswerError when they are of another job or owner.
     """
     try:
         document = _object(answer)
@@ -138,10 +136,10 @@ def parse_details(answer: object, owner: Owner, job: JobId) -> JobDocument | Non
 
 
 def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocument] | None:
-    """Several jobs' details, deleted ones left out; None when the rows are not in full (the look-up
-    is not offered so).
+    """Parse the details of several jobs; deleted ones are left out.
 
-    AnswerError for a row that was not asked for, or the same job twice.
+    None when the rows are short: then the server does not offer this look-up. Raises AnswerError
+    for a job that was not asked for, or that comes twice.
     """
     wanted = frozenset(asked)
     found: dict[JobId, JobDocument] = {}
@@ -164,11 +162,11 @@ def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocume
 
 
 def parse_assets(answer: object, job: JobId) -> AssetListing:
-    """The names in List Job Assets: an object of names, nulls and arrays of names. AnswerError for
-    anything else.
+    """Parse List Job Assets: an object of names, nulls and arrays of names.
 
-    The same file under two keys (video, video.mp4) is one name. What cannot be read could not be
-    archived, and an error in a list's place would look like a job without assets: both are refused.
+    The same file under two keys (video, video.mp4) is one name. Raises AnswerError for anything
+    else. A name that cannot be read could not be archived, and an error in place of a list would
+    look like a job without assets.
     """
     if not isinstance(answer, Mapping):
         raise AnswerError(f"the asset list of job {job} is not an object")
@@ -193,7 +191,9 @@ def parse_assets(answer: object, job: JobId) -> AssetListing:
 
 
 def parse_deleted_assets(answer: object) -> tuple[tuple[str, int], ...] | None:
-    """The answer of Delete Job Assets, `[[name, bytes], …]`; None when it does not say that."""
+    """Parse the answer of Delete Job Assets, `[[name, bytes], …]`; None when it is anything
+    else.
+    """
     if not isinstance(answer, list):
         return None
     deleted = []
@@ -213,18 +213,19 @@ def parse_deleted_assets(answer: object) -> tuple[tuple[str, int], ...] | None:
 
 
 class ForeignBuildError(AnswerError):
-    """A list of one user's builds has one of somebody else, whose verdict would decide on the
-    user's jobs.
+    """A list of one user's builds has a build of another user.
+
+    Its result would decide on the wrong user's jobs.
     """
 
 
 def parse_builds(
     answer: object, *, user_id: str | None = None, owner: Owner | None = None
 ) -> tuple[Build, ...]:
-    """A page of builds: v1's array, asked for an `owner`, or v2's object with `builds`, asked for a
+    """Parse a page of builds: v1's array for an `owner`, or v2's object with `builds` for a
     `user_id`.
 
-    AnswerError for anything else, ForeignBuildError for a build of somebody else.
+    Raises AnswerError for anything else, ForeignBuildError for a build of somebody else.
     """
     rows = _list_in(answer, "builds")
     found = tuple(parse_build(row) for row in rows)
@@ -242,7 +243,7 @@ def parse_builds(
 
 
 def _is_of(row: object, user_id: str) -> bool:
-    """Whether the build is of that user; ids are written with dashes or without."""
+    """Tell whether the build belongs to that user. Ids are written with dashes or without."""
     whose = row.get("owner_id") if isinstance(row, Mapping) else None
     return (
         isinstance(whose, str)
@@ -251,10 +252,10 @@ def _is_of(row: object, user_id: str) -> bool:
 
 
 def parse_build(row: object) -> Build:
-    """One build record. AnswerError without a usable id.
+    """Parse one build record. Raises AnswerError without a usable id.
 
-    Counters absent from `jobs` make the sums UNKNOWN, but for `new`, which recorded answers never
-    have.
+    A counter that is absent from `jobs` makes the sums UNKNOWN. `new` is the exception: recorded
+    answers never have it.
     """
     if not isinstance(row, Mapping):
         raise AnswerError("a build is not an object")
@@ -299,9 +300,10 @@ def _object(row: object) -> Mapping[str, object]:
 def _job(
     row: Mapping[str, object], owner: Owner | None, *, default_owner: Owner | None = None
 ) -> Job:
-    """The job, or ValueError saying why the document is none of `owner`'s (of anybody's, if None).
+    """Return the job, or raise ValueError with the reason why the document is none of `owner`'s.
 
-    Its owner is written as in `owner`, where that is given: one user has one spelling.
+    With `owner` None it may be anybody's. The job's owner is spelled as `owner`, where that is
+    given: one user has one spelling.
     """
     identity = job_id(row.get("id"))
     whose = owner_name(row.get("owner", default_owner))
@@ -339,6 +341,7 @@ def _job(
 
 
 def _state(raw: Text, ended_at: Time) -> JobState:
+    # A finished job without an end time has no age, so it must not look finished.
     if raw in _FINAL:
         return JobState.FINISHED if isinstance(ended_at, int) else JobState.UNKNOWN
     if raw in _RUNNING:
@@ -347,8 +350,9 @@ def _state(raw: Text, ended_at: Time) -> JobState:
 
 
 def _verdict(row: Mapping[str, object], state: JobState, error: Text) -> Text:
-    """What users see as the result; None until finished. `consolidated_status` proves nothing and
-    is not read.
+    """Return the result that users see; None until the job has finished.
+
+    `consolidated_status` proves nothing and is not read.
     """
     if state is JobState.UNKNOWN:
         return UNKNOWN

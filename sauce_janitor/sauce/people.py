@@ -1,9 +1,9 @@
-"""Whose jobs an organization or a team has: users and service accounts by team management, else who
-ran tests by Insights.
+"""Finds the owners of an organization's or a team's jobs.
 
-Source: Accounts API Methods, Lookup Users; service accounts from the vendor's MCP server.
-`username` there is a prefix match and never used. Service accounts own jobs too, are no users, and
-may not ask for either.
+They are the users and service accounts of team management, or else those who ran tests by Insights.
+Source: Accounts API Methods, Lookup Users; service accounts are from the vendor's MCP server.
+`username` there is a prefix match and never used as an exact one. Service accounts own jobs too,
+but are no users, and may not ask for either.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from sauce_janitor.sauce.teams import Team, parse_teams, the_team
 
 SEEN_BACK_S: Final = 30 * 86_400
 """How far back Insights is asked who ran tests."""
-_PEOPLE_A_PAGE: Final = 100  # Source: Lookup Users, limit: at most 100
+# Source: Lookup Users, limit: at most 100.
+_PEOPLE_A_PAGE: Final = 100
 _MOST_PAGES: Final = 1_000
 _MOST_ITEMS: Final = 5_000
 _DAY_S: Final = 86_400
@@ -41,10 +42,10 @@ _ORGANIZATION: Final = Filter(scope="organization", newest_first=False)
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """The owners of an organization's jobs, sorted, and `how` they were found, in words.
+    """The owners of an organization's jobs, sorted, and `how` they were found, as text.
 
-    `gaps` say why there may be more of them than were found; without any, all that could be asked
-    for was answered whole.
+    `gaps` say why there may be more owners than were found. Without any, everything was answered
+    completely.
     """
 
     owners: tuple[Owner, ...]
@@ -54,10 +55,10 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class PeoplePage:
-    """A page of people: their names and ids, how many rows it has, why some are none, and what it
-    says of how much there is.
+    """A page of people: their names and ids, its number of rows, and why some rows are left out.
 
-    `teams` are the ids of the teams that service accounts are in.
+    `teams` are the ids of the teams of service accounts. `count` and `has_more` are what the page
+    says of the whole list, None where it says nothing.
     """
 
     names: tuple[Owner, ...]
@@ -70,8 +71,9 @@ class PeoplePage:
 
 
 def parse_people(answer: object) -> PeoplePage:
-    """An object with `results`, each with a `username`. AnswerError for anything else; a bad row is
-    rejected.
+    """Parse an object with `results`, each with a `username`; a bad row is rejected.
+
+    Raises AnswerError for anything else.
     """
     if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
         raise AnswerError(f"the answer has no list of results: {answer!a:.80}")
@@ -116,23 +118,24 @@ class People:
         self._team_of: dict[Owner, str] = {}
 
     def user_id(self, owner: Owner) -> str | None:
-        """The user's id, as builds have it; None where it cannot be had. SourceError only for what
-        ends the account's run.
+        """Return the user's id, as builds have it; None where it is not known.
+
+        Raises SourceError only for what ends the account's run.
         """
         if owner not in self._ids:
             self._ids[owner] = None
             with suppress(ForbiddenError, AnswerError):
-                # of a prefix, in fact
+                # The server takes this for a prefix, so several users may come.
                 query = f"username={quote(owner, safe='')}&limit={_PEOPLE_A_PAGE}&offset=0"
                 found = self._page("users", query, f"user {owner}")
                 self._ids[owner] = found.ids.get(owner)
         return self._ids[owner]
 
     def organization(self, *, now: int) -> Organization:
-        """All owners that can be found. `now` is epoch seconds.
+        """Return all owners that can be found. `now` is epoch seconds UTC.
 
-        ForbiddenError when neither team management nor Insights may be asked, SourceError when
-        neither answers; CredentialsError, BudgetSpentError and StoppedError end it at once.
+        Raises ForbiddenError when neither team management nor Insights may be asked, SourceError
+        when neither answers. CredentialsError, BudgetSpentError and StoppedError end it at once.
         """
         search = _Search()
         users = search.take(self._listed("users", (), "the organization's users"))
@@ -142,54 +145,50 @@ class People:
         services = search.take(
             self._listed("service-accounts", (), "the organization's service accounts")
         )
+        # Not every plan has service accounts.
         if isinstance(services, NotOfferedError):
-            services = None  # not every plan has them
+            services = None
         if users is None and services is None and search.owners and not search.gaps:
             return search.found("by team management")
         others = search.take(self._who_ran_tests(now))
         return search.concluded(users, services, others)
 
     def teams(self, wanted: Sequence[str]) -> Organization:
-        """All owners in the teams of these names or ids: their members, and the service accounts
-        that are in them.
+        """Return all owners in the teams of these names or ids: their members and service accounts.
 
-        ConfigError for a team that is not there, or one of several with one name; SourceError when
-        team management does not answer, when it breaks off, or when nobody is in them: Insights
-        does not know of teams. ForbiddenError, CredentialsError, BudgetSpentError and StoppedError
-        as `organization`.
+        Raises ConfigError for a team that does not exist, or one of several with one name;
+        SourceError when team management does not answer, when it breaks off, or when nobody is in
+        the teams: Insights does not know teams. Raises ForbiddenError, CredentialsError,
+        BudgetSpentError and StoppedError as `organization` does.
         """
         try:
             there = self._every_team()
             found = [the_team(each, there) for each in wanted]
-            members = {
-                name
-                for team in found
-                for names in self._listed(
-                    f"teams/{team.id}/members", (), f"the members of team {team.name}"
-                )
-                for name in names
-            }
-        except (ForbiddenError, NotOfferedError, AnswerError) as wrong:
+            members: set[Owner] = set()
+            for team in found:
+                resource = f"teams/{team.id}/members"
+                members.update(*self._listed(resource, (), f"the members of team {team.name}"))
+        except (ForbiddenError, NotOfferedError, AnswerError) as error:
             remedy = (
                 "list their names under `users`, or use the credentials of an organization or "
                 "team admin"
             )
-            raise type(wrong)(
-                f"who is in {_called(wanted)} cannot be had: {wrong}. Nothing was listed; {remedy}"
-            ) from wrong
+            raise type(error)(
+                f"the members of {_called(wanted)} cannot be listed: {error}. Nothing was listed; "
+                f"{remedy}"
+            ) from error
         ids = {team.id for team in found}
         gaps: tuple[str, ...] = ()
         try:
-            every = [
-                name
-                for names in self._listed("service-accounts", (), "the service accounts")
-                for name in names
-            ]
-            members.update(name for name in every if self._team_of.get(name) in ids)
+            # The whole list is read before any of it counts: it may break off.
+            services: set[Owner] = set()
+            services.update(*self._listed("service-accounts", (), "the service accounts"))
+            members.update(name for name in services if self._team_of.get(name) in ids)
+        # Not every plan has service accounts.
         except NotOfferedError:
-            pass  # not every plan has them
-        except (ForbiddenError, AnswerError, SourceUnavailableError) as wrong:
-            gaps = (str(wrong),)
+            pass
+        except (ForbiddenError, AnswerError, SourceUnavailableError) as error:
+            gaps = (str(error),)
         if not members:
             raise SourceError(f"nobody is in {_called(wanted)}: nothing was listed")
         return Organization(tuple(sorted(members)), "by team management", gaps)
@@ -209,7 +208,8 @@ class People:
             if is_whole or not page:
                 if isinstance(count, int) and len(rows) < count:
                     raise AnswerError(
-                        f"{what} are {count:,}, says the answer, and it lists {len(rows):,}"
+                        f"the answer lists {len(rows):,} of {what}, and says that there are "
+                        f"{count:,}"
                     )
                 return parse_teams(rows)
         raise AnswerError("the list of the organization's teams does not end")
@@ -217,36 +217,36 @@ class People:
     def _listed(
         self, resource: str, query: tuple[tuple[str, str], ...], what: str
     ) -> Iterator[tuple[Owner, ...]]:
-        """The names, page by page. AnswerError when the list is plainly not whole."""
+        """Yield the names, page by page. Raises AnswerError when the list is clearly not
+        complete.
+        """
         seen: set[Owner] = set()
-        rows, rejected, wrong = 0, 0, ""
+        rows, rejected, example = 0, 0, ""
         for _ in range(_MOST_PAGES):
-            words = "&".join(
-                f"{key}={value}"
-                for key, value in (*query, ("limit", _PEOPLE_A_PAGE), ("offset", rows))
-            )
-            page = self._page(resource, words, what)
+            parameters = (*query, ("limit", _PEOPLE_A_PAGE), ("offset", rows))
+            text = "&".join(f"{key}={value}" for key, value in parameters)
+            page = self._page(resource, text, what)
             self._ids.update(page.ids)
             self._team_of.update(page.teams)
             yield page.names
             new = len(seen)
             seen.update(page.names)
-            rows, rejected, wrong = (
-                rows + page.rows,
-                rejected + len(page.rejected),
-                wrong or "".join(page.rejected[:1]),
-            )
+            rows += page.rows
+            rejected += len(page.rejected)
+            example = example or "".join(page.rejected[:1])
             known = len(seen) + rejected
             is_whole = page.count is None or known >= page.count
             may_end = page.has_more is False or (page.has_more is None and page.count is not None)
             if page.rows == 0 or (is_whole and may_end):
                 if rejected:
-                    raise AnswerError(f"{rejected} of {what} cannot be read ({wrong})")
+                    raise AnswerError(f"{rejected} of {what} cannot be read ({example})")
                 if not is_whole:
                     raise AnswerError(
-                        f"{what} are {page.count:,}, says the answer, and it lists {known:,}"
+                        f"the answer lists {known:,} of {what}, and says that there are "
+                        f"{page.count:,}"
                     )
                 return
+            # A page without anything new: the server ignores the offset.
             if len(seen) == new and not page.rejected:
                 break
         raise AnswerError(f"the list of {what} does not end, or gives the same page again")
@@ -265,8 +265,9 @@ class People:
         return found.value
 
     def _who_ran_tests(self, now: int) -> Iterator[tuple[Owner, ...]]:
-        """Who ran tests of late, by the trend of each day; of a day that does not add up, by its
-        test results.
+        """Yield who ran tests recently, by the trend of each day.
+
+        Where the counts of a day do not add up, its test results are read.
         """
         period = Period(now - SEEN_BACK_S, now)
         trends = self._insights.trends(period, _ORGANIZATION, interval="1d")
@@ -296,12 +297,12 @@ class People:
 
 
 def _called(teams: Sequence[str]) -> str:
-    """Name the teams, for a message."""
+    """Return the names of the teams, for a message."""
     return f"team {teams[0]}" if len(teams) == 1 else f"the teams {', '.join(teams)}"
 
 
 def _names(values: Iterable[object]) -> tuple[Owner, ...]:
-    """The user names. AnswerError when one cannot be a user's: whose jobs are these?"""
+    """Return the user names. Raises AnswerError when one cannot be a user's."""
     try:
         return tuple(owner_name(value) for value in values)
     except ValueError as error:
@@ -310,14 +311,15 @@ def _names(values: Iterable[object]) -> tuple[Owner, ...]:
 
 @dataclass(slots=True)
 class _Search:
-    """Who was found so far, and what was answered badly on the way."""
+    """Who was found so far, and which answers were not complete."""
 
     owners: set[Owner] = field(default_factory=set)
     gaps: list[str] = field(default_factory=list)
 
     def take(self, pages: Iterator[tuple[Owner, ...]]) -> SourceError | None:
-        """Take in all pages; the refusal, if that is what came. What broke off on the way is a
-        gap.
+        """Add the owners of all pages; return the refusal, if there was one.
+
+        An answer that broke off becomes a gap.
         """
         try:
             for page in pages:
@@ -334,19 +336,18 @@ class _Search:
     def concluded(
         self, users: SourceError | None, services: SourceError | None, others: SourceError | None
     ) -> Organization:
-        """What all answers together make. SourceError when they name nobody."""
+        """Return the result of all answers together. Raises SourceError when they name nobody."""
         refusals = [str(each) for each in (users, services, others) if each is not None]
         if not self.owners:
-            words = (
-                "; ".join(dict.fromkeys([*refusals, *self.gaps][:_FEW]))
-                or "no answer names anybody"
-            )
+            reasons = dict.fromkeys([*refusals, *self.gaps][:_FEW])
+            why = "; ".join(reasons) or "no answer names anybody"
             remedy = (
                 "list their names under `users`, or use the credentials of an organization admin"
             )
             kind = ForbiddenError if refusals and not self.gaps else SourceError
             raise kind(
-                f"who is in the organization cannot be had: {words}. Nothing was listed; {remedy}"
+                f"the members of the organization cannot be listed: {why}. Nothing was listed; "
+                f"{remedy}"
             )
         days = SEEN_BACK_S // _DAY_S
         by_insights = f"by Insights, which knows who ran tests in the last {days} days"

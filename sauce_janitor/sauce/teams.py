@@ -1,8 +1,8 @@
-"""Which team a configuration means, among those that team management lists.
+"""Finds the team that a configuration names, among those that team management lists.
 
 Source: Accounts API Methods, Lookup Teams: an object with `results`, each with an `id` and a
-`name`. Its `name` parameter is a prefix match and never used, so that a mistyped name can be
-answered with what there is.
+`name`. Its `name` parameter is a prefix match and not used, so that the answer to a mistyped name
+can show which teams there are.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ class Team:
 
 
 def parse_teams(rows: Iterable[object]) -> tuple[Team, ...]:
-    """Return the teams in these rows. AnswerError for a row that is none: the team that is meant
-    may be that one.
+    """Return the teams in these rows.
+
+    Raises AnswerError for a row that is no team: it may be the one that is looked for.
     """
     found = []
     for number, row in enumerate(rows):
@@ -48,8 +49,9 @@ def parse_teams(rows: Iterable[object]) -> tuple[Team, ...]:
 
 
 def the_team(wanted: str, teams: Sequence[Team]) -> Team:
-    """Return the one team of that name or id. ConfigError, with what there is, for none and for
-    several of one name.
+    """Return the one team of that name or id.
+
+    Raises ConfigError, with the teams that there are, for none and for several of one name.
     """
     found = {team.id: team for team in teams if wanted in {team.id, team.name}}
     if len(found) == 1:

@@ -1,5 +1,6 @@
-"""Writing with a permit: one request each, sent once, judged whole at the socket's edge. The gate
-is made of this.
+"""Sends writes with a permit: one request each, sent once, checked in full before it leaves.
+
+The gate is built on this.
 """
 
 from __future__ import annotations
@@ -29,29 +30,29 @@ from sauce_janitor.sauce.parse import parse_deleted_assets
 
 PERMIT_LIFE_S: Final = 10.0
 LIST_LIFE_S: Final = 60.0
-"""An asset that came after the list was asked for is not in it: a delete would destroy it
-unseen.
-"""
-_STOP_GRACE_S: Final = 10.0  # a write that has left may still be answered after a SIGTERM
+"""How old an asset list may be. A newer asset is not in it: a delete would destroy it unseen."""
+# A write that has left may still be answered after a SIGTERM.
+_STOP_GRACE_S: Final = 10.0
 _CLEAR_REFUSALS: Final = frozenset({400, 404})
 _MOST_REMEMBERED: Final = 10_000
 
 JOB_ID: Final = r"[0-9a-f]{32}"
 OWNER: Final = r"(?!\.{1,2}/)(?:[A-Za-z0-9_.~-]|%(?!2[EF])[0-9A-F]{2})+"
-"""One segment of a path: a user name, percent-encoded, that is no dot path and hides no
+"""One segment of a path: a percent-encoded user name that is no dot segment and hides no
 separator.
 """
 
 
 def no_body(body: object) -> bool:
-    """What most writes carry."""
+    """Tell whether there is no body, as in most writes."""
     return body is None
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One kind of request that may be written: its line (method and target, matched whole), and
-    whether a body fits it.
+    """One kind of request that may be written: its line and what its body may be.
+
+    The line is method and target, matched in full.
     """
 
     line: re.Pattern[str]
@@ -59,7 +60,7 @@ class Allowed:
 
     @classmethod
     def of(cls, line: str, body: Callable[[object], bool] = no_body) -> Allowed:
-        """With the line as a pattern."""
+        """Return one with the line as a pattern."""
         return cls(re.compile(line), body)
 
 
@@ -72,11 +73,10 @@ class _Armed:
 
 
 class Writer:
-    """Sends what permits allow, one request each: no retry, no redirect. For any number of threads;
-    `close()` it.
+    """Sends what permits allow, one request each: no retry, no redirect. For any number of threads.
 
-    Shares the budget of whoever reads with the same credential. `allowed` is all that it can ever
-    write. `clock` is the one by which permits say when they were asked for.
+    `close()` it. It shares the budget of whoever reads with the same credential. `allowed` is all
+    that it can ever write. `clock` is the one that permits take their times from.
     """
 
     def __init__(
@@ -120,31 +120,37 @@ class Writer:
 
     @property
     def requests_made(self) -> int:
-        """Writes sent so far."""
+        """Return the number of writes sent so far."""
         return self._transport.requests_made
 
     def _write(
-        self, permit: Hashable, asked_at: float, ask: HttpRequest, *, listed_at: float | None = None
+        self,
+        permit: Hashable,
+        asked_at: float,
+        request: HttpRequest,
+        *,
+        listed_at: float | None = None,
     ) -> WriteAnswer:
-        """Send it, if the permit is young and was never used. Raises as `Gate` says."""
-        armed = _Armed(f"{ask.method} {ask.target}", asked_at, ask.body, listed_at)
+        """Send the request, if the permit is young and was never used. Raises as `Gate` says."""
+        armed = _Armed(f"{request.method} {request.target}", asked_at, request.body, listed_at)
         self._refuse_stale(armed)
-        self._spend(permit, ask.what)
+        self._spend(permit, request.what)
         self._here.armed = armed
         try:
-            return self._sent(ask)
+            return self._sent(request)
         finally:
             self._here.armed = self._here.leaving = None
 
-    def _sent(self, ask: HttpRequest) -> WriteAnswer:
+    def _sent(self, request: HttpRequest) -> WriteAnswer:
         used = self._transport.connection.credential.authorization
         try:
             response = self._transport.send(
-                ask, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S)
+                request, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S)
             )
         except StoppedError as error:
+            # The request never came to the guard, so nothing has left.
             if self._here.armed is not None:
-                raise  # it never came to the guard: nothing has left
+                raise
             return WriteAnswer(None, None, doubtful=True, detail=str(error))
         except (RetryableError, AnswerError) as error:
             return WriteAnswer(None, None, doubtful=True, detail=str(error))
@@ -156,11 +162,13 @@ class Writer:
                 )
             if not 200 <= code < 300:
                 refusal = self._transport.refusal_of(response)
-                # A write is never repeated by itself, but the look that follows it must wait, too.
+                # A write is not repeated, but the check that follows it must wait as well.
                 self._transport.heed(refusal)
                 detail = refusal.text or f"status {code}"
                 return WriteAnswer(code, None, doubtful=code not in _CLEAR_REFUSALS, detail=detail)
-            return self._done(ask, code, self._transport.json_of(response, ask.what, empty_is=None))
+            return self._done(
+                request, code, self._transport.json_of(response, request.what, empty_is=None)
+            )
         except CredentialsError:
             raise
         except (SourceError, StoppedError) as error:
@@ -168,42 +176,49 @@ class Writer:
         finally:
             response.close()
 
-    def _done(self, ask: HttpRequest, code: int, said: object) -> WriteAnswer:
-        deleted = parse_deleted_assets(said) if ask.endpoint == "delete_assets" else None
-        silent = ask.endpoint == "delete_assets" and deleted is None
+    def _done(self, request: HttpRequest, code: int, value: object) -> WriteAnswer:
+        deleted = parse_deleted_assets(value) if request.endpoint == "delete_assets" else None
+        silent = request.endpoint == "delete_assets" and deleted is None
         detail = "the answer does not list what was deleted" if silent else ""
         return WriteAnswer(code, deleted, doubtful=False, detail=detail)
 
     def _guard(self, method: str, target: str, body: object) -> None:
-        """When the connection stands, before anything is written: is this what the thread armed?"""
+        """Check that this is the request the thread prepared, when the connection is open.
+
+        Nothing has been written at this point.
+        """
         armed: _Armed | None = getattr(self._here, "armed", None)
         self._here.armed = None
         line = f"{method} {target}"
-        fitting = [one for one in self._allowed if one.line.fullmatch(line) is not None]
-        if armed is None or line != armed.line or len(fitting) != 1:
-            raise PermitError(f"no permit stands for {line:.160}: it was not sent")
-        if body != armed.body or not fitting[0].body(body):
-            raise PermitError(f"no permit stands for the body of {line:.160}: it was not sent")
+        matching = [one for one in self._allowed if one.line.fullmatch(line) is not None]
+        if armed is None or line != armed.line or len(matching) != 1:
+            raise PermitError(f"no permit covers {line:.160}: it was not sent")
+        if body != armed.body or not matching[0].body(body):
+            raise PermitError(f"no permit covers the body of {line:.160}: it was not sent")
         self._refuse_stale(armed)
         self._here.leaving = armed
 
     def _last_look(self) -> None:
-        """Directly before each write to the socket: a frozen process lets a permit grow old."""
+        """Check the age directly before each write to the socket: a permit ages in a frozen
+        process.
+        """
         armed: _Armed | None = getattr(self._here, "leaving", None)
-        if armed is not None:  # None: a proxy is asked for its tunnel; the guard comes after that
+        # None: a proxy is being asked for its tunnel, and the guard runs after that.
+        if armed is not None:
             self._refuse_stale(armed)
 
     def _refuse_stale(self, armed: _Armed) -> None:
         now = self._clock.monotonic()
         if armed.listed_at is not None and not 0 <= now - armed.listed_at <= LIST_LIFE_S:
             raise PermitError(
-                f"an asset list of {now - armed.listed_at:.1f} s, {LIST_LIFE_S:g} s is its life: "
-                "ask Sauce Labs again"
+                f"the asset list is {now - armed.listed_at:.1f} s old, and may be "
+                f"{LIST_LIFE_S:g} s old: ask Sauce Labs again"
             )
         age = now - armed.asked_at
         if not 0 <= age <= PERMIT_LIFE_S:
             raise PermitError(
-                f"a permit of {age:.1f} s, {PERMIT_LIFE_S:g} s is its life: ask Sauce Labs again"
+                f"the permit is {age:.1f} s old, and may be {PERMIT_LIFE_S:g} s old: ask Sauce "
+                "Labs again"
             )
 
     def _spend(self, permit: Hashable, what: str) -> None:

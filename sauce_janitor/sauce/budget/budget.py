@@ -1,5 +1,7 @@
-"""The request budget of one credential: every request waits here for its turn, in both of the
-vendor's windows.
+"""The request budget of one credential: every request waits here for its turn in the vendor's
+windows.
+
+There are two windows: a second and an hour.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from sauce_janitor.errors import BudgetSpentError, StoppedError
 from sauce_janitor.model.request_allowance import AllowanceTimetable
 from sauce_janitor.sauce.budget.count_file import SharedCount, TimeSource
 from sauce_janitor.sauce.budget.meter import Meter, Reading, RequestTurn, WaitFor
-from sauce_janitor.sauce.budget.rates import told
+from sauce_janitor.sauce.budget.rates import vendor_remaining
 from sauce_janitor.sauce.http.connection import Connection
 
 SLOWED_S: Final = 3600.0
@@ -26,13 +28,15 @@ _LONGEST_HOLD_S: Final = 3600.0
 _NO_WAIT_S: Final = 0.001
 _HELD_UP_S: Final = 0.005
 _SOME: Final = 0.1
-"""Of an hour's requests: it is not worth going on for fewer."""
+"""A tenth of an hour's requests: it is not worth continuing for fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One request's right to leave: the seconds waited for it, when it was had, and its number in
-    the count, if any.
+    """One request's right to leave.
+
+    `waited_s` is how long it waited, `taken_at` when it was taken (monotonic seconds), `number` its
+    number in the count, if any.
     """
 
     waited_s: float = 0.0
@@ -41,13 +45,13 @@ class Ticket:
 
 
 class RequestBudget:
-    """Says when the next request may leave; shared by every thread that uses the credential, and
-    through its meter's file by every process on the same state.
+    """Decides when the next request may leave.
 
-    `patience_s` is the longest wait for an hour's window or for what Sauce Labs asks that a request
-    sits out; a longer one is BudgetSpentError, so that a run can pause cleanly. The pace of a
-    second's window is always kept to, whatever it takes. All of it raises StateError when the count
-    cannot be kept: nothing is sent that is not counted.
+    Every thread that uses the credential shares it, and through its meter's file every process on
+    the same state does. `patience_s` is the longest wait for an hour's window, or for what Sauce
+    Labs asks, that a request sits out; a longer wait raises BudgetSpentError, so that a run can
+    pause cleanly. The pace of a second's window is always kept, whatever time it takes. Every
+    method raises StateError when the count cannot be kept: nothing is sent that is not counted.
     """
 
     def __init__(
@@ -78,8 +82,7 @@ class RequestBudget:
         store: SharedCount | None = None,
         stop: threading.Event | None = None,
     ) -> RequestBudget:
-        """The budget that the connection's settings ask for, of its address and user name;
-        `close()` it.
+        """Return the budget of the connection's settings, address and user name; `close()` it.
 
         With `store`, every process on that state counts together; without it the budget is counted
         in memory.
@@ -88,11 +91,11 @@ class RequestBudget:
         return cls(meter, connection.timetable, patience_s=connection.max_wait_s, stop=stop)
 
     def close(self) -> None:
-        """Let go of the count."""
+        """Close the count."""
         self._meter.close()
 
     def take(self) -> Ticket:
-        """Take one request out of the budget, or out of this thread's reservation.
+        """Take one request from the budget, or from this thread's reservation.
 
         Raises BudgetSpentError when the wait would be longer than the patience, StoppedError when
         the run was asked to stop.
@@ -102,21 +105,25 @@ class RequestBudget:
 
     @property
     def taken_here(self) -> int:
-        """Requests that the calling thread took so far, repeated and reserved ones too."""
+        """Return the requests that the calling thread took so far, including repeated and reserved
+        ones.
+        """
         return getattr(self._taken, "requests", 0)
 
     def leaves(self, ticket: Ticket) -> None:
-        """The request leaves now. One that was held up on its way here, by a reservation or a
-        handshake, counts from now on: else those that were let go before would arrive together with
-        those after it.
+        """Record that the request leaves now.
+
+        A request that was held up since its turn, by a reservation or a handshake, counts from now
+        on. Otherwise it would arrive together with those that were let go after it.
         """
         if ticket.number is not None and self._clock.monotonic() - ticket.taken_at > _HELD_UP_S:
             self._meter.put_off(ticket.number)
 
     def answered(self, ticket: Ticket, kind: str, took_s: float) -> None:
-        """The answer came so long after the request left. What it took longer than the fastest of
-        its kind may have been lost on the way there: the request counts from when it can have
-        arrived at the latest.
+        """Record that the answer came `took_s` after the request left.
+
+        What it took longer than the fastest of its kind may have been lost on the way there: the
+        request counts from the latest time at which it can have arrived.
         """
         fastest = self._fastest[kind] = min(took_s, self._fastest.get(kind, took_s))
         if ticket.number is not None and took_s - fastest > _HELD_UP_S:
@@ -124,10 +131,10 @@ class RequestBudget:
 
     @contextmanager
     def reserved(self, count: int) -> Iterator[float]:
-        """Take `count` requests now, for this thread to spend inside: nothing then waits between,
-        say, re-check and delete.
+        """Take `count` requests now, for this thread to spend inside, so that nothing waits in
+        between.
 
-        Yields the seconds waited. What is not spent is lost: the window has counted it.
+        Yields the seconds waited. What is not spent is lost, as the window has counted it.
         """
         prepaid = self._prepaid_here()
         before = len(prepaid)
@@ -141,71 +148,78 @@ class RequestBudget:
             del prepaid[before:]
 
     def left(self) -> int | None:
-        """Requests left in the hour; None when no hourly limit counts: a window of seconds only
-        spreads requests out.
+        """Return the requests left in the hour; None when no hourly limit applies.
+
+        A window of seconds only spreads requests out.
         """
         return self._within_the_vendors(self.read())
 
     def remaining(self) -> dict[str, int]:
-        """Requests left by window, `second` and `hour`, as far as there is one."""
+        """Return the requests left by window, `second` and `hour`, as far as there is one."""
         reading = self.read()
         found = {"second": reading.left_second, "hour": self._within_the_vendors(reading)}
         return {window: left for window, left in found.items() if left is not None}
 
     def goes_on_in(self, *, some: bool = False) -> float:
-        """In how many seconds the next request may leave, or a tenth of an hour's with `some`; 0
-        now.
+        """Return the seconds until the next request may leave, 0 for now.
+
+        With `some`, until a tenth of an hour's requests may leave.
         """
         return self.read(share=_SOME if some else 0.0).turn.wait_s
 
     def read(self, *, share: float = 0.0) -> Reading:
-        """How things stand; with a share, the turn is that of so much of an hour's requests."""
+        """Return the state of the budget; with a share, the turn is that of so much of an hour's
+        requests.
+        """
         if self._never_limited():
             return Reading(None, None, RequestTurn(), slowed=False)
         return self._meter.read(self.timetable, share)
 
     def hold_back(self, seconds: float) -> None:
-        """Nobody sends for so many seconds, an hour at most: what a Retry-After asks for."""
+        """Let nobody send for so many seconds, an hour at most: what a Retry-After asks for."""
         self._meter.hold_back(min(seconds, _LONGEST_HOLD_S))
 
     def learn(self, code: int, headers: Mapping[str, str], *, now: float) -> None:
-        """Take in what an answer says of the vendor's limit. `now` is epoch seconds; headers in any
-        case and unit.
+        """Take in what an answer says of the vendor's limit.
+
+        `now` is epoch seconds UTC; headers may have any case and unit.
         """
         if code == 429:
             self._meter.slow_down(SLOWED_S)
-        hour = told(headers, now=now)
+        hour = vendor_remaining(headers, now=now)
         if hour is not None:
             self._vendors_left = (hour.left, self._clock.monotonic() + hour.ends_in_s)
             if hour.left <= 0:
                 self.hold_back(hour.ends_in_s)
 
     def _prepaid_here(self) -> list[Ticket]:
-        """What this thread has reserved and not spent."""
+        """Return what this thread has reserved and not spent."""
         tickets: list[Ticket] | None = getattr(self._prepaid, "tickets", None)
         if tickets is None:
             tickets = self._prepaid.tickets = []
         return tickets
 
     def _within_the_vendors(self, reading: Reading) -> int | None:
-        """What is left of the hour, by our count and by what Sauce Labs said last, whichever is
-        less.
+        """Return what is left of the hour, by our count or by what Sauce Labs said last: the
+        smaller.
         """
         if reading.turn.wait_for is WaitFor.VENDOR and reading.turn.wait_s > self._patience_s:
             return 0
-        left, said = reading.left_hour, self._vendors_left
-        if said is None or self._clock.monotonic() >= said[1]:
+        left, vendors = reading.left_hour, self._vendors_left
+        if vendors is None or self._clock.monotonic() >= vendors[1]:
             return left
-        return said[0] if left is None else min(left, said[0])
+        return vendors[0] if left is None else min(left, vendors[0])
 
     def _never_limited(self) -> bool:
-        """Where nothing limits the account nothing is counted, until a 429 or a Retry-After is
-        met.
+        """Tell whether nothing has to be counted: the account has no limit, and met no 429 or
+        Retry-After.
         """
         return self.timetable.unlimited and not self._meter.exists
 
     def _queue(self, count: int) -> list[Ticket]:
-        """Wait for a turn, one thread of a process at a time: of as many as can leave together."""
+        """Wait for a turn of as many requests as can leave together, one thread of a process at a
+        time.
+        """
         tickets = self._turns(count)
         self._taken.requests = self.taken_here + len(tickets)
         return tickets
@@ -241,7 +255,7 @@ class RequestBudget:
 
 
 def _tickets(turn: RequestTurn, count: int, waited_s: float, now: float) -> list[Ticket]:
-    """One for each request that may leave; the first one of them says what was waited."""
+    """Return one ticket for each request that may leave; the first one has the time waited."""
     numbers = turn.numbers or [None] * count
     waits = [waited_s if waited_s > _NO_WAIT_S else 0.0] + [0.0] * (len(numbers) - 1)
     return [Ticket(waited, now, number) for waited, number in zip(waits, numbers, strict=True)]

@@ -1,9 +1,8 @@
-"""The small file in which processes that share a state count their requests together: SQLite,
-beside the state.
+"""The small file in which processes that share a state count their requests together.
 
-It holds nothing that cannot be lost: a damaged or missing one is made anew, and what it counted is
-then taken for spent. A holder that is killed leaves it whole (write-ahead log, one transaction a
-request); no request waits for a disk.
+It is a SQLite file beside the state. It holds nothing that must survive: a damaged or missing file
+is made anew, and the requests that it counted are then treated as spent. A process that is killed
+leaves it intact (write-ahead log, one transaction a request), and no request waits for a disk.
 """
 
 from __future__ import annotations
@@ -42,16 +41,19 @@ _SCHEMA: Final = (
 class TimeSource(Protocol):
     """The module `time`, or a test's."""
 
-    def time(self) -> float: ...
-    def monotonic(self) -> float: ...
+    def time(self) -> float:
+        """Return epoch seconds UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that nobody can set."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedCount:
-    """Which state requests are counted beside, and whom to ask and tell when that count is lost.
+    """The state beside which requests are counted, and the calls for a lost count.
 
-    `made()` is told that the file was made, and says whether one that mattered had been there
-    before: with requests of the last hour in it. `lost(sentence)` is then called.
+    `made()` is called when the file was made, and returns whether there had been one with requests
+    of the last hour. If so, `lost(sentence)` is called.
     """
 
     state: Path
@@ -60,20 +62,20 @@ class SharedCount:
 
     @property
     def path(self) -> Path:
-        """The file; two names of one state have one."""
+        """Return the path of the file; two names of one state have the same."""
         state = self.state.resolve()
         return state.with_name(f"{state.name}.budget")
 
 
 class _DamagedError(Exception):
-    """What stands in the file cannot be read as a count."""
+    """The content of the file cannot be read as a count."""
 
 
 class CountFile:
-    """The file, or memory without one. Any thread may use it. Raises StateError when it cannot be
-    written: nobody sends then.
+    """The file, or memory without one. Any thread may use it.
 
-    A file that is gone, replaced or damaged while it is open is noticed before the next request.
+    Raises StateError when it cannot be written: then nobody sends. A file that was removed,
+    replaced or damaged while it is open is noticed before the next request.
     """
 
     def __init__(self, shared: SharedCount | None, clock: TimeSource) -> None:
@@ -88,11 +90,11 @@ class CountFile:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever counted here: cheap."""
+        """Tell whether anything was ever counted here. This is cheap."""
         return self._used or (self._path is not None and _inode(self._path) is not None)
 
     def do(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Let `work` read and write in one transaction, alone. What it raises undoes it."""
+        """Run `work` in one transaction, alone. An exception that it raises undoes it."""
         with self._lock:
             if self._closed:
                 raise StateError("the request budget is closed: the run has ended")
@@ -108,11 +110,11 @@ class CountFile:
             except (sqlite3.Error, OSError, _DamagedError) as error:
                 raise StateError(
                     f"the request budget {self._path} cannot be kept ({_reason(error)}), and no "
-                    "request is sent that is not counted: make room, or mend or remove the file"
+                    "request is sent that is not counted: make room, or fix or remove the file"
                 ) from error
 
     def close(self) -> None:
-        """Let go of it; it can be used no more."""
+        """Close the file; it cannot be used any more."""
         with self._lock:
             self._closed = True
             self._close_connection()
@@ -139,9 +141,10 @@ class CountFile:
         return self._connection
 
     def _open(self, path: Path) -> sqlite3.Connection:
-        """The file, made (mode 0600) when there is none. An existing one is never opened but by
-        SQLite: to close another descriptor of it would let go of SQLite's locks. Source:
-        https://sqlite.org/howtocorrupt.html, section 2.2.
+        """Open the file; make it (mode 0600) when there is none.
+
+        Only SQLite opens an existing file: closing another descriptor of it would release SQLite's
+        locks. Source: https://sqlite.org/howtocorrupt.html, section 2.2.
         """
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -151,7 +154,8 @@ class CountFile:
         connection = _connect(path)
         try:
             self._prepare(connection, path)
-        except BaseException:  # let go of the file, whatever it was; raised again
+        # Whatever happened, close the file. The error is raised again.
+        except BaseException:
             connection.close()
             raise
         return connection
@@ -171,12 +175,11 @@ class CountFile:
         _alone(connection, lambda empty: _found(empty, at=self._clock.time(), in_doubt=in_doubt))
         if in_doubt:
             shared.lost(
-                f"the request budget {path} was lost: what it counted is taken for spent for an "
-                "hour"
+                f"the request budget {path} was lost: for an hour, its requests count as spent"
             )
 
     def _give_up(self) -> None:
-        """Remove the damaged file, unless somebody else has done so already."""
+        """Remove the damaged file, unless another process has done so already."""
         damaged = self._inode
         self._close_connection()
         if self._path is not None:
@@ -200,7 +203,8 @@ def _alone(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], 
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = work(connection)
-        if connection.in_transaction:  # pyrate-limiter's bucket commits what it has put
+        # pyrate-limiter's bucket commits by itself what it has added.
+        if connection.in_transaction:
             connection.execute("COMMIT")
         return result
     finally:
@@ -209,8 +213,9 @@ def _alone(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], 
 
 
 def _found(connection: sqlite3.Connection, *, at: float, in_doubt: bool) -> None:
+    # Another process was faster.
     if connection.execute("PRAGMA user_version").fetchone()[0]:
-        return  # another process was faster
+        return
     for statement in _SCHEMA:
         connection.execute(statement)
     connection.execute("INSERT INTO founded VALUES (?, ?)", (at, in_doubt))
@@ -233,7 +238,7 @@ def _inode(path: Path | None) -> tuple[int, int] | None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time makes or removes the file; the lock goes with its holder."""
+    """Let one process at a time make or remove the file; the lock ends with its holder."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

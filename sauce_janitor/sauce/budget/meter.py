@@ -1,9 +1,8 @@
-"""Counts what has left with one credential, and says when the next request may: the memory behind a
-budget.
+"""Counts the requests of one credential, and says when the next one may leave.
 
-Times are milliseconds of the clock that no one can set (CLOCK_MONOTONIC, the same for every process
-of a boot); where the boot is another, what is on record is moved to it by the time that passed on
-the wall's clock, never less than none.
+Times are milliseconds of the clock that nobody can set (CLOCK_MONOTONIC, the same for every process
+of a boot). After another boot, the recorded times are moved by the time that passed on the system
+clock, never backwards.
 """
 
 from __future__ import annotations
@@ -32,17 +31,19 @@ class WaitFor(Enum):
     """What a request has to wait for."""
 
     NOTHING = "nothing"
-    PACE = "pace"  # the window of seconds: requests are spread out
-    HOUR = "hour"  # the window of an hour, or the hours of the day
-    VENDOR = "vendor"  # Sauce Labs asked for it
+    # The window of seconds, which spreads requests out.
+    PACE = "pace"
+    # The window of an hour, or the hours of the day.
+    HOUR = "hour"
+    # Sauce Labs asked to wait.
+    VENDOR = "vendor"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTurn:
-    """Whether requests may leave: now, when they wait for nothing, else to be asked again in
-    `wait_s`.
+    """Whether requests may leave: now, when they wait for nothing; else ask again in `wait_s`.
 
-    `numbers` are the count's, of those that may leave, where they were counted.
+    `numbers` are those of the requests that may leave, where they were counted.
     """
 
     wait_s: float = 0.0
@@ -52,8 +53,10 @@ class RequestTurn:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How things stand: requests left in either window (None: it does not limit), when the next may
-    leave, at which rate.
+    """The state of a budget.
+
+    Requests left in either window (None: it does not limit), when the next may leave, and whether
+    the rate is halved.
     """
 
     left_second: int | None
@@ -63,7 +66,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class _CredentialRow:
     """A credential's row: until when nobody sends, the rate is halved, and the hour counts as
     spent.
     """
@@ -75,9 +78,9 @@ class _Standing:
 
 class Meter:
     """One credential's count, shared by all processes on a state, or in memory. Any thread may use
-    it; `close()` it.
+    it.
 
-    All of it raises StateError when the count cannot be kept.
+    `close()` it. Every method raises StateError when the count cannot be kept.
     """
 
     def __init__(
@@ -95,44 +98,48 @@ class Meter:
         self._file = CountFile(shared, clock)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever counted or told: cheap, for who has no limit."""
+        """Tell whether anything was ever counted or recorded. This is cheap, for accounts without a
+        limit.
+        """
         return self._file.exists
 
     def take(self, timetable: AllowanceTimetable, requests: int = 1) -> RequestTurn:
-        """Count so many requests if they may leave now, together or none; where a window is
-        narrower, as many as fit in it.
+        """Count so many requests if they may leave now, all together or none.
+
+        Where a window is narrower, as many as fit in it are counted.
         """
         return self._file.do(lambda connection: self._take(connection, timetable, requests))
 
     def put_off(self, number: int, *, ago_s: float = 0.0) -> None:
-        """The request with that number counts only from now, or from so many seconds ago."""
+        """Make the request with that number count only from now, or from `ago_s` ago."""
         at = self._now() - int(ago_s * 1000)
         statement = f"UPDATE {self._table} SET item_timestamp = ? WHERE rowid = ?"  # noqa: S608 - a digest
         self._file.do(lambda connection: connection.execute(statement, (at, number)))
 
     def read(self, timetable: AllowanceTimetable, share: float = 0.0) -> Reading:
-        """How things stand; counts nothing. The turn is that of one request, or of such a share of
-        an hour's.
+        """Return the state of the budget; count nothing.
+
+        The turn is that of one request, or of such a share of an hour's requests.
         """
         return self._file.do(lambda connection: self._read(connection, timetable, share))
 
     def hold_back(self, seconds: float) -> None:
-        """Nobody sends for so many seconds."""
+        """Let nobody send for so many seconds."""
         self._set("held_until_ms", seconds)
 
     def slow_down(self, seconds: float) -> None:
-        """Every rate is halved for so long."""
+        """Halve every rate for so long."""
         self._set("slowed_until_ms", seconds)
 
     def _set(self, column: str, seconds: float) -> None:
         def write(connection: sqlite3.Connection) -> None:
             now = self._now()
-            self._standing(connection, now)
+            self._credential_row(connection, now)
             statement = f"UPDATE credentials SET {column} = max({column}, ?) WHERE id = ?"  # noqa: S608 - our own words
             connection.execute(statement, (now + math.ceil(seconds * 1000), self._id))
 
@@ -142,12 +149,12 @@ class Meter:
         self, connection: sqlite3.Connection, timetable: AllowanceTimetable, requests: int
     ) -> RequestTurn:
         now, moment = self._now(), self._clock.time()
-        standing = self._standing(connection, now)
+        row = self._credential_row(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
-        barred = _barred(standing, allowed, now, changes_in)
-        rates = window_rates(allowed, slowed=now < standing.slowed_until)
-        if barred is not None or not rates:
-            return barred or RequestTurn()
+        blocked = _blocked(row, allowed, now, changes_in)
+        rates = window_rates(allowed, slowed=now < row.slowed_until)
+        if blocked is not None or not rates:
+            return blocked or RequestTurn()
         self._forget(connection, now - 2 * max(HOUR_MS, rates[-1].interval))
         connection.execute(
             "UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id)
@@ -168,11 +175,11 @@ class Meter:
         self, connection: sqlite3.Connection, timetable: AllowanceTimetable, share: float
     ) -> Reading:
         now, moment = self._now(), self._clock.time()
-        standing = self._standing(connection, now)
+        row = self._credential_row(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
-        slowed = now < standing.slowed_until
+        slowed = now < row.slowed_until
         rates = window_rates(allowed, slowed=slowed)
-        turn = _barred(standing, allowed, now, changes_in) or RequestTurn()
+        turn = _blocked(row, allowed, now, changes_in) or RequestTurn()
         left: dict[WaitFor, int] = {WaitFor.HOUR: 0} if allowed.per_hour == 0 else {}
         for rate in rates:
             left[_kind(rate)] = max(0, rate.limit - self._count(connection, now - rate.interval))
@@ -189,25 +196,25 @@ class Meter:
         return int(connection.execute(query, (since,)).fetchone()[0])
 
     def _wait_ms(self, connection: sqlite3.Connection, rate: Rate, now: int, room: int) -> int:
-        """Until the window has room for so many more."""
+        """Return the milliseconds until the window has room for so many more."""
         blocking = SQLiteBucket([rate], connection, self._table).peek(rate.limit - room)
         return 0 if blocking is None else max(0, blocking.timestamp + rate.interval + 1 - now)
 
     def _forget(self, connection: sqlite3.Connection, before: int) -> None:
         connection.execute(f"DELETE FROM {self._table} WHERE item_timestamp < ?", (before,))  # noqa: S608 - a digest
 
-    def _standing(self, connection: sqlite3.Connection, now: int) -> _Standing:
-        """The credential's row, made when there is none, in this boot's time."""
+    def _credential_row(self, connection: sqlite3.Connection, now: int) -> _CredentialRow:
+        """Return the credential's row in this boot's time; make it when there is none."""
         query = (
             "SELECT boot, seen_ms, seen_at, held_until_ms, slowed_until_ms, doubted_until_ms FROM "
             "credentials WHERE id = ?"
         )
         row = connection.execute(query, (self._id,)).fetchone()
         if row is None:
-            return self._join(connection, now)
+            return self._add_row(connection, now)
         boot, seen_ms, seen_at, *until = row
         if boot == _boot() and now >= seen_ms:
-            return _Standing(*until)
+            return _CredentialRow(*until)
         moment = self._clock.time()
         passed = math.ceil(max(0.0, moment - seen_at) * 1000)
         shift = now - seen_ms - passed
@@ -219,11 +226,11 @@ class Meter:
             "slowed_until_ms = ?, doubted_until_ms = ? WHERE id = ?",
             (_boot(), now, moment, held, slowed, doubted, self._id),
         )
-        return _Standing(held, slowed, doubted)
+        return _CredentialRow(held, slowed, doubted)
 
-    def _join(self, connection: sqlite3.Connection, now: int) -> _Standing:
-        """A new row. Where the file is the heir of a lost one, the hour counts as spent until one
-        has passed.
+    def _add_row(self, connection: sqlite3.Connection, now: int) -> _CredentialRow:
+        """Add a row. Where the file replaces a lost one, the hour counts as spent until one has
+        passed.
         """
         moment = self._clock.time()
         founded_at, in_doubt = connection.execute("SELECT at, in_doubt FROM founded").fetchone()
@@ -233,22 +240,22 @@ class Meter:
         connection.execute(f"CREATE INDEX {self._table}_at ON {self._table} (item_timestamp)")
         row = (self._id, *self._who, _boot(), now, moment, now, now, doubted)
         connection.execute("INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        return _Standing(now, now, doubted)
+        return _CredentialRow(now, now, doubted)
 
     def _now(self) -> int:
         return int(self._clock.monotonic() * 1000)
 
 
-def _barred(
-    standing: _Standing, allowed: RequestAllowance, now: int, changes_in: float
+def _blocked(
+    row: _CredentialRow, allowed: RequestAllowance, now: int, changes_in: float
 ) -> RequestTurn | None:
-    """What keeps everybody from sending, whatever was counted."""
-    if now < standing.held_until:
-        return RequestTurn((standing.held_until - now) / 1000, WaitFor.VENDOR)
+    """Return what keeps everybody from sending, whatever was counted."""
+    if now < row.held_until:
+        return RequestTurn((row.held_until - now) / 1000, WaitFor.VENDOR)
     if allowed.per_hour == 0:
         return RequestTurn(changes_in, WaitFor.HOUR)
-    if allowed.per_hour is not None and now < standing.doubted_until:
-        return RequestTurn(min((standing.doubted_until - now) / 1000, changes_in), WaitFor.HOUR)
+    if allowed.per_hour is not None and now < row.doubted_until:
+        return RequestTurn(min((row.doubted_until - now) / 1000, changes_in), WaitFor.HOUR)
     return None
 
 
@@ -258,8 +265,11 @@ def _kind(rate: Rate) -> WaitFor:
 
 @cache
 def _boot() -> str:
-    """This boot of this host: within one, CLOCK_MONOTONIC is one clock for every process."""
+    """Return the id of this boot of this host: within it, CLOCK_MONOTONIC is one clock for every
+    process.
+    """
     try:
         return _BOOT.read_text(encoding="ascii").strip()
-    except OSError:  # not Linux
+    # Not Linux.
+    except OSError:
         return socket.gethostname()

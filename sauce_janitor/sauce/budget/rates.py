@@ -1,5 +1,5 @@
-"""The vendor's limits: an allowance as pyrate-limiter's rates, and what the headers of an answer
-say of what is left.
+"""The vendor's limits: an allowance as pyrate-limiter's rates, and what headers say of what is
+left.
 
 Source: the vendor's "Rate Limit Breakdown": 10 requests a second, 3,500 an hour a user, shared with
 the user's own tests.
@@ -21,30 +21,27 @@ from sauce_janitor.sauce.http.answers import epoch_of_date
 HOUR_MS: Final = 3_600_000
 _VENDORS_PER_SECOND: Final = 10
 _UNASKED: Final = RequestAllowance(per_second=_VENDORS_PER_SECOND, burst=1)
-"""What is halved for who had no limit set and met a 429."""
+"""What is halved for an account without a limit that met a 429."""
 _JITTER_MS: Final = 20
-"""Requests do not arrive as evenly as they leave: a window is taken that much longer than it is."""
+"""A window is counted so much longer than it is: requests do not arrive as evenly as they leave."""
 _HOURS_JITTER_MS: Final = 1000
 
 _HOURLY_LIMIT: Final = 100
-"""A limit from here on is an hour's, below it a second's."""
+"""A limit of at least this is an hour's, a smaller one is a second's."""
 _LEFT_TO_OTHERS: Final = 0.05
-"""Of the vendor's own hour: its last part is the user's tests'."""
+"""The last part of the vendor's hour is left to the user's own tests."""
 _UNSAID_S: Final = 60.0
-"""So long to wait when an hour is spent and its end is not told, or not in a way that can be
-read.
-"""
+"""How long to wait when an hour is spent and its end is not given, or cannot be read."""
 _LONGEST_S: Final = 3600.0
 _DAY_S: Final = 86_400
 _EPOCH_NOT_DELTA: Final = 1_000_000_000
 
 
 def window_rates(allowed: RequestAllowance, *, slowed: bool = False) -> list[Rate]:
-    """Both windows as pyrate-limiter wants them: shorter first, each wider one larger and tighter,
-    useless ones left out.
+    """Return both windows as pyrate-limiter needs them: shorter first, useless ones left out.
 
-    However large the burst, in no second more leave than the vendor's own limit has room for.
-    `slowed` halves every rate.
+    Each wider window must be larger and tighter. However large the burst, no more requests leave in
+    a second than the vendor's own limit allows. `slowed` halves every rate.
     """
     if slowed and allowed.unlimited:
         allowed = _UNASKED
@@ -78,26 +75,24 @@ def _interval_ms(burst: int, per_second: float) -> int:
 @dataclass(frozen=True, slots=True)
 class VendorRemaining:
     """What an answer says of the vendor's hour: requests left for us, and in how many seconds it
-    has an end.
+    ends.
     """
 
     left: int
     ends_in_s: float
 
 
-def told(headers: Mapping[str, str], *, now: float) -> VendorRemaining | None:
-    """What X-Ratelimit-Remaining, -Limit and -Reset say, in any unit; None where they say nothing
-    of an hour.
+def vendor_remaining(headers: Mapping[str, str], *, now: float) -> VendorRemaining | None:
+    """Return what X-Ratelimit-Remaining, -Limit and -Reset say, in any unit; None without an hour.
 
-    `now` is epoch seconds, best by the same server's Date. The end may be seconds or milliseconds
-    from now or of the epoch, or a date; what cannot be read ends in a minute. The last part of an
-    hour is left to others: `left` is 0 then.
+    `now` is epoch seconds UTC, best by the same server's Date. The end may be seconds or
+    milliseconds from now or of the epoch, or a date; one that cannot be read is in a minute. The
+    last part of an hour is left to others: `left` is 0 then.
     """
     remaining = _number(headers.get("X-Ratelimit-Remaining"))
     limit = _number(headers.get("X-Ratelimit-Limit"))
+    # We keep the window of a second ourselves: waiting for its end each time would halve the rate.
     if remaining is None or limit is None or limit < _HOURLY_LIMIT:
-        # a second's window is ours to keep: to wait for its end each time would halve the rate for
-        # nothing
         return None
     end = _seconds_until(headers.get("X-Ratelimit-Reset"), now)
     end = _UNSAID_S if end is None else min(max(end, 0.0), _LONGEST_S)

@@ -1,6 +1,4 @@
-"""Making sense of an answer's text: strict JSON, the many shapes of an error, Retry-After and
-Date.
-"""
+"""Parses an answer's text: strict JSON, the many shapes of an error, Retry-After and Date."""
 
 from __future__ import annotations
 
@@ -23,10 +21,11 @@ _DECLARED_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 def load_json(
     data: bytes, *, what: str, content_type: str = "", secrets: Iterable[str] = ()
 ) -> object:
-    """The value of a JSON text. AnswerError for HTML, another charset, NaN, a duplicate key,
-    trailing text, deep nesting.
+    """Parse a JSON text.
 
-    `secrets` are literal texts (our own credential) that are blotted out before anything is parsed.
+    Raises AnswerError for HTML, another charset, NaN, a duplicate key, trailing text and deep
+    nesting. `secrets` are literal texts (our own credential) that are removed before anything is
+    parsed.
     """
     if looks_like_html(data, content_type):
         raise AnswerError(
@@ -52,15 +51,15 @@ def load_json(
 
 
 def looks_like_html(data: bytes, content_type: str) -> bool:
-    """True for a page made for people."""
+    """Tell whether it is a page for people."""
     return "html" in content_type.lower() or data[:200].lstrip().startswith(b"<")
 
 
 def error_text(data: bytes) -> str:
-    """What the body of an error says, as one short printable line; empty when it says nothing
+    """Return what the body of an error says, as one short printable line; "" when it is not
     readable.
 
-    Source: field recordings; a string, an object with errors, detail, message or field names, an
+    Source: recorded answers; a string, an object with errors, detail, message or field names, an
     array, an HTML page.
     """
     text = data.decode("utf-8", errors="replace")
@@ -77,10 +76,10 @@ def error_text(data: bytes) -> str:
 
 
 def retry_after_s(value: str | None, *, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for, given as seconds or as an HTTP date; None when it
-    makes no sense.
+    """Return the seconds that a Retry-After header asks for; None when it cannot be read.
 
-    `now` is epoch seconds, best by the same server's Date header.
+    It has seconds or an HTTP date. `now` is epoch seconds UTC, best by the same server's Date
+    header.
     """
     if value is None:
         return None
@@ -94,7 +93,9 @@ def retry_after_s(value: str | None, *, now: float) -> float | None:
 
 
 def epoch_of_date(value: str | None) -> float | None:
-    """Epoch seconds of an HTTP date (Date, Retry-After); None when it is absent or unreadable."""
+    """Return epoch seconds of an HTTP date (Date, Retry-After); None when it is absent or
+    unreadable.
+    """
     if not value:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reading an answer's body: streamed, decoded by its header, bounded, and proven to be whole."""
+"""Reads an answer's body: streamed, decoded by its header, bounded, and proven to be complete."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ _REAL_CODINGS: Final = frozenset(
         "pack200-gzip", "bzip2", "x-bzip2", "xz", "lzma",
     }
 )  # fmt: skip
-"""Source: IANA HTTP Content Coding Registry, and what is used besides. Whatever else is named
-compresses nothing.
+"""Codings that compress. Any other name means the bytes as they are.
+
+Source: IANA HTTP Content Coding Registry, and what is used besides.
 """
 
 
@@ -52,15 +53,15 @@ class _Inflater(Protocol):
 
 
 class ResponseBody:
-    """The bytes of one answer: iterate once, chunks of 64 KiB and more (the last may be shorter),
-    never whole in memory.
+    """The bytes of one answer. Iterate once; the whole is never in memory.
 
-    The iteration raises AnswerError unless the end is proven: Content-Length met exactly, chunked
-    to its last chunk, or a compressed stream to its end marker. `framed` is False when nothing in
-    the answer could prove its end: then a second identical read is needed. `length` is the declared
-    number of bytes on the wire, `encoded` whether they are compressed: a Content-Encoding that
-    names no compression means the bytes as they are. With `named_gzip` (a file whose own name ends
-    in .gz) a Content-Encoding that only describes the file itself is not undone.
+    Chunks have 64 KiB and more, the last may be shorter. The iteration raises AnswerError unless
+    the end is proven: Content-Length met exactly, chunked to its last chunk, or a compressed stream
+    to its end marker. `framed` is False when nothing in the answer could prove its end: then a
+    second identical read is needed. `length` is the declared number of bytes on the wire, `encoded`
+    whether they are compressed: a Content-Encoding that names no compression means the bytes as
+    they are. With `named_gzip` (a file whose own name ends in .gz) a Content-Encoding that only
+    describes the file itself is not undone.
     """
 
     def __init__(self, raw: Raw, *, max_bytes: int, what: str, named_gzip: bool = False) -> None:
@@ -72,8 +73,8 @@ class ResponseBody:
         self._coding = _coding(raw, what)
         self.encoded = self._coding is not None
         self.length = _length(raw, what)
-        # Who names a coding that there is not may be wrong about the end, too: then only a length
-        # proves it.
+        # A server that names an unknown coding may be wrong about the end as well: then only a
+        # length proves it.
         is_odd = self._coding is None and bool(_codings(raw))
         self.framed = self.length is not None or self.encoded or (raw.chunked and not is_odd)
         if self.length is not None and self.length > max_bytes:
@@ -101,7 +102,7 @@ class ResponseBody:
             yield bytes(pending)
 
     def whole(self) -> bytes:
-        """All of it at once, for answers that are small by their cap."""
+        """Return all of it at once, for answers that are small by their limit."""
         return b"".join(self)
 
     def _decoded(self) -> Iterator[bytes]:
@@ -131,8 +132,9 @@ class ResponseBody:
 
 
 class _Decoder:
-    """Undoes gzip or deflate, several members in a row too; refuses bombs, garbage and streams
-    without an end marker.
+    """Undoes gzip or deflate, also of several members in a row.
+
+    It refuses bombs, garbage and streams without an end marker.
     """
 
     def __init__(self, coding: str, what: str, *, named_gzip: bool) -> None:
@@ -146,7 +148,7 @@ class _Decoder:
         self._out = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The next bytes of the wire, decoded."""
+        """Yield the next bytes of the wire, decoded."""
         if self._undecided:
             self._held += data
             start = _first_bytes(self._held)
@@ -161,7 +163,7 @@ class _Decoder:
             yield from self._inflate(data)
 
     def finish(self) -> Iterator[bytes]:
-        """At the end of the wire: raises AnswerError unless the stream has reached its own end."""
+        """End the wire. Raises AnswerError unless the stream has reached its own end."""
         if self._undecided and self._held:
             yield from self._inflate(self._held)
         if self._in and (self._stream is None or not self._stream.eof):
@@ -198,29 +200,29 @@ class _Decoder:
             return zlib.decompressobj(16 + zlib.MAX_WBITS)
         if self._stream is not None:
             raise AnswerError(f"{self._what} goes on after the end of its compressed stream")
+        # Some servers send deflate without the zlib header that RFC 9110 asks for.
         bare = data[0] & 0x0F != 8 or (len(data) > 1 and (data[0] << 8 | data[1]) % 31 != 0)
         return zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS)
 
 
 def _first_bytes(data: bytes) -> bytes | None:
-    """The first two bytes inside a gzip stream, None when more of it is needed; nothing for what is
-    not gzip.
-    """
+    """Return the first two bytes inside a gzip stream; None when more of it is needed."""
     try:
         start = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(data, 2)
+    # It is no gzip: let the real decoder report what is wrong.
     except zlib.error:
-        return _GZIP_MAGIC  # let the real decoder say what is wrong
+        return _GZIP_MAGIC
     return start if len(start) == 2 else None
 
 
 def _codings(raw: Raw) -> list[str]:
-    """What Content-Encoding names, but for identity."""
+    """Return the names in Content-Encoding, without identity."""
     named = raw.headers.get("Content-Encoding", "").lower().split(",")
     return [coding for each in named if (coding := each.strip()) not in {"", "identity"}]
 
 
 def _coding(raw: Raw, what: str) -> str | None:
-    """The compression to undo, None for none.
+    """Return the compression to undo, None for none.
 
     Uploads bring what their tools put into the header: `aws-chunked` (S3), a charset, `binary`,
     `none`. No registered compression has such a name, so the bytes are as they are, and their

@@ -1,4 +1,4 @@
-"""How to reach one Sauce Labs account: plain values, checked when made."""
+"""How to reach one Sauce Labs account: plain values, checked when they are made."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from sauce_janitor.model.request_allowance import (
 )
 from sauce_janitor.sauce.http.credential import Credential
 
-# Source: the vendor's region table. The first region's assets live on a host without the region in
-# its name.
+# Source: the vendor's region table. The first region's asset host has no region in its name.
 _API_PREFIX = "api."
 _VENDOR_DOMAIN = ".saucelabs.com"
 _FIRST_REGION = "api.us-west-1.saucelabs.com"
@@ -29,15 +28,15 @@ _FIRST_REGION_ASSETS = "assets.saucelabs.com"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One account's address, credential, patience and request budget. Times in seconds.
+    """One account's address, credential, patience and request budget. Times are in seconds.
 
     `timeout_s` bounds a connect and each wait for a byte, `timeout_total_s` a whole asset with its
-    retries. `attempts` counts the first one. A Retry-After over `max_wait_s` ends the account's
+    retries. `attempts` includes the first one. A Retry-After over `max_wait_s` ends the account's
     run. `per_second` and `per_hour` None mean the polite default, and no limit at all on a loopback
     address; `burst` requests may leave at once. `windows` are other allowances by the hour of the
-    day in `zone`. `read_again` reads the credential anew, for a 401: `credential`, which everybody
-    uses who holds this connection, is the one that was accepted last. Raises ConfigError for an
-    address that could leak the credential or that the gate could not judge.
+    day in `zone`. `read_again` reads the credential again after a 401: `credential`, which every
+    user of this connection shares, is the one that was accepted last. Raises ConfigError for an
+    address that could leak the credential or that the gate could not check.
     """
 
     base_url: str
@@ -83,18 +82,20 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """Host name and port as given: what error messages name."""
+        """Return host name and port as configured, for error messages."""
         return urlsplit(self.base_url).netloc
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, lower case, without a slash at the end: the start of each URL."""
+        """Return scheme, host and port in lower case, without a slash at the end: the start of each
+        URL.
+        """
         address = urlsplit(self.base_url)
         return f"{address.scheme}://{address.netloc.lower()}"
 
     @property
     def loopback(self) -> bool:
-        """True when the address can only be this machine."""
+        """Tell whether the address can only be this machine."""
         host = urlsplit(self.base_url).hostname or ""
         if host == "localhost":
             return True
@@ -105,7 +106,9 @@ class Connection:
 
     @property
     def asset_origins(self) -> frozenset[str]:
-        """Where the GET of an asset may be redirected to: this origin and the region's asset host.
+        """Return where the GET of an asset may be redirected to: this origin and the region's asset
+        host.
+
         Source: region table.
         """
         origins = {self.origin}
@@ -118,6 +121,6 @@ class Connection:
 
     @property
     def timetable(self) -> AllowanceTimetable:
-        """How many requests may leave, and when."""
+        """Return how many requests may leave, and when."""
         usual = allowance(self.per_second, self.per_hour, self.burst, loopback=self.loopback)
         return AllowanceTimetable(usual, self.windows, self.zone)

@@ -1,6 +1,4 @@
-"""The user name and access key of one account as they are now: a key that was changed meanwhile is
-read again.
-"""
+"""The user name and access key of one account; after a 401 a key that was changed is read again."""
 
 from __future__ import annotations
 
@@ -14,16 +12,15 @@ from pydantic import SecretStr
 
 from sauce_janitor.errors import ConfigError, CredentialsError
 
-_SHORTEST_BLOTTED: Final = (
-    16  # real access keys have 36 letters; blotting out a short word would mangle honest text
-)
+# Real access keys have 36 letters. Removing a short word would damage other text.
+_SHORTEST_REMOVED: Final = 16
 
 
 class Credential:
-    """What requests are signed with; shared by all who use one connection, any thread.
+    """What requests are signed with; shared by all users of one connection, in any thread.
 
-    `read_again` gives (user name, access key) from where they are kept; ConfigError when they
-    cannot be had.
+    `read_again` returns (user name, access key) from where they are kept. It raises ConfigError
+    when they cannot be read.
     """
 
     def __init__(
@@ -36,25 +33,23 @@ class Credential:
         self._read_again = read_again
         self._lock = threading.Lock()
         self._key = key
-        self._blotted: set[str] = set()
+        self._secrets: set[str] = set()
         self.authorization = self._signed(key)
 
     @property
-    def blotted(self) -> frozenset[str]:
-        """Every form of the keys there were that must not be seen in anything that is shown or
-        kept.
-        """
-        return frozenset(self._blotted)
+    def secrets(self) -> frozenset[str]:
+        """Return every form of the present and earlier keys that must never be shown or stored."""
+        return frozenset(self._secrets)
 
     def renew(self, refused: str) -> bool:
-        """After a 401 for the `authorization` in `refused`: whether there is another one now. The
-        key is read again once.
+        """Tell whether there is another `authorization` now than the one `refused` by a 401.
 
-        Raises CredentialsError when it cannot be read.
+        The key is read again once. Raises CredentialsError when it cannot be read.
         """
         with self._lock:
+            # Another thread was faster.
             if self.authorization != refused:
-                return True  # another thread was faster
+                return True
             if self._read_again is None:
                 return False
             read_again, self._read_again = self._read_again, None
@@ -73,6 +68,6 @@ class Credential:
     def _signed(self, secret: SecretStr) -> str:
         key = secret.get_secret_value()
         token = base64.b64encode(f"{self.username}:{key}".encode()).decode()
-        if len(key) >= _SHORTEST_BLOTTED:
-            self._blotted |= {key, quote(key, safe=""), token}
+        if len(key) >= _SHORTEST_REMOVED:
+            self._secrets |= {key, quote(key, safe=""), token}
         return f"Basic {token}"

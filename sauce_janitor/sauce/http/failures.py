@@ -1,6 +1,4 @@
-"""What went wrong, as one clear sentence and the right error: network failures and refusing
-answers.
-"""
+"""Turns network failures and refusals into the right error, with one clear sentence."""
 
 from __future__ import annotations
 
@@ -29,10 +27,10 @@ _LONGEST_CHAIN: Final = 20
 
 
 class RetryableError(Exception):
-    """A failure that another try may mend; after the last one it becomes SourceUnavailableError.
-    Seconds to wait, if told.
+    """A failure that another try may fix; after the last try it becomes SourceUnavailableError.
 
-    `strained`: something answers, but not with what was asked for; asking for less may help.
+    `retry_after` is the seconds to wait, if the answer says so. `strained` says that something
+    answers, but not with what was asked for: asking for less may help.
     """
 
     def __init__(
@@ -45,8 +43,9 @@ class RetryableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer of 400 or more: its status, what its body says, whether it is a page for people,
-    Retry-After in seconds.
+    """An answer of 400 or more: its status, its text, whether it is a page for people, Retry-After.
+
+    Retry-After is in seconds.
     """
 
     code: int
@@ -56,8 +55,9 @@ class Refusal:
 
 
 def network_failure(error: Exception, host: str) -> Exception:
-    """The error to raise for a request that got no answer: HiccupError where a retry may help,
-    SourceError where not.
+    """Return the error to raise for a request that got no answer.
+
+    It is RetryableError where a retry may help, SourceError where not.
     """
     for cause in _chain(error):
         match cause:
@@ -87,7 +87,7 @@ def network_failure(error: Exception, host: str) -> Exception:
                     f"no TLS connection to {host}: {cause.reason or 'the handshake failed'}"
                 )
             case OSError() if cause.errno is not None and type(cause) is OSError:
-                return RetryableError(f"no way to {host}: {cause.strerror}")
+                return RetryableError(f"{host} cannot be reached: {cause.strerror}")
         # "got more than 100 headers" has no class of its own in http.client.
         if type(cause) is http.client.HTTPException:
             return AnswerError(f"{host} sent too many headers")
@@ -95,13 +95,14 @@ def network_failure(error: Exception, host: str) -> Exception:
 
 
 def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
-    """The error to raise for an answer of 400 or more. `user` is None where no credential was
-    sent.
+    """Return the error to raise for an answer of 400 or more.
+
+    `user` is None where no credential was sent.
     """
-    said = f": {answer.text}" if answer.text else ""
+    detail = f": {answer.text}" if answer.text else ""
     if answer.code in _WORTH_A_RETRY or answer.code >= 500:
         return RetryableError(
-            f"{host} answers {answer.code} for {what}{said}",
+            f"{host} answers {answer.code} for {what}{detail}",
             retry_after=answer.retry_after,
             strained=answer.code in _STRAINED,
         )
@@ -111,18 +112,20 @@ def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Excep
             "access_key and region"
         )
     if answer.code == 403 and user is not None:
-        return ForbiddenError(f"user {user} may not read {what} (403){said}")
+        return ForbiddenError(f"user {user} may not read {what} (403){detail}")
+    # A page for people comes from a proxy or another server, not from the API.
     if answer.code == 404 and answer.html:
         return AnswerError(
             f"{host} answers with an HTML page (404) for {what}, which proves nothing: is the "
             "address right?"
         )
-    return AnswerError(f"{host} answers {answer.code} for {what}{said}")
+    return AnswerError(f"{host} answers {answer.code} for {what}{detail}")
 
 
 def asset_refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Exception:
-    """Like `refusal`, for assets: 400 there says that the job has not finished running. Source:
-    recorded answers.
+    """Return the error of `refusal` for assets, where 400 means that the job has not finished.
+
+    Source: recorded answers.
     """
     if answer.code == 400:
         return NotReadyError(
@@ -132,16 +135,14 @@ def asset_refusal(answer: Refusal, *, what: str, host: str, user: str | None) ->
 
 
 def out_of_patience(wait_s: float, host: str) -> SourceUnavailableError:
-    """For a Retry-After that is longer than the configured max_wait."""
+    """Return the error for a Retry-After that is longer than the configured max_wait."""
     return SourceUnavailableError(
         f"{host} asks to wait {wait_s:,.0f} s, longer than max_wait allows: try again later"
     )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that caused it, innermost last, however the libraries tied them
-    together.
-    """
+    """Yield the error and all that caused it, innermost last, however the libraries linked them."""
     waiting: list[BaseException] = [error]
     seen: list[BaseException] = []
     while waiting and len(seen) < _LONGEST_CHAIN:

@@ -1,7 +1,6 @@
-"""The socket's edge: what may be sent, and how long and how much an answer may be.
+"""The edge of the socket: what may be sent, and how long and how large an answer may be.
 
-urllib3's connections are made to ask here before a request line is written, and to read through
-here.
+urllib3's connections ask here before a request line is written, and read through here.
 """
 
 from __future__ import annotations
@@ -25,12 +24,10 @@ from sauce_janitor.errors import AnswerError, OversizedAnswerError, PermitError,
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
-_GLANCE_S: Final = (
-    0.25  # how often a silent socket is left to see whether the run was asked to stop
-)
-_UNACKNOWLEDGED_MS: Final = (
-    10_000  # a write that nobody's host has acknowledged by then is given up
-)
+# How often the wait for a silent socket ends, to see whether the run was asked to stop.
+_GLANCE_S: Final = 0.25
+# A write that no host has acknowledged by then is given up.
+_UNACKNOWLEDGED_MS: Final = 10_000
 _CONNECTIONS: Final = 16
 _IDLE_CONNECTIONS: Final = 8
 
@@ -40,27 +37,27 @@ _Response = TypeVar("_Response", HTTPResponse, http.client.HTTPResponse)
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 Guard: TypeAlias = Callable[[str, str, object], None]
-"""Sees each request (method, target, body) last of all, when the connection stands; raises
-PermitError to stop it.
+"""Checks each request (method, target, body) last, when the connection is open.
+
+It raises PermitError to stop the request.
 """
 
 
 class InterruptedAnswerError(AnswerError):
-    """An answer that did not come whole in its time: another try may do better."""
+    """An answer that did not come complete in its time: another try may succeed."""
 
 
 def reads_only(method: str, target: str, body: object) -> None:
-    """The guard of everything but the gate: GET and HEAD without a body pass, anything else never
-    comes to a socket.
-    """
+    """Let only GET and HEAD without a body pass: the guard of everything but the gate."""
     if method not in {"GET", "HEAD"} or body is not None:
         raise PermitError(f"a reading connection was asked to send {method} {target:.120}")
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimits:
-    """What one answer may cost. Seconds and bytes; `min_rate` is bytes a second, averaged over
-    `idle_s` spent waiting.
+    """What one answer may cost, in seconds and bytes.
+
+    `min_rate` is bytes a second, averaged over `idle_s` spent waiting.
     """
 
     idle_s: float
@@ -71,8 +68,8 @@ class AnswerLimits:
 
 
 class ExchangeWatch:
-    """Watches one exchange: its deadline, the silence between bytes, the size of header and body,
-    the wish to stop.
+    """Watches one exchange: its deadline, the silence between bytes, its size, and the wish to
+    stop.
     """
 
     def __init__(self, host: str, limits: AnswerLimits, stop: threading.Event | None) -> None:
@@ -87,15 +84,17 @@ class ExchangeWatch:
         self._window_bytes = 0
 
     def header_ended(self) -> None:
-        """From here on the bytes are the body's; what was read ahead with the header counts for
-        neither.
+        """Count the bytes from here on as the body's.
+
+        What was read ahead with the header counts for neither.
         """
         self._in_header = False
         self._received = 0
 
     def receive(self, sock: socket.socket, buffer: memoryview) -> int:
-        """Like `sock.recv_into`, within every limit. Raises SourceError or StoppedError, OSError of
-        the network.
+        """Do as `sock.recv_into`, within every limit.
+
+        Raises SourceError, StoppedError, and the network's OSError.
         """
         began = time.monotonic()
         while True:
@@ -150,12 +149,10 @@ class ExchangeWatch:
 
 
 class PoolGuard:
-    """The guard of a pool of connections, and per thread the watch of the exchange that it is
-    about.
+    """The guard of a pool of connections, and each thread's watch of its exchange.
 
-    `last_look` is for connections that write: it is called directly before each write to the
-    socket, of a request's header and of its body, and raises PermitError for what must not leave
-    any more.
+    `last_look` is for connections that write: it is called directly before each write of a
+    request's header or body to the socket, and raises PermitError for what must not leave any more.
     """
 
     def __init__(self, guard: Guard, last_look: Callable[[], None] | None = None) -> None:
@@ -164,18 +161,19 @@ class PoolGuard:
         self._here = threading.local()
 
     def set_watch(self, watch: ExchangeWatch) -> None:
-        """The next exchange of this thread is watched by `watch`."""
+        """Watch the next exchange of this thread by `watch`."""
         self._here.watch = watch
 
     def watch(self) -> ExchangeWatch:
-        """This thread's watch. Nothing is ever read without one."""
+        """Return this thread's watch. Nothing is ever read without one."""
         watch: ExchangeWatch = self._here.watch
         return watch
 
 
 class _WatchedFile(io.RawIOBase):
-    """The raw stream of one answer. Keeps the socket open until it is closed itself, as
-    `socket.makefile` does.
+    """The raw stream of one answer. It keeps the socket open until it is closed itself.
+
+    `socket.makefile` does the same.
     """
 
     def __init__(self, sock: socket.socket, watch: ExchangeWatch) -> None:
@@ -197,7 +195,7 @@ class _WatchedFile(io.RawIOBase):
 
 
 class _WatchedSocket:
-    """All that `http.client.HTTPResponse` wants of a socket."""
+    """The part of a socket that `http.client.HTTPResponse` uses."""
 
     def __init__(self, sock: socket.socket, watch: ExchangeWatch) -> None:
         self._sock = sock
@@ -221,8 +219,8 @@ class _WatchedResponse(http.client.HTTPResponse):
 
 
 class GuardedConnection(HTTPConnection):
-    """A connection that asks the edge before a request line is written, and is read under this
-    thread's watch.
+    """A connection that asks the guard before a request line is written, and reads under the
+    watch.
     """
 
     edge: PoolGuard
@@ -242,21 +240,22 @@ class GuardedConnection(HTTPConnection):
         skip_host: bool = False,  # noqa: FBT001, FBT002 - the library's signature
         skip_accept_encoding: bool = False,  # noqa: FBT001, FBT002 - the library's signature
     ) -> None:
+        # Connect before the guard, so that nothing but the sending itself comes after it.
         if self.sock is None:
-            self.connect()  # now, so that nothing but the sending itself comes after the guard
+            self.connect()
         self.edge.guard(method, url, self._body)
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
     def send(self, data: Any) -> None:
+        # Nothing but the system call itself comes after this check.
         if self.edge.last_look is not None:
-            self.edge.last_look()  # nothing but the system call itself comes after it
+            self.edge.last_look()
         super().send(data)
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        # A kernel sends again for a quarter of an hour what a broken network swallows, even when
-        # the
-        # program has closed the connection: a delete would arrive long after the last look.
+        # A kernel repeats for a quarter of an hour what a broken network loses, even after the
+        # program has closed the connection: a delete would arrive long after the last check.
         # Source: tcp(7), TCP_USER_TIMEOUT.
         if self.edge.last_look is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
@@ -266,7 +265,7 @@ class GuardedConnection(HTTPConnection):
         return self._watched(super().getresponse)
 
     def plain_response(self) -> http.client.HTTPResponse:
-        """The answer without what urllib3 puts around it: nothing decoded, no header joined."""
+        """Return the answer without urllib3's additions: nothing decoded, no header joined."""
         return self._watched(lambda: http.client.HTTPConnection.getresponse(self))
 
     def _watched(self, get: Callable[[], _Response]) -> _Response:
@@ -279,8 +278,10 @@ class GuardedConnection(HTTPConnection):
         self.response_class = begin  # type: ignore[assignment]  # called like the class
         try:
             return get()
-        except BaseException:  # close what began, whatever it was; raised again
-            for response in begun:  # urllib3 forgets it when it cannot make sense of the headers
+        # Whatever happened, close the answer: urllib3 forgets it when it cannot parse the headers.
+        # The error is raised again.
+        except BaseException:
+            for response in begun:
                 response.close()
             raise
 
@@ -290,7 +291,7 @@ class _GuardedTlsConnection(GuardedConnection, HTTPSConnection):
 
 
 class GuardedAdapter(HTTPAdapter):
-    """A requests adapter all of whose connections, by proxy or not, pass the edge. It retries
+    """A requests adapter whose connections, by proxy or not, all pass the guard. It retries
     nothing.
     """
 

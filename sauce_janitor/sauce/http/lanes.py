@@ -1,8 +1,8 @@
-"""The short way to a file's bytes: http.client on connections of the same pools.
+"""Reads a file's bytes directly: http.client on connections of the same pools.
 
-The layers of requests and urllib3 cost four times the CPU of the exchange itself, and assets come
-by the hundred a job. So here they are left out, and only they: the connections are those that the
-pools make, with their TLS settings, pass the same edge (what may be sent, how long and how much an
+The layers of requests and urllib3 cost four times the CPU of the exchange itself, and a job may
+have hundreds of assets. So only those layers are left out. The connections are those that the pools
+make, with their TLS settings; they pass the same guard (what may be sent, how long and how large an
 answer may be), and nothing is retried, redirected or decoded here either.
 """
 
@@ -25,9 +25,7 @@ _TARGET: Final = re.compile(r"/[!-~]*")
 
 
 def is_sent_as_it_is(target: str) -> bool:
-    """Whether nobody on the way would take the target for another one: visible ASCII, no dot
-    segments.
-    """
+    """Tell whether nothing on the way changes the target: visible ASCII, no dot segments."""
     path = target.partition("?")[0]
     return (
         _TARGET.fullmatch(target) is not None
@@ -38,8 +36,9 @@ def is_sent_as_it_is(target: str) -> bool:
 
 
 class Lanes:
-    """One account's short ways, for any number of threads; whoever closes the session's pools
-    closes them.
+    """One account's direct connections, for any number of threads.
+
+    Closing the session's pools closes them.
     """
 
     def __init__(self, session: requests.Session, verify: str | bool) -> None:  # noqa: FBT001 - as in requests
@@ -50,10 +49,10 @@ class Lanes:
     def get(
         self, origin: str, target: str, headers: Mapping[str, str], waits: tuple[float, float]
     ) -> LaneAnswer:
-        """Send a GET, read the answer's header. `waits` are seconds for the connect and for
+        """Send a GET and read the answer's header. `waits` are seconds for the connect and for
         sending.
 
-        Raises what urllib3 and http.client raise, and what the edge does.
+        Raises what urllib3, http.client and the guard raise.
         """
         pool = self._pools.get(origin) or self._pool(origin)
         connection = pool._get_conn()  # noqa: SLF001 - the pool's only door to a connection as such
@@ -90,8 +89,8 @@ class Lanes:
 
 
 class LaneAnswer:
-    """An answer whose body is read as it comes over the wire; looks like those of requests where
-    that is asked of it.
+    """An answer whose body is read as it comes over the wire, with the attributes of requests'
+    answers.
     """
 
     def __init__(
@@ -108,17 +107,18 @@ class LaneAnswer:
 
     @property
     def raw(self) -> LaneAnswer:
-        """The bytes below the answer."""
+        """Return the bytes below the answer."""
         return self
 
     def read(self, amt: int, decode_content: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - as in urllib3
-        """Up to so many bytes of the body, fewer only at its end; b"" then. OSError and
-        HTTPException when it breaks off.
+        """Return up to so many bytes of the body, fewer only at its end, then b"".
+
+        Raises OSError and HTTPException when it breaks off.
         """
         return self._response.read(amt)
 
     def close(self) -> None:
-        """Give the connection back; one with an unread rest is closed."""
+        """Give the connection back; close one with unread bytes."""
         if self._is_open:
             self._is_open = False
             if not self._response.isclosed():

@@ -1,4 +1,4 @@
-"""Request targets, built from typed parts only: the one place that knows the API's URLs for one
+"""Request targets, built from typed parts only: the one place that knows the API's URLs of a
 job.
 """
 
@@ -32,9 +32,7 @@ def job(owner: Owner, job: JobId) -> str:
 
 
 def job_by_id(job: JobId) -> str:
-    """The v1.1 address of a job, which needs no owner: for DELETE (Source: Jobs API, Delete a
-    Job).
-    """
+    """DELETE: a job by its v1.1 address, which needs no owner. Source: Jobs API, Delete a Job."""
     return f"/rest/v1.1/jobs/{job_id(job)}"
 
 
@@ -44,7 +42,9 @@ def assets(owner: Owner, job: JobId) -> str:
 
 
 def asset(owner: Owner, job: JobId, name: str) -> str:
-    """GET: one asset's bytes. AnswerError for a name that no URL can carry as one segment."""
+    """GET: one asset's bytes. Raises AnswerError for a name that no URL can carry as one
+    segment.
+    """
     if name in {"", ".", ".."}:
         raise AnswerError(f"job {job} lists an asset named {name!r}, which no request can ask for")
     return f"{assets(owner, job)}/{_segment(name)}"
@@ -56,25 +56,26 @@ def stop(owner: Owner, job: JobId) -> str:
 
 
 def builds_v2(*, limit: int, offset: int, user_id: str | None = None) -> str:
-    """GET: a page of builds of virtual devices and browsers (the slash at the end is part of it),
-    of one user if given.
+    """GET: a page of builds of virtual devices and browsers, of one user if given.
+
+    The slash at the end is part of the address.
     """
-    whose = "" if user_id is None else f"&user_id={_segment(user_id)}"
-    return f"/v2/builds/vdc/?limit={limit:d}&offset={offset:d}{whose}"
+    user = "" if user_id is None else f"&user_id={_segment(user_id)}"
+    return f"/v2/builds/vdc/?limit={limit:d}&offset={offset:d}{user}"
 
 
 def builds_v1(owner: Owner, *, limit: int, skip: int) -> str:
-    """GET: a page of the user's builds, the older way."""
+    """GET: a page of the user's builds, by the older API."""
     return f"/rest/v1/{_owner(owner)}/builds?limit={limit:d}&skip={skip:d}"
 
 
 def builds_found(source: BuildSource, query: Iterable[tuple[str, str | int]]) -> str:
-    """GET: a page of builds of virtual or real devices, by what the query asks for."""
+    """GET: a page of builds of virtual or real devices, filtered by the query."""
     return f"/v2/builds/{source}/?{urlencode(list(query), quote_via=quote)}"
 
 
 def build_v2(build_id: str, source: BuildSource = "vdc") -> str:
-    """GET: one build. AnswerError for an id that no URL can carry."""
+    """GET: one build. Raises AnswerError for an id that no URL can carry."""
     if build_id.strip(".") == "":
         raise AnswerError(f"a build has the id {build_id!r}, which no request can ask for")
     return f"/v2/builds/{source}/{_segment(build_id)}/"
@@ -91,7 +92,7 @@ def build_jobs_v2(build_id: str, *, limit: int, offset: int, source: BuildSource
 
 
 def build_jobs_v1(build_id: str) -> str:
-    """GET: a build's jobs, the older way. Source: recorded by the vendor's Java client."""
+    """GET: a build's jobs, by the older API. Source: recorded by the vendor's Java client."""
     if build_id.strip(".") == "":
         raise AnswerError(f"a build has the id {build_id!r}, which no request can ask for")
     return f"/rest/v1/builds/{_segment(build_id)}/jobs?full=1"

@@ -1,4 +1,4 @@
-"""Taking secrets out of what the vendor sent before anything keeps or shows it. Pure."""
+"""Removes secrets from what the vendor sent, before anything stores or shows it. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from sauce_janitor.errors import AnswerError
 
 REMOVED: Final = "[removed]"
 _DEEPEST: Final = 64
-_LONGEST_REMEMBERED: Final = (
-    64  # of a key's name: jobs have the same keys, and a hostile one must not fill the memory
-)
+# Longer names are not cached: jobs share their keys, and a hostile name must not fill the memory.
+_LONGEST_REMEMBERED: Final = 64
 
 _SECRET_PARTS = (
     "accesskey",
@@ -32,8 +31,8 @@ _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 
 _IN_TEXT = re.compile(r"[?&;=:@]")
 _SIGNED_QUERY = re.compile(
-    r"([?&;](?:auth|authorization|access_?key|api_?key|key|sig|signature|hmac|token|secret|password|[\w-]*token|x-amz-[\w-]+"
-    r"|x-goog-[\w-]+)=)[^&#\s\"'<>]+",
+    r"([?&;](?:auth|authorization|access_?key|api_?key|key|sig|signature|hmac|token|secret|password"
+    r"|[\w-]*token|x-amz-[\w-]+|x-goog-[\w-]+)=)[^&#\s\"'<>]+",
     re.IGNORECASE,
 )
 _USER_IN_URL = re.compile(r"(://)[^/\s@\"'<>]+@")
@@ -44,25 +43,25 @@ _KEY_IN_TEXT = re.compile(
 
 
 def redact(document: object) -> object:
-    """The document with each secret in it replaced by `[removed]`: at any depth, in keys' values
-    and inside texts.
+    """Return the document with each secret in it replaced by `[removed]`, at any depth.
 
-    Null stays null. Text that no file could hold (half surrogates) is mended. AnswerError when
-    nested deeper than 64.
+    Secrets are values of keys with a secret's name, and parts of texts. Null stays null. Text that
+    no file could hold (half surrogate pairs) is made valid. Raises AnswerError when nested deeper
+    than 64.
     """
     return _redact(document, 0)
 
 
 def redact_mapping(document: Mapping[str, object]) -> dict[str, object]:
-    """`redact` of a JSON object."""
+    """Return `redact` of a JSON object."""
     cleaned = _redact(document, 0)
     assert isinstance(cleaned, dict)
     return cleaned
 
 
 def redact_text(text: str) -> str:
-    """The text without the secret part of signed URLs, user names and passwords in URLs, and
-    `access_key=…` assignments.
+    """Return the text without the secret part of signed URLs, credentials in URLs, and
+    `access_key=…`.
     """
     if not text.isascii():
         text = text.encode("utf-8", errors="replace").decode("utf-8")
@@ -74,8 +73,9 @@ def redact_text(text: str) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """True for a key whose value is a credential by its name, in any spelling: accessKey,
-    sauce:access-key, video_secret.
+    """Tell whether a key's value is a credential by the key's name.
+
+    Any spelling counts: accessKey, sauce:access-key, video_secret.
     """
     return _is_secret(name) if len(name) <= _LONGEST_REMEMBERED else _is_secret.__wrapped__(name)
 

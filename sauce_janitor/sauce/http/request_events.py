@@ -1,4 +1,4 @@
-"""What the client tells whoever counts and logs: one value a request, without secrets."""
+"""What the client reports to logs and metrics: one value a request, without secrets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ Endpoint: TypeAlias = Literal[
     "insights_tests", "insights_metrics", "insights_trends", "insights_builds", "insights_errors",
     "users", "service_accounts", "teams",
 ]  # fmt: skip
-"""The closed set of endpoints, fit for a metric's label."""
+"""The closed set of endpoints, used as a metric's label."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestEvent:
-    """One request that left, or tried to: `code` is None without an answer; `throttled_s` was spent
-    on the budget before.
+    """One request that left, or tried to.
+
+    `code` is None without an answer; `throttled_s` is the time spent waiting for the budget.
     """
 
     method: str

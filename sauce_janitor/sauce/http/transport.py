@@ -1,4 +1,4 @@
-"""HTTP to one account: authentication, budget, patience, and retries of what only reads."""
+"""HTTP to one account: authentication, budget, time limits, and retries of reads."""
 
 from __future__ import annotations
 
@@ -67,34 +67,34 @@ from sauce_janitor.sauce.http.lanes import LaneAnswer, Lanes, is_sent_as_it_is
 from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest, RequestEvent
 
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
-_SKEW_COUNTS_S: Final = 60.0  # no answer that a delete rests on is older
+# No answer that a delete depends on is older.
+_SKEW_COUNTS_S: Final = 60.0
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_ANSWER_PATIENCE: Final = 4  # a whole JSON answer may take so many times the time-out of one wait
-_LONGEST_CONNECT_S: Final = (
-    10.0  # a connect cannot be interrupted, and a SIGTERM must end the program within 20 s
-)
+# A whole JSON answer may take so many times the time-out of one wait.
+_ANSWER_PATIENCE: Final = 4
+# A connect cannot be interrupted, and a SIGTERM must end the program within 20 s.
+_LONGEST_CONNECT_S: Final = 10.0
 _FIRST_WAIT_S: Final = 0.5
-_TRIES_OF_A_PART: Final = (
-    2  # of what can be asked for in smaller parts: the size may be what fails, not the moment
-)
+# Where smaller parts can be asked for, the size may be the reason, so few tries are enough.
+_TRIES_OF_A_PART: Final = 2
 
 _REFUSED: Final = object()
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
 
 Answer: TypeAlias = requests.Response | LaneAnswer
-"""What was answered, its body unread."""
+"""An answer with its body unread."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request: what to send, and how error messages call its answer.
+    """One request: what to send, and how error messages name its answer.
 
-    `origin` is another than the account's (an asset host): then the credential stays at home.
-    `optional`: an endpoint that may not be offered, where an HTML 404 or a 405 means just that.
-    `body` is JSON, of an update alone. `divisible`: the caller can ask for less, so a strained
-    answer is tried twice only. `read` makes the value of a JSON answer's bytes.
+    `origin` is another than the account's (an asset host): then no credential is sent. `optional`
+    is an endpoint that may not be offered, where an HTML 404 or a 405 means just that. `body` is
+    JSON, of an update alone. `divisible` says that the caller can ask for less, so a strained
+    answer is tried only twice. `read` parses the bytes of a JSON answer.
     """
 
     method: str
@@ -111,7 +111,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundJson:
-    """A JSON value that was there (null is one, too)."""
+    """A JSON value that was found; null is one as well."""
 
     value: object
 
@@ -119,9 +119,9 @@ class FoundJson:
 class Transport:
     """A pool of connections to one account, for any number of threads; `close()` it.
 
-    Its guard decides what it can send; the one it has of itself only reads. `last_look` is the one
-    of `wire.PoolGuard`. Redirects are never followed, environment variables, netrc and cookies
-    never used, TLS is always verified.
+    Its guard decides what it can send; the default one only reads. `last_look` is that of
+    `PoolGuard`. Redirects are never followed, environment variables, netrc and cookies never used,
+    TLS is always verified.
     """
 
     def __init__(
@@ -139,7 +139,8 @@ class Transport:
         self.connection = connection
         self.budget = budget
         self.requests_made = 0
-        self._skew: tuple[float, float] | None = None  # the worst of late, and when it was seen
+        # The worst skew of the last minute, and when it was seen.
+        self._skew: tuple[float, float] | None = None
         self._on_request = on_request
         self._stop = stop if stop is not None else threading.Event()
         self._guard = guard
@@ -154,50 +155,52 @@ class Transport:
         self._lanes.close()
         self._session.close()
 
-    def get_json(self, ask: HttpRequest) -> FoundJson | None:
-        """The JSON value of a GET; None for 404. Retries what may mend itself, inside a total time.
-        Raises SourceError.
+    def get_json(self, request: HttpRequest) -> FoundJson | None:
+        """Return the JSON value of a GET; None for 404.
+
+        Failures that may pass are retried, within a total time. Raises SourceError.
         """
-        return self._retrying(ask, lambda: self._json_once(ask))
+        return self._retrying(request, lambda: self._json_once(request))
 
     @contextmanager
-    def open(self, ask: HttpRequest, limits: AnswerLimits) -> Iterator[Answer]:
-        """A GET's answer with its body unread, of status 2xx or 3xx. Opening is retried, reading is
-        not. Raises SourceError.
+    def open(self, request: HttpRequest, limits: AnswerLimits) -> Iterator[Answer]:
+        """Open a GET's answer with its body unread, of status 2xx or 3xx.
+
+        Opening is retried, reading is not. Raises SourceError.
         """
-        response = self._retrying(ask, lambda: self._opened(ask, limits))
+        response = self._retrying(request, lambda: self._opened(request, limits))
         try:
             yield response
         finally:
             response.close()
 
-    def send(self, ask: HttpRequest, limits: AnswerLimits) -> Answer:
-        """One request, no retry, no judgement of the status; the caller closes the answer.
+    def send(self, request: HttpRequest, limits: AnswerLimits) -> Answer:
+        """Send one request without a retry or a check of the status; the caller closes the answer.
 
-        Raises HiccupError, SourceError or StoppedError when no whole header came.
+        Raises RetryableError, SourceError or StoppedError when no complete header came.
         """
         if self._stop.is_set():
-            raise StoppedError(f"asked to stop before {ask.method} for {ask.what}")
+            raise StoppedError(f"asked to stop before {request.method} for {request.what}")
         ticket = self._here.ticket = self.budget.take()
         with self._counting:
             self.requests_made += 1
         code: int | None = None
         began = time.monotonic()
         try:
-            response = self._exchange(ask, limits)
+            response = self._exchange(request, limits)
             code = response.status_code
         finally:
             if self._on_request is not None:
                 spent = time.monotonic() - began
                 self._on_request(
-                    RequestEvent(ask.method, ask.endpoint, code, spent, ticket.waited_s)
+                    RequestEvent(request.method, request.endpoint, code, spent, ticket.waited_s)
                 )
-        self.budget.answered(ticket, ask.endpoint, time.monotonic() - self._here.left_at)
-        self._learn(response, ask)
+        self.budget.answered(ticket, request.endpoint, time.monotonic() - self._here.left_at)
+        self._learn(response, request)
         return response
 
     def answer_limits(self, *, stop_grace_s: float = 0.0) -> AnswerLimits:
-        """What a JSON answer may cost."""
+        """Return what a JSON answer may cost."""
         idle = self.connection.timeout_s
         total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s)
         return AnswerLimits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
@@ -210,8 +213,9 @@ class Transport:
         empty_is: object = _REFUSED,
         read: Callable[..., object] = load_json,
     ) -> object:
-        """The answer's body as a JSON value, our own credential blotted out. AnswerError when it is
-        none.
+        """Return the answer's body as a JSON value, without our own credential.
+
+        Raises AnswerError when it is no JSON.
         """
         body = ResponseBody(raw_of(response), max_bytes=MAX_JSON_BYTES, what=what)
         data = body.whole()
@@ -221,11 +225,11 @@ class Transport:
             data,
             what=what,
             content_type=body.content_type or "",
-            secrets=self.connection.credential.blotted,
+            secrets=self.connection.credential.secrets,
         )
 
     def refusal_of(self, response: Answer) -> Refusal:
-        """What an answer of 400 or more says. Never fails: a broken body says nothing."""
+        """Return what an answer of 400 or more says. It never fails: a broken body says nothing."""
         try:
             body = ResponseBody(
                 raw_of(response), max_bytes=_MAX_ERROR_BYTES, what="an error's text"
@@ -234,40 +238,40 @@ class Transport:
         except SourceError:
             data, content_type = b"", ""
         text = error_text(data)
-        for secret in self.connection.credential.blotted:
+        for secret in self.connection.credential.secrets:
             text = text.replace(secret, "[removed]")
         now = epoch_of_date(response.headers.get("Date")) or time.time()
         wait = retry_after_s(response.headers.get("Retry-After"), now=now)
         return Refusal(response.status_code, text, looks_like_html(data, content_type), wait)
 
-    def _json_once(self, ask: HttpRequest) -> FoundJson | None:
-        response = self.send(ask, self.answer_limits())
+    def _json_once(self, request: HttpRequest) -> FoundJson | None:
+        response = self.send(request, self.answer_limits())
         try:
             if response.status_code >= 400:
                 answer = self.refusal_of(response)
                 missing = answer.code == 404 and not answer.html
-                if missing or (ask.optional and answer.code in _NOT_OFFERED):
+                if missing or (request.optional and answer.code in _NOT_OFFERED):
                     return None
-                raise self._failure(answer, ask)
-            refuse_redirect(response, ask.what)
-            return FoundJson(self.json_of(response, ask.what, read=ask.read))
+                raise self._failure(answer, request)
+            refuse_redirect(response, request.what)
+            return FoundJson(self.json_of(response, request.what, read=request.read))
         finally:
             response.close()
 
-    def _opened(self, ask: HttpRequest, limits: AnswerLimits) -> Answer:
-        response = self.send(ask, limits)
+    def _opened(self, request: HttpRequest, limits: AnswerLimits) -> Answer:
+        response = self.send(request, limits)
         if response.status_code < 400:
             return response
         try:
-            raise self._failure(self.refusal_of(response), ask)
+            raise self._failure(self.refusal_of(response), request)
         finally:
             response.close()
 
-    def _failure(self, answer: Refusal, ask: HttpRequest) -> Exception:
-        host = self._host(ask)
-        judge = asset_refusal if ask.endpoint in {"assets", "asset"} else refusal
-        user = self.connection.username if ask.origin is None else None
-        failure = judge(answer, what=ask.what, host=host, user=user)
+    def _failure(self, answer: Refusal, request: HttpRequest) -> Exception:
+        host = self._host(request)
+        to_error = asset_refusal if request.endpoint in {"assets", "asset"} else refusal
+        user = self.connection.username if request.origin is None else None
+        failure = to_error(answer, what=request.what, host=host, user=user)
         if isinstance(failure, RetryableError) and answer.retry_after is not None:
             self.heed(answer)
             if answer.retry_after > self.connection.max_wait_s:
@@ -280,28 +284,29 @@ class Transport:
         """
         if answer.retry_after is None:
             return
-        # Only a 429 is about the account; of an outage a long wait ends this request alone.
+        # Only a 429 is about the account. In an outage, a long wait ends only this request.
         if answer.retry_after <= self.connection.max_wait_s or answer.code == 429:
             self.budget.hold_back(answer.retry_after)
 
-    def _retrying(self, ask: HttpRequest, attempt: Callable[[], _T]) -> _T:
-        assert ask.method == "GET", "only what reads may be repeated"
+    def _retrying(self, request: HttpRequest, attempt: Callable[[], _T]) -> _T:
+        assert request.method == "GET", "only what reads may be repeated"
         began = time.monotonic()
+        # Nearly always this is all, so that the machinery below costs nothing.
         try:
-            return self._with_the_key_of_now(attempt)  # nearly always: spares the machinery below
+            return self._with_current_key(attempt)
         except (RetryableError, InterruptedAnswerError) as error:
             failed: list[Exception] = [error]
 
         def once_more() -> _T:
             if failed:
                 raise failed.pop()
-            return self._with_the_key_of_now(attempt)
+            return self._with_current_key(attempt)
 
         left = max(0.0, self.connection.timeout_total_s - (time.monotonic() - began))
         retrying = Retrying(
             stop=stop_after_attempt(self.connection.attempts)
             | stop_after_delay(left)
-            | _StopOnStrain(ask),
+            | _StopOnStrain(request),
             wait=self._wait_s,
             retry=retry_if_exception_type((RetryableError, InterruptedAnswerError)),
             sleep=sleep_using_event(self._stop),
@@ -315,15 +320,13 @@ class Transport:
             raise kind(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
 
     def _let_out(self, method: str, target: str, body: object) -> None:
-        """At the socket's edge, when the connection stands: may the request be sent, and it counts
-        from now on.
-        """
+        """Ask the guard at the edge of the socket; the request counts from now on."""
         self._guard(method, target, body)
         self.budget.leaves(self._here.ticket)
         self._here.left_at = time.monotonic()
 
-    def _with_the_key_of_now(self, attempt: Callable[[], _T]) -> _T:
-        """A key that is refused may have been changed: it is read again, once."""
+    def _with_current_key(self, attempt: Callable[[], _T]) -> _T:
+        """Run the attempt; after a 401 read the key again, once, as it may have been changed."""
         credential = self.connection.credential
         used = credential.authorization
         try:
@@ -334,8 +337,9 @@ class Transport:
             return attempt()
 
     def _wait_s(self, state: RetryCallState) -> float:
-        """Seconds before the next try: none where the budget waits as the vendor asked, else more
-        each time with jitter.
+        """Return the seconds before the next try.
+
+        0 where the budget waits as the vendor asked, else more each time, with jitter.
         """
         error = state.outcome.exception() if state.outcome is not None else None
         if isinstance(error, RetryableError) and error.retry_after is not None:
@@ -344,15 +348,15 @@ class Transport:
             state
         )
 
-    def _exchange(self, ask: HttpRequest, limits: AnswerLimits) -> Answer:
-        host = self._host(ask)
+    def _exchange(self, request: HttpRequest, limits: AnswerLimits) -> Answer:
+        host = self._host(request)
         waits = (min(self.connection.timeout_s, _LONGEST_CONNECT_S), self.connection.timeout_s)
         proxy = self.connection.proxy if not self.connection.loopback else None
-        prepared = None if ask.endpoint == "asset" and not proxy else self._prepared(ask)
+        prepared = None if request.endpoint == "asset" and not proxy else self._prepared(request)
         self._edge.set_watch(ExchangeWatch(host, limits, self._stop))
         try:
             if prepared is None:
-                return self._by_lane(ask, waits)
+                return self._by_lane(request, waits)
             return self._session.send(
                 prepared,
                 stream=True,
@@ -361,49 +365,48 @@ class Transport:
                 proxies={"https": proxy} if proxy else {},
                 allow_redirects=False,
             )
-        except (
-            HTTPError,
-            http.client.HTTPException,
-            OSError,
-        ) as error:  # those of requests are OSErrors, too
+        # The exceptions of requests are OSErrors.
+        except (HTTPError, http.client.HTTPException, OSError) as error:
             failure = network_failure(error, host)
-            if ask.origin is not None:
-                raise failure from None  # the library's text would show a signed URL
+            # The library's text would show the signed URL of an asset host.
+            if request.origin is not None:
+                raise failure from None
             raise failure from error
 
-    def _by_lane(self, ask: HttpRequest, waits: tuple[float, float]) -> Answer:
-        """A file, by the short way; a proxy is beyond it."""
-        if not is_sent_as_it_is(ask.target):
-            raise _unaskable(ask)
+    def _by_lane(self, request: HttpRequest, waits: tuple[float, float]) -> Answer:
+        """Send a file's request directly, which is not possible through a proxy."""
+        if not is_sent_as_it_is(request.target):
+            raise _unaskable(request)
         return self._lanes.get(
-            ask.origin or self.connection.origin, ask.target, self._headers(ask), waits
+            request.origin or self.connection.origin, request.target, self._headers(request), waits
         )
 
-    def _headers(self, ask: HttpRequest) -> dict[str, str]:
+    def _headers(self, request: HttpRequest) -> dict[str, str]:
         headers = {
             "User-Agent": f"sauce-janitor/{__version__}",
-            "Accept": ask.accept,
+            "Accept": request.accept,
             "Accept-Encoding": "gzip",
         }
-        if ask.origin is None:
+        if request.origin is None:
             headers["Authorization"] = self.connection.credential.authorization
-        if ask.method != "GET":
+        if request.method != "GET":
             headers["Content-Type"] = "application/json"
         return headers
 
-    def _prepared(self, ask: HttpRequest) -> requests.PreparedRequest:
-        url = (ask.origin or self.connection.origin) + ask.target
+    def _prepared(self, request: HttpRequest) -> requests.PreparedRequest:
+        url = (request.origin or self.connection.origin) + request.target
         prepared = requests.Request(
-            ask.method, url, headers=self._headers(ask), data=ask.body
+            request.method, url, headers=self._headers(request), data=request.body
         ).prepare()
-        if (prepared.path_url or "").casefold() != ask.target.casefold():
-            raise _unaskable(ask)
+        # requests normalizes URLs: what it would send must still be what was asked for.
+        if (prepared.path_url or "").casefold() != request.target.casefold():
+            raise _unaskable(request)
         return prepared
 
-    def _learn(self, response: Answer, ask: HttpRequest) -> None:
+    def _learn(self, response: Answer, request: HttpRequest) -> None:
         ours = time.time()
         theirs = epoch_of_date(response.headers.get("Date"))
-        if ask.origin is not None:
+        if request.origin is not None:
             return
         if theirs is not None:
             self._note_skew(theirs - ours)
@@ -411,16 +414,16 @@ class Transport:
 
     @property
     def clock_skew_s(self) -> float | None:
-        """How many seconds Sauce Labs' clock is ahead of ours, None before an answer says the
-        time.
+        """Return how many seconds Sauce Labs' clock is ahead of ours, None before the first
+        answer.
         """
         return None if self._skew is None else self._skew[0]
 
     def _note_skew(self, skew_s: float) -> None:
-        """Remember the worst that was seen in the last minute.
+        """Remember the worst skew of the last minute.
 
-        Several threads ask at once, and one honest answer must not hide what another has just said
-        about an answer that a delete rests on.
+        Several threads ask at once, and one correct answer must not hide what another has just said
+        about an answer that a delete depends on.
         """
         now = time.monotonic()
         with self._counting:
@@ -428,12 +431,16 @@ class Transport:
             if worst is None or abs(skew_s) >= abs(worst[0]) or now - worst[1] > _SKEW_COUNTS_S:
                 self._skew = skew_s, now
 
-    def _host(self, ask: HttpRequest) -> str:
-        return urlsplit(ask.origin).netloc if ask.origin is not None else self.connection.host
+    def _host(self, request: HttpRequest) -> str:
+        return (
+            urlsplit(request.origin).netloc if request.origin is not None else self.connection.host
+        )
 
 
-def _unaskable(ask: HttpRequest) -> AnswerError:
-    return AnswerError(f"no request can ask for {ask.what}: its address would change on the way")
+def _unaskable(request: HttpRequest) -> AnswerError:
+    return AnswerError(
+        f"no request can ask for {request.what}: its address would change on the way"
+    )
 
 
 def _is_strained(error: BaseException | None) -> bool:
@@ -445,8 +452,8 @@ def _is_strained(error: BaseException | None) -> bool:
 class _StopOnStrain(stop_base):
     """Ends the tries early where the caller can ask for a part instead."""
 
-    def __init__(self, ask: HttpRequest) -> None:
-        self._divisible = ask.divisible
+    def __init__(self, request: HttpRequest) -> None:
+        self._divisible = request.divisible
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         failed = retry_state.outcome.exception() if retry_state.outcome is not None else None
@@ -458,13 +465,14 @@ class _StopOnStrain(stop_base):
 
 
 def raw_of(response: Answer) -> Raw:
-    """The answer below requests: bytes as they came over the wire."""
+    """Return the answer below requests: bytes as they came over the wire."""
     return response if isinstance(response, LaneAnswer) else response.raw
 
 
 def refuse_redirect(response: Answer, what: str) -> None:
-    """AnswerError for any redirect; names the host it leads to, never the address, which may be
-    signed.
+    """Raise AnswerError for any redirect.
+
+    It names the host that it leads to, never the address, which may be signed.
     """
     if response.status_code >= 300:
         try:
@@ -479,7 +487,7 @@ def refuse_redirect(response: Answer, what: str) -> None:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: requests would otherwise read a redirect's body, of any size, to prepare the next
+        """Return None: requests would read a redirect's body, of any size, to prepare the next
         request.
         """
 

@@ -115,7 +115,8 @@ def test_when_nobody_says_who_is_in_it_the_run_ends_with_one_sentence_and_touche
 ) -> None:
     desk = open_org(team_management="forbidden", insights="forbidden")
     with pytest.raises(
-        ForbiddenError, match=r"^who is in the organization cannot be had: [^\n]*403[^\n]*`users`"
+        ForbiddenError,
+        match=r"^the members of the organization cannot be listed: [^\n]*403[^\n]*`users`",
     ):
         desk.run(execute=True)
     assert not _asked(desk)

@@ -108,7 +108,7 @@ def test_who_may_not_ask_for_teams_is_told_what_to_do(
     with pytest.raises((ForbiddenError, SourceError)) as wrong:
         desk.run(execute=True)
     said = str(wrong.value)
-    assert said.startswith("who is in team platform cannot be had")
+    assert said.startswith("the members of team platform cannot be listed")
     assert (
         "list their names under `users`, or use the credentials of an organization or team admin"
         in said

@@ -108,7 +108,7 @@ def test_when_neither_may_be_asked_nobody_is_guessed(vendor: Vendor, reader: Sau
         vendor.on(path, FORBIDDEN)
     with pytest.raises(
         ForbiddenError,
-        match=r"who is in the organization cannot be had.*403.*list their names under `users`",
+        match=r"the members of the organization cannot be listed.*403.*list their names under `users`",
     ):
         _organization(reader)
 

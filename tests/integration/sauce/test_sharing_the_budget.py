@@ -36,14 +36,14 @@ from pathlib import Path
 from pydantic import SecretStr
 from sauce_janitor.errors import BudgetSpentError, SourceUnavailableError
 from sauce_janitor.model.jobs import Owner
-from sauce_janitor.sauce.budget.budget import Budget
+from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
-from sauce_janitor.sauce.budget.count_file import Shared
+from sauce_janitor.sauce.budget.count_file import SharedCount
 from sauce_janitor.sauce.client import SauceReader
 
 address, user, key, state, requests, settings = sys.argv[1:]
 connection = Connection(address, user, SecretStr(key), **json.loads(settings))
-budget = Budget.of(connection, store=Shared(Path(state)))
+budget = RequestBudget.of(connection, store=SharedCount(Path(state)))
 made = 0
 print("ready", flush=True)
 sys.stdin.readline()
@@ -149,14 +149,12 @@ def test_a_killed_holder_holds_up_nobody_and_stays_counted(
     script = "\n".join(
         [
             "import sys; from pathlib import Path",
-            "from sauce_janitor.model.request_allowance import Allowance, Timetable",
-            (
-                "from sauce_janitor.sauce.budget.budget import Budget; from"
-                " sauce_janitor.sauce.budget.count_file import Shared"
-            ),
+            "from sauce_janitor.model.request_allowance import AllowanceTimetable, RequestAllowance",
+            "from sauce_janitor.sauce.budget.budget import RequestBudget",
+            "from sauce_janitor.sauce.budget.count_file import SharedCount",
             "from sauce_janitor.sauce.budget.meter import Meter",
-            "meter = Meter('https://api', 'jane', Shared(Path(sys.argv[1])))",
-            "budget = Budget(meter, Timetable(Allowance(None, 1_000_000)))",
+            "meter = Meter('https://api', 'jane', SharedCount(Path(sys.argv[1])))",
+            "budget = RequestBudget(meter, AllowanceTimetable(RequestAllowance(None, 1_000_000)))",
             "for number in range(10**6):",
             "    budget.take()",
             "    print(number + 1, flush=True)",
@@ -303,7 +301,7 @@ def test_a_lost_count_is_told_and_taken_for_spent_for_an_hour(
     with pytest.raises(BudgetSpentError, match="in 60 min"):
         second.take()
     assert len(told) == 1
-    assert "was lost: what it counted is taken for spent for an hour" in told[0]
+    assert "was lost: for an hour, its requests count as spent" in told[0]
     clock.seconds += 1800
     other = open_budget(user="john")
     with pytest.raises(BudgetSpentError, match="in 30 min"):
