@@ -71,6 +71,32 @@ def test_the_options_of_a_command_stand_on_its_line() -> None:
     assert listed == {command: options - of_all for command, options in taken.items()}
 
 
+def _typed(text: str) -> Iterator[str]:
+    """Yield each command line of the program that a page shows, in blocks and within sentences."""
+    fence = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    for block in fence.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            if match := re.match(r"\s*(?:\$ )?(sauce-janitor [a-z].*)", line):
+                yield match[1]
+    yield from re.findall(r"`(sauce-janitor [a-z][^`]*)`", fence.sub("", text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_command_that_a_page_shows_exists_with_its_options(page: Path) -> None:
+    own = {each for _, spelt in _own_options(cli, "") for each in spelt}
+    for line in _typed(page.read_text(encoding="utf-8")):
+        words = re.split(r"\s+#\s|\s&&?\s|[;|]", line)[0].split()[1:]
+        command: click.Command | None = cli
+        for word in words:
+            if isinstance(command, click.Group) and not word.startswith("-"):
+                command = command.get_command(click.Context(command), word)
+                assert command is not None, f"{line}: there is no {word}"
+        assert command is not None
+        known = own | {each for _, spelt in _own_options(command, "") for each in spelt}
+        options = {word.strip("[]").partition("=")[0] for word in words if re.match(r"\[?-", word)}
+        assert options <= known | {"-"}, line
+
+
 def test_every_command_says_in_help_what_it_does() -> None:
     context = click.Context(cli)
     for name in cli.list_commands(context):
