@@ -130,6 +130,8 @@ def asset_classes(name: str) -> frozenset[str]:
     found = _BY_NAME.get(lower)
     if found is None:
         found = next((each for start, each in _BY_START if lower.startswith(start)), None)
+    # An end may be that of several classes: a log of unknown origin is a `server_log` and a
+    # `report`.
     by_end = {each for end, each in _BY_END if lower.endswith(end)} or {_REPORT}
     classes = by_end if found is None else {found}
     if classes & _LOGS:
@@ -205,6 +207,7 @@ def covers(archived: frozenset[str] | None, selection: Selection) -> bool:
 
     A receipt from a time when more was forbidden does not cover what is allowed since.
     """
+    # No receipt proves nothing.
     if not archived:
         return False
     if "all" in archived or selection.key in archived:

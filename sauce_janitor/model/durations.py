@@ -35,8 +35,8 @@ def parse_duration(text: object) -> Duration:
     written = _WRITTEN.fullmatch(text if isinstance(text, str) else str(text)[:60])
     if written is None:
         raise ValueError(
-            f"{text!r:.60} is not a duration: write a whole number and a unit, such as 12h, 3d"
-            " or 6mo"
+            f"{text!r:.60} is not a duration: write a whole number and a unit, such as 12h, "
+            "3d or 6mo"
         )
     digits, unit = written.groups()
     if unit == "":

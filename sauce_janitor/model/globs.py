@@ -36,6 +36,7 @@ def compile_glob(pattern: str) -> TextTest:
     parts = alternatives(pattern)
     if len(parts) == 1:
         return compile_part(parts[0])
+    # Only plain texts: one lookup in a set.
     if not any(map(has_wildcards, parts)):
         return frozenset(parts).__contains__
     tests = tuple(map(compile_part, parts))

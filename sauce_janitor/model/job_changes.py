@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final, Literal, TypeAlias
 
 from sauce_janitor.model.globs import exactly
@@ -92,8 +93,8 @@ class JobChange:
             raise ValueError(f"tag {min(both)!r} is both added and removed: use one of them")
         if self.public is not None and not _is_visibility(self.public):
             raise ValueError(
-                f"public is one of {', '.join(VISIBILITIES)}, or several separated by commas, not"
-                f" {self.public!r:.80}"
+                f"public is one of {', '.join(VISIBILITIES)}, or several separated by commas, "
+                f"not {self.public!r:.80}"
             )
         for field, value in (("name", self.name), ("build", self.build)):
             if value is not None and (not value.strip() or not value.isprintable()):
@@ -110,8 +111,8 @@ class JobChange:
         for key, value in self.custom_data:
             if _depth(value) > _DEEPEST:
                 raise ValueError(
-                    f"custom data {key!r:.80} is nested deeper than {_DEEPEST}: it could not be"
-                    " read back"
+                    f"custom data {key!r:.80} is nested deeper than {_DEEPEST}: "
+                    "it could not be read back"
                 )
 
     @property
@@ -167,8 +168,8 @@ class JobChange:
         # A credential was removed when the document was read: sending the rest would delete it.
         if _REMOVED in json.dumps(kept):
             raise ValueError(
-                f"the custom data of job {job.id} hold what looks like a credential, which is never"
-                " read: the API takes only all of it, so it would be lost"
+                f"the custom data of job {job.id} hold what looks like a credential, which is "
+                "never read: the API takes only all of it, so it would be lost"
             )
         return {**kept, **dict(self.custom_data)}
 
@@ -195,6 +196,7 @@ def is_same(field: Field, found: object, wanted: object) -> bool:
     """
     if field == "tags" and isinstance(found, list) and isinstance(wanted, list):
         return sorted(found) == sorted(wanted)
+    # Sauce Labs trims the name of a build.
     if field == "build" and isinstance(wanted, str):
         return found == wanted.strip()
     if field == "public" and isinstance(found, str) and isinstance(wanted, str):
@@ -230,7 +232,7 @@ def _depth(value: object) -> int:
     depth = 0
     while inside := [each for each in inside if isinstance(each, list | tuple | Mapping)]:
         depth += 1
-        inside = [below for each in inside for below in _members_of(each)]
+        inside = list(chain.from_iterable(map(_members_of, inside)))
     return depth
 
 

@@ -68,6 +68,7 @@ def job_reference(text: str) -> JobReference:
             "an empty text is no job: write an id, its first digits, an address or a name"
         )
     if _ADDRESS.match(written):
+        # The query may hold a key to the job.
         shown = written.partition("?")[0]
         return JobReference(shown, id=_id_of_address(written))
     # A whole id is 32 hexadecimal digits; anything else may be its beginning or a name.
@@ -113,9 +114,10 @@ def only(
         least = f" (an id needs {FEWEST_DIGITS} digits at least)" if is_short else ""
         hint = f"; did you mean: {_few(near, len(near))}" if near else ""
         raise ValueError(f"no known job has the id, name or build {shown}{least}{hint}")
+    candidates = _few(tuple(different.values()), len(different))
     raise ValueError(
-        f"{shown} matches {len(different):,} jobs, and must match one:"
-        f" {_few(tuple(different.values()), len(different))}: give more of the id"
+        f"{shown} matches {len(different):,} jobs, and must match one: {candidates}: "
+        "give more of the id"
     )
 
 
@@ -140,8 +142,8 @@ def _id_of_address(address: str) -> JobId:
         return job_id(found[1].lower() if found else None)
     except ValueError:
         raise ValueError(
-            f"{shown!r:.120} is no address of a job: write its id, or"
-            " https://app.saucelabs.com/tests/ID"
+            f"{shown!r:.120} is no address of a job: write its id, or "
+            "https://app.saucelabs.com/tests/ID"
         ) from None
 
 

@@ -1,4 +1,5 @@
-"""The nouns that everything else speaks in: jobs, builds, assets, decisions.
+"""The nouns that everything else speaks in: jobs, builds, assets, decisions. They are one module,
+although long, because nearly every other module needs several of them.
 
 Times are whole epoch seconds in UTC, as the Jobs API gives them; only output for people turns them
 into dates. A field is its value, None (the API says null) or UNKNOWN (absent, unreadable or not

@@ -199,6 +199,14 @@ class Policy:
     priority: Literal["high", "normal", "low"] = "normal"
     limits: Limits = Limits()
 
+    @property
+    def all_keep_rules(self) -> tuple[KeepRule, ...]:
+        """The keep rules of the policy and of its deletes, each once."""
+        rules = list(self.keep)
+        for _, delete in self.deletes:
+            rules += [rule for rule in delete.keep if rule not in rules]
+        return tuple(rules)
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

@@ -89,9 +89,12 @@ class AllowanceWindow:
         """Return all minutes of the week that it covers, counted from Monday's midnight."""
         length = (self.end - self.start) % _DAY_MINUTES or _DAY_MINUTES
         week = _WEEK_DAYS * _DAY_MINUTES
-        return frozenset(
-            (day * _DAY_MINUTES + self.start + n) % week for day in self.days for n in range(length)
-        )
+        covered: set[int] = set()
+        for day in self.days:
+            first = day * _DAY_MINUTES + self.start
+            # Sunday's window may end on Monday.
+            covered |= {minute % week for minute in range(first, first + length)}
+        return frozenset(covered)
 
     def covers(self, day: int, minute: int) -> bool:
         """Return whether it covers that minute of that weekday."""
@@ -146,6 +149,7 @@ class AllowanceTimetable:
         total = 0.0
         for each, minutes in (*hourly, (self.usual.hourly, week - covered)):
             if minutes:
+                # A minute without a limit makes the day's sum infinite.
                 if each is None:
                     return None
                 total += each * minutes / 60
@@ -174,9 +178,8 @@ class AllowanceTimetable:
         """Yield every time after `moment` in the next eight days at which a window begins or ends,
         in order.
         """
-        minutes = sorted(
-            {border % _DAY_MINUTES for each in self.windows for border in (each.start, each.end)}
-        )
+        borders = {each.start for each in self.windows} | {each.end for each in self.windows}
+        minutes = sorted({border % _DAY_MINUTES for border in borders})
         today = datetime.fromtimestamp(moment, self.zone).date()
         for days in range(_WEEK_DAYS + 2):
             date = today + timedelta(days=days)

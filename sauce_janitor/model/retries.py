@@ -79,6 +79,7 @@ def failed_again(
     Sauce Labs purges the job's assets, 30 days after `ended_at`: so there are always tries left
     before the purge.
     """
+    # Most failures are over in the next run.
     if before is None:
         return Retry(job_id, failing.kind, 1, at, at, at, failing.requests, failing.reason)
     since = min(before.first_failed_at, at)

@@ -105,8 +105,10 @@ class Decider:
     def _observe(self, records: Records) -> None:
         for record, time in self._in_order(records):
             case = self.case(record)
+            # Held, ageless and running jobs stay anyway, so they take no slot from others.
             aside = record.held or bool(case.holds) or time is None or not is_finished(record.job)
             for slot in case.slots:
+                # A build counts every one of its jobs: one that is held keeps it whole.
                 if isinstance(slot.keeper, BuildKeeper):
                     slot.keeper.join(slot.context, record, time, _problem(case, record))
                 elif not aside and time is not None:
@@ -121,8 +123,10 @@ class Decider:
         for record, _, verdict in self._rule(records):
             for decision in verdict.decisions:
                 kept = decision.action in DELETES and decision.verdict is Verdict.KEEP
+                # A job whose assets are already deleted does not keep its build's.
                 if kept and decision.reasons[0].why is not Why.DONE:
                     _block(verdict.case, record, decision.action)
+        # The last pass ranks all jobs again, from the newest.
         for keeper in self.match_cases.keepers:
             keeper.rewind()
 
@@ -141,6 +145,7 @@ class Decider:
                 flags |= AGELESS
             if record.held:
                 flags |= HELD
+            # Gone assets cannot be deleted or archived again, and no longer protect their job.
             if record.assets is not plain:
                 flags |= (
                     ASSETS_DELETED if record.assets is AssetsStanding.DELETED else ASSETS_PURGED
@@ -171,6 +176,7 @@ class Decider:
         before, before_id = None, ""
         for record in records():
             time = age_of(record.job)
+            # In another order "the newest N" would be other jobs, and the wrong ones would go.
             if time is not None:
                 assert (
                     before is None
@@ -193,15 +199,18 @@ class Decider:
                 whole = _time_of_build(age_bit.slot, record)
                 if whole is not None and age_bit.old_enough(whole):
                     bits |= age_bit.bit
+        # Jobs that stay anyway take no slot.
         if not aside:
             for slot in case.slots:
                 bits |= slot.keeper.keep_bits(slot.context, record, time) << slot.shift
         return bits
 
     def _running(self, case: MatchCase, record: Record) -> int:
+        # A job that is queued, or in an unknown state, cannot be stopped.
         if record.job.state is not JobState.RUNNING:
             return 0
         bits, start = RUNNING, record.job.started_at
+        # A start in the future or before Sauce Labs existed says nothing about how long it runs.
         if isinstance(start, int) and EARLIEST <= start <= self._as_of:
             for age_bit in case.stop_bits:
                 if age_bit.old_enough(start):

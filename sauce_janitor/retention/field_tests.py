@@ -1,4 +1,4 @@
-"""All tests of all rules, run once per distinct value of a field, so that a million jobs stay fast."""
+"""All tests of all rules, each run once per distinct value of a field: a million jobs stay fast."""
 
 from __future__ import annotations
 

@@ -68,11 +68,8 @@ def _matches(rules: Rules) -> list[Match]:
 
 
 def _of_keep_rules(policy: Policy) -> list[Match]:
-    keeps = list(policy.keep)
-    for _, claim in policy.deletes:
-        keeps += claim.keep
     matches: list[Match] = []
-    for rule in keeps:
+    for rule in policy.all_keep_rules:
         matches += [match for match in (rule.where, rule.since) if match is not None]
     return matches
 
@@ -92,7 +89,9 @@ def fingerprint_of(record: Record, fields: DecisionFields) -> str:
     """Return `fingerprint` of a record's job."""
     job = record.job
     read, age_of = _readers(fields)
+    # The API gives tags in any order.
     tags = job.tags if job.tags is UNKNOWN else sorted(job.tags)
+    # A running job is modified all the time, and no decision depends on its age.
     age = age_of(job) if job.state is JobState.FINISHED else None
     # repr() shows the type of each value: 'text', 1, None, UNKNOWN.
     text = f"{job.state} {tags!r} {read(record)!r} {job.started_at!r} {job.ended_at!r} {age!r}"

@@ -50,8 +50,8 @@ class Postponement:
         if self.until is None:
             kept = f" ({', '.join(self.kept_by)})"
             return (
-                f"{self.policy}: {self.action.value} {self.after} waits for {count} that {self.by}"
-                f" keeps{kept}"
+                f"{self.policy}: {self.action.value} {self.after} waits for {count} that {self.by} "
+                f"keeps{kept}"
             )
         return (
             f"{self.policy}: {self.action.value} {self.after} is {self.until} for {count} ({rule})"
@@ -282,6 +282,7 @@ def _always_counts(rules: Rules, policy: Policy, other: Policy, action: Action) 
     """
     if policy.default or other.default or _names(policy, other) or _names(other, policy):
         return False
+    # A job of the policy that the other does not match is not postponed.
     if may_overlap(policy.match, Not(other.match)):
         return False
     thirds = [each for each in rules.policies if each is not policy and each is not other]

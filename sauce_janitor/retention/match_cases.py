@@ -96,11 +96,10 @@ class MatchCases:
             is not None
         ]
         self._forbids = [(forbid, self.facts.compile(forbid.match)) for forbid in rules.forbid]
-        self._rule_truths = {
-            (index, rule): self._compile_rule(rule)
-            for index, policy in enumerate(rules.policies)
-            for rule in _all_rules(policy)
-        }
+        self._rule_truths = {}
+        for index, policy in enumerate(rules.policies):
+            for rule in policy.all_keep_rules:
+                self._rule_truths[index, rule] = self._compile_rule(rule)
         self._keepers: dict[tuple[int, Action | None], Keeper] = {}
         self.grace_until = due_at(as_of, rules.grace, rules.timezone)
         self.has_grace = self.grace_until > as_of
@@ -150,9 +149,11 @@ class MatchCases:
     def _make_keepers(self) -> None:
         for index, policy in enumerate(self.rules.policies):
             whole = policy.unit == "build"
-            rules = _all_rules(policy)
+            rules = policy.all_keep_rules
+            # Nothing to rank. A build policy without keep rules still needs its builds' ages.
             if not rules and not whole:
                 continue
+            # Which jobs take slots can differ by action; then each action counts for itself.
             by_action = self.precedences.ranks_by_action(index)
             for action in sorted(self.precedences.stated[index]) if by_action else (None,):
                 make = BuildKeeper if whole else Keeper
@@ -199,6 +200,7 @@ class _CaseMaker:
             )
             return AppliedRule(policy, undecided=reasons, archive_rule=policy.archive)
         slot = self._slot(index, action, takes_slots=takes_slots)
+        # A whole build is as old as its newest job.
         whole = slot if policy.unit == "build" else None
         if action is Action.ARCHIVE:
             assert policy.archive is not None
@@ -231,6 +233,7 @@ class _CaseMaker:
 
     def _slot(self, index: int, action: Action, *, takes_slots: bool) -> KeepSlot | None:
         keeper = self._match_cases.keeper(index, action)
+        # Keep rules do not protect a running job from being stopped.
         if keeper is None or action is Action.STOP:
             return None
         slot = self._slots.get(id(keeper))
@@ -245,18 +248,12 @@ class _CaseMaker:
         key = (kind, (duration.seconds << 12) + duration.months, id(whole) if whole else 0)
         age_bit = self._age_bits.get(key)
         if age_bit is None:
+            # A delete is announced so early that it is due when the grace period is over.
             as_of = self._match_cases.grace_until if kind == "grace" else self._match_cases.as_of
             test = at_least(duration, as_of=as_of, zone=self._match_cases.rules.timezone)
             age_bit = self._age_bits[key] = AgeBit(test, 1 << self._next_bit, whole)
             self._next_bit += 1
         return age_bit.bit
-
-
-def _all_rules(policy: Policy) -> tuple[KeepRule, ...]:
-    own: list[KeepRule] = list(policy.keep)
-    for _, claim in policy.deletes:
-        own += [rule for rule in claim.keep if rule not in own]
-    return tuple(own)
 
 
 def _forbidding_bits(slot: KeepSlot, rules: tuple[KeepRule, ...], action: Action) -> int:

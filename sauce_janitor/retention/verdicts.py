@@ -149,6 +149,7 @@ class VerdictMaker:
         assert claim.archive_rule is not None
         if claim.archive_rule.none:
             return False
+        # `only: kept` archives what stays for any reason: a keep rule, a hold, no age.
         kept = bool(self._flags & (claim.kept | SET_ASIDE) or self._case.holds)
         return kept or not claim.archive_rule.only_kept
 
@@ -174,6 +175,7 @@ class VerdictMaker:
         discard = "all" not in assets and all(
             archive_rule.discard_rest for archive_rule in archive_rules
         )
+        # One policy that wants to keep purged jobs is enough: whatever is unclear is kept.
         keeps = any(archive_rule.if_purged == "keep" for archive_rule in archive_rules)
         return Selection(assets, forbid, discard, "keep" if keeps else "proceed")
 
@@ -188,13 +190,9 @@ class VerdictMaker:
         wanted = gaps.of(selection)
         if not wanted.missing:
             return False, None
-        waits = (
-            []
-            if self._whole
-            else [
-                claim.archive_rule.if_unavailable for claim in self._archiving if claim.archive_rule
-            ]
-        )
+        # No policy speaks for a held job, so nothing limits the wait for its files.
+        archiving = () if self._whole else self._archiving
+        waits = [claim.archive_rule.if_unavailable for claim in archiving if claim.archive_rule]
         until = wanted.given_up_at(waits)
         if until is not None and until <= gaps.as_of:
             names = frozenset(each.name for each in wanted.missing)
@@ -204,6 +202,7 @@ class VerdictMaker:
     def _is_covered(self) -> bool:
         if self._selection is None or (covers(self._archived, self._selection) and not self._lacks):
             return True
+        # What is gone at Sauce Labs can never be fetched: any receipt is all there will be.
         return (
             bool(self._flags & GONE)
             and self._archived is not None
@@ -212,6 +211,7 @@ class VerdictMaker:
 
     def _archive(self) -> Decision:
         selection, flags = self._selection, self._flags
+        # A running job still writes its logs: a copy now would be a part of them.
         if flags & UNFINISHED:
             return _kept(Action.ARCHIVE, [Reason(Why.UNFINISHED)])
         # The job may hold what must never be stored.
@@ -221,13 +221,16 @@ class VerdictMaker:
             return _kept(Action.ARCHIVE, self._why_nothing_wanted())
         if self._is_covered():
             return _kept(Action.ARCHIVE, [Reason(Why.DONE)])
+        # There is nothing left to fetch, and the policy does not accept job.json alone.
         if flags & ASSETS_PURGED and selection.if_purged == "keep":
             return _kept(Action.ARCHIVE, [Reason(Why.NOT_ARCHIVED, detail=_PURGED)])
         # A held job is archived at once: it needs no age.
         if self._whole:
             return _due(Action.ARCHIVE, self._holds)
+        # Every `after` counts from a job's age, so without one nothing is ever due.
         if flags & AGELESS:
             return _kept(Action.ARCHIVE, [Reason(Why.NO_AGE)])
+        # The earliest policy is enough: Sauce Labs purges assets, so early is safe.
         due = tuple(claim for claim in self._archiving if flags & claim.due)
         if not due:
             return _kept(Action.ARCHIVE, [_not_yet(claim) for claim in self._archiving])
@@ -236,12 +239,7 @@ class VerdictMaker:
 
     def _why_nothing_wanted(self) -> list[Reason]:
         claims = self._case.claims[Action.ARCHIVE]
-        reasons = [
-            reason
-            for claim in claims
-            for reason in claim.undecided
-            if claim.archive_rule and not claim.archive_rule.none
-        ]
+        reasons = _undecided_about_archiving(claims)
         reasons += [Reason(Why.NOTHING_WANTED, name) for name in self._saying_none()]
         return reasons or [Reason(Why.NO_POLICY)]
 
@@ -262,6 +260,7 @@ class VerdictMaker:
         blockers: list[_Blocker] = []
         for claim in self._case.claims[action]:
             blockers += [_Blocker(reason) for reason in claim.undecided]
+            # A policy that may match forbids by that alone; its times and keep rules are unknown.
             if claim.undecided:
                 continue
             if claim.after is None:
@@ -293,6 +292,7 @@ class VerdictMaker:
         aside = self._set_aside()
         if aside:
             return _kept(action, aside), False
+        # There is nothing left to delete.
         if action is Action.DELETE_ASSETS and self._flags & GONE:
             return _kept(action, [Reason(Why.DONE)]), False
         sure = tuple(claim for claim in self._case.claims[action] if not claim.undecided)
@@ -320,14 +320,11 @@ class VerdictMaker:
         pass.
         """
         claims = self._case.claims[Action.ARCHIVE]
-        reasons = [
-            reason
-            for claim in claims
-            for reason in claim.undecided
-            if claim.archive_rule and not claim.archive_rule.none
-        ]
+        reasons = _undecided_about_archiving(claims)
+        # Nobody knows what may be stored, so nothing is stored, so nothing is deleted.
         if self._case.forbid_unknown:
             return [*reasons, Reason(Why.FORBID)]
+        # A policy that deletes must say explicitly that it wants no copy; silence is no consent.
         if self._selection is None:
             return reasons if self._saying_none() else [*reasons, _MUTE]
         if archive.verdict is Verdict.DUE or self._is_covered():
@@ -351,6 +348,15 @@ class VerdictMaker:
             return _kept(Action.STOP, reasons)
         self._due_claims[Action.STOP] = claims
         return _due(Action.STOP, [Reason(Why.DUE, claim.policy.name) for claim in claims])
+
+
+def _undecided_about_archiving(claims: Iterable[AppliedRule]) -> list[Reason]:
+    """Return why policies that would archive something cannot say whether they match."""
+    reasons: list[Reason] = []
+    for claim in claims:
+        if claim.archive_rule and not claim.archive_rule.none:
+            reasons += claim.undecided
+    return reasons
 
 
 def _protected(blocker: _Blocker) -> _Blocker:

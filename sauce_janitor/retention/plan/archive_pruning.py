@@ -169,6 +169,7 @@ class ArchivePruning:
         for matched_rules in rule_sets:
             reasons += matched_rules.protected
         protected = [reason for reason in dict.fromkeys(reasons) if reason.why is Why.HELD]
+        # Nobody can say whether a hold matches a job that cannot be read.
         if not rule_sets and self._holds and job.files:
             protected.append(_UNREAD)
         return JobPruning(
@@ -185,6 +186,7 @@ class ArchivePruning:
         since = max(file.stored_at, job.ended_at)
         found: list[tuple[int, str, str]] = []
         for matched_rules in rule_sets:
+            # No policy that matches limits the time, so the file stays for ever.
             if not matched_rules.archive_rules:
                 return FileTerm(file, None)
             for policy, archive_rule in matched_rules.archive_rules:
@@ -203,6 +205,7 @@ class ArchivePruning:
 
     def _may_be_at_sauce(self, job: ArchivedJob) -> bool:
         """Return whether a delete at Sauce Labs may still need this copy as its proof."""
+        # Purged assets cannot be deleted, so no delete needs the proof.
         if job.ended_at + PURGED_AFTER_S <= self._as_of:
             return False
         known = job.views[1:]

@@ -21,8 +21,8 @@ from sauce_janitor.retention.precedence import actions_stated
 _DAY_S = 86_400
 
 ALWAYS_BLOCKING = (
-    "an unfinished job; a job whose age, or a field that a policy reads, is unknown; a failed"
-    " archive or delete; a spent request budget"
+    "an unfinished job; a job whose age, or a field that a policy reads, is unknown; a failed "
+    "archive or delete; a spent request budget"
 )
 """What can block any deadline, whatever the configuration says."""
 

@@ -127,7 +127,7 @@ _TEXTS: Final = {
     Blocker.NOT_YET: "due later by a policy",
     Blocker.GRACE: "in their grace",
     Blocker.NO_RECEIPT: "without a receipt",
-    Blocker.MISSING_FILES: "with files that cannot be had",
+    Blocker.MISSING_FILES: "with files that cannot be fetched",
     Blocker.FAILED: "failed",
     Blocker.LIMIT: "stopped by a limit",
     Blocker.BUDGET: "waiting for the request budget",
@@ -200,6 +200,7 @@ class DeadlineWatch:
                 promise.action is Action.DELETE_ASSETS
                 and record.assets is not AssetsStanding.PRESENT
             )
+            # Nothing is known to count from, or the promise is kept.
             if since is None or gone:
                 continue
             if promise.is_late(since):
@@ -233,6 +234,7 @@ def blocker_of(decisions: Iterable[Decision], action: Action) -> Blocker:
         )
         return Blocker.MISSING_FILES if waits else Blocker.NOTHING
     reasons = list((assets if action is Action.DELETE_ASSETS else job).reasons)
+    # The reasons against the assets are the real ones.
     if action is Action.DELETE_ASSETS and all(reason.why is Why.NO_POLICY for reason in reasons):
         # No policy has a say on the assets, so they wait for the job.
         reasons = list(job.reasons)

@@ -225,6 +225,7 @@ def _unstored(loss: PlannedLoss, weights: Weights) -> Volume:
     if loss.selection is None:
         return whole
     stored = _of_selection(loss.selection, weights)
+    # The stored part must be known completely before it can be subtracted.
     if weights.whole is not None and not stored.unknown:
         return Volume(max(0.0, whole.size_bytes - stored.size_bytes))
     # Count by class: the difference to the whole would include what is unknown.

@@ -16,8 +16,8 @@ SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
 _FIX: Final = (
-    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; if"
-    " not, fix the policy"
+    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; "
+    "if not, fix the policy"
 )
 
 
@@ -160,7 +160,8 @@ def _broken(
     median: float | None,
 ) -> Iterator[BrokenLimit]:
     acting = tally.acting if policy is None else tally.by_policy.get(policy, ActingJobs())
-    whose = f"policy {policy}" if policy else f"the plan{_mostly(tally.by_policy)}"
+    subject = f"policy {policy}" if policy else f"the plan{_mostly(tally.by_policy)}"
+    # A few jobs of a small inventory are soon a large part of it.
     if (
         limits.max_percent is not None
         and "max_percent" not in lift
@@ -171,9 +172,9 @@ def _broken(
             percent = 100 * acting.unexpected / of if of else 100.0
             jobs = "jobs of the inventory" if policy is None else "jobs it matches"
             text = (
-                f"max_percent is {limits.max_percent:g} %: {whose} would delete or stop"
-                f" {acting.unexpected:,} of {of:,} {jobs} ({percent:.1f} %) that no accepted run"
-                " knew"
+                f"max_percent is {limits.max_percent:g} %: {subject} would delete or stop "
+                f"{acting.unexpected:,} of {of:,} {jobs} ({percent:.1f} %) that no accepted run "
+                "knew"
             )
             yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_FIX}")
     besides = (
@@ -181,17 +182,17 @@ def _broken(
     )
     if limits.max_jobs is not None and "max_jobs" not in lift and acting.new > limits.max_jobs:
         text = (
-            f"max_jobs is {limits.max_jobs:,}: {whose} would delete or stop {acting.new:,}"
-            f" jobs{besides}"
+            f"max_jobs is {limits.max_jobs:,}: {subject} would delete or stop {acting.new:,} "
+            f"jobs{besides}"
         )
         yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_FIX}")
     if limits.max_growth is not None and "max_growth" not in lift and median is not None:
         allowed = limits.max_growth * median
         if acting.new > allowed:
             text = (
-                f"max_growth is {limits.max_growth:g}: {whose} would delete or stop {acting.new:,}"
-                f" jobs{besides}, more than {allowed:,g}, {limits.max_growth:g} times the median of"
-                " the last plans"
+                f"max_growth is {limits.max_growth:g}: {subject} would delete or stop "
+                f"{acting.new:,} jobs{besides}, more than {allowed:,g}, {limits.max_growth:g} "
+                "times the median of the last plans"
             )
             yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_FIX}")
 

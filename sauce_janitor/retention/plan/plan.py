@@ -237,6 +237,7 @@ def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
         mine, other = (
             lists[n][at[n]] >> priority if at[n] < len(lists[n]) else last for n in (turn, 1 - turn)
         )
+        # The other kind has a job of higher priority (a lower number).
         if other < mine:
             turn = 1 - turn
         yield lists[turn][at[turn]] & row

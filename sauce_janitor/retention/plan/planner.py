@@ -160,6 +160,7 @@ class _Planner:
     def _purge_order(self, record: Record) -> int:
         """Return a number that puts the nearest purge first, and purged jobs last."""
         ended = record.job.ended_at
+        # Without an end no purge is in sight.
         if not isinstance(ended, int):
             return 1 << TIME_BITS - 1
         return (1 << TIME_BITS - 1 if self._is_past_purge(record) else 0) + max(ended, 0)
@@ -170,6 +171,7 @@ class _Planner:
 
     def _watch(self, record: Record) -> None:
         ended = record.job.ended_at
+        # Purged assets cannot be saved any more, and deleted ones need not be.
         if isinstance(ended, int) and record.assets is AssetsStanding.PRESENT:
             left = ended + PURGED_AFTER_S - self._plan.as_of
             if 0 < left <= 3 * _DAY_S:

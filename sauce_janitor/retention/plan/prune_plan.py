@@ -141,7 +141,7 @@ def _lifted(approvals: tuple[Approval, ...], jobs: int) -> frozenset[str]:
 
 def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[BrokenLimit]:
     acting = plan.acting if policy is None else plan.acting_by_policy.get(policy, ActingJobs())
-    whose = f"policy {policy}" if policy else "this"
+    subject = f"policy {policy}" if policy else "this"
     of = plan.jobs if policy is None else plan.matched[policy]
     percent = 100 * acting.unexpected / of if of else 0.0
     limit: LimitName
@@ -151,13 +151,14 @@ def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[Bro
         and percent > limits.max_percent
     ):
         limit, text = "max_percent", (
-            f"max_percent is {limits.max_percent:g} %: {whose} would prune {acting.unexpected:,}"
-            f" of {of:,} jobs in the archive ({percent:.1f} %) that no accepted prune knew"
+            f"max_percent is {limits.max_percent:g} %: {subject} would prune "
+            f"{acting.unexpected:,} of {of:,} jobs in the archive ({percent:.1f} %) that no "
+            "accepted prune knew"
         )  # fmt: skip
         yield BrokenLimit(limit, policy, percent, limits.max_percent, text)
     if limits.max_jobs is not None and acting.jobs > limits.max_jobs:
         limit, text = (
             "max_jobs",
-            f"max_jobs is {limits.max_jobs:,}: {whose} would prune {acting.jobs:,} jobs",
+            f"max_jobs is {limits.max_jobs:,}: {subject} would prune {acting.jobs:,} jobs",
         )
         yield BrokenLimit(limit, policy, acting.jobs, limits.max_jobs, text)

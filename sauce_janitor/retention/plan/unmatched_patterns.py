@@ -36,6 +36,7 @@ class UnmatchedPatterns:
     def see(self, field: str, value: object) -> None:
         """Forget the patterns that match the value of a job's field."""
         pending = self._pending.get(field)
+        # Neither null nor an unknown value can match a pattern.
         if pending and value is not None and value is not UNKNOWN:
             for key in [key for key, test in pending.items() if test(value)]:
                 del pending[key]
@@ -49,10 +50,7 @@ class UnmatchedPatterns:
 def _matches(rules: Rules) -> Iterator[tuple[str, Match]]:
     for policy in rules.policies:
         yield f"policy {policy.name}", policy.match
-        keep_rules = list(policy.keep)
-        for _, claim in policy.deletes:
-            keep_rules += claim.keep
-        for rule in keep_rules:
+        for rule in policy.all_keep_rules:
             for match in (rule.where, rule.since):
                 if match is not None:
                     yield f"{policy.name}: keep rule {rule.id}", match
@@ -67,6 +65,7 @@ def inventory_lints(rules: Rules, plan: Plan, unmatched: UnmatchedPatterns) -> t
     """Return what is probably wrong according to the inventory: patterns that matched nothing, and
     policies that left many jobs undecided.
     """
+    # Without jobs every pattern matches nothing.
     if not plan.inventory:
         return ()
     found = [
@@ -77,7 +76,7 @@ def inventory_lints(rules: Rules, plan: Plan, unmatched: UnmatchedPatterns) -> t
         jobs = max((n for (name, _), n in plan.undecided.items() if name == policy.name), default=0)
         if jobs > _MUCH_UNDECIDED * plan.inventory:
             found.append(
-                f"policy {policy.name} leaves {jobs:,} of {plan.inventory:,} jobs undecided"
-                f" ({100 * jobs / plan.inventory:.1f} %): what is undecided is kept"
+                f"policy {policy.name} leaves {jobs:,} of {plan.inventory:,} jobs undecided "
+                f"({100 * jobs / plan.inventory:.1f} %): what is undecided is kept"
             )
     return tuple(found)

@@ -58,6 +58,7 @@ class PurgeCandidates:
             )
 
     def _draw(self, candidate: PurgeCandidate) -> None:
+        # The day is part of the hash, so that each day draws other jobs.
         rank = -zlib.crc32(bytes.fromhex(candidate.job_id) + self._day)
         entry = (rank, candidate.job_id, candidate)
         if len(self._drawn) < MOST_A_DAY:

@@ -157,6 +157,7 @@ class _Comparer:
         """Yield the actions on which the forecasts of jobs with these verdicts can differ."""
         for action in Action:
             before, after = self._old.form(action, old), self._new.form(action, new)
+            # Equal forms give equal forecasts only with the same zone, grace and ages.
             if before != after or not (self._comparable or before is None):
                 yield action
 
@@ -165,6 +166,7 @@ class _Comparer:
         kind = self._kind(was, will)
         if kind is None:
             return False
+        # Only the old policy knows of an action that no longer happens.
         decisive = was if kind is ChangeKind.DROPPED else will
         change = self.found.changes.setdefault((kind, action, decisive.policy), DecisionChange())
         change.jobs += 1

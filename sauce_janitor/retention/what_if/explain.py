@@ -1,5 +1,5 @@
 """Explains one job: every rule that has a say, its rank in its group, when it goes, and what would
-save it.
+save it. The views are here, beside the only code that makes them.
 """
 
 from __future__ import annotations
@@ -165,7 +165,9 @@ class _Explainer:
         policies = tuple(
             self._policy(n, policy, watches.get(n)) for n, policy in enumerate(self._rules.policies)
         )
-        keeps = {(view.policy, keep.rule): keep for view in policies for keep in view.keeps}
+        keeps: dict[tuple[str, str], KeepView] = {}
+        for view in policies:
+            keeps |= {(view.policy, keep.rule): keep for keep in view.keeps}
         forecasts = {action: self._maker.forecast(action, self._decided_job) for action in Action}
         outlooks = tuple(
             Outlook(
@@ -189,7 +191,7 @@ class _Explainer:
         rule_views = tuple(self._rule_views(index, policy))
         if watch is None:
             return PolicyView(policy.name, truth, policy.default, unknown, rule_views)
-        kept_by = frozenset(rule for rule_view in rule_views for rule in rule_view.kept_by)
+        kept_by = frozenset[str]().union(*(rule_view.kept_by for rule_view in rule_views))
         group = tuple(str(value) for value in watch.group) if isinstance(watch.group, tuple) else ()
         rank, of = watch.rank, watch.of
         if isinstance(watch.keeper, BuildKeeper):
@@ -262,6 +264,7 @@ class _Explainer:
             for claim in self._case.claims[action]:
                 if claim.policy is policy and claim.slot is not None and claim.slot.keeper.rules:
                     group = claim.slot.keeper.group_of(self._record)
+                    # Such a job is in no group, so it has no rank.
                     if group is None or group is UNKNOWN or self._time is None:
                         return None
                     return KeepForecast(
@@ -290,6 +293,7 @@ class _Explainer:
                 times.append(self._expected(Action.DELETE_ASSETS, forecasts, keeps))
             elif reason.why is Why.NOT_ARCHIVED:
                 times.append(forecasts[Action.ARCHIVE].at)
+            # Anything but time and new jobs may never change.
             elif reason.why not in {Why.NOT_YET, Why.GRACE}:
                 return None
         times += [self._due_at(claim, action) for claim in self._case.claims[action]]
@@ -316,6 +320,7 @@ def _saves(explanation: Explanation, rules: Rules) -> Iterator[str]:
         for o in explanation.outlooks
         if o.decision.action in DELETES and o.expected_at is not None
     ]
+    # Nothing has to be saved.
     if not going:
         return
     yield f"a local hold: sauce-janitor hold add {explanation.record.job.id}"

@@ -87,6 +87,7 @@ class ForecastMaker:
             return Forecast(
                 action, ended if isinstance(ended, int) else self._as_of, is_due=True, files=files
             )
+        # Without a plausible start nobody can say how long the job has been running.
         if action is Action.STOP and not (isinstance(started, int) and started >= EARLIEST):
             return Forecast(action)
         dates = [
@@ -95,6 +96,7 @@ class ForecastMaker:
         at = (min if action is Action.ARCHIVE else max)(date for date, _ in dates)
         policy = min(name for date, name in dates if date == at)
         is_due = verdict.decisions[_PLACES[action]].verdict is Verdict.DUE
+        # A due delete still waits for missing files, until the policies give them up.
         if is_due and action in DELETES and _lacks(verdict, action):
             if verdict.gives_up_at is None:
                 return Forecast(action, policy=policy)

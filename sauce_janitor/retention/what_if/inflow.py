@@ -55,6 +55,7 @@ class Inflow:
         """Return how many jobs a day lose their assets to Sauce Labs unarchived when a day allows
         so many requests.
         """
+        # The budget is enough.
         if per_day is None or self.requests <= per_day or not self.archives:
             return 0.0
         for_archives = per_day - min(self.rest, per_day * _FOR_DELETES)
@@ -67,6 +68,7 @@ def inflow(rules: Rules, records: Records, *, as_of: int) -> Inflow | None:
     """
     newest = _Newest(rules, records, as_of)
     plan = make_plan(rules, newest, as_of=as_of + _ALL_DUE_DAYS * _DAY_S, accepted_at=None)
+    # A handful of jobs says nothing about a day.
     if plan.inventory < _FEWEST_JOBS:
         return None
     work, days = work_of(plan), newest.days
@@ -91,6 +93,7 @@ class _Newest:
         seen = 0
         for record in self._records():
             time = self._age_of(record.job)
+            # A running job's age is not final, so it would not be deleted yet.
             if time is None or time > self._as_of or not is_finished(record.job):
                 continue
             if time < since:

@@ -88,10 +88,12 @@ class DayByDay:
                 continue
             now = record if before is UNTOUCHED else before.applied(record)
             purge_day = self._ledger.purge_day(record)
+            # Sauce Labs purges by its own clock, whatever the plans do.
             if now.assets is AssetsStanding.PRESENT and day >= purge_day:
                 now = replace(now, assets=AssetsStanding.PURGED)
                 if day == purge_day:
                     self._purged_today.add(record.job.id)
+            # The jobs that earlier days deleted still have to add up to the build's counters.
             counters, build = record.build_counters, record.build_id
             if counters is not None and isinstance(build, str) and self._gone_of_builds[build]:
                 deleted = counters.deleted + self._gone_of_builds[build]
@@ -152,6 +154,7 @@ class OnePass:
         spells = self._spells(record, time)
         through = self._walk(record, time, spells)
         self._ledger.leave(spells[0].terms.case.truths, through)
+        # The job takes slots only on the days on which it still exists.
         there = (2 << through) - 1
         for spell in spells:
             if time is not None and (days := spell.active & there):
@@ -163,6 +166,7 @@ class OnePass:
         terms = self._terms_of(number, frozenset())
         if not terms.case.holds:
             return [self._spell(record, time, terms, left)]
+        # Each hold that ends begins a new spell, with the case of the holds that are left.
         ends = {
             hold.id: holds.ends_at(hold, record.job, self._zone)
             for hold in self._match_cases.holding(number)
@@ -179,6 +183,7 @@ class OnePass:
         return spells
 
     def _spell(self, record: Record, time: int | None, terms: _Terms, days: Days) -> _Spell:
+        # Before its own time the job would lie in the future, and has no age.
         aged = 0 if time is None else days & self._calendar.since(time)
         lines = [(AGELESS, days & ~aged)] if aged != days else []
         for kind, duration, bit in terms.age_bits:
@@ -221,6 +226,7 @@ class OnePass:
         job is there.
         """
         ledger, as_ofs, last = self._ledger, self._ledger.as_ofs, len(self._ledger.as_ofs) - 1
+        # Between two turns every day decides the same: only the turns have to be looked at.
         turns = 0
         for spell in spells:
             turns |= spell.days & ~(spell.days << 1)
@@ -245,9 +251,12 @@ class OnePass:
                 now, carried = after.applied(record), after
                 turns |= self._maturing(now)
             later = turns >> day + 1
-            day += (
-                1 if verdict.due_actions else (later & -later).bit_length() if later else last + 1
-            )
+            # What was due changed the job, so the next day differs, too. `later & -later` is the
+            # lowest set bit: the next turn.
+            if verdict.due_actions:
+                day += 1
+            else:
+                day += (later & -later).bit_length() if later else last + 1
             if day > last:
                 return last
 

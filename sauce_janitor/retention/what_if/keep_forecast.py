@@ -81,6 +81,7 @@ class KeepForecast:
     def meet(self, decider: Decider, record: Record, as_of: int) -> None:
         """Count a job, if it takes slots in the group."""
         case, time = decider.case(record), decider.age_of(record.job)
+        # Such jobs take no slots, see `decide`.
         if time is None or record.held or case.holds or not is_finished(record.job):
             return
         context = next((slot.context for slot in case.slots if slot.keeper is self.keeper), None)
@@ -159,9 +160,11 @@ class KeepForecast:
         period_of = kind.numbering(self._zone)
         own = period_of(self._time)
         low, high = as_of, as_of + (rule.count + 1) * (kind.facts.longest_s + 2 * DAY_S)
+        # Period numbers only grow with time, so a binary search finds the border to the second.
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if period_of(middle) >= own + rule.count else (middle, high)
+        # In today's period, a newer job takes the slot before the window moves.
         if (
             rule.pick[0] == "newest"
             and own == period_of(as_of)

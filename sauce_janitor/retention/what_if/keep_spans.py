@@ -87,6 +87,7 @@ class _Tally:
 
     def add(self, group: Group, days: Days) -> None:
         """Add one on these days."""
+        # A ripple-carry adder: one bitwise step adds a digit on all days at once.
         carry = days & ~self.full(group)
         planes = self._planes.setdefault(group, [0] * self._count.bit_length())
         reached = carry
@@ -176,6 +177,7 @@ class _NewestOfPeriod(KeepSpan):
             days &= ~self._counted.full(group)
         else:
             days &= (1 << bisect_right(self._firsts, period)) - 1
+        # The days on which a newer job already took this period's slot.
         before = self._seen.get(group)
         return days & ~before[1] if before and before[0] == period else days
 

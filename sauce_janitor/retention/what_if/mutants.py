@@ -102,6 +102,7 @@ def _without_a_part(match: Match) -> Iterator[tuple[str, Match]]:
         return
     for at, part in enumerate(match.parts):
         rest = match.parts[:at] + match.parts[at + 1 :]
+        # Without its only part nothing restricts the match: it matches everything.
         if rest:
             yield phrase(part), rest[0] if len(rest) == 1 else replace(match, parts=rest)
         else:
@@ -171,6 +172,7 @@ def measure(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> Noticed:
 
 def _is_noticed(mutant: Mutant, rules: Rules, tests: Iterable[Tried]) -> bool:
     index, changed = mutant.policy, mutant.changed
+    # A hold can change only the jobs that it held.
     if index is None:
         return any(
             test.fails(mutant.rules, [rules.policies[n] for n in sorted(test.matching)])
@@ -211,8 +213,8 @@ def uncovered(groups: Iterable[tuple[Rules, Sequence[Tried]]]) -> tuple[str, ...
                 continue
             matched = any(True in trial.truths[index] for trial in trials)
             _note(spoke, f"policy {policy.name}", seen=matched)
-            keeps = [*policy.keep, *(rule for _, claim in policy.deletes for rule in claim.keep)]
-            for rule in keeps if matched else ():
+            # Keep rules of a policy that matches no job are not worth a second message.
+            for rule in policy.all_keep_rules if matched else ():
                 _note(
                     spoke,
                     f"{policy.name}: keep rule {rule.id}",

@@ -126,8 +126,8 @@ class FailedExpectation:
         """The failure in one line."""
         why = "; ".join(self.reasons)
         return (
-            f"{self.test.name}: {self.job}: expected {self.expected}; decided {self.decided}"
-            f" ({why})"
+            f"{self.test.name}: {self.job}: expected {self.expected}; decided {self.decided} "
+            f"({why})"
         )
 
 
@@ -171,7 +171,8 @@ class PreparedTest:
                 d for d in verdict.decided(record, time, rules.timezone) if d.action in CHANGES
             ]
             cases.append(verdict.case.truths)
-            reasons.update(reason for decision in decisions for reason in decision.reasons)
+            for decision in decisions:
+                reasons.update(decision.reasons)
             failures += self._compared(self._labels[record.job.id], decisions)
         written = {made.label: number for number, made in enumerate(self.test.jobs)}
         failures.sort(key=lambda failure: written[failure.job])
@@ -196,8 +197,11 @@ def _is_met(expectation: Expectation, decisions: list[Decision]) -> bool:
     if Action.DELETE_JOB in wanted and Action.DELETE_ASSETS not in wanted:
         # Deleting the job deletes its assets.
         due.pop(Action.DELETE_ASSETS, None)
-    reasons = {reason.rule for d in decisions if d.verdict is Verdict.KEEP for reason in d.reasons}
-    return due == wanted and reasons >= set(expectation.keep)
+    keeping: set[str | None] = set()
+    for decision in decisions:
+        if decision.verdict is Verdict.KEEP:
+            keeping |= {reason.rule for reason in decision.reasons}
+    return due == wanted and keeping >= set(expectation.keep)
 
 
 def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tuple[str, ...]]:
@@ -210,6 +214,7 @@ def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tup
     decided = ", ".join(f"{_NAMES[d.action]} by {d.policy}" for d in due) or "kept"
     wanted = dict(expectation.acts)
     about = due if due and not wanted else [d for d in decisions if d in due or d.action in wanted]
+    # "no policy covers it" explains nothing where another action has a real reason.
     about = about or [d for d in decisions if d.action is not Action.STOP]
     about = [d for d in about if d.reasons != _NO_POLICY] or about[:1]
     reasons: dict[str, None] = {}
@@ -310,6 +315,7 @@ def _job(number: int, given: Mapping[str, object], as_of: int, custom: Iterable[
 def _state(given: Mapping[str, object]) -> JobState:
     ended = "end_time" not in given or given["end_time"] is not None
     state = JobState(str(given.get("state", "finished" if ended else "running")))
+    # As for real jobs: finished needs a known end.
     return JobState.UNKNOWN if state is JobState.FINISHED and not ended else state
 
 

@@ -92,6 +92,7 @@ class SimulationTotals:
         due = verdict.acts(record, time, self._zone)
         if due and due[-1].action is not Action.ARCHIVE:
             self._measure(entry, day, record, due[-1])
+        # Limits count the whole plan, above; only the chosen policies are carried out.
         if self._policies:
             due = tuple(decision for decision in due if decision.policy in self._policies)
         if not due:
@@ -114,6 +115,7 @@ class SimulationTotals:
 
     def purge(self, day: int, record: Record, verdict: JobVerdict) -> None:
         """Note that Sauce Labs purged a job's assets between the previous plan and this day's."""
+        # What was purged before the first day is not news of this simulation.
         if not self._is_past_purge(record, 0):
             self.days[day].purged += 1
             self.days[day].lost += verdict.unarchived
@@ -175,6 +177,7 @@ def _after(
         after = replace(after, archived=(record.archived or frozenset()) | {verdict.selection.key})
     if Action.DELETE_ASSETS in actions:
         after = replace(after, assets=AssetsStanding.DELETED)
+    # How a stopped job ends is not known, so it is no longer followed.
     for end in (Action.DELETE_JOB, Action.STOP):
         if end in actions:
             after = replace(after, over=end)

@@ -34,12 +34,12 @@ _PLANS: Final = 7
 ASSUMPTIONS: Final = (
     "no job is new or changes: what is known today grows older, and running jobs keep running",
     (
-        "a run a day at this time of day carries out the whole plan, within any request budget, and"
-        " nothing fails"
+        "a run a day at this time of day carries out the whole plan, within any request budget, "
+        "and nothing fails"
     ),
     (
-        "archiving counts as done once it is due; a stopped job is not followed further; local"
-        " holds stay"
+        "archiving counts as done once it is due; a stopped job is not followed further; "
+        "local holds stay"
     ),
     "Sauce Labs purges assets 30 days after a job's end",
     "a broken limit is reported and then lifted",
@@ -155,6 +155,7 @@ class _Growth:
         """Note that the day's plan goes ahead."""
         for name, sizes in self._known.items() if self._is_accepted else ():
             acting = entry.acting if name is None else entry.acting_by_policy.get(name)
+            # Plans without new jobs would pull the median down to nothing.
             if acting is not None and acting.new:
                 sizes.insert(0, acting.new)
 
