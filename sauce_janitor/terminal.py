@@ -332,7 +332,7 @@ def ask(question: str, *, default: str = "") -> str:
 
 
 def confirm(question: str) -> bool:
-    """Ask a question on stderr; only `y` and `yes` mean yes. Raise click.Abort without an answer."""
+    """Ask a question on stderr; only `y` and `yes` mean yes. Raise click.Abort if unanswered."""
     while (answer := ask(f"{question} [y/N]").strip().lower()) not in {"y", "yes", "n", "no", ""}:
         echo("Answer y or n.", err=True)
     return answer in {"y", "yes"}

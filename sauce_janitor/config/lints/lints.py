@@ -1,5 +1,6 @@
-"""Warnings: what is allowed and yet hardly meant. Only what the file alone can tell; a run knows
-more.
+"""Warnings about policies that are valid but probably not what their author wants.
+
+They are only those that the file itself shows; a run finds more.
 """
 
 from __future__ import annotations
@@ -22,15 +23,13 @@ _DAY_S = 86_400
 _PURGE_S = 30 * _DAY_S
 """Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
 _LATEST_ARCHIVE_S = 25 * _DAY_S
-_TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race"
+_TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier"
 
 
 def lint(
     file: ConfigFile, document: Document, rules: Mapping[str, Rules], digests: Mapping[str, str]
 ) -> tuple[Problem, ...]:
-    """Everything worth a second look, in the order of the file. `rules` and `digests` are the
-    accounts'.
-    """
+    """Return all warnings in the order of the file. `rules` and `digests` are by account."""
     found = [*_of_file(file, document), *idle_overrides(file, rules)]
     for index, approval in enumerate(file.approvals):
         if approval.policy_digest != digests[approval.account]:
@@ -51,26 +50,26 @@ def lint(
 
 
 def _postponed(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[Path, str]]:
-    """Times that never come true, because another policy matches every such job and says longer."""
+    """Yield times that never apply, because another policy with a longer time matches all jobs."""
     places = {policy.name: index for index, policy in enumerate(file.policies)}
     accounts: dict[Postponement, list[str]] = {}
     for account, of_account in rules.items():
         for each in foreseen(of_account):
             if each.is_certain:
                 accounts.setdefault(each.postponement, []).append(account)
-    for said, names in accounts.items():
-        ours = [
+    for each, names in accounts.items():
+        all_names = [
             name
-            for name, of in rules.items()
-            if any(policy.name == said.policy for policy in of.policies)
+            for name, of_account in rules.items()
+            if any(policy.name == each.policy for policy in of_account.policies)
         ]
-        where = f" in account {' and '.join(names)}" if names != ours else ""
+        where = f" in account {' and '.join(names)}" if names != all_names else ""
         message = (
-            f"{said.after}: never comes true{where}, because {said.by} matches all of its jobs and"
-            f" says {said.until}, and the longest time wins; `overrides: [{said.by}]` lets"
-            f" {said.after} count"
+            f"{each.after}: never applies{where}, because {each.by} matches all of its jobs and"
+            f" says {each.until}, and the longest time wins; `overrides: [{each.by}]` lets"
+            f" {each.after} count"
         )
-        yield ("policies", places[said.policy], "then", said.action.value), message
+        yield ("policies", places[each.policy], "then", each.action.value), message
 
 
 def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]:
@@ -78,19 +77,21 @@ def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]
         yield (
             (),
             (
-                "has no policies: everything is kept and nothing is archived; write them, as"
-                " `sauce-janitor init` shows"
+                "has no policies: everything is kept and nothing is archived; `sauce-janitor init`"
+                " writes examples"
             ),
         )
     used = _lists_used(document.root) if file.lists else set()
     yield from _of_crons(file)
     yield from (
-        (("lists", name), "is used by no policy or hold") for name in file.lists if name not in used
+        (("lists", name), "is not used by any policy or hold")
+        for name in file.lists
+        if name not in used
     )
 
 
 def _of_crons(file: ConfigFile) -> Iterator[tuple[Path, str]]:
-    """Schedules that other programs read another way."""
+    """Yield schedules that other programs read in another way."""
     crons: list[tuple[Path, Cron | None]] = [(("schedule", "cron"), file.schedule.cron)]
     for name, account in file.accounts.items():
         own = account.schedule
@@ -103,15 +104,15 @@ def _of_crons(file: ConfigFile) -> Iterator[tuple[Path, str]]:
             and cron.weekdays is not None
         ):
             meaning = (
-                "means days that fit both, the day and the weekday, because one of them begins"
+                "means days that fit both the day and the weekday, because one of them begins"
                 " with `*`"
             )
-            other = "Kubernetes reads either; write a range such as 1-31/2 or 0-6/2 for either"
-            yield path, f"{shown(cron.text)} {meaning}, as cron has it ({other})"
+            other = "Kubernetes takes either; write a range such as 1-31/2 or 0-6/2 for either"
+            yield path, f"{shown(cron.text)} {meaning}, as in cron ({other})"
 
 
 def _lists_used(value: Value) -> set[str]:
-    """The names that `{in: NAME}` gives anywhere."""
+    """Return the names in all `{in: NAME}` of the file."""
     if isinstance(value, Table):
         named = value.get("in")
         return {named} if isinstance(named, str) else set().union(*map(_lists_used, value.values()))
@@ -137,8 +138,8 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
         yield (
             ("then", "delete_job"),
             (
-                f"{job.text}: a job that has assets stays until delete_assets ({assets.text}), the"
-                " longer one wins"
+                f"{job.text}: a job with assets stays until delete_assets ({assets.text}), because"
+                " the longer time wins"
             ),
         )
     first = min((approximately(age) for age in (assets, job) if age is not None), default=None)
@@ -149,10 +150,10 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     if policy.keep and then.delete_assets is None and then.delete_job is None and not only_kept:
         yield (
             ("keep",),
-            "protects nothing: keep rules hold back only the deletes that this policy states",
+            "protects nothing: keep rules only prevent deletes of their own policy, which has none",
         )
     if policy.group_by and not _all_keeps(policy):
-        yield ("group_by",), "does nothing: there are no keep rules"
+        yield ("group_by",), "has no effect: there are no keep rules"
     yield from _subsumed(policy)
     if not wants:
         for path, rule in _all_keeps(policy):
@@ -160,31 +161,27 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
                 yield (
                     path,
                     (
-                        f"keeps for {kept_for} without archiving: after 30 days only the record is"
-                        " left"
+                        f"keeps for {kept_for}, but nothing is archived: after 30 days only the"
+                        " record is left"
                     ),
                 )
 
 
 def _keep_for_meant(policy: PolicyTerm, archive: Duration) -> str:
-    """Return what to write for `archive: 1y`, where the archive's holding time is probably
-    meant.
-    """
+    """Return what to write instead of `archive: 1y`, which is probably meant as `keep_for`."""
     term = policy.then.archive
     if approximately(archive) <= _PURGE_S or (
         isinstance(term, ArchiveTerm) and term.keep_for is not None
     ):
         return ""
     return (
-        f"; to hold what is stored for {archive.text}, write {{after: 5d, keep_for:"
+        f"; to keep archived files for {archive.text}, write {{after: 5d, keep_for:"
         f" {archive.text}}}"
     )
 
 
 def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
-    """A `keep_for` that is over before the policy's own delete, counted from when the job is
-    stored.
-    """
+    """Yield a `keep_for` that ends before the policy's own delete; it counts from the archiving."""
     term, then = policy.then.archive, policy.then
     if not isinstance(term, ArchiveTerm) or term.keep_for is None:
         return
@@ -197,19 +194,18 @@ def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     known = [(name, after) for name, after in deletes if after is not None]
     if shortest is None or not known:
         return
-    name, after = min(
-        known, key=lambda each: approximately(each[1])
-    )  # the one that destroys what was copied
+    # The first delete is the one that destroys the originals of the archived files.
+    name, after = min(known, key=lambda each: approximately(each[1]))
     if approximately(term.after) + approximately(shortest) < approximately(after):
         message = (
-            f"{shortest.text} is over before {name} ({after.text}): the copy goes before what it is"
-            " a copy of"
+            f"{shortest.text} ends before {name} ({after.text}): the copy is removed before the"
+            " original"
         )
         yield ("then", "archive", "keep_for"), message
 
 
 def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
-    """Keep rules that keep nothing which another of the same list does not keep."""
+    """Yield keep rules that are redundant: another one of the same list keeps all of their jobs."""
     then = policy.then
     places: list[tuple[Path, list[KeepRuleTerm]]] = [(("keep",), policy.keep)]
     for action in ("delete_assets", "delete_job"):
@@ -219,6 +215,7 @@ def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     for path, rules in places:
         for index, rule in enumerate(rules):
             for other_index, other in enumerate(rules):
+                # Of two equal rules only the second one is reported.
                 if (
                     index != other_index
                     and _keeps_more(other, rule)
@@ -228,14 +225,14 @@ def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
                         (*path, index),
                         (
                             f"keeps nothing that {shown(other.id or f'keep[{other_index}]')} does"
-                            " not keep"
+                            " not keep: remove it"
                         ),
                     )
                     break
 
 
 def _keeps_more(wide: KeepRuleTerm, narrow: KeepRuleTerm) -> bool:
-    """Whether all that `narrow` keeps is surely kept by `wide`."""
+    """Return whether `wide` certainly keeps all jobs that `narrow` keeps."""
     if wide.where != narrow.where and wide.where is not None:
         return False
     for kind in ("within", "within_of_newest"):
@@ -267,8 +264,8 @@ def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRuleTerm]]:
 
 
 def _kept_for(rule: KeepRuleTerm) -> str | None:
-    """For how long a rule keeps jobs whose assets Sauce Labs purges meanwhile; None where it is not
-    that long for certain.
+    """Return how long a rule keeps jobs, if that is certainly longer than Sauce Labs keeps assets;
+    otherwise None.
     """
     if rule.within is not None and approximately(rule.within) > _PURGE_S:
         return rule.within.text
@@ -291,5 +288,5 @@ def _archive_after(policy: PolicyTerm) -> Duration | None:
 
 
 def approximately(duration: Duration) -> int:
-    """Seconds, a month taken as 30 days: good enough for a warning."""
+    """Return a duration in seconds, with a month as 30 days: good enough for a warning."""
     return duration.seconds + duration.months * 30 * _DAY_S

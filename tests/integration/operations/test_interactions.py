@@ -73,7 +73,7 @@ def test_check_says_what_is_possible_and_warns_of_what_is_certain(
     said = desk.say("check").stdout
     assert "warning: " in said
     assert (
-        "delete_assets: 3d: never comes true, because suites matches all of its jobs and says 10d"
+        "delete_assets: 3d: never applies, because suites matches all of its jobs and says 10d"
         in said
     )
     assert "possible:" not in said

@@ -131,7 +131,7 @@ def test_a_step_in_a_day_field_beside_the_other_day_field_is_warned_of(
         for each in loaded(f"schedule: {{cron: '{text}'}}\n").warnings
         if "Kubernetes" in str(each)
     ]
-    expected = f"cron: `{text}` means days that fit both, the day and the weekday"
+    expected = f"cron: `{text}` means days that fit both the day and the weekday"
     assert [expected in each for each in said] == [True] * warned
 
 

@@ -10,7 +10,7 @@ from sauce_janitor.config.loader import from_bytes
 
 HEAD = "accounts: {eu: {region: eu}}\n"
 POLICIES = HEAD + "policies:\n"
-TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race"
+TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier"
 RULE = POLICIES + "  - {name: a, match: all, "
 
 
@@ -37,15 +37,15 @@ def warnings(text: str) -> list[str]:
         ),
         (
             RULE + "then: {archive: 26d}}\n",
-            "HERE.then.archive: 26d: Sauce Labs purges assets after 30 days; archive at 25d or earlier to win the race",
+            "HERE.then.archive: 26d: Sauce Labs purges assets after 30 days; archive at 25d or earlier",
         ),
         (
             RULE + "then: {archive: 1d, delete_assets: 10d, delete_job: 5d}}\n",
-            "HERE.then.delete_job: 5d: a job that has assets stays until delete_assets (10d), the longer one wins",
+            "HERE.then.delete_job: 5d: a job with assets stays until delete_assets (10d), because the longer time wins",
         ),
         (
             RULE + "then: {archive: 1y}}\n",
-            f"HERE.then.archive: 1y: {TOO_LATE}; to hold what is stored for 1y, write {{after: 5d, keep_for: 1y}}",
+            f"HERE.then.archive: 1y: {TOO_LATE}; to keep archived files for 1y, write {{after: 5d, keep_for: 1y}}",
         ),
         (
             RULE + "then: {archive: {after: 1y, keep_for: 2y}}}\n",
@@ -57,40 +57,40 @@ def warnings(text: str) -> list[str]:
         ),
         (
             RULE + "then: {archive: {after: 1d, keep_for: {video: 8d, all: 9d}}, delete_assets: 10d}}\n",
-            "HERE.then.archive.keep_for: 8d is over before delete_assets (10d): the copy goes before what it is a copy of",
+            "HERE.then.archive.keep_for: 8d ends before delete_assets (10d): the copy is removed before the original",
         ),
         (
             RULE + "keep: [{last: 3}], then: {archive: 6d}}\n",
-            "HERE.keep: protects nothing: keep rules hold back only the deletes that this policy states",
+            "HERE.keep: protects nothing: keep rules only prevent deletes of their own policy, which has none",
         ),
         (
             RULE + "group_by: name, then: {archive: 6d}}\n",
-            "HERE.group_by: does nothing: there are no keep rules",
+            "HERE.group_by: has no effect: there are no keep rules",
         ),
         (
             RULE + "keep: [{id: few, last: 3}, {id: many, last: 9}], then: {archive: none, delete_job: 9d}}",
-            "HERE.keep[0]: keeps nothing that `many` does not keep",
+            "HERE.keep[0]: keeps nothing that `many` does not keep: remove it",
         ),
         (
             RULE + "keep: [{id: w, within: 7d}, {within: 2d, where: {status: passed}}],"
             " then: {archive: none, delete_job: 9d}}",
-            "HERE.keep[1]: keeps nothing that `w` does not keep",
+            "HERE.keep[1]: keeps nothing that `w` does not keep: remove it",
         ),
         (
             RULE + "keep: [{id: x, last: 3}, {id: y, last: 3}], then: {archive: none, delete_job: 9d}}",
-            "HERE.keep[1]: keeps nothing that `x` does not keep",
+            "HERE.keep[1]: keeps nothing that `x` does not keep: remove it",
         ),
         (
             RULE + "keep: [{within: 90d}], then: {archive: none, delete_job: 9d}}",
-            "HERE.keep[0]: keeps for 90d without archiving: after 30 days only the record is left",
+            "HERE.keep[0]: keeps for 90d, but nothing is archived: after 30 days only the record is left",
         ),
         (
             RULE + "keep: [{monthly: 12}], then: {archive: none, delete_job: 9d}}",
-            "HERE.keep[0]: keeps for 12 months without archiving: after 30 days only the record is left",
+            "HERE.keep[0]: keeps for 12 months, but nothing is archived: after 30 days only the record is left",
         ),
         (
             "lists: {x: [a]}\n" + POLICIES + "  - {name: a, match: {name: {in: y}}, then: {archive: 1d}}\nholds: []\n",
-            "config.yaml:1: lists.x: is used by no policy or hold",
+            "config.yaml:1: lists.x: is not used by any policy or hold",
         ),
     ],
 )  # fmt: skip
@@ -133,7 +133,7 @@ def test_an_override_that_overlaps_nothing_is_warned_of_where_it_can_be_told(
 
 SHORT = "  - {name: passed, match: {build: PR-1}, then: {archive: none, delete_assets: 3d}}\n"
 NEVER = (
-    "policies[0].then.delete_assets: 3d: never comes true{}, because {} matches all of its jobs and"
+    "policies[0].then.delete_assets: 3d: never applies{}, because {} matches all of its jobs and"
     " says {}, and "
 )
 
@@ -166,7 +166,7 @@ def test_a_time_that_never_comes_true_is_warned_of_where_that_is_certain(
     assert warning.endswith("`overrides: [b]` lets 3d count")
     overriding = SHORT.replace("match:", "overrides: [b], match:")
     advised = warnings(f"{head}{overriding}  - {{name: b, {other}}}\n")
-    assert not any("never comes true" in each for each in advised)
+    assert not any("never applies" in each for each in advised)
 
 
 def test_restricting_what_counts_is_not_subsumed_by_a_smaller_window() -> None:
