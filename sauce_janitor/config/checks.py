@@ -1,4 +1,4 @@
-"""Checks between the parts of a configuration.
+"""Checks between the parts of a configuration, and keys that are not supported yet.
 
 They work on the values as read from YAML, so they find problems also in a file that has others.
 """
@@ -6,51 +6,49 @@ They work on the values as read from YAML, so they find problems also in a file 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
-import re2
-
-from sauce_janitor.config.grammar.matches import CUSTOM_DATA, compiled
-from sauce_janitor.config.source.problems import ConfigProblems, Path, did_you_mean, listed, shown
+from sauce_janitor.config.policy_checks import (
+    PolicyTables,
+    as_list,
+    as_table,
+    check_policies,
+    mappings,
+)
+from sauce_janitor.config.source.problems import ConfigProblems, did_you_mean, listed, shown
 from sauce_janitor.config.source.yaml import Table, Value
-from sauce_janitor.model.policies import BUILD_FIELDS, FIELDS
 
-_Policies: TypeAlias = list[tuple[Path, Table]]
-_DELETES: Final = ("delete_assets", "delete_job")
-_PROBES: Final = ("x", "PR-1", "A b/c_9", "0", "release/2.1 (eu)", "-")
-"""Texts with nothing in common: a pattern that matches all of them probably matches every text."""
+_HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
+    ("state", "url"): ("use path instead: the state is an SQLite file", (None,)),
+}
+"""Path to (what to do instead, values that change nothing and are accepted)."""
 
 
 def check(root: Table, faults: ConfigProblems) -> None:
     """Add every problem that is not visible in a single value."""
-    policies: _Policies = [
+    policies: PolicyTables = [
         (("policies", index), policy)
-        for index, policy in enumerate(_list(root.get("policies")))
+        for index, policy in enumerate(as_list(root.get("policies")))
         if isinstance(policy, Table)
     ]
-    accounts = tuple(_table(root.get("accounts")))
+    accounts = tuple(as_table(root.get("accounts")))
     _check_names("policies", "policy", root, faults)
     _check_names("deadlines", "deadline", root, faults)
     _check_names("tests", "test", root, faults)
-    _check_overrides(policies, faults)
-    _check_defaults(policies, accounts, faults)
     _check_accounts(root, accounts, faults)
     _check_replaced(root, accounts, faults)
     _check_approvals(root, accounts, faults)
     _check_lists(root, faults)
-    for path, policy in policies:
-        _check_match(path, policy, faults)
-        _check_archive(path, policy, faults)
-        _check_keep_ids(path, policy, faults)
-    for index, hold in enumerate(_list(root.get("holds"))):
+    check_policies(policies, accounts, faults)
+    for index, hold in enumerate(as_list(root.get("holds"))):
         if isinstance(hold, Table) and "match" in hold and hold["match"] is None:
             faults.add(("holds", index, "match"), "is null: name a field, or write `match: all`")
 
 
 def _check_names(section: str, what: str, root: Table, faults: ConfigProblems) -> None:
     seen: dict[str, int] = {}
-    for index, each in enumerate(_list(root.get(section))):
-        name = _table(each).get("name")
+    for index, each in enumerate(as_list(root.get(section))):
+        name = as_table(each).get("name")
         if isinstance(name, str):
             if name in seen:
                 here = (section, index, "name")
@@ -62,86 +60,10 @@ def _check_names(section: str, what: str, root: Table, faults: ConfigProblems) -
             seen.setdefault(name, index)
 
 
-def _check_overrides(policies: _Policies, faults: ConfigProblems) -> None:
-    by_name = {
-        name: policy for _, policy in policies if isinstance(name := policy.get("name"), str)
-    }
-    graph: dict[str, list[str]] = {}
-    for path, policy in policies:
-        name, overrides = policy.get("name"), policy.get("overrides")
-        if overrides in (None, []):
-            continue
-        if policy.get("default") is True:
-            faults.add(
-                (*path, "overrides"),
-                "a default policy cannot override others: remove `overrides` or `default`",
-            )
-            continue
-        targets = overrides if isinstance(overrides, list) else []
-        for index, target in enumerate(targets):
-            if target == name:
-                faults.add((*path, "overrides", index), f"{shown(target)} is this policy itself")
-            elif isinstance(target, str) and target not in by_name:
-                near = did_you_mean(target, by_name)
-                faults.add((*path, "overrides", index), f"{shown(target)} is not a policy{near}")
-        if isinstance(name, str):
-            graph[name] = [target for target in targets if isinstance(target, str)]
-            if overrides == "all":
-                graph[name] = [other for other in by_name if other != name]
-    for name in graph:
-        cycle = _cycle_from(name, graph)
-        # Each policy of a cycle finds it: report it once, at the first name.
-        if cycle and name == min(cycle):
-            place = next(path for path, policy in policies if policy.get("name") == name)
-            faults.add(
-                (*place, "overrides"),
-                f"{' overrides '.join((*cycle, name))}: a cycle; remove one of them",
-            )
-
-
-def _cycle_from(start: str, graph: dict[str, list[str]]) -> list[str]:
-    """Return the shortest cycle of overrides from `start` back to it, empty if there is none."""
-    ways = [[start]]
-    seen = {start}
-    for way in ways:
-        for target in graph.get(way[-1], ()):
-            if target == start and len(way) > 1:
-                return way
-            if target not in seen:
-                seen.add(target)
-                ways.append([*way, target])
-    return []
-
-
-def _check_defaults(policies: _Policies, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
-    first: dict[str, Path] = {}
-    for path, policy in policies:
-        if policy.get("default") is not True:
-            continue
-        if policy.get("unit") == "build":
-            faults.add(
-                (*path, "unit"),
-                "a default policy cannot be for builds: remove `unit: build` or `default`",
-            )
-        named = policy.get("accounts")
-        chosen: list[Value] = list(accounts)
-        if isinstance(named, list):
-            chosen = named
-        elif isinstance(named, str):
-            chosen = [named]
-        for account in chosen:
-            if isinstance(account, str) and first.setdefault(account, path) != path:
-                line = faults.line_of(first[account], seen_from=path)
-                faults.add(
-                    (*path, "default"),
-                    f"account {shown(account)} already has a default policy ({line}): remove one",
-                )
-
-
 def _check_accounts(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
     for section in ("policies", "holds", "deadlines", "tests"):
-        for index, rule in enumerate(_list(root.get(section))):
-            named = _table(rule).get("accounts")
+        for index, rule in enumerate(as_list(root.get(section))):
+            named = as_table(rule).get("accounts")
             for account in named if isinstance(named, list) else [named]:
                 if isinstance(account, str) and account not in accounts:
                     near = did_you_mean(account, accounts)
@@ -152,8 +74,8 @@ def _check_accounts(root: Table, accounts: tuple[str, ...], faults: ConfigProble
 
 
 def _check_replaced(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
-    for name, account in _table(root.get("accounts")).items():
-        named = _table(account).get("replaces")
+    for name, account in as_table(root.get("accounts")).items():
+        named = as_table(account).get("replaces")
         for replaced in named if isinstance(named, list) else [named]:
             if replaced in accounts:
                 faults.add(
@@ -163,8 +85,8 @@ def _check_replaced(root: Table, accounts: tuple[str, ...], faults: ConfigProble
 
 
 def _check_approvals(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
-    for index, approval in enumerate(_list(root.get("approvals"))):
-        account = _table(approval).get("account")
+    for index, approval in enumerate(as_list(root.get("approvals"))):
+        account = as_table(approval).get("account")
         if isinstance(account, str) and account not in accounts:
             near = did_you_mean(account, accounts)
             faults.add(
@@ -174,8 +96,8 @@ def _check_approvals(root: Table, accounts: tuple[str, ...], faults: ConfigProbl
 
 
 def _check_lists(root: Table, faults: ConfigProblems) -> None:
-    lists = _table(root.get("lists"))
-    for path, node in _mappings(root, ()):
+    lists = as_table(root.get("lists"))
+    for path, node in mappings(root, ()):
         name = node.get("in")
         if isinstance(name, str) and len(node) == 1 and name not in lists and path[0] != "lists":
             hint = did_you_mean(name, lists)
@@ -186,128 +108,32 @@ def _check_lists(root: Table, faults: ConfigProblems) -> None:
             faults.add((*path, "in"), f"{shown(name)} is not a list under `lists`{hint}")
 
 
-def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
-    match = policy.get("match")
-    if match is None and policy.get("default") is not True:
-        faults.add(
-            (*path, "match"),
-            "is missing: name a field such as `build`, write `match: all` for every job, or add"
-            " `default: true`",
-        )
-    if policy.get("unit") == "build":
-        for place, node in _mappings(match, (*path, "match")):
-            for key in node:
-                if (key in FIELDS and key not in BUILD_FIELDS) or key.startswith(CUSTOM_DATA):
-                    faults.add(
-                        (*place, key),
-                        f"`{key}` is not a field of builds: `unit: build` can only match on"
-                        f" {listed(BUILD_FIELDS)}",
-                    )
-    if _deletes(policy):
-        for place, node in _mappings(match, (*path, "match")):
-            pattern = node.get("regex")
-            if isinstance(pattern, str) and len(node) == 1 and _matches_everything(pattern):
-                # Probably a mistake; whoever means every job must write it in a way that reviewers
-                # cannot overlook.
-                message = (
-                    f"{shown(pattern)} matches everything, and this policy deletes: if you want"
-                    " that, write `match: all`"
-                )
-                faults.add((*place, "regex"), message)
+def refuse_unsupported(root: Table, faults: ConfigProblems) -> None:
+    """Add a problem for each key that is not supported, and remove the key from the values.
+
+    So the grammar does not report it a second time.
+    """
+    for pattern, (instead, harmless) in _HINTS.items():
+        for parent, key in list(_places(root, pattern)):
+            value = parent.pop(key)
+            if not any(
+                value == allowed and type(value) in {type(allowed), Table} for allowed in harmless
+            ):
+                faults.add((*parent.path, key), f"is not supported by this version: {instead}")
 
 
-def _matches_everything(pattern: str) -> bool:
-    try:
-        return all(compiled(pattern).fullmatch(probe) for probe in _PROBES)
-    except re2.error:
-        # The grammar reports a pattern that does not compile.
-        return False
-
-
-def _deletes(policy: Table) -> list[str]:
-    """Return the deletes that the policy permits: those that it states, except for `never`."""
-    then = _table(policy.get("then"))
-    stated = {action: then.get(action) for action in _DELETES}
-    after = {
-        action: _table(value).get("after") if isinstance(value, Table) else value
-        for action, value in stated.items()
-    }
-    return [action for action, age in after.items() if age not in (None, "never")]
-
-
-def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
-    then = policy.get("then")
-    if not isinstance(then, Table):
+def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str]]:
+    head, *rest = pattern
+    if not rest:
+        if isinstance(value, Table) and head in value:
+            yield value, head
         return
-    if not then:
-        faults.add(
-            (*path, "then"), "is empty: say what happens, such as {archive: 5d, delete_assets: 21d}"
-        )
-    deletes = _deletes(policy)
-    archive = then.get("archive")
-    if deletes and archive is None:
-        message = (
-            "is missing: a policy that deletes must say what it archives: add `archive: 5d`, or"
-            " `archive: none`"
-        )
-        faults.add((*path, "then", "archive"), message)
-    if not isinstance(archive, Table):
-        return
-    assets = archive.get("assets", ["all"])
-    names = assets if isinstance(assets, list) else [assets]
-    if (
-        deletes
-        and names
-        and "all" not in names
-        and "*" not in names
-        and archive.get("discard") != "rest"
-    ):
-        message = (
-            "stores only some assets, but a delete destroys all: confirm it with `discard: rest`,"
-            " or archive `all`"
-        )
-        faults.add((*path, "then", "archive", "assets"), message)
-    keeps = policy.get("keep")
-    if archive.get("only") == "kept" and not keeps:
-        faults.add(
-            (*path, "then", "archive", "only"), "`only: kept` needs keep rules in this policy"
-        )
-
-
-def _check_keep_ids(path: Path, policy: Table, faults: ConfigProblems) -> None:
-    seen: set[str] = set()
-    then = _table(policy.get("then"))
-    places = [((*path, "keep"), policy.get("keep"))]
-    places += [
-        ((*path, "then", action, "keep"), _table(then.get(action)).get("keep"))
-        for action in _DELETES
-    ]
-    for place, rules in places:
-        for index, rule in enumerate(_list(rules)):
-            name = _table(rule).get("id")
-            if isinstance(name, str):
-                if name in seen:
-                    faults.add(
-                        (*place, index, "id"),
-                        f"{shown(name)} is the id of another keep rule of this policy",
-                    )
-                seen.add(name)
-
-
-def _mappings(value: Value, path: Path) -> Iterator[tuple[Path, Table]]:
-    """Yield every mapping in the value, the value itself included, with its path."""
-    if isinstance(value, Table):
-        yield path, value
-        for key, below in value.items():
-            yield from _mappings(below, (*path, key))
-    elif isinstance(value, list):
-        for index, below in enumerate(value):
-            yield from _mappings(below, (*path, index))
-
-
-def _table(value: Value) -> Table:
-    return value if isinstance(value, Table) else Table(())
-
-
-def _list(value: Value) -> list[Value]:
-    return value if isinstance(value, list) else []
+    below: list[Value] = []
+    if isinstance(value, Table) and head == "*":
+        below = list(value.values())
+    elif isinstance(value, Table) and head in value:
+        below = [value[head]]
+    elif isinstance(value, list) and head == "*":
+        below = value
+    for each in below:
+        yield from _places(each, tuple(rest))

@@ -30,7 +30,6 @@ from sauce_janitor.config.source.include import read_whole
 from sauce_janitor.config.source.problems import path_text, shown
 from sauce_janitor.config.source.yaml import Document, Table, read
 from sauce_janitor.config.translate import approvals_for, rules_for
-from sauce_janitor.config.unsupported_keys import refuse_unsupported
 from sauce_janitor.config.values import Account, ArchiveConfig, Config
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.jobs import Owner
@@ -97,7 +96,7 @@ def parse(document: Document) -> ConfigFile:
                 " `policies:`",
             )
         raise ConfigError(faults.problems())
-    refuse_unsupported(root, faults)
+    checks.refuse_unsupported(root, faults)
     known: dict[tuple[str | int, ...], type[Grammar]] = {}
     term: ConfigFile | None = None
     try:
@@ -210,7 +209,7 @@ class _Values:
         return Account(
             name=name,
             region=term.region,
-            base_url=_address_of(term),
+            base_url=term.address,
             users=term.names,
             teams=term.teams,
             budget=self._budget(term),
@@ -276,7 +275,7 @@ class _Values:
             path=path_text(at),
             file=self._document.file,
             line=self._document.faults.place_of(at).line,
-            address=_address_of(term) if isinstance(term, AccountTerm) else "",
+            address=term.address if isinstance(term, AccountTerm) else "",
         )
 
     def _secret(self, node: SecretNode, at: tuple[str | int, ...]) -> SecretSource:
@@ -298,7 +297,3 @@ class _Values:
         return Web(
             term.listen, source, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts)
         )
-
-
-def _address_of(term: AccountTerm) -> str:
-    return term.base_url or f"https://api.{term.region}.saucelabs.com"

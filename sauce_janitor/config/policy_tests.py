@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
+from sauce_janitor.config.grammar.actions import DeleteTerm
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.matches import CUSTOM_DATA
-from sauce_janitor.config.grammar.policies import DeleteTerm, PolicyTerm
+from sauce_janitor.config.grammar.patterns import CUSTOM_DATA
+from sauce_janitor.config.grammar.policies import PolicyTerm
 from sauce_janitor.config.grammar.policy_tests import (
     LARGEST_TEST,
     Ago,

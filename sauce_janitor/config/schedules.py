@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.config.daemon_values import Blackout, BlackoutPeriod, DailyBlackout, Schedule
-from sauce_janitor.config.grammar.daemon import (
+from sauce_janitor.config.grammar.schedule import (
     DAY_MIN,
     AccountScheduleTerm,
     BlackoutTerm,

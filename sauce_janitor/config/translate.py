@@ -8,18 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
+from sauce_janitor.config.grammar.actions import ArchiveTerm, DeleteTerm, Then, Unavailable
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.matches import Conditions, NamedList, PatternTerm
-from sauce_janitor.config.grammar.policies import (
-    ArchiveTerm,
-    DeleteTerm,
-    HoldTerm,
-    KeepRuleTerm,
-    LimitsTerm,
-    PolicyTerm,
-    Then,
-    Unavailable,
-)
+from sauce_janitor.config.grammar.keep_rules import KeepRuleTerm
+from sauce_janitor.config.grammar.matches import Conditions
+from sauce_janitor.config.grammar.patterns import NamedList, PatternTerm
+from sauce_janitor.config.grammar.policies import HoldTerm, LimitsTerm, PolicyTerm
 from sauce_janitor.model import policies
 from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.globs import exactly, is_plain

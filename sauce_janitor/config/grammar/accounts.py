@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
 from sauce_janitor.config.grammar.budgets import BudgetTerm
-from sauce_janitor.config.grammar.daemon import AccountScheduleTerm
-from sauce_janitor.config.grammar.scalars import ElapsedDuration, Grammar, OneOrMany, fault
+from sauce_janitor.config.grammar.durations import ElapsedDuration
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, fault
+from sauce_janitor.config.grammar.schedule import AccountScheduleTerm
 from sauce_janitor.config.grammar.secrets import Owned, Secret, TeamTerm, User, Username
 from sauce_janitor.config.source.problems import listed
 from sauce_janitor.model.durations import parse_duration
@@ -148,6 +149,11 @@ class AccountTerm(Grammar):
         ),
         examples=[["old-name"]],
     )
+
+    @property
+    def address(self) -> str:
+        """Return the URL of the API, without a slash at the end."""
+        return self.base_url or f"https://api.{self.region}.saucelabs.com"
 
     @property
     def names(self) -> tuple[str, ...]:

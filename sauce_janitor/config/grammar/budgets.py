@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from sauce_janitor.config.grammar.daemon import Days
 from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, fault, sentence, text_of
+from sauce_janitor.config.grammar.schedule import Days
 from sauce_janitor.config.source.cron import WEEKDAYS
 from sauce_janitor.config.source.problems import shown
 from sauce_janitor.model.request_allowance import POLITE_BURST, AllowanceWindow, RequestAllowance

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from sauce_janitor.config.grammar.accounts import AccountTerm
 from sauce_janitor.config.grammar.approvals import ApprovalTerm
-from sauce_janitor.config.grammar.daemon import MetricsTerm, NotifyTerm, ScheduleTerm, WebTerm
-from sauce_janitor.config.grammar.matches import ListEntry
+from sauce_janitor.config.grammar.daemon import MetricsTerm, NotifyTerm, WebTerm
+from sauce_janitor.config.grammar.patterns import ListEntry
 from sauce_janitor.config.grammar.policies import (
     AccountLimits,
     DeadlineTerm,
@@ -19,6 +19,7 @@ from sauce_janitor.config.grammar.policies import (
 )
 from sauce_janitor.config.grammar.policy_tests import PolicyTestTerm
 from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, TimeZone
+from sauce_janitor.config.grammar.schedule import ScheduleTerm
 from sauce_janitor.config.grammar.storage import ArchiveSettings, StateSettings
 
 ACCOUNT_NAME = r"^[a-z0-9][a-z0-9._-]*$"

@@ -1,33 +1,21 @@
-"""`policies`, `holds`, `limits`, `deadlines` and `defaults`: what is kept and what is deleted.
-
-The module is longer than others: nearly all of it is the description of keys.
-"""
+"""`policies`, `holds`, `limits`, `deadlines` and `defaults`: which jobs are kept or deleted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import (
-    Discriminator,
-    Field,
-    PlainValidator,
-    Tag,
-    WithJsonSchema,
-    create_model,
-    model_validator,
-)
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from sauce_janitor.config.grammar import lookalikes
-from sauce_janitor.config.grammar.matches import CUSTOM_DATA, MatchTerm, glob
+from sauce_janitor.config.grammar.actions import Then
+from sauce_janitor.config.grammar.durations import DurationTerm, PositiveDuration
+from sauce_janitor.config.grammar.keep_rules import KeepRuleTerm
+from sauce_janitor.config.grammar.matches import MatchTerm
+from sauce_janitor.config.grammar.patterns import CUSTOM_DATA
 from sauce_janitor.config.grammar.scalars import (
-    ArchiveAge,
-    DeletionAge,
-    DurationTerm,
     Grammar,
-    HoldingTime,
     Name,
     OneOrMany,
-    PositiveDuration,
     Until,
     fault,
     sentence,
@@ -35,30 +23,12 @@ from sauce_janitor.config.grammar.scalars import (
 )
 from sauce_janitor.config.grammar.synonyms import field_meant
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
-from sauce_janitor.model.assets import ASSET_CLASSES
-from sauce_janitor.model.calendar_periods import CalendarPeriod
-from sauce_janitor.model.policies import FIELDS, KEEP_KINDS, Duration
+from sauce_janitor.model.policies import FIELDS, Duration
 
-PICKS: Final = ("newest", "oldest", "passed", "failed", "error", "complete")
-Picks = Literal["newest", "oldest", "passed", "failed", "error", "complete"]
 AgeFrom = Literal["end_time", "modification_time", "start_time", "creation_time"]
 _USUAL_AGE: Final[tuple[AgeFrom, ...]] = ("end_time", "modification_time")
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Accounts = Annotated[list[str], Field(min_length=1), OneOrMany()]
-
-
 _ANY_TAG: Final = "`match: {tags: {glob: …, literal: true}}`"
-
-
-def _asset_name(value: object) -> str:
-    text = text_of(value, "an asset class or glob")
-    if not set("*?[.{") & set(text) and text not in ASSET_CLASSES:
-        near = did_you_mean(text, ASSET_CLASSES)
-        raise ValueError(
-            f"{shown(value)} is not an asset class: use {listed(ASSET_CLASSES)}, or a file name or"
-            f" glob{near}"
-        )
-    return glob(text, kind="file").pattern
 
 
 def _field_name(value: object) -> str:
@@ -71,16 +41,6 @@ def _field_name(value: object) -> str:
     return text
 
 
-AssetName = Annotated[
-    str,
-    PlainValidator(sentence(_asset_name)),
-    WithJsonSchema(
-        {
-            "anyOf": [{"enum": list(ASSET_CLASSES)}, {"type": "string"}],
-            "examples": ["logs", "video", "*.har"],
-        }
-    ),
-]
 FieldName = Annotated[
     str,
     PlainValidator(sentence(_field_name)),
@@ -88,258 +48,6 @@ FieldName = Annotated[
         {"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": "^custom_data\\..+$"}]}
     ),
 ]
-Never = Annotated[
-    Literal["never"],
-    PlainValidator(sentence(lambda _: "never")),
-    WithJsonSchema({"const": "never"}),
-    Tag("·never"),
-]
-Nothing = Annotated[
-    Literal["none"],
-    PlainValidator(sentence(lambda _: "none")),
-    WithJsonSchema({"const": "none"}),
-    Tag("·none"),
-]
-
-
-def _by_shape(value: Any) -> str:
-    """Return the tag of the form: `none` or `never`, a mapping, or a duration."""
-    if value in ("none", "never"):
-        return f"·{value}"
-    return "·mapping" if isinstance(value, dict | Grammar) else "·duration"
-
-
-def _one_or_by_class(value: Any) -> str:
-    return "·mapping" if isinstance(value, dict) else "·duration"
-
-
-class _KeepByRank(Grammar):
-    """The first keys of a keep rule, in the order of the reference."""
-
-    id: Name | None = Field(
-        None,
-        description="Name in plans and `explain`. Default: made from its content.",
-        examples=["recent"],
-    )
-    last: Count | None = Field(None, description="The newest N of each group.", examples=[20])
-    since_last: MatchTerm | None = Field(
-        None,
-        description="All jobs newer than the last one that matches; all if none matches.",
-        examples=[{"status": "passed"}],
-    )
-
-
-def _calendar_key(period: CalendarPeriod) -> tuple[Any, Any]:
-    """Return the type and the field of a key that counts calendar periods."""
-    description = f"One job of each of the last N {period.facts.full_noun}s."
-    return Count | None, Field(None, description=description, examples=[period.facts.example])
-
-
-if TYPE_CHECKING:
-    # mypy cannot see a class that is created at run time.
-    _KeepByPeriod = _KeepByRank
-else:
-    _KeepByPeriod = create_model(
-        "_KeepByPeriod",
-        __base__=_KeepByRank,
-        __module__=__name__,
-        **{period.value: _calendar_key(period) for period in CalendarPeriod},
-    )
-
-
-class KeepRuleTerm(_KeepByPeriod):
-    """One keep rule: exactly one kind, and restrictions. Jobs that it keeps stay at any age."""
-
-    within: PositiveDuration | None = Field(
-        None, description="All jobs at most this old.", examples=["7d"]
-    )
-    within_of_newest: PositiveDuration | None = Field(
-        None,
-        description="All jobs at most this much older than the newest of their group.",
-        examples=["2d"],
-    )
-    where: MatchTerm | None = Field(
-        None, description="Count only these jobs.", examples=[{"status": "passed"}]
-    )
-    pick: Annotated[list[Picks], Field(min_length=1), OneOrMany()] | None = Field(
-        None,
-        description=(
-            "Which job of a period: newest (default), oldest, or statuses in order of preference."
-        ),
-        examples=[["failed", "newest"]],
-    )
-    nonempty: bool = Field(
-        default=False, description="Count only periods that have jobs.", examples=[True]
-    )
-
-    @model_validator(mode="after")
-    def _is_one_kind(self) -> KeepRuleTerm:
-        kinds = [kind for kind in KEEP_KINDS if getattr(self, kind) is not None]
-        if len(kinds) != 1:
-            more = ""
-            if kinds:
-                more = f", but has {' and '.join(kinds)}: write one rule for each"
-            raise fault(f"needs exactly one of {listed(KEEP_KINDS)}{more}")
-        if not isinstance(kinds[0], CalendarPeriod) and (self.pick is not None or self.nonempty):
-            raise fault(
-                f"`pick` and `nonempty` are for {listed(CalendarPeriod)}, not for `{kinds[0]}`"
-            )
-        return self
-
-
-_WHOLE_JOBS: Final = (
-    ": Sauce Labs cannot delete single files of a job; delete_assets destroys all of them,"
-    " delete_job also the record"
-)
-
-
-class DeleteTerm(Grammar):
-    """A delete with its own keep rules."""
-
-    after: Annotated[DeletionAge, Tag("·duration")] | Never = Field(
-        discriminator=Discriminator(_by_shape),
-        description="Age at which it is due, or `never`.",
-        examples=["10d", "never"],
-    )
-    keep: list[KeepRuleTerm] = Field(
-        default_factory=list,
-        description="Keep rules for this action only.",
-        examples=[[{"last": 3}]],
-    )
-
-    @classmethod
-    def advice(cls, key: str) -> str:
-        """Return what to write instead. Single files cannot be deleted."""
-        return _WHOLE_JOBS if key in ("assets", "only", *ASSET_CLASSES) else super().advice(key)
-
-
-class Unavailable(Grammar):
-    """How long deletes wait for a file that cannot be fetched."""
-
-    proceed: DeletionAge = Field(
-        description=(
-            "Deletes wait this long after the file was first missing, then go on without it."
-        ),
-        examples=["14d"],
-    )
-
-
-def _keep_or_proceed(value: Any) -> str:
-    return "·mapping" if isinstance(value, dict | Grammar) else "·keep"
-
-
-def _keep(value: object) -> str:
-    if value != "keep":
-        raise ValueError(
-            f"{shown(value)} is not valid: write `keep`, or how long to wait, such as"
-            " {proceed: 14d}"
-        )
-    return "keep"
-
-
-class ArchiveTerm(Grammar):
-    """What is stored before anything is deleted."""
-
-    after: DurationTerm = Field(
-        Duration("0s"), description="Age at which it is stored.", examples=["2h"]
-    )
-    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
-        default_factory=lambda: ["all"],
-        description="Asset classes, file names or globs.",
-        examples=[["logs", "video"]],
-    )
-    discard: Literal["rest"] | None = Field(
-        None,
-        description=(
-            "Required unless all assets are stored: a delete also destroys those that are not."
-        ),
-        examples=["rest"],
-    )
-    only: Literal["kept"] | None = Field(
-        None, description="Store only jobs that its keep rules keep.", examples=["kept"]
-    )
-    if_purged: Literal["proceed", "keep"] = Field(
-        "proceed",
-        description=(
-            "If Sauce Labs has purged the assets: `proceed` with only job.json archived, or `keep`"
-            " the job."
-        ),
-        examples=["keep"],
-    )
-    if_unavailable: Annotated[
-        Annotated[
-            Literal["keep"],
-            PlainValidator(sentence(_keep)),
-            WithJsonSchema({"const": "keep"}),
-            Tag("·keep"),
-        ]
-        | Annotated[Unavailable, Tag("·mapping")],
-        Discriminator(_keep_or_proceed),
-    ] = Field(
-        "keep",
-        description=(
-            "If a listed file cannot be fetched: deletes wait for it (`keep`), or go on without it"
-            " after some time."
-        ),
-        examples=[{"proceed": "14d"}],
-    )
-    keep_for: (
-        Annotated[
-            Annotated[HoldingTime, Tag("·duration")]
-            | Annotated[dict[AssetName, HoldingTime], Field(min_length=1), Tag("·mapping")],
-            Discriminator(_one_or_by_class),
-        ]
-        | None
-    ) = Field(
-        None,
-        description=(
-            "How long the archive keeps it (`archive prune`), also by class or glob; `all` is the"
-            " rest. Default: forever."
-        ),
-        examples=["2y", {"video": "90d", "all": "2y"}],
-    )
-
-
-Archive = Annotated[
-    Annotated[ArchiveAge, Tag("·duration")] | Nothing | Annotated[ArchiveTerm, Tag("·mapping")],
-    Discriminator(_by_shape),
-]
-Delete = Annotated[
-    Annotated[DeletionAge, Tag("·duration")] | Never | Annotated[DeleteTerm, Tag("·mapping")],
-    Discriminator(_by_shape),
-]
-
-
-class Then(Grammar):
-    """What happens to a matching job, by age. The policy decides nothing on an action that is
-    missing here.
-    """
-
-    archive: Archive | None = Field(
-        None,
-        description="Store all assets at this age; `none`, or a mapping.",
-        examples=["5d", "none", {"after": "2h", "assets": ["logs", "video"], "discard": "rest"}],
-    )
-    delete_assets: Delete | None = Field(
-        None,
-        description="Destroy all its assets at Sauce Labs at this age, or `never`.",
-        examples=["21d", "never"],
-    )
-    delete_job: Delete | None = Field(
-        None,
-        description="Destroy the job record and all assets at this age, or `never`.",
-        examples=["180d", "never"],
-    )
-    stop: PositiveDuration | None = Field(
-        None, description="Stop a job that has been running for longer.", examples=["6h"]
-    )
-
-    @classmethod
-    def advice(cls, key: str) -> str:
-        """Return what to write instead of `delete_video` and the like."""
-        what = key.removeprefix("delete_").removesuffix("s")
-        is_class = any(what == name.removesuffix("s") for name in ASSET_CLASSES)
-        return _WHOLE_JOBS if key == "assets" or is_class else super().advice(key)
 
 
 class LimitsTerm(Grammar):
@@ -550,13 +258,4 @@ class Defaults(Grammar):
         Duration("0s"),
         description="Executing runs announce a delete for this long before it happens.",
         examples=["3d"],
-    )
-
-
-class ForbidTerm(Grammar):
-    """Assets that are never stored, whatever a policy or hold says."""
-
-    match: MatchTerm = Field(description="The jobs.", examples=[{"tags": "pii"}])
-    assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
-        description="Asset classes, file names or globs.", examples=[["video", "screenshots"]]
     )

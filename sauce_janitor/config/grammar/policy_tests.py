@@ -1,4 +1,7 @@
-"""`tests`: made-up jobs, and what the policies must decide about them."""
+"""`tests`: made-up jobs, and what the policies must decide about them.
+
+The module is longer than others: most of it is the description of keys.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
-from sauce_janitor.config.grammar.matches import CUSTOM_DATA
+from sauce_janitor.config.grammar.durations import PositiveDuration, duration, elapsed
+from sauce_janitor.config.grammar.patterns import CUSTOM_DATA
 from sauce_janitor.config.grammar.policies import Accounts
 from sauce_janitor.config.grammar.scalars import (
     Grammar,
     Name,
     OneOrMany,
-    PositiveDuration,
-    duration,
-    elapsed,
     fault,
     kind_of,
     sentence,

@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from sauce_janitor.config.grammar.actions import ForbidTerm
 from sauce_janitor.config.grammar.addresses import PathText
-from sauce_janitor.config.grammar.policies import ForbidTerm
-from sauce_janitor.config.grammar.scalars import DurationTerm, FreeSpace, Grammar, ReadBackTrust
+from sauce_janitor.config.grammar.durations import DurationTerm, ReadBackTrust
+from sauce_janitor.config.grammar.scalars import FreeSpace, Grammar
 from sauce_janitor.model.durations import parse_duration
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from sauce_janitor.config.grammar.actions import ArchiveTerm, DeleteTerm
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.policies import ArchiveTerm, DeleteTerm, KeepRuleTerm, PolicyTerm
+from sauce_janitor.config.grammar.keep_rules import KeepRuleTerm
+from sauce_janitor.config.grammar.policies import PolicyTerm
 from sauce_janitor.config.lints.overrides import idle_overrides
 from sauce_janitor.config.lints.vocabulary import foreign_words
 from sauce_janitor.config.source.cron import Cron
@@ -57,19 +59,20 @@ def _postponed(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[P
         for each in foreseen(of_account):
             if each.is_certain:
                 accounts.setdefault(each.postponement, []).append(account)
-    for each, names in accounts.items():
+    for postponement, names in accounts.items():
         all_names = [
             name
             for name, of_account in rules.items()
-            if any(policy.name == each.policy for policy in of_account.policies)
+            if any(policy.name == postponement.policy for policy in of_account.policies)
         ]
         where = f" in account {' and '.join(names)}" if names != all_names else ""
+        other = postponement.by
         message = (
-            f"{each.after}: never applies{where}, because {each.by} matches all of its jobs and"
-            f" says {each.until}, and the longest time wins; `overrides: [{each.by}]` lets"
-            f" {each.after} count"
+            f"{postponement.after}: never applies{where}, because {other} matches all of its jobs"
+            f" and says {postponement.until}, and the longest time wins; `overrides: [{other}]`"
+            f" lets {postponement.after} count"
         )
-        yield ("policies", places[each.policy], "then", each.action.value), message
+        yield ("policies", places[postponement.policy], "then", postponement.action.value), message
 
 
 def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]:

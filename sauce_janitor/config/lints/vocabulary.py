@@ -8,7 +8,7 @@ from typing import Final
 
 import re2
 
-from sauce_janitor.config.grammar.matches import BUILD_STATUSES, STATES, STATUSES, compiled
+from sauce_janitor.config.grammar.patterns import BUILD_STATUSES, STATES, STATUSES, compiled
 from sauce_janitor.config.grammar.synonyms import word_meant
 from sauce_janitor.config.source.problems import Path, did_you_mean, listed, shown
 from sauce_janitor.config.source.yaml import Table, Value

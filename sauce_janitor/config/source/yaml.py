@@ -115,11 +115,8 @@ def read(data: bytes, file: str) -> Document:
 
 def _decoded(data: bytes, faults: ConfigProblems) -> str | None:
     if len(data) > LARGEST_FILE_BYTES:
-        faults.add(
-            (),
-            f"is larger than {LARGEST_FILE_BYTES // 1024} KiB: no configuration needs that; is it"
-            " the right file?",
-        )
+        size = f"{LARGEST_FILE_BYTES // 1024} KiB"
+        faults.add((), f"is larger than {size}: no configuration needs that; is it the right file?")
         return None
     if data.startswith(_BOMS):
         faults.add((), "starts with a byte order mark: save it as UTF-8 without one")
@@ -128,11 +125,8 @@ def _decoded(data: bytes, faults: ConfigProblems) -> str | None:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        faults.add(
-            (),
-            f"is not UTF-8 (byte 0x{data[error.start]:02x}): save it as UTF-8",
-            at=FilePosition(line, 1),
-        )
+        message = f"is not UTF-8 (byte 0x{data[error.start]:02x}): save it as UTF-8"
+        faults.add((), message, at=FilePosition(line, 1))
         return None
 
 

@@ -27,8 +27,8 @@ def warnings(text: str) -> list[str]:
         (
             HEAD,
             (
-                "config.yaml:1: has no policies: everything is kept and nothing is archived; write them, as "
-                "`sauce-janitor init` shows"
+                "config.yaml:1: has no policies: everything is kept and nothing is archived; "
+                "`sauce-janitor init` writes examples"
             ),
         ),
         (
