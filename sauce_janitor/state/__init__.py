@@ -1,5 +1,5 @@
-"""The state: one database with the inventory, the journal, the lease, holds and all else that
-outlives a run.
+"""The state: one database with the inventory, the journal, the leases, the holds and everything
+else that outlives a run.
 """
 
 from __future__ import annotations
@@ -74,12 +74,14 @@ __all__ = [
 
 
 _opened: dict[Path, str] = {}
-"""The state files that this process has opened to write, with SQLite's own address to read each."""
+"""The state files that this process has opened for writing, each with SQLite's URI for
+reading it.
+"""
 
 
 def blame(error: BaseException) -> StateError | None:
-    """Return what is wrong with a state that this process has opened, where the error may come of
-    it; else None.
+    """Return the damage of a state that this process has opened, where the error may come from it;
+    else None.
 
     For errors that end a command after its state is closed: a value from it is often printed last.
     """
@@ -94,7 +96,7 @@ def blame(error: BaseException) -> StateError | None:
 class State:
     """Everything that outlives a run. Any thread may use it; close it, or use it in a `with`.
 
-    All of it raises StateError when the database cannot be read or written.
+    Every method raises StateError when the database cannot be read or written.
     """
 
     def __init__(self, database: Database, path: Path, read_only: ReadOnly | None = None) -> None:
@@ -124,11 +126,11 @@ class State:
 
     @classmethod
     def open(cls, path: Path | str, *, accept_filesystem: str | None = None) -> State:
-        """The state at `path`, made when there is none. `accept_filesystem`: a kind that is taken
-        besides the local ones.
+        """Open the state at `path`; create it when there is none. `accept_filesystem` is a kind
+        accepted besides the local ones.
 
-        Raises StateError when it is damaged, lost, read-only or no state; RefusedError when a newer
-        version wrote it or the path lies on a file system that is not known to be local.
+        Raise StateError when it is damaged, lost, read-only or not a state; RefusedError when a
+        newer version wrote it or the path is on a file system that is not known to be local.
         """
         if "://" in str(path):
             raise RefusedError("the state is a file: name its path, not the URL of a database")
@@ -138,7 +140,8 @@ class State:
             state = cls(database, path)
             _opened[path] = f"{path.as_uri()}?mode=ro"
             return state
-        except BaseException:  # let go of the database, whatever it was; raised again
+        # Close the database, whatever the error was; it is raised again.
+        except BaseException:
             database.close()
             raise
 
@@ -146,10 +149,10 @@ class State:
     def look(
         cls, path: Path | str, *, accept_filesystem: str | None = None, scratch: bool = False
     ) -> State:
-        """The state at `path`, to read: as `open` gives it where this user may write it.
+        """Open the state at `path` for reading; as `open` does where this user may write it.
 
-        Elsewhere nothing is changed. With `scratch`, what is then written goes to a private copy,
-        and vanishes with it. Raises what `open` raises, and StateError where no copy can be made.
+        Elsewhere nothing is changed. With `scratch`, writes go to a private copy that is removed at
+        the end. Raise what `open` raises, and StateError where no copy can be made.
         """
         path = Path(path).absolute()
         if may_write(path):
@@ -157,37 +160,38 @@ class State:
         found = open_readonly(path, accept_filesystem, scratch=scratch)
         try:
             return cls(found.database, path, found)
-        except BaseException:  # let go of the database, whatever it was; raised again
+        # Close the database, whatever the error was; it is raised again.
+        except BaseException:
             found.database.close()
             found.close()
             raise
 
     @property
     def is_read_only(self) -> bool:
-        """Whether nothing that is written here reaches the state's file."""
+        """Whether nothing written here reaches the state's file."""
         return self._read_only is not None
 
     @property
     def as_of(self) -> int | None:
-        """When the state changed last, epoch seconds; None where it is read as it is now."""
+        """When the state last changed, in epoch seconds; None where it is read as it is now."""
         return None if self._read_only is None else self._read_only.as_of
 
     def counted_beside(self) -> Path:
-        """Return the path of the state beside which requests are counted, or of a copy to read
+        """Return the path of the state beside which requests are counted, or of a copy for reading
         them.
         """
         return self._path if self._read_only is None else self._read_only.beside()
 
     def lease(self, account: str, holder: str, *, now: int) -> Lease:
-        """The lease on an account, to be held by a `with`; `holder` is told to whoever finds it
-        taken.
+        """Return the lease on an account, to be held in a `with`; `holder` is shown to whoever
+        finds it taken.
         """
-        # by its real path: two names of one state must not be two locks
+        # The real path: two names of one state must not be two locks.
         return Lease(self._database, self._path.resolve(), account, holder, now)
 
     def check_integrity(self) -> None:
-        """StateError when any page or row is damaged: to be asked before a run that deletes. About
-        a second a million jobs.
+        """Raise StateError when any page or row is damaged. Called before a run that deletes; takes
+        about a second for a million jobs.
         """
         check_integrity(self._database)
 
@@ -209,8 +213,8 @@ class State:
         uri = f"{self._path.as_uri()}?mode=ro" if self._read_only is None else self._read_only.uri
         self._database.close()
         try:
-            # A value that was never written ends far from here, in an error that looks like a bug:
-            # the file is asked.
+            # A damaged value causes an error far from here that looks like a bug, so the file is
+            # checked.
             if looks_like_damage(error) and (why := damage_of(uri)):
                 raise StateError(damaged(str(self._path), why)) from error
         finally:

@@ -1,5 +1,5 @@
-"""What of the state belongs to an account by its name: moved when it is renamed, dropped when it
-makes room.
+"""What in the state belongs to an account by its name: moved when the account is renamed, removed
+when it makes room.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sauce_janitor.state.file.tables import (
 )
 
 _BY_KEY: Final = frozenset({journal.name})
-"""Tables that know an account by its key, which never changes."""
+"""Tables that refer to an account by its key, which never changes."""
 _NOTES: Final = (
     "members {}",
     "receipt sizes {}",
@@ -37,13 +37,13 @@ _PRUNING: Final = "prune accepted {}"
 
 
 def move(connection: Connection, old: str, new: str) -> None:
-    """Give everything of one account to another name, of which nothing is there.
+    """Give everything of one account to another name that has nothing yet.
 
-    No listing counts as whole any more: the next run lists everything again before it decides.
+    No listing counts as complete any more: the next run lists everything again before it decides.
     """
     for table in _tables():
         connection.execute(update(table).where(table.c.account == old).values(account=new))
-    # Whoever renames holds the lease by the old name, and gives none back under the new one.
+    # The renaming command holds the lease under the old name and releases none under the new one.
     connection.execute(update(leases).where(leases.c.account == new).values(released=True))
     anew = {"watermark": None, "full_at": None, "bookmark": None}
     connection.execute(update(listings).where(listings.c.account == new).values(anew))
@@ -62,7 +62,7 @@ def move(connection: Connection, old: str, new: str) -> None:
 
 
 def drop(connection: Connection, name: str) -> None:
-    """Forget everything of an account but its row."""
+    """Remove everything of an account except its row."""
     for table in _tables():
         connection.execute(delete(table).where(table.c.account == name))
     for key, _ in _keys(connection, name, name):
@@ -70,7 +70,9 @@ def drop(connection: Connection, name: str) -> None:
 
 
 def forget_listings(connection: Connection, name: str) -> None:
-    """Forget the jobs and builds that were listed for an account, and how far the listings came."""
+    """Forget the jobs and builds that were listed for an account, and the progress of its
+    listings.
+    """
     for table in (jobs, builds, listings):
         connection.execute(delete(table).where(table.c.account == name))
     for key, _ in _keys(connection, name, name):
@@ -86,7 +88,7 @@ def _tables() -> Iterator[Table]:
 
 
 def _keys(connection: Connection, old: str, new: str) -> Iterator[tuple[str, str]]:
-    """Yield each note about the account: its key now, and under the new name."""
+    """Yield each note about the account: its key now, and its key under the new name."""
     there = set(connection.execute(select(meta.c.key)).scalars())
     for shape in (*(f"note:{note}" for note in _NOTES), _PRUNING):
         if (key := shape.format(old)) in there:

@@ -1,9 +1,9 @@
-"""Which accounts this state knows, whose they are, and by which key the journal and the archive
-know them.
+"""The accounts of the state: their users and addresses, and the keys by which the journal and the
+archive know them.
 
 An account is *bound* to its user and address once a listing succeeded; until then the configuration
-may correct both. Its key is the name it had first: journal lines are hashed and receipts are proof,
-so both keep it when the account is renamed.
+may correct both. Its key is its first name: journal lines are hashed and receipts are proof, so
+both keep the key when the account is renamed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sauce_janitor.state.file.tables import accounts, journal, metadata, open_in
 from sauce_janitor.state.rows import plain
 
 _KNOWN_BY: Final = ("acceptances", "approvals", "archived_jobs", "holds")
-"""Tables that hold more of an account than a list of its jobs, which can be read again."""
+"""Tables that hold more of an account than its list of jobs, which can be read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownAccount:
-    """An account as the state knows it. `bound_at`: when a listing first showed a job (epoch
-    seconds), None before any did.
+    """An account as the state knows it. `bound_at` is when a listing first showed a job (epoch
+    seconds), None before.
 
     `key` is its name in the journal and in the archive.
     """
@@ -40,11 +40,11 @@ class KnownAccount:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the state has learned whose account it is."""
+        """Whether the state knows for certain whose account it is."""
         return self.bound_at is not None
 
     def is_same(self, other: KnownAccount) -> bool:
-        """Return whether both are one account. One that is bound stays whose it is, however its
+        """Return whether both are the same account. A bound account stays the same, however its
         address is written.
         """
         mine, theirs = (
@@ -53,8 +53,8 @@ class KnownAccount:
         return self.key == other.key and (self.is_bound or mine == theirs)
 
     def is_of(self, base_url: str, username: str, place: Callable[[str], str]) -> bool:
-        """Return whether it is this user at this address; `place` tells an address by host and port
-        alone.
+        """Return whether it is this user's at this address; `place` reduces an address to host and
+        port.
         """
         return self.username.casefold() == username.casefold() and place(self.base_url) == place(
             base_url
@@ -68,7 +68,7 @@ class Accounts:
         self._database = database
 
     def all(self) -> dict[str, KnownAccount]:
-        """Every account by its name, in order; those that are not bound yet, too."""
+        """Return every account by its name, in order, including those that are not bound yet."""
         statement = select(accounts).where(accounts.c.retired.is_(None)).order_by(accounts.c.name)
         with self._database.reading() as connection:
             return {row["name"]: _known(row) for row in connection.execute(statement).mappings()}
@@ -81,30 +81,32 @@ class Accounts:
             return key_of(connection, name)
 
     def keys(self) -> frozenset[str]:
-        """Return the names by which the archive has the accounts that are known."""
+        """Return the keys of all known accounts."""
         return frozenset(each.key for each in self.all().values())
 
     def named(self, key: str) -> str:
-        """Return what the account of that key is called now."""
+        """Return the current name of the account with that key."""
         with self._database.reading() as connection:
             return name_of(connection, key)
 
     def admit(
         self, name: str, *, base_url: str, username: str, place: Callable[[str], str] = str
     ) -> KnownAccount | None:
-        """Make the account known as this user's at this address; binds nothing.
+        """Record the account with this user and address, without binding it.
 
-        Returns the account that the name is bound to where that is another one; then nothing
-        changed. One that is not bound yet is corrected, and what was listed for the wrong user or
-        address is forgotten. `place` tells an address by host and port alone.
+        Return the account that the name is bound to where that is another one; then nothing
+        changed. An unbound account is corrected, and what was listed for the wrong user or address
+        is forgotten. `place` reduces an address to host and port.
         """
-        said = {"base_url": plain(base_url), "username": plain(username)}
+        identity = {"base_url": plain(base_url), "username": plain(username)}
         known = self.all().get(name)
         if known is not None and (known.base_url, known.username) == (
-            said["base_url"],
-            said["username"],
+            identity["base_url"],
+            identity["username"],
         ):
-            return None  # as almost always: a command that only looks waits for nobody who writes
+            # The usual case writes nothing, so that a command that only reads never waits for a
+            # writer.
+            return None
         with self._database.writing() as connection:
             row = (
                 connection.execute(select(accounts).where(accounts.c.name == name))
@@ -112,25 +114,25 @@ class Accounts:
                 .one_or_none()
             )
             if row is None:
-                connection.execute(insert(accounts), [{"name": name, **said}])
+                connection.execute(insert(accounts), [{"name": name, **identity}])
                 return None
             if row["retired"]:
-                _take_over(connection, name, said)
+                _take_over(connection, name, identity)
                 return None
             known = _known(row)
             if not known.is_of(base_url, username, place):
                 if known.is_bound or _has_lines(connection, known.key):
                     return known
                 forget_listings(connection, name)
-            connection.execute(update(accounts).where(accounts.c.name == name).values(said))
+            connection.execute(update(accounts).where(accounts.c.name == name).values(identity))
         return None
 
     def bind(self, known: KnownAccount, *, at: int) -> bool:
-        """Learn for good whose account it is: a listing showed jobs of it. `at` is epoch seconds;
-        the first time counts.
+        """Bind the account: a listing showed jobs of it. `at` is epoch seconds; the first time
+        counts.
 
-        Returns whether the account is still the `known` one: the configuration may have corrected
-        it meanwhile.
+        Return whether the account is still the `known` one: the configuration may have corrected it
+        meanwhile.
         """
         mine = (accounts.c.name == known.name, accounts.c.retired.is_(None))
         now = self.all().get(known.name)
@@ -147,12 +149,12 @@ class Accounts:
         return now is not None and now.is_same(known)
 
     def rename(self, old: str, new: str) -> None:
-        """Call an account otherwise, with all that is known of it; every job is listed again before
-        the next plan.
+        """Rename an account with everything known of it. Every job is listed again before the next
+        plan.
 
-        An account `new` of which there is no more than a list of jobs makes room; RefusedError
-        where there is more, where `old` is not known, or while a change of `old` is in doubt.
-        Whoever calls holds both accounts' leases.
+        An account `new` with no more than a list of jobs makes room. Raise RefusedError where it
+        has more, where `old` is unknown, or while a change of `old` is in doubt. The caller holds
+        both accounts' leases.
         """
         with self._database.writing() as connection:
             rows = {row["name"]: row for row in connection.execute(select(accounts)).mappings()}
@@ -187,7 +189,9 @@ def key_of(connection: Connection, name: str) -> str:
 
 
 def name_of(connection: Connection, key: str) -> str:
-    """Return what the account of that key is called now; a key of no account stands for itself."""
+    """Return the current name of the account with that key; a key of no account stands for
+    itself.
+    """
     found: str | None = connection.execute(
         select(accounts.c.name).where(accounts.c.key == key)
     ).scalar()
@@ -207,14 +211,14 @@ def _has_lines(connection: Connection, key: str) -> bool:
     )
 
 
-def _take_over(connection: Connection, name: str, said: dict[str, str]) -> None:
-    """Give a name that another account had before to a new one, which gets a key of its own."""
+def _take_over(connection: Connection, name: str, identity: dict[str, str]) -> None:
+    """Give a name that another account had before to a new one, which gets its own key."""
     taken = set(connection.execute(select(accounts.c.name)).scalars())
     number = next(number for number in range(2, len(taken) + 3) if f"{name}-{number}" not in taken)
     key = f"{name}-{number}"
-    # Lines of the journal refer to a row of that name, which is no account by itself.
-    connection.execute(insert(accounts), [{"name": key, "retired": True, **said}])
-    values = {**said, "key": key, "retired": None, "bound_at": None}
+    # Lines of the journal need a row with that name; it is not an account by itself.
+    connection.execute(insert(accounts), [{"name": key, "retired": True, **identity}])
+    values = {**identity, "key": key, "retired": None, "bound_at": None}
     connection.execute(update(accounts).where(accounts.c.name == name).values(values))
 
 
@@ -238,7 +242,7 @@ def _refuse_rename(
 
 
 def _more_than_a_list(connection: Connection, account: KnownAccount) -> str | None:
-    """Return what the state has of an account that no listing brings back; None for nothing."""
+    """Return what the state has of an account that no listing can restore; None for nothing."""
     if _has_lines(connection, account.key):
         return "lines in the journal"
     for name in _KNOWN_BY:
@@ -251,7 +255,7 @@ def _more_than_a_list(connection: Connection, account: KnownAccount) -> str | No
 
 
 def _leave(connection: Connection, name: str) -> None:
-    """Keep the row of a former name where the journal's lines refer to it, or it is still the key
+    """Keep the row of a former name where lines of the journal refer to it, or it is still the key
     of an account.
     """
     lines = connection.execute(

@@ -1,4 +1,4 @@
-"""Approvals given by a command: what lifts a limit for a while. They are never changed, only
+"""Approvals given by a command, which lift a limit for a while. They are never changed, only
 ended.
 """
 
@@ -21,7 +21,7 @@ class Approvals:
         self._database = database
 
     def add(self, account: str, approval: Approval, *, at: int) -> None:
-        """Somebody approved."""
+        """Record an approval."""
         row = {
             "account": account,
             "policy_digest": approval.policy_digest,
@@ -36,7 +36,7 @@ class Approvals:
             connection.execute(insert(approvals), [row])
 
     def in_force(self, account: str, policy_digest: str, *, at: int) -> tuple[Approval, ...]:
-        """Those about this digest that are not over, oldest first."""
+        """Return the approvals of this digest that are not over, oldest first."""
         mine = (
             approvals.c.account == account,
             approvals.c.policy_digest == policy_digest,
@@ -59,7 +59,7 @@ class Approvals:
         )
 
     def withdraw(self, account: str, policy_digest: str, *, at: int) -> int:
-        """End all that are in force; how many there were."""
+        """End all approvals in force, and return how many there were."""
         mine = (
             approvals.c.account == account,
             approvals.c.policy_digest == policy_digest,

@@ -1,5 +1,5 @@
-"""What is known of the archived jobs, to list and search them quickly; the receipts are the truth,
-and it is made from them.
+"""The index of archived jobs, for fast lists and searches. It is made from the receipts, which are
+the truth.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ STATUSES: Final = ("passed", "failed", "error", "complete")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Touched:
-    """A job of which the journal says that it was archived or pruned: its entry is read anew.
-    `account` is the key.
+    """A job that the journal has as archived or pruned: its entry must be read again. `account` is
+    the key.
     """
 
     seq: int
@@ -46,17 +46,19 @@ class ArchivedJobs:
     # --- keeping up -------------------------------------------------------------------------------
 
     def through(self, archive: str) -> int | None:
-        """The line of the journal up to which the entries are those of this archive (its uuid);
-        None: never listed whole.
+        """Return the line of the journal up to which the entries match this archive (its uuid);
+        None: never listed completely.
         """
         with self._database.reading() as connection:
-            said = connection.execute(
+            line = connection.execute(
                 select(meta.c.value).where(meta.c.key == _THROUGH + archive)
             ).scalar()
-        return None if said is None else int(said)
+        return None if line is None else int(line)
 
     def touched(self, after: int) -> Iterator[Touched]:
-        """What the journal says since that line, oldest first; memory stays flat."""
+        """Yield the jobs that the journal mentions after that line, oldest first. Memory stays
+        flat.
+        """
         kinds = ("archived", "pruning", "pruned")
         statement = (
             select(journal.c.seq, journal.c.account, journal.c.owner, journal.c.job_id)
@@ -68,14 +70,15 @@ class ArchivedJobs:
                 yield Touched(row.seq, row.account, Owner(row.owner), JobId(row.job_id.hex()))
 
     def put(self, entries: Iterable[ArchiveEntry]) -> None:
-        """These are the entries of their jobs from now on, in one transaction."""
+        """Replace the entries of these jobs, in one transaction."""
         rows = [_row(entry) for entry in entries]
         if not rows:
             return
         with self._database.writing() as connection:
             names = {key: name_of(connection, key) for key in {row["account"] for row in rows}}
             for row in rows:
-                row["account"] = names[row["account"]]  # receipts have the key
+                # Receipts have the account's key, the table has its name.
+                row["account"] = names[row["account"]]
                 connection.execute(
                     delete(archived_jobs).where(
                         archived_jobs.c.account == row["account"],
@@ -85,13 +88,13 @@ class ArchivedJobs:
             connection.execute(insert(archived_jobs), rows)
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Remove all entries."""
         with self._database.writing() as connection:
             connection.execute(delete(archived_jobs))
             connection.execute(delete(meta).where(meta.c.key.startswith(_THROUGH, autoescape=True)))
 
     def mark(self, archive: str, through: int) -> None:
-        """All that the journal says up to that line is in the entries."""
+        """Record that the entries include everything in the journal up to that line."""
         with self._database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == _THROUGH + archive))
             connection.execute(insert(meta), [{"key": _THROUGH + archive, "value": str(through)}])
@@ -99,7 +102,7 @@ class ArchivedJobs:
     # --- asking -----------------------------------------------------------------------------------
 
     def search(self, query: ArchiveQuery) -> Iterator[ArchiveEntry]:
-        """The entries that are asked for, newest end first, of equals by id; memory stays flat."""
+        """Yield the matching entries, newest end first, equal ones by id. Memory stays flat."""
         statement = (
             select(*(archived_jobs.c[name] for name in _COLUMNS))
             .where(*_conditions(query))
@@ -114,7 +117,9 @@ class ArchivedJobs:
                 yield ArchiveEntry(**values | own)
 
     def count(self, query: ArchiveQuery) -> tuple[int, int]:
-        """How many entries are asked for, whatever the limit, and the bytes of all their assets."""
+        """Return how many entries match, whatever the limit, and the size of all their assets in
+        bytes.
+        """
         statement = select(
             func.count(), func.coalesce(func.sum(archived_jobs.c.size_bytes), 0)
         ).where(*_conditions(query))
@@ -123,7 +128,7 @@ class ArchivedJobs:
         return int(jobs), int(size)
 
     def builds(self, query: ArchiveQuery) -> tuple[ArchiveBuild, ...]:
-        """The builds of those entries, newest first, `limit` of them after `skip`."""
+        """Return the builds of the matching entries, newest first, `limit` of them after `skip`."""
         jobs, newest = (
             func.count().label("jobs"),
             func.max(archived_jobs.c.ended_at).label("newest_at"),
@@ -159,7 +164,7 @@ class ArchivedJobs:
         )
 
     def owners(self) -> tuple[Owner, ...]:
-        """Whose jobs there are, by name."""
+        """Return whose jobs there are, by name."""
         statement = select(archived_jobs.c.owner).distinct().order_by(archived_jobs.c.owner)
         with self._database.reading() as connection:
             return tuple(Owner(owner) for owner in connection.execute(statement).scalars())

@@ -1,4 +1,4 @@
-"""The builds that are known, and which of them is a job's: the one of its owner that has its name,
+"""The known builds, and which of them a job belongs to: the one of its owner with its build name,
 if there is only one.
 """
 
@@ -22,7 +22,7 @@ _BITS: Final[Mapping[str, int]] = {"name": 1, "status": 2, "jobs": 4, "open_jobs
 
 @dataclass(frozen=True, slots=True)
 class KnownBuild:
-    """What is known of a job's build; `changed_at` is when our listing last saw it new or
+    """What is known of a job's build. `changed_at` is when a listing last saw it new or
     different.
     """
 
@@ -36,12 +36,12 @@ _UNKNOWN: Final = KnownBuild(UNKNOWN, UNKNOWN)
 
 
 class BuildIndex:
-    """Finds a job's build; unknown when none has its name, several have it, or one of the owner's
-    has no readable name.
+    """Finds a job's build. It is unknown when none has the name, several have it, or one of the
+    owner's builds has no readable name.
     """
 
     def __init__(self, connection: Connection, account: str, *, only: Job | None = None) -> None:
-        """All builds of the account, or what is needed to find that of one job."""
+        """Read all builds of the account, or those needed to find the build of one job."""
         self._found: dict[tuple[str, str], KnownBuild] = {}
         self._unclear: set[str] = set()
         statement = select(builds).where(builds.c.account == account)
@@ -64,15 +64,15 @@ class BuildIndex:
                 self._found[key] = _UNKNOWN if key in self._found else known
 
     def build_of(self, job: Job) -> KnownBuild:
-        """The build of a job that has one."""
+        """Return the build of a job that has one."""
         if job.owner in self._unclear or not isinstance(job.build, str):
             return _UNKNOWN
         return self._found.get((job.owner, job.build), _UNKNOWN)
 
 
 def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tuple[str, str], int]:
-    """How many jobs of each build our journal deleted. Names no database stores are left out: those
-    builds do not add up.
+    """Return how many jobs of each build the journal has as deleted. Names that no database can
+    store are left out: those builds never add up.
     """
     ours = select(journal.c.seq).where(
         journal.c.account == key_of(connection, account),
@@ -99,8 +99,8 @@ def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tup
 def replace_builds(
     connection: Connection, account: str, owner: Owner, new: Iterable[Build] | None, *, now: int
 ) -> int:
-    """Make these the owner's builds (None: not offered, nothing is known of them); returns how many
-    there are.
+    """Make these the owner's builds (None: not offered, so none is known). Return how many there
+    are.
     """
     where = (builds.c.account == account, builds.c.owner == owner)
     before = {
@@ -135,11 +135,12 @@ def replace_builds(
 
 
 def _lost_only_ours(old: Build, new: Build, deleted: int) -> bool:
-    """Whether Sauce Labs counts just those jobs no more that we deleted: then the build stays what
-    was decided on.
+    """Return whether Sauce Labs no longer counts exactly the jobs that this program deleted: then
+    the build stays what was decided on.
 
-    Nothing says whether a build's count and verdict forget deleted jobs. Where they do, what is
-    left of a build that a run could not finish would be another build, whose jobs never add up.
+    Sauce Labs does not document whether a build's count and verdict forget deleted jobs. Where they
+    do, the rest of a build that a run could not finish would look like another build, whose jobs
+    never add up.
     """
     return (
         old.jobs is not UNKNOWN and new.jobs == old.jobs - deleted and has_only_lost_jobs(old, new)
@@ -147,8 +148,8 @@ def _lost_only_ours(old: Build, new: Build, deleted: int) -> bool:
 
 
 def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a build is another than it was. One that lost jobs is not: we may have deleted them,
-    and that is no news.
+    """Return whether a build has changed. Losing jobs is no change: this program may have deleted
+    them.
     """
     return (new["jobs"] or 0) > (old["jobs"] or 0) or any(
         old[column] != new[column] for column in ("name", "status", "open_jobs", "marks")
@@ -159,7 +160,7 @@ def _row_of(build: Build) -> dict[str, Any]:
     values = {column: getattr(build, column) for column in _BITS}
     marks = sum(bit for column, bit in _BITS.items() if values[column] is UNKNOWN)
     known = {column: None if value is UNKNOWN else value for column, value in values.items()}
-    # Texts as JSON: a build's name may hold what no database stores.
+    # Texts as JSON: a build's name may contain what no database can store.
     texts = {
         column: None if known[column] is None else json.dumps(known[column])
         for column in ("name", "status")

@@ -1,4 +1,4 @@
-"""Since when a delete is announced: what `grace` counts from."""
+"""Since when a delete is announced: `grace` counts from then."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _COLUMNS: Final = {
 
 
 class DeleteNotices:
-    """Announcements of known jobs; the inventory's records carry them."""
+    """Announcements about known jobs; the inventory's records carry them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def announce(self, account: str, action: Action, job_ids: Iterable[JobId], *, at: int) -> None:
-        """Exactly these jobs are announced for this delete from now on.
+        """Make exactly these jobs announced for this delete.
 
-        Those that were announced stay so since when they were; the announcement of all others of
-        the account ends, and starts again if they come back.
+        Jobs announced before keep their time. The announcement of all other jobs of the account
+        ends, and starts again if they come back.
         """
         if action not in DELETES:
             raise ValueError(f"{action} is not announced")

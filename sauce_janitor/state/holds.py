@@ -1,4 +1,4 @@
-"""Holds kept on our side: nobody who can run a test can lift them."""
+"""Local holds: nobody who can only run tests can lift them."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ class Holds:
         until: int | None,
     ) -> None:
         """Hold these jobs."""
-        told = {
+        values = {
             "account": account,
             "placed_by": plain(by),
             "reason": plain(reason),
             "placed_at": at,
             "until": until,
         }
-        if rows := [told | {"job_id": id_bytes(job_id)} for job_id in job_ids]:
+        if rows := [values | {"job_id": id_bytes(job_id)} for job_id in job_ids]:
             with self._database.writing() as connection:
                 connection.execute(insert(holds), rows)
 
     def release(self, account: str, job_ids: Collection[JobId], *, by: str, at: int) -> int:
-        """Lift every hold on these jobs; how many there were."""
+        """Release every hold on these jobs, and return how many there were."""
         count = 0
         with self._database.writing() as connection:
             for job_id in job_ids:
@@ -72,7 +72,7 @@ class Holds:
         return count
 
     def list(self, account: str | None = None, *, at: int | None = None) -> tuple[PlacedHold, ...]:
-        """All of them, oldest first; with `at` only those in force then."""
+        """Return all holds, oldest first; with `at` only those in force then."""
         statement = select(holds).order_by(holds.c.number)
         if account is not None:
             statement = statement.where(holds.c.account == account)
@@ -82,28 +82,35 @@ class Holds:
             rows = connection.execute(statement).all()
         return tuple(
             PlacedHold(
-                row.number, row.account, JobId(row.job_id.hex()), row.placed_by, row.reason, row.placed_at, row.until,
-                row.released_by, row.released_at,
+                row.number,
+                row.account,
+                JobId(row.job_id.hex()),
+                row.placed_by,
+                row.reason,
+                row.placed_at,
+                row.until,
+                row.released_by,
+                row.released_at,
             )
             for row in rows
-        )  # fmt: skip
+        )
 
     def protects(self, account: str, job_id: JobId, *, at: int) -> bool:
-        """Whether a hold is in force on the job; read anew each time."""
+        """Return whether a hold is in force on the job; read again each time."""
         return (
             self._database.glance(_PROTECTING, account=account, job=id_bytes(job_id), at=at)
             is not None
         )
 
     def protects_for_any(self, job_id: JobId, *, at: int) -> bool:
-        """Whether a hold of any account is in force on the job: two names may stand for one account
-        at Sauce Labs.
+        """Return whether a hold of any account is in force on the job: two names may be the same
+        account at Sauce Labs.
         """
         return self._database.glance(_PROTECTING_ANYWHERE, job=id_bytes(job_id), at=at) is not None
 
 
 def in_force(at: int | BindParameter[int]) -> ColumnElement[bool]:
-    """The condition that a hold is neither released nor over."""
+    """Return the condition that a hold is neither released nor over."""
     return and_(holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > at))
 
 

@@ -1,4 +1,4 @@
-"""A condition that names jobs, however many: their ids go into a temporary table."""
+"""A condition on any number of jobs: their ids go into a temporary table."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _BATCH: Final = 5000
 
 @contextmanager
 def named(connection: Connection, job_ids: Iterable[JobId]) -> Iterator[ColumnElement[bool]]:
-    """Whether a row of `jobs` is of one of these, for statements of this transaction, inside the
-    block. One at a time.
+    """Yield the condition that a row of `jobs` is one of these, for statements of this transaction
+    inside the block. One at a time.
     """
     ids = (id_bytes(job_id) for job_id in job_ids)
     _named.create(connection)

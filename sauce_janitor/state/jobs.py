@@ -1,6 +1,4 @@
-"""What is known of the jobs: streamed to the deciding, one by one to who explains, counted for who
-reports.
-"""
+"""The known jobs: streamed to the decision, read one by one to explain, counted for reports."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or
 from sauce_janitor.model.jobs import Action, AssetsStanding, Job, JobId, Owner, Record
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
-from sauce_janitor.state.file.database import Database, told
+from sauce_janitor.state.file.database import Database, state_errors
 from sauce_janitor.state.file.tables import acceptances, holds, jobs, journal, listings
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.rows import COLUMNS, JobReader, ParsedTexts, id_bytes, missing_files
@@ -30,8 +28,14 @@ _AGES: Final[Mapping[AgeField, ColumnElement[int | None]]] = {
     "creation_time": jobs.c.created_at,
 }
 _OURS: Final = (
-    "changed_at", "assets", "archived", "assets_announced_at", "job_announced_at", "accepted_for", "missing",
-)  # fmt: skip
+    "changed_at",
+    "assets",
+    "archived",
+    "assets_announced_at",
+    "job_announced_at",
+    "accepted_for",
+    "missing",
+)
 _ACTIONS: Final = {str(action): action for action in Action}
 _STANDINGS: Final = {str(standing): standing for standing in AssetsStanding}
 _NO_BUILD: Final = KnownBuild(None, None)
@@ -40,11 +44,11 @@ _BATCH: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which records: of an account, of these owners (None: all), aged by `age_from`; `as_of` ends
-    the holds that are over.
+    """Which records: of an account, of these owners (None: all), aged by `age_from`; holds that are
+    over at `as_of` do not count.
 
     `held` are jobs that are held whatever the state says. `policy_digest` is that of the rules
-    which will decide: what was accepted under another one counts for nothing.
+    which will decide: a plan accepted under another one does not count.
     """
 
     account: str
@@ -56,8 +60,8 @@ class Query:
 
 
 class Snapshot:
-    """The inventory at one moment: however often it is read, and whatever is written meanwhile, it
-    says the same.
+    """The inventory at one moment: it stays the same, however often it is read and whatever is
+    written meanwhile.
     """
 
     def __init__(self, connection: Connection, place: str, query: Query) -> None:
@@ -70,19 +74,19 @@ class Snapshot:
         self._accepted = _ACTIONS if _is_last_accepted(connection, query) else {}
 
     def records(self) -> Iterator[Record]:
-        """Every job that is not gone, newest first by the time that gives the age, then by id; the
-        ageless come last.
+        """Yield every job that is not gone, newest first by the time that gives the age, then by
+        id; jobs without an age come last.
         """
         times = [_AGES[field] for field in self._query.age_from]
         age = func.coalesce(*times) if len(times) > 1 else times[0]
         statement = _select(self._query.account, self._query.owners).order_by(age.desc(), jobs.c.id)
-        with told(self._place):
+        with state_errors(self._place):
             build_of = BuildIndex(self._connection, self._query.account).build_of
             yield from self._read(_rows(self._connection, statement), build_of)
 
     def record(self, job_id: JobId, *, gone: bool = False) -> Record | None:
-        """One job; None when it is not known, or gone. With `gone`, as it was last known, whoever's
-        it is.
+        """Return one job; None when it is unknown or gone. With `gone`, as it was last known,
+        whoever its owner is.
         """
         statement = _select(self._query.account, self._query.owners)
         if gone:
@@ -135,12 +139,14 @@ class Jobs:
         self._database = database
 
     def of(self, account: str, owner: Owner) -> OwnerJobs:
-        """What a listing of one owner's jobs reads and writes (an `inventory.JobStore`)."""
+        """Return what a listing of one owner's jobs reads and writes (an
+        `inventory.ports.JobStore`).
+        """
         return OwnerJobs(self._database, account, owner)
 
     @contextmanager
     def snapshot(self, query: Query) -> Iterator[Snapshot]:
-        """The inventory as it is now, for as long as the block lasts."""
+        """Yield the inventory as it is now, for as long as the block lasts."""
         with self._database.reading() as connection:
             yield Snapshot(connection, self._database.place, query)
 
@@ -152,27 +158,27 @@ class Jobs:
         *,
         as_of: int,
     ) -> Iterator[Record]:
-        """`Snapshot.records` of a moment of its own: for one pass. Memory stays flat."""
+        """Yield the records of a separate snapshot, for one pass. Memory stays flat."""
         with self.snapshot(Query(account, owners, age_from, as_of)) as snapshot:
             yield from snapshot.records()
 
     def record(self, account: str, job_id: JobId, *, as_of: int) -> Record | None:
-        """One job; None when it is not known or gone."""
+        """Return one job; None when it is unknown or gone."""
         with self.snapshot(Query(account, as_of=as_of)) as snapshot:
             return snapshot.record(job_id)
 
     def count(self, account: str, owners: Collection[Owner] | None = None) -> int:
-        """How many jobs are known and not gone."""
+        """Return how many jobs are known and not gone."""
         statement = select(func.count()).select_from(jobs).where(*_known(account, owners))
         with self._database.reading() as connection:
             return connection.execute(statement).scalar_one()
 
     def count_gone(self, account: str, *, ended_since: int, listed_since: int = 0) -> int:
-        """Count the jobs that are gone although no delete of ours was ever begun.
+        """Count the jobs that are gone although this program never started to delete them.
 
         Only those that ended `ended_since` or later and were still listed `listed_since` or later,
-        both epoch seconds. A delete that had no answer, or whose outcome nobody could look up, may
-        come true later: it counts as ours.
+        both epoch seconds. A delete without an answer, or with an unknown outcome, may take effect
+        later: it counts as this program's.
         """
         times = (jobs.c.ended_at >= ended_since, jobs.c.listed_at >= listed_since)
         with self._database.reading() as connection:
@@ -188,7 +194,7 @@ class Jobs:
             ).scalar_one()
 
     def owners(self, account: str) -> tuple[Owner, ...]:
-        """Whose jobs were ever listed, in order of the name."""
+        """Return whose jobs were ever listed, in order of the name."""
         statement = (
             select(listings.c.owner).where(listings.c.account == account).order_by(listings.c.owner)
         )
@@ -196,7 +202,9 @@ class Jobs:
             return tuple(Owner(owner) for owner in connection.execute(statement).scalars())
 
     def full_at(self, account: str, owners: Collection[Owner] | None = None) -> int | None:
-        """The oldest among these owners' last complete full listings; None where one has none."""
+        """Return the oldest of these owners' last complete full listings; None where one has
+        none.
+        """
         statement = select(listings.c.owner, listings.c.full_at).where(
             listings.c.account == account
         )
@@ -211,7 +219,7 @@ class Jobs:
         )
 
     def ended_at(self, account: str, job_id: JobId) -> int | None:
-        """When a job ended, also one that is gone; None when that is not known."""
+        """Return when a job ended, also one that is gone; None when that is unknown."""
         statement = select(jobs.c.ended_at).where(
             jobs.c.account == account, jobs.c.id == id_bytes(job_id)
         )
@@ -220,7 +228,7 @@ class Jobs:
         return None if found is None else int(found)
 
     def make_news(self, account: str, owners: Collection[Owner], *, at: int) -> None:
-        """Have these owners' jobs changed after `at`: no plan accepted then was about them."""
+        """Make these owners' jobs changed after `at`: no plan accepted then was about them."""
         statement = update(jobs).where(*_known(account, owners), jobs.c.changed_at <= at)
         if owners:
             with self._database.writing() as connection:
@@ -239,8 +247,8 @@ def _select(account: str, owners: Collection[Owner] | None) -> Select[Any]:
 
 
 def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[Any]]:
-    """The rows, a batch at a time. Of SQLite from the driver's own cursor: a quarter less time a
-    job than through Row.
+    """Yield the rows, a batch at a time. For SQLite from the driver's own cursor, which takes a
+    quarter less time than Row.
     """
     if connection.dialect.name != "sqlite":
         yield from connection.execution_options(yield_per=_BATCH).execute(statement)
@@ -254,9 +262,8 @@ def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[A
         while batch := cursor.fetchmany(_BATCH):
             yield from batch
     finally:
-        with suppress(
-            sqlite3.ProgrammingError
-        ):  # the connection was closed before: an error elsewhere
+        # The connection may already be closed, after an error elsewhere.
+        with suppress(sqlite3.ProgrammingError):
             cursor.close()
 
 
@@ -269,7 +276,9 @@ def _held(connection: Connection, account: str, as_of: int) -> frozenset[bytes]:
 
 
 def _is_last_accepted(connection: Connection, query: Query) -> bool:
-    """Whether the last accepted plan of the account was made under the query's policy digest."""
+    """Return whether the last accepted plan of the account was made under the query's policy
+    digest.
+    """
     statement = select(acceptances.c.policy_digest).where(acceptances.c.account == query.account)
     last = connection.execute(statement.order_by(acceptances.c.number.desc()).limit(1)).scalar()
     return last is not None and last == query.policy_digest

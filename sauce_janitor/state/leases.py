@@ -1,8 +1,8 @@
-"""The lease: one executing run per account. An OS lock, free the moment its holder dies, and a
-number that only grows.
+"""The lease: one executing run for each account. An OS lock, which is free as soon as its holder
+dies, and a number that only grows.
 
-The number is the fence: it goes into every permit, and an intent with another than the newest is
-refused (journal.py).
+The number is the fence: it is in every permit, and the journal refuses an intent whose fence is not
+the newest.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _HELD: Final = select(leases.c.fence, leases.c.released).where(
 
 
 class Lease:
-    """Held from `with` to its end. Raises LeaseError when another run holds it; `check` is cheap,
-    and any thread may ask.
+    """The lease, held in a `with`. Raise LeaseError when another run holds it. `check` is cheap,
+    and any thread may call it.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Lease:
 
     @property
     def fence(self) -> int:
-        """The number of this holding."""
+        """The number of this lease."""
         if self._fence is None:
             raise LeaseError(f"this run does not hold the lease on account {self._account}")
         return self._fence
 
     def check(self) -> None:
-        """LeaseError unless this run still holds it."""
+        """Raise LeaseError unless this run still holds it."""
         fence = self.fence
         row = self._database.glance(_HELD, account=self._account)
         if row is None or row.fence != fence or row.released:
@@ -66,7 +66,7 @@ class Lease:
             )
 
     def acquire(self) -> None:
-        """Take it, without waiting."""
+        """Take the lease, without waiting."""
         if self._lock is not None:
             try:
                 self._lock.acquire(blocking=False)
@@ -74,19 +74,18 @@ class Lease:
                 raise LeaseError(
                     f"another run holds the lease on account {self._account}{self._by_whom()}"
                 ) from error
-            except (
-                OSError,
-                NotImplementedError,
-            ) as error:  # NotImplementedError: there is no flock here
+            # NotImplementedError: this system has no flock.
+            except (OSError, NotImplementedError) as error:
                 raise _unusable(self._lock, error) from error
         try:
             self._fence = self._take()
-        except BaseException:  # give the lock back, whatever it was; raised again
+        # Release the lock, whatever the error was; it is raised again.
+        except BaseException:
             self._unlock()
             raise
 
     def release(self) -> None:
-        """Give it back; nothing happens when it is lost or was never taken."""
+        """Release the lease; nothing happens when it is lost or was never taken."""
         fence, self._fence = self._fence, None
         try:
             if fence is not None:
@@ -145,7 +144,7 @@ class Lease:
         return "" if row is None or row.released else _who(row)
 
     def _unlock(self) -> None:
-        # A lock that cannot be given back ends with the process: what the run did stays done.
+        # A lock that cannot be released ends with the process; what the run did stays done.
         if self._lock is not None and self._lock.is_locked:
             with suppress(OSError):
                 self._lock.release()

@@ -1,8 +1,10 @@
-"""What a listing of one owner's jobs reads and writes: pages, how far it came, what it did not find
-again.
+"""What a listing of one owner's jobs reads and writes: pages, its progress, and the jobs that it
+did not find again.
 
-A listing has a number of its own, its `mark`: a time, but greater than any mark before it. A row
-whose `listed_at` is below the mark was not seen by that listing.
+A listing has its own number, its `mark`: a time, but greater than any mark before it. A row whose
+`listed_at` is below the mark was not seen by that listing.
+
+One module over 300 lines: one class with one short method for each question of a listing.
 """
 
 from __future__ import annotations
@@ -37,14 +39,14 @@ _HEX: Final = frozenset("0123456789abcdef")
 _READ_BY_RULES: Final = tuple(
     name for name in FIELDS if name not in {"created_at", "started_at", "ended_at"}
 )
-"""What is not believed any more of a job that cannot be read. Its times do not change once they are
+"""What is no longer believed of a job that cannot be read. Its times do not change once they are
 known.
 """
 _ASIDE: Final = sum(BITS[name] for name in _READ_BY_RULES)
 
 
 class OwnerJobs:
-    """One owner's jobs in one account, as a listing keeps them. Raises StateError."""
+    """One owner's jobs in one account, as a listing stores them. Raises StateError."""
 
     def __init__(self, database: Database, account: str, owner: Owner) -> None:
         self._database = database
@@ -55,7 +57,7 @@ class OwnerJobs:
         self._mine = (jobs.c.account == account, jobs.c.owner == owner, jobs.c.gone.is_(False))
 
     def listed(self) -> ListingProgress:
-        """How far the listings came."""
+        """Return the progress of the listings."""
         columns = [listings.c[name] for name in ListingProgress.__dataclass_fields__]
         with self._database.reading() as connection:
             row = connection.execute(select(*columns).where(*self._listing)).one_or_none()
@@ -72,11 +74,11 @@ class OwnerJobs:
         now: int,
         bookmark: str | None,
     ) -> None:
-        """Take in one page and where the listing goes on, in one transaction.
+        """Store one page and where the listing continues, in one transaction.
 
-        `unreadable` are ids whose rows were rejected: they are there, that is all. `changed_at`
-        becomes `now` only where a field differs; a field that the details once gave and the row
-        leaves out stays as it was unless another differs.
+        `unreadable` are ids of rejected rows: it is only known that they exist. `changed_at`
+        becomes `now` only where a field differs. A field that the details gave and the row omits
+        stays as it was unless another one differs.
         """
         rows = {row["id"]: row for row in map(row_of, new)}
         seen = [
@@ -111,10 +113,10 @@ class OwnerJobs:
     def set_aside(
         self, job_ids: Collection[JobId], *, mark: int, now: int, known_only: bool
     ) -> None:
-        """These are there and cannot be read: what rules read of them is UNKNOWN from now on, so
+        """Set aside jobs that exist but cannot be read: what rules read of them becomes UNKNOWN, so
         that they stay.
 
-        Times that do not change once they are known stay known. One that was not known is taken in,
+        Times that do not change once they are known stay known. A job that was unknown is added,
         unless `known_only`.
         """
         if not job_ids:
@@ -147,11 +149,13 @@ class OwnerJobs:
                 connection.execute(insert(jobs), [row | {"detailed": True} for row in rows])
 
     def count_set_aside(self) -> int:
-        """How many jobs are set aside."""
+        """Return how many jobs are set aside."""
         return self._count(jobs.c.detailed, jobs.c.marks.bitwise_and(_ASIDE) == _ASIDE)
 
     def put_off(self, job_ids: Collection[JobId], *, now: int) -> None:
-        """These were asked for at `now`: of the unfinished ones, others come first next time."""
+        """Record that these were asked for at `now`: of the unfinished ones, others come first next
+        time.
+        """
         statement = update(jobs).where(
             *self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids])
         )
@@ -159,16 +163,16 @@ class OwnerJobs:
             connection.execute(statement.where(jobs.c.listed_at < now).values(listed_at=now))
 
     def memo(self) -> str | None:
-        """What the last listing wrote down for the next one."""
+        """Return what the last listing left for the next one."""
         return Notes(self._database).read(self._note_key)
 
     def keep_memo(self, text: str) -> None:
-        """Write that down."""
+        """Store a text for the next listing."""
         Notes(self._database).write(self._note_key, text)
 
     def put_details(self, new: Sequence[Job], *, asked: Collection[JobId], now: int) -> None:
-        """Take in what details said of these jobs; all that were `asked` for are not asked for
-        again until they change.
+        """Store the details of these jobs. No job in `asked` is asked for again until it
+        changes.
         """
         details = {id_bytes(job.id): job for job in new}
         with self._database.writing() as connection:
@@ -197,7 +201,7 @@ class OwnerJobs:
             connection.execute(seen.where(jobs.c.listed_at < now).values(listed_at=now))
 
     def put_builds(self, new: Iterable[Build] | None, *, now: int) -> int:
-        """Make these the owner's builds; None where builds are not offered. Returns how many there
+        """Make these the owner's builds; None where builds are not offered. Return how many there
         are.
         """
         found = None if new is None else list(new)
@@ -208,8 +212,8 @@ class OwnerJobs:
     def conclude(
         self, *, mark: int, watermark: int | None, full_at: int | None, longest_page: int
     ) -> int:
-        """A listing came to its end. None leaves a time as it is. After a full one, who was not
-        seen is gone: how many.
+        """Record the end of a listing; None leaves a time as it is. After a full one, jobs it did
+        not see are gone: return how many.
         """
         values: dict[str, Any] = {"longest_page": longest_page}
         if watermark is not None:
@@ -225,19 +229,19 @@ class OwnerJobs:
             return connection.execute(gone).rowcount
 
     def forget_bookmark(self) -> None:
-        """The unfinished full listing will not go on: the next one begins anew."""
+        """Give up the unfinished full listing: the next one starts from the beginning."""
         with self._database.writing() as connection:
             connection.execute(update(listings).where(*self._listing).values(bookmark=None))
 
     def forget(self) -> None:
-        """Take the owner's listing off the record: none of its jobs is known, and the owner is
-        known by another spelling.
+        """Remove the owner's listing: none of its jobs is known, and the owner has another
+        spelling.
         """
         with self._database.writing() as connection:
             connection.execute(delete(listings).where(*self._listing))
 
     def mark_gone(self, job_ids: Collection[JobId]) -> None:
-        """These are proven to be gone."""
+        """Record that these jobs are proven to be gone."""
         statement = update(jobs).where(
             *self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids])
         )
@@ -247,21 +251,23 @@ class OwnerJobs:
     # --- what a listing asks ----------------------------------------------------------------------
 
     def count(self) -> int:
-        """How many are known and not gone."""
+        """Return how many jobs are known and not gone."""
         return self._count()
 
     def count_created_since(self, since: int) -> int:
-        """How many of them were created then or later."""
+        """Return how many of them were created then or later."""
         return self._count(jobs.c.created_at >= since)
 
     def missing(self, mark: int) -> tuple[int, int]:
-        """How many were known before the listing `mark`, and how many of these it has not seen."""
+        """Return how many were known before the listing `mark`, and how many of these it has not
+        seen.
+        """
         before = jobs.c.first_seen < mark
         return self._count(before), self._count(before, jobs.c.listed_at < mark)
 
     def missing_within(self, since: int, until: int, mark: int) -> tuple[int, int]:
-        """The same of the finished ones all of whose times lie inside: whichever time `from` and
-        `to` compare.
+        """Return the same for finished jobs all of whose times are inside, whichever time `from`
+        and `to` compare.
         """
         times = (jobs.c.created_at, jobs.c.started_at, jobs.c.ended_at)
         inside = and_(
@@ -272,30 +278,30 @@ class OwnerJobs:
         return self._count(inside), self._count(inside, jobs.c.listed_at < mark)
 
     def missing_ids(self, mark: int, limit: int) -> tuple[JobId, ...]:
-        """Some of those that the listing `mark` has not seen."""
+        """Return some of those that the listing `mark` has not seen."""
         return self._ids(jobs.c.listed_at < mark, limit=limit)
 
     def unfinished(self, mark: int, limit: int) -> tuple[JobId, ...]:
-        """Those not known to have finished that the listing `mark` has not seen, longest unseen
-        first.
+        """Return jobs not known to have finished that the listing `mark` has not seen, longest
+        unseen first.
         """
         return self._ids(
             jobs.c.state != str(JobState.FINISHED), jobs.c.listed_at < mark, limit=limit
         )
 
     def oldest_ended_since(self, since: int) -> int | None:
-        """When the longest-running of those was created that ended then or later."""
+        """Return when the oldest of the jobs that ended then or later was created."""
         return self._oldest(jobs.c.ended_at >= since)
 
     def oldest_unfinished(self) -> int | None:
-        """When the oldest was created that is not known to have finished."""
+        """Return when the oldest job that is not known to have finished was created."""
         return self._oldest(jobs.c.state != str(JobState.FINISHED))
 
     def lacking(self, fields: Collection[str], limit: int) -> tuple[JobId, ...]:
-        """Those of which one of these fields is UNKNOWN and whose details were not asked for since
-        they changed.
+        """Return jobs with one of these fields UNKNOWN whose details were not asked for since they
+        changed.
 
-        `state` may be among the fields; what a row always has (`id`, `owner`) is never lacking.
+        `state` may be among the fields. What a row always has (`id`, `owner`) is never lacking.
         """
         mask = sum(BITS.get(field, 0) for field in set(fields))
         lacking = jobs.c.marks.bitwise_and(mask) != 0
@@ -304,7 +310,9 @@ class OwnerJobs:
         return self._ids(jobs.c.detailed.is_(False), lacking, limit=limit)
 
     def times(self, job_ids: Collection[JobId]) -> Mapping[JobId, tuple[int, int] | None]:
-        """The first and the last of each job's times; None where none is known. Gone ones, too."""
+        """Return the first and the last of each job's times, None where none is known; also for
+        jobs that are gone.
+        """
         columns = (jobs.c.created_at, jobs.c.started_at, jobs.c.ended_at, jobs.c.modified_at)
         ids = [id_bytes(job_id) for job_id in job_ids]
         statement = select(jobs.c.id, *columns).where(
@@ -322,13 +330,13 @@ class OwnerJobs:
         return {one: spans.get(one) for one in job_ids}
 
     def known_within(self, since: int, until: int, limit: int) -> tuple[JobId, ...]:
-        """Some that were created then."""
+        """Return some jobs that were created then."""
         return self._ids(jobs.c.created_at.between(since, until), limit=limit)
 
     # --- inside -----------------------------------------------------------------------------------
 
     def _note(self, connection: Connection, **values: Any) -> None:
-        """Write the listing's own row, made when it is the first."""
+        """Update the listing's own row; insert it the first time."""
         statement = update(listings).where(*self._listing).values(owner=self._owner, **values)
         if connection.execute(statement).rowcount == 0:
             row = {"account": self._account, "owner": self._owner, "mark": 0, "longest_page": 0}
@@ -370,13 +378,13 @@ class OwnerJobs:
 
 
 def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a listed row says anything else than what is stored; what it leaves out and details
-    gave is not a difference.
+    """Return whether a listed row differs from what is stored. A field that it omits and details
+    gave is no difference.
     """
     for field in ("owner", "state", *FIELDS):
         bit = BITS.get(field, 0)
         if new["marks"] & bit:
-            # A team that was never known is not lost: rows of before there was the column have no
+            # A team that was never known is not lost: rows from before the column existed have no
             # mark for it.
             if not (
                 old["marks"] & bit or old["detailed"] or (field == "team_id" and old[field] is None)
@@ -399,7 +407,7 @@ def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], mark: int, now: int
 
 
 def _completed(old: Mapping[str, Any], new: Job) -> dict[str, Any]:
-    """What details said, and where they leave something out what the listing said."""
+    """Return what the details say and, where they omit a field, what the listing said."""
     stored = JobReader().job_of([old[column] for column in COLUMNS])
     left_out = {field: getattr(stored, field) for field in FIELDS if getattr(new, field) is UNKNOWN}
     return row_of(replace(new, **left_out))

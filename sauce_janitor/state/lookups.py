@@ -1,5 +1,5 @@
-"""Jobs by what people remember of them: the beginning of an id, a name, a build; in the inventory
-and in the archive.
+"""Finds jobs by what people remember: the beginning of an id, a name, a build; in the inventory and
+in the archive.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sauce_janitor.state.file.tables import archived_jobs, jobs
 from sauce_janitor.state.rows import ESCAPED
 
 _MOST: Final = 1000
-"""So many candidates are looked at: nobody chooses among more."""
+"""At most this many candidates are read: nobody chooses among more."""
 _DIGITS: Final = 32
 
 
@@ -30,7 +30,7 @@ class JobFinder:
         self, reference: JobReference, accounts: Collection[str], *, gone: bool
     ) -> tuple[Candidate, ...]:
         """Return the jobs of the inventory that the reference may mean, newest first; with `gone`
-        those that are, too.
+        including jobs that are gone.
         """
         condition = _meant(jobs, jobs.c.id, reference)
         return self._found(
@@ -48,9 +48,7 @@ class JobFinder:
         )
 
     def near(self, reference: JobReference, accounts: Collection[str]) -> tuple[Candidate, ...]:
-        """Return a few jobs with the text somewhere in their name or build, whatever the letters'
-        case.
-        """
+        """Return a few jobs with the text somewhere in their name or build, in any case."""
         if reference.name is None:
             return ()
         part = (
@@ -109,5 +107,5 @@ def _conditions(
         yield identity.between(first, last)
     if reference.name is not None:
         named = or_(table.c.name == reference.name, table.c.build == reference.name)
-        # Names that no database stores stand in the inventory as JSON.
+        # Names that no database can store are JSON in the inventory.
         yield named & (table.c.marks < ESCAPED) if table is jobs else named

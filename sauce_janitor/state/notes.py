@@ -1,4 +1,4 @@
-"""Short notes that outlive a process, by key: what the daemon did last, what somebody was told
+"""Short notes that outlive a process, by key: what the daemon did last, which message was sent
 last.
 """
 
@@ -15,20 +15,20 @@ _PREFIX: Final = "note:"
 
 
 class Notes:
-    """A value a key; the last one written counts."""
+    """One value for each key; the last one written counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def read(self, key: str) -> str | None:
-        """The note under that key."""
+        """Return the note under that key, None where there is none."""
         with self._database.reading() as connection:
             return connection.execute(
                 select(meta.c.value).where(meta.c.key == _PREFIX + key)
             ).scalar()
 
     def write(self, key: str, value: str) -> None:
-        """Leave it there."""
+        """Write the note under that key."""
         with self._database.writing() as connection:
             changed = connection.execute(
                 update(meta).where(meta.c.key == _PREFIX + key).values(value=value)
@@ -37,13 +37,13 @@ class Notes:
                 connection.execute(insert(meta), [{"key": _PREFIX + key, "value": value}])
 
     def starting(self, prefix: str) -> tuple[str, ...]:
-        """Every key that starts so, in order."""
+        """Return every key with this prefix, in order."""
         mine = meta.c.key.startswith(_PREFIX + prefix, autoescape=True)
         with self._database.reading() as connection:
             keys = connection.execute(select(meta.c.key).where(mine).order_by(meta.c.key)).scalars()
             return tuple(key.removeprefix(_PREFIX) for key in keys)
 
     def forget(self, key: str) -> None:
-        """Take it away, if it is there."""
+        """Remove the note, if there is one."""
         with self._database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == _PREFIX + key))

@@ -1,4 +1,4 @@
-"""The kill switch: while paused, nothing on this state changes anything."""
+"""The pause: while paused, nothing on this state changes anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import pauses
 from sauce_janitor.state.rows import plain
 
-# Made once: it is asked before every request, and making a statement costs more than asking it.
+# Made once: it runs before every request, and making the statement costs more than running it.
 _IN_FORCE: Final = (
     select(pauses.c.paused_by, pauses.c.reason, pauses.c.paused_at)
     .where(pauses.c.resumed_at.is_(None))
@@ -29,13 +29,15 @@ class Pause:
 
 
 class PauseSwitch:
-    """Obeyed by every process on the state: it is read anew each time, in some microseconds."""
+    """The pause switch. Every process on the state obeys it: it is read again each time, in a few
+    microseconds.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def pause(self, *, by: str, reason: str, at: int) -> bool:
-        """Pause; False when it was paused already (and stays so, as the first one said)."""
+        """Pause; return False when it was already paused (the first pause stays)."""
         with self._database.writing() as connection:
             if (
                 connection.execute(
@@ -50,7 +52,7 @@ class PauseSwitch:
         return True
 
     def resume(self, *, by: str, at: int) -> bool:
-        """Go on; False when it was not paused."""
+        """Resume; return False when it was not paused."""
         statement = (
             update(pauses)
             .where(pauses.c.resumed_at.is_(None))
@@ -60,10 +62,10 @@ class PauseSwitch:
             return connection.execute(statement).rowcount > 0
 
     def is_paused(self) -> bool:
-        """Whether it is paused now."""
+        """Return whether it is paused now."""
         return self.paused() is not None
 
     def paused(self) -> Pause | None:
-        """The pause in force."""
+        """Return the pause in force, None for none."""
         row = self._database.glance(_IN_FORCE)
         return None if row is None else Pause(row.paused_by, row.reason, row.paused_at)

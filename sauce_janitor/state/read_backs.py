@@ -1,4 +1,4 @@
-"""When each copy in the archive was last read back from the disk, whole and as its receipts say."""
+"""When each copy in the archive was last read back from the disk and found whole."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sauce_janitor.state.rows import id_bytes
 
 
 class ReadBacks:
-    """One row a job. A copy under another receipt is another copy. Raises StateError."""
+    """One row for each job. A copy with another receipt is another copy. Raises StateError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def remember(self, account: str, job_id: JobId, receipt: str, *, at: int) -> None:
-        """Put on record that the copy with this newest receipt (SHA-256) was read back, at epoch
+        """Record that the copy with this newest receipt (SHA-256) was read back, at epoch
         seconds.
         """
         key = {"account": account, "job_id": id_bytes(job_id)}
@@ -29,7 +29,7 @@ class ReadBacks:
 
     def last(self, account: str, job_id: JobId) -> tuple[str, int] | None:
         """Return the receipt and the time (epoch seconds) of the last read-back; None when none is
-        on record.
+        recorded.
         """
         mine = read_backs.c.account == account, read_backs.c.job_id == id_bytes(job_id)
         with self._database.reading() as connection:
@@ -39,13 +39,13 @@ class ReadBacks:
         return None if row is None else (row.receipt, row.at)
 
     def forget(self, account: str, job_id: JobId) -> None:
-        """Take the job's read-back off the record: its copy is not what it was then."""
+        """Remove the job's read-back: its copy has changed."""
         mine = read_backs.c.account == account, read_backs.c.job_id == id_bytes(job_id)
         with self._database.writing() as connection:
             connection.execute(delete(read_backs).where(*mine))
 
     def forget_before(self, account: str, at: int) -> None:
-        """Drop what was read back before that time, in epoch seconds: nobody trusts it any more."""
+        """Remove the read-backs before that time, in epoch seconds: they are no longer trusted."""
         with self._database.writing() as connection:
             connection.execute(
                 delete(read_backs).where(read_backs.c.account == account, read_backs.c.at < at)

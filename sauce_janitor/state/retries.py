@@ -1,4 +1,4 @@
-"""The jobs that failed and are tried again: a row each, until they reach their wanted state."""
+"""The jobs that failed and are retried: one row each, until they reach their wanted state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_REASON: Final = 300
 
 
 class Retries:
-    """One row a job. What was done is forgotten."""
+    """One row for each job that failed. A job that is done has none."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,9 +34,7 @@ class Retries:
             return _one(connection, account, job_id)
 
     def failed(self, account: str, job_id: JobId, failing: Failing, *, at: int) -> Retry:
-        """Put on record that a try of a job failed `at` (epoch seconds); return when it is tried
-        again.
-        """
+        """Record that a try failed `at` (epoch seconds); return when the job is tried again."""
         times = select(jobs.c.ended_at).where(
             jobs.c.account == account, jobs.c.id == id_bytes(job_id)
         )
@@ -53,7 +51,7 @@ class Retries:
         return retry
 
     def absent(self, account: str, job_ids: Iterable[JobId]) -> tuple[JobId, ...]:
-        """Return which of these jobs are gone or not known, in their order."""
+        """Return which of these jobs are gone or unknown, in their order."""
         statement = select(jobs.c.row).where(jobs.c.account == account, jobs.c.gone.is_(False))
         with self._database.reading() as connection:
             return tuple(
@@ -64,9 +62,7 @@ class Retries:
             )
 
     def forget(self, account: str, job_ids: Iterable[JobId]) -> None:
-        """Take jobs off the record that reached their wanted state, or that nothing is wanted of
-        any more.
-        """
+        """Remove jobs that reached their wanted state, or that need nothing any more."""
         mine = list(job_ids)
         if not mine:
             return
@@ -77,7 +73,7 @@ class Retries:
     def keep_only(
         self, account: str, job_ids: Collection[JobId], *, owners: Collection[Owner]
     ) -> None:
-        """Forget the retries of these owners' jobs, and of jobs that are gone or not known, but for
+        """Remove the retries of these owners' jobs, and of jobs that are gone or unknown, except
         `job_ids`.
         """
         theirs = (
@@ -121,7 +117,7 @@ def _row(retry: Retry) -> dict[str, Any]:
 
 
 def _retry(row: Row[Any]) -> Retry:
-    # a kind that a newer version wrote, before this one was put back
+    # A newer version may have written another kind before this one was installed again.
     kind = FailureKind(row.kind) if row.kind in set(FailureKind) else FailureKind.OTHER
     return Retry(
         JobId(row.job_id.hex()),

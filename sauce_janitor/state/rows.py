@@ -1,7 +1,7 @@
-"""A job as a row and back. `marks` says which fields are UNKNOWN; the values of those are null.
+"""A job as a row and back. `marks` says which fields are UNKNOWN; their values are null.
 
-Vendor text may hold what no database stores (NUL, half a surrogate pair): such a row has ESCAPED
-set and its texts are JSON.
+Text from Sauce Labs may contain what no database can store (NUL, half a surrogate pair). Such a row
+has ESCAPED set, and its texts are JSON.
 """
 
 from __future__ import annotations
@@ -16,20 +16,44 @@ from sauce_janitor.model.jobs import UNKNOWN, Job, JobState, MissingFile
 V = TypeVar("V")
 
 FIELDS: Final = (
-    "name", "build", "tags", "status", "os", "browser", "browser_version", "automation_backend", "public", "error", "manual",
-    "custom_data", "created_at", "started_at", "ended_at", "modified_at", "team_id",
-)  # fmt: skip
-"""The columns that may be UNKNOWN; a field's bit in `marks` is 1 << its place here. Never reorder:
-it is on disk.
+    "name",
+    "build",
+    "tags",
+    "status",
+    "os",
+    "browser",
+    "browser_version",
+    "automation_backend",
+    "public",
+    "error",
+    "manual",
+    "custom_data",
+    "created_at",
+    "started_at",
+    "ended_at",
+    "modified_at",
+    "team_id",
+)
+"""The columns that may be UNKNOWN; a field's bit in `marks` is 1 << its position here. Never
+reorder them: the bits are on disk.
 """
 COLUMNS: Final = ("id", "owner", "state", *FIELDS, "marks")
-"""What of a row is the vendor's, in the order that `JobReader.job_of` reads."""
+"""The vendor's columns of a row, in the order that `JobReader.job_of` reads them."""
 BITS: Final[Mapping[str, int]] = {field: 1 << place for place, field in enumerate(FIELDS)}
 ESCAPED: Final = 1 << 30
 
 _TEXTS: Final = (
-    "name", "build", "status", "os", "browser", "browser_version", "automation_backend", "public", "error", "team_id",
-)  # fmt: skip
+    "name",
+    "build",
+    "status",
+    "os",
+    "browser",
+    "browser_version",
+    "automation_backend",
+    "public",
+    "error",
+    "team_id",
+)
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _LARGEST: Final = 2**62
@@ -39,17 +63,17 @@ _MOST_REASONS: Final = 100
 
 
 def id_bytes(job_id: str) -> bytes:
-    """The 16 bytes of a job id; ValueError for anything else."""
+    """Return the 16 bytes of a job id. Raise ValueError for anything else."""
     return bytes.fromhex(job_id)
 
 
 def plain(text: str) -> str:
-    """What a person typed, without what no database stores."""
+    """Return a text that a person typed, without what no database can store."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def row_of(job: Job) -> dict[str, Any]:
-    """The vendor's columns of a job, UNKNOWN folded into `marks`."""
+    """Return the vendor's columns of a job, with UNKNOWN folded into `marks`."""
     marks = 0
     row: dict[str, Any] = {"id": id_bytes(job.id), "owner": job.owner, "state": str(job.state)}
     for field in FIELDS:
@@ -60,7 +84,8 @@ def row_of(job: Job) -> dict[str, Any]:
         elif field == "tags":
             value = json.dumps(value) if value else None
         elif field == "team_id":
-            value = value or ""  # null is kept for what is not known: rows of before say nothing
+            # Null means unknown, as in rows from before the column existed.
+            value = value or ""
         elif field == "custom_data" and value is not None:
             value = json.dumps(dict(value), sort_keys=True)
         row[field] = value
@@ -72,7 +97,7 @@ def row_of(job: Job) -> dict[str, Any]:
 
 
 class ParsedTexts(dict[str | None, V]):
-    """JSON texts already parsed: equal tags of many jobs are one value. It is emptied before it
+    """A cache of parsed JSON texts: equal tags of many jobs are one value. It is emptied before it
     grows large.
     """
 
@@ -89,8 +114,8 @@ class ParsedTexts(dict[str | None, V]):
 
 
 def missing_text(files: Sequence[MissingFile]) -> str | None:
-    """The files as a column has them, null for none; why each is missing stands with the first
-    ones.
+    """Return the files as the column stores them, null for none; only the first ones have the
+    reason.
     """
     rows = [
         [plain(each.name), plain(each.why) if number < _MOST_REASONS else "", each.since]
@@ -100,12 +125,12 @@ def missing_text(files: Sequence[MissingFile]) -> str | None:
 
 
 def missing_files(text: str) -> tuple[MissingFile, ...]:
-    """What `missing_text` wrote."""
+    """Return the files that `missing_text` wrote."""
     return tuple(MissingFile(name, why, since) for name, why, since in json.loads(text))
 
 
 def _tags_of(value: object) -> tuple[str, ...]:
-    # What was never written is noticed here, not where a tag is matched or printed.
+    # A damaged value is noticed here, not where a tag is matched or printed.
     if value is not None and not (
         isinstance(value, list) and all(isinstance(tag, str) for tag in value)
     ):
@@ -127,16 +152,19 @@ class JobReader:
         self._custom: ParsedTexts[Mapping[str, object] | None] = ParsedTexts(_custom_of)
 
     def job_of(self, row: Sequence[Any]) -> Job:
-        """The job of a row that begins with COLUMNS."""
-        # Positional and without a loop: most of the time it takes to read a million jobs is spent
-        # in these lines.
-        (job_id, owner, state, name, build, tags, status, os, browser, version, backend, public, error, manual, custom,
-         created, started, ended, modified, team, marks, *_) = row  # fmt: skip
+        """Return the job of a row that begins with COLUMNS."""
+        # Positional and without a loop: reading a million jobs spends most of its time here.
+        (
+            job_id, owner, state, name, build, tags, status, os, browser, version, backend,
+            public, error, manual, custom, created, started, ended, modified, team, marks, *_,
+        ) = row  # fmt: skip
         if marks:
             return self._marked(row)
         return Job(
-            job_id.hex(), owner, _STATES[state], name, build, self._tags[tags], status, os, browser, version, backend,
-            public, error, None if manual is None else bool(manual), None if custom is None else self._custom[custom],
+            job_id.hex(), owner, _STATES[state], name, build, self._tags[tags], status, os,
+            browser, version, backend, public, error,
+            None if manual is None else bool(manual),
+            None if custom is None else self._custom[custom],
             created, started, ended, modified, UNKNOWN if team is None else team or None,
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ _DAY_S = 86_400
 
 
 class Acceptances:
-    """Accepted plans: what makes a job expected, and how large plans used to be."""
+    """Accepted plans: which jobs are expected, and how large earlier plans were."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,11 +35,11 @@ class Acceptances:
         sizes: Mapping[str | None, int],
         jobs: Mapping[Action, Iterable[JobId]] | None = None,
     ) -> None:
-        """An executing run accepted a plan.
+        """Record that an executing run accepted a plan.
 
-        `sizes` are the distinct jobs that it newly deletes or stops, by policy, and under None of
-        all. `jobs` are all that it deletes or stops, each under one action: until the next plan is
-        accepted they are what this one may have left to do. None where nobody asks for it.
+        `sizes` are the distinct jobs that it newly deletes or stops, by policy, and of all under
+        None. `jobs` are all that it deletes or stops, each under one action: until the next plan is
+        accepted they are what this one may leave undone. None where nobody asks for it.
         """
         by_policy = {policy: size for policy, size in sizes.items() if policy is not None}
         row = {
@@ -55,7 +55,7 @@ class Acceptances:
                 _mark(connection, account, action, (jobs or {}).get(action, ()))
 
     def accepted_at(self, account: str, policy_digest: str) -> int | None:
-        """When the last plan under this policy digest was accepted."""
+        """Return when the last plan under this policy digest was accepted, None for never."""
         newest = select(func.max(acceptances.c.accepted_at)).where(
             acceptances.c.account == account, acceptances.c.policy_digest == policy_digest
         )
@@ -65,10 +65,10 @@ class Acceptances:
     def plan_sizes(
         self, account: str, policy: str | None = None, *, last: int = 7
     ) -> tuple[int, ...]:
-        """How many jobs each of the last accepted plans newly deleted or stopped, newest first; a
-        policy's alone, if given.
+        """Return how many jobs each of the last accepted plans newly deleted or stopped, newest
+        first; of one policy, if given.
 
-        Plans that had none are passed over: an idle run says nothing about how large a plan is.
+        Plans without any are skipped: an idle run says nothing about the size of plans.
         """
         statement = (
             select(acceptances.c.jobs, acceptances.c.by_policy)
@@ -97,7 +97,7 @@ def _mark(connection: Connection, account: str, action: Action, job_ids: Iterabl
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run. `mode` is dry or execute; `result` None while it goes on, or when it was killed."""
+    """One run. `mode` names its kind; `result` is None while it runs, or when it was killed."""
 
     run_id: str
     account: str
@@ -109,13 +109,13 @@ class RunRecord:
 
 
 class Runs:
-    """The runs there were."""
+    """The recorded runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, run_id: str, account: str, *, mode: str, at: int) -> None:
-        """A run begins."""
+        """Record that a run starts."""
         row = {
             "run_id": run_id,
             "account": account,
@@ -127,7 +127,7 @@ class Runs:
             connection.execute(insert(runs), [row])
 
     def finish(self, run_id: str, *, result: str, at: int, summary: Mapping[str, Any]) -> None:
-        """It ended; `summary` is whatever `status` is to show, as JSON values."""
+        """Record its end; `summary` is whatever `status` shows, as JSON values."""
         values = {"result": result, "ended_at": at, "summary": json.dumps(summary, sort_keys=True)}
         with self._database.writing() as connection:
             connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
@@ -135,8 +135,8 @@ class Runs:
     def last(
         self, account: str | None = None, *, limit: int = 10, mode: str | None = None
     ) -> tuple[RunRecord, ...]:
-        """The last runs, newest first; of those that began in one second, the one that was noted
-        last.
+        """Return the last runs, newest first; of those that started in the same second, the last
+        recorded first.
         """
         statement = (
             select(runs)
@@ -163,8 +163,8 @@ class Runs:
         )
 
     def any_since(self, at: int, *, but: str = "") -> bool:
-        """Whether any run but that one was going on since then, or may have been: one that was
-        killed had a day for it.
+        """Return whether any run except `but` was active since then, or may have been: a killed run
+        counts for a day.
         """
         killed = and_(runs.c.ended_at.is_(None), runs.c.started_at >= at - _DAY_S)
         going_on = or_(runs.c.started_at >= at, runs.c.ended_at >= at, killed)
@@ -178,13 +178,13 @@ class Runs:
 
 
 class MetricCounters:
-    """Metric counters with labels; what a one-shot run exports only ever grows."""
+    """Metric counters with labels, so that the numbers of one-shot runs only ever grow."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, amounts: Mapping[tuple[str, tuple[tuple[str, str], ...]], float]) -> None:
-        """Add to counters, in one transaction; a key is the name and the labels as pairs, in any
+        """Add to counters, in one transaction. A key is the name and the labels as pairs, in any
         order.
         """
         with self._database.writing() as connection:
@@ -196,7 +196,7 @@ class MetricCounters:
                     connection.execute(insert(counters), [key | {"value": amount}])
 
     def all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-        """Every counter; labels sorted by name."""
+        """Return every counter; labels sorted by name."""
         statement = select(counters.c.name, counters.c.labels, counters.c.value).order_by(
             *counters.primary_key
         )

@@ -1,4 +1,4 @@
-"""How far a verification of the archive has come: an interrupted one can be gone on with; and how
+"""The progress of verifications of the archive, so that an interrupted one can be resumed; and how
 the last one ended.
 """
 
@@ -17,7 +17,7 @@ _KEY: Final = "verification "
 
 
 class Verifications:
-    """One entry for each scope (an account and owner, or all): JSON values as the verifier wants
+    """One entry for each scope (an account and owner, or all): JSON values as the verifier needs
     them. Raises StateError.
     """
 
@@ -25,7 +25,7 @@ class Verifications:
         self._database = database
 
     def keep(self, scope: str, standing: Mapping[str, Any]) -> None:
-        """Remember it, in place of what was."""
+        """Store the progress, in place of the previous one."""
         key, value = _KEY + scope, json.dumps(standing, sort_keys=True)
         with self._database.writing() as connection:
             changed = connection.execute(update(meta).where(meta.c.key == key).values(value=value))
@@ -33,7 +33,7 @@ class Verifications:
                 connection.execute(insert(meta), [{"key": key, "value": value}])
 
     def kept(self, scope: str) -> Mapping[str, Any] | None:
-        """What was remembered last."""
+        """Return the stored progress, None where there is none."""
         with self._database.reading() as connection:
             value = connection.execute(
                 select(meta.c.value).where(meta.c.key == _KEY + scope)

@@ -1,5 +1,5 @@
-"""A copy of the state as it was before its schema changes: what a release that cannot read the new
-one is given back.
+"""Copies of the state from before its schema changes: a release that cannot read the new schema can
+use them.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Final
 from sauce_janitor.errors import StateError
 
 KEPT: Final = 3
-"""How many schemas back there is a copy."""
+"""How many previous schemas have a copy."""
 
 
 def back_up(path: Path, schema: str) -> Path:
-    """A whole, checked and durable copy of the state at `path`, beside it:
+    """Write a whole, checked and durable copy of the state at `path` beside it:
     `NAME.schema-SCHEMA.backup`, mode 0600.
 
-    To be called while nobody can write, in the write transaction that then changes the schema. A
-    copy of the same schema is replaced, so that a start that fails again and again does not push
-    out the others; the newest `KEPT` schemas stay. Raises StateError, with the copies as they were.
+    Call it while nobody can write, in the write transaction that then changes the schema. A copy of
+    the same schema is replaced, so that a start that fails repeatedly does not push out the others;
+    the newest `KEPT` schemas stay. Raise StateError, with the copies as they were.
     """
     copy = path.with_name(f"{path.name}.schema-{schema}.backup")
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.backup")
@@ -42,14 +42,15 @@ def back_up(path: Path, schema: str) -> Path:
             f"the state {path} is of an older schema ({schema}) and was left as it is, because it"
             f" cannot be backed up to {copy} first: {error}; make room there, then start again"
         ) from error
-    with suppress(OSError):  # one copy too many does no harm; the next migration tries again
+    # One copy too many does no harm; the next migration tries again.
+    with suppress(OSError):
         for old in copies(path)[:-KEPT]:
             old.unlink(missing_ok=True)
     return copy
 
 
 def copies(path: Path) -> list[Path]:
-    """The copies beside the state at `path`, oldest schema first."""
+    """Return the copies beside the state at `path`, oldest schema first."""
     start, end = f"{path.name}.schema-", ".backup"
     return sorted(
         each
@@ -61,8 +62,7 @@ def copies(path: Path) -> list[Path]:
 def _copy(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
-    # immutable: the copy is of a database in WAL mode, and opening it otherwise would leave such
-    # files beside it
+    # immutable: the copy is in WAL mode, and opening it otherwise would leave WAL files beside it.
     with closing(sqlite3.connect(f"{target.as_uri()}?immutable=1", uri=True)) as new:
         found = new.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
@@ -78,7 +78,9 @@ def _flush(path: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """What a crash while copying left: nobody else copies, for who does has the write lock."""
+    """Remove what a crash while copying left. Nobody else copies, because the caller has the write
+    lock.
+    """
     for each in path.parent.iterdir():
         if each.name.startswith(f".{path.name}.") and each.name.endswith(
             (".backup", ".backup-journal")

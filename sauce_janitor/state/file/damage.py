@@ -1,9 +1,8 @@
-"""What is wrong with a state's file, asked only when a command has met something in it that cannot
-be.
+"""Finds the damage in a state's file, after a command has met a value that cannot be right.
 
-SQLite notices a page whose structure is broken. It does not notice a page that holds other bytes of
-a valid structure: a number that has become text, a JSON text of another shape, a time before 1970.
-Such a value ends a command with an error that looks like a bug of ours.
+SQLite notices a page whose structure is broken. It does not notice a page with other bytes of a
+valid structure: a number that has become text, JSON of another shape, a time before 1970. Such a
+value ends a command with an error that looks like a bug.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _OF_WRONG_VALUES: Final = (
     ArithmeticError,
     AssertionError,
 )
-"""The errors that a value of another kind than was written ends in, somewhere."""
+"""The errors that a value of the wrong kind causes, somewhere."""
 
 _JSON: Final = {
     ("jobs", "tags"): ("array", "text"),
@@ -49,7 +48,7 @@ _JSON: Final = {
 same.
 """
 _JSON_NOTES: Final = ("note:vanished ", "note:delete_job_path ", "verification ")
-"""How the keys in `meta` begin whose values are JSON objects and are read as such."""
+"""The beginnings of the keys in `meta` whose values are JSON objects and are read as such."""
 _WORDS: Final = {
     ("jobs", "state"): frozenset(map(str, JobState)),
     ("jobs", "assets"): frozenset(map(str, AssetsStanding)),
@@ -60,16 +59,18 @@ _MARKS: Final = {("jobs", "marks"): sum(BITS.values()) | ESCAPED}
 """The bits that may be set."""
 _THEIRS: Final = frozenset({"created_at", "started_at", "ended_at", "modified_at"})
 _OF_JOBS: Final = frozenset({"jobs", "archived_jobs"})
-"""In the tables of jobs these are times as Sauce Labs says them: any whole number is one."""
+"""In these tables, the columns in `_THEIRS` are times from Sauce Labs: any whole number is
+valid.
+"""
 _VENDORS: Final = frozenset({"builds"})
-"""Tables whose numbers are as Sauce Labs says them."""
+"""Tables whose numbers come from Sauce Labs."""
 _NEVER_EMPTY: Final = frozenset(
     {("accounts", "name"), ("accounts", "base_url"), ("accounts", "username")}
 )
 _LARGEST: Final = 2**62
-"""Of a number that we count ourselves. None is negative."""
+"""The largest number that this program counts. None is negative."""
 _LATEST: Final = 253_402_300_799
-"""Our own times come from a clock: none is before 1970 or after 9999 (epoch seconds)."""
+"""This program's own times come from a clock: none is before 1970 or after 9999 (epoch seconds)."""
 _KINDS: Final = (
     (Integer, "integer"),
     (Boolean, "integer"),
@@ -80,7 +81,7 @@ _KINDS: Final = (
 
 
 def looks_like_damage(error: BaseException | None) -> bool:
-    """Return whether an error may come of a value that was never written: also of a time that no
+    """Return whether an error may come from a damaged value, also from a time that no
     calendar has.
     """
     return isinstance(error, _OF_WRONG_VALUES) or (
@@ -89,10 +90,10 @@ def looks_like_damage(error: BaseException | None) -> bool:
 
 
 def damage_of(uri: str) -> str | None:
-    """Say what cannot be right in the file, by its table, column and row, or None when nothing is
+    """Return what cannot be right in the file, with table, column and row; None when nothing is
     found.
 
-    It reads all of it, and changes nothing. `uri` is SQLite's own, and opens the file to read.
+    Reads all of it and changes nothing. `uri` is SQLite's own and opens the file for reading.
     """
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -106,8 +107,8 @@ def damage_of(uri: str) -> str | None:
                 )
             }
             for table in metadata.sorted_tables:
-                if table.name in there and (wrong := _wrong_in(connection, table)):
-                    return wrong
+                if table.name in there and (fault := _wrong_in(connection, table)):
+                    return fault
     except (sqlite3.Error, OSError) as error:
         return str(error)
     return None
@@ -116,7 +117,8 @@ def damage_of(uri: str) -> str | None:
 def _wrong_in(connection: sqlite3.Connection, table: Table) -> str | None:
     columns = {row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")')}
     for column in table.columns:
-        if column.name not in columns:  # a state of another release
+        # A state of another release may lack the column.
+        if column.name not in columns:
             continue
         for condition in _conditions(column):
             statement = f'SELECT rowid FROM "{table.name}" WHERE {condition} LIMIT 1'  # noqa: S608 - our own names
@@ -129,7 +131,7 @@ def _wrong_in(connection: sqlite3.Connection, table: Table) -> str | None:
 
 
 def _conditions(column: Column[object]) -> Iterator[str]:
-    """What must not be true of any row."""
+    """Yield the conditions that must not be true of any row."""
     name, key = f'"{column.name}"', (column.table.name, column.name)
     for kind, words in _KINDS:
         if isinstance(column.type, kind):
@@ -158,14 +160,14 @@ def _conditions(column: Column[object]) -> Iterator[str]:
 
 
 def _is_not_json(name: str, kind: str, element: str | None) -> str:
-    """The condition that a text is no JSON of this type; CASE, for a text that is none has no type
-    to ask for.
+    """Return the condition that a text is not JSON of this type. CASE, because invalid JSON has no
+    type to compare.
     """
-    wrong = f"json_type({name}) != '{kind}'"
+    fault = f"json_type({name}) != '{kind}'"
     if element is not None:
         each = f"SELECT 1 FROM json_each({name}) AS each WHERE each.type != '{element}'"  # noqa: S608 - our own names
-        wrong += f" OR EXISTS ({each})"
-    return f"CASE WHEN json_valid({name}) THEN {wrong} ELSE 1 END"
+        fault += f" OR EXISTS ({each})"
+    return f"CASE WHEN json_valid({name}) THEN {fault} ELSE 1 END"
 
 
 def _is_time(column: Column[object]) -> bool:

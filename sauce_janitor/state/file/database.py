@@ -1,4 +1,4 @@
-"""One database, opened once a process: transactions, and what its failures mean in words."""
+"""One database, opened once for each process: its transactions, and its errors in plain words."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from sauce_janitor.errors import StateError
 
 BUSY_S: Final = 30.0
-"""How long a writer waits for another process's transaction; ours last milliseconds, at most
-seconds.
+"""How long a writer waits for another process's transaction. This program's transactions take
+milliseconds, at most seconds.
 """
 _CACHE_KIB: Final = 16_384
 _WORDS: Final = {
@@ -36,7 +36,7 @@ _WORDS: Final = {
 }
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _NO_TEXT: Final = "Could not decode to UTF-8"
-"""What Python's driver says of a text that was never written as one. It has no error code."""
+"""What Python's driver says of a text that is not valid UTF-8. It has no error code."""
 
 
 class Database:
@@ -53,39 +53,38 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One read transaction: everything read inside is of one moment. Raises StateError."""
-        with told(self.place), self._engine.connect() as connection, connection.begin():
+        """Open one read transaction: everything read inside is of one moment. Raise StateError."""
+        with state_errors(self.place), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def glance(self, statement: Executable, **values: object) -> Row[Any] | None:
-        """The first row of one statement that reads, as things are now; None for no row. Raises
+        """Return the first row of one reading statement, as things are now; None for no row. Raise
         StateError.
 
-        What is asked before every request is asked so: a statement alone is of one moment without a
-        transaction around it.
+        For what is read before every request: a single statement is of one moment without a
+        transaction.
         """
-        with told(self.place), self._glancing_engine.connect() as connection:
+        with state_errors(self.place), self._glancing_engine.connect() as connection:
             return connection.execute(statement, values).first()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One write transaction, durable when the block is left, undone by any exception. Raises
-        StateError.
+        """Open one write transaction, durable at the end of the block, rolled back by any
+        exception. Raise StateError.
         """
-        # Threads of one process take turns here: waiting for a lock is fairer than polling SQLite
-        # for it.
-        with told(self.place), self._turn, self._writing_engine.begin() as connection:
+        # Threads of one process wait here, which is fairer than polling SQLite for its lock.
+        with state_errors(self.place), self._turn, self._writing_engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         self._engine.dispose()
 
 
 @contextmanager
-def told(place: str) -> Iterator[None]:
-    """Turn a database's error into a StateError of one clear sentence. A broken constraint is left
-    to who expects it.
+def state_errors(place: str) -> Iterator[None]:
+    """Turn a database's error into a StateError with one clear sentence. A broken constraint is
+    left to the caller.
     """
     try:
         yield
@@ -101,17 +100,18 @@ def told(place: str) -> Iterator[None]:
 
 def _sentence(place: str, error: BaseException) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
-    said = " ".join(str(error).split())[:300]  # SQLite quotes its schema, and texts as they stand
-    if name.startswith(_DAMAGED) or said.startswith(_NO_TEXT):
-        return damaged(place, said)
+    # Shortened, because SQLite quotes its schema and texts in full.
+    text = " ".join(str(error).split())[:300]
+    if name.startswith(_DAMAGED) or text.startswith(_NO_TEXT):
+        return damaged(place, text)
     for start, words in _WORDS.items():
         if name.startswith(start):
-            return f"the state {place} cannot be used: {words} ({said})"
-    return f"the state {place} cannot be used: {said}"
+            return f"the state {place} cannot be used: {words} ({text})"
+    return f"the state {place} cannot be used: {text}"
 
 
 def damaged(place: str, why: str) -> str:
-    """What a state that cannot be trusted asks of its operator."""
+    """Return what a damaged state requires of its operator."""
     return (
         f"the state {place} is damaged ({why}): restore it from a backup; do not begin with an"
         " empty one, or what the journal knows is lost"
@@ -119,7 +119,7 @@ def damaged(place: str, why: str) -> str:
 
 
 def sqlite_engine(path: Path) -> Engine:
-    """An engine on an existing SQLite file: WAL, every commit on the disk, foreign keys."""
+    """Return an engine on an existing SQLite file: WAL, every commit on the disk, foreign keys."""
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         connect_args={"timeout": BUSY_S, "check_same_thread": False},
@@ -131,7 +131,7 @@ def sqlite_engine(path: Path) -> Engine:
 
 
 def readonly_engine(uri: str) -> Engine:
-    """An engine on an existing SQLite file that is only read; `uri` is SQLite's own."""
+    """Return an engine on an existing SQLite file that is only read; `uri` is SQLite's own."""
     engine = create_engine(
         "sqlite+pysqlite://",
         creator=lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False),
@@ -144,7 +144,7 @@ def readonly_engine(uri: str) -> Engine:
 
 
 def memory_engine() -> Engine:
-    """An engine on a database in memory, where a new state is made before a byte of it is on a
+    """Return an engine on a database in memory, where a new state is made before any of it is on a
     disk.
     """
     engine = create_engine(
@@ -156,8 +156,8 @@ def memory_engine() -> Engine:
 
 
 def _driven(connection: Any, _record: object) -> None:
-    # isolation_level None: the driver would otherwise begin and commit by its own rules, around
-    # reads not at all.
+    # isolation_level None: otherwise the driver begins and commits by its own rules, and never
+    # around reads.
     connection.isolation_level = None
 
 
@@ -167,7 +167,8 @@ def _prepare(connection: Any, record: object) -> None:
     for pragma in (
         f"busy_timeout = {int(BUSY_S * 1000)}",
         "journal_mode = WAL",
-        # NORMAL leaves the newest commits in the page cache: an intent would not survive the power
+        # NORMAL leaves the newest commits in the page cache: an intent would be lost in a power
+        # failure.
         "synchronous = FULL",
         "foreign_keys = ON",
         "trusted_schema = OFF",
@@ -190,8 +191,8 @@ def _prepare_to_read(connection: Any, record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A writer takes the write lock at once: to find out at its first write that what it read is
-    # outdated is an error.
+    # A writer takes the write lock at once. Otherwise its first write fails when what it read is
+    # outdated by then.
     options = connection.get_execution_options()
     if not options.get("glances", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")

@@ -1,4 +1,4 @@
-"""Which file system a path lies on, and whether SQLite's locks and shared memory hold there."""
+"""Which file system a path is on, and whether SQLite's locks and shared memory work there."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from typing import Final
 from sauce_janitor.errors import RefusedError
 
 LOCAL: Final = frozenset(
-    {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs", "reiserfs", "reiser4", "nilfs2", "ubifs",
-     # an overlay's upper layer is local: Linux takes no other
-     "tmpfs", "ramfs", "rootfs", "overlay", "overlayfs", "aufs",
-     "apfs", "hfs", "ufs", "ffs", "hammer", "hammer2"}
+    {
+        "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs", "reiserfs",
+        "reiser4", "nilfs2", "ubifs",
+        # An overlay's upper layer is local: Linux allows no other.
+        "tmpfs", "ramfs", "rootfs", "overlay", "overlayfs", "aufs",
+        "apfs", "hfs", "ufs", "ffs", "hammer", "hammer2",
+    }
 )  # fmt: skip
-"""File systems of one machine. A network or shared one cannot be told by a list of names: each
-month brings a new one. Source: https://sqlite.org/wal.html, section 1, and
+"""File systems of one machine. Network and shared ones cannot be listed by name: new ones appear
+all the time. Source: https://sqlite.org/wal.html, section 1, and
 https://sqlite.org/howtocorrupt.html, section 2.1.
 """
 UNKNOWN: Final = "unknown"
-"""What a file system is called whose kind the operating system does not tell."""
+"""The name for a file system whose kind the operating system does not report."""
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
@@ -33,9 +36,10 @@ _MOUNT_LINE: Final = re.compile(rb".*? on (?P<point>/.*) \((?P<kind>[^,)]+)")
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
-    """One mount: its number and its parent's, its point's path, and the kind of its file system.
+    """One mount: its number and its parent's, the path of its point, and the kind of its file
+    system.
 
-    `is_frozen`: the file system itself is read-only, at every place where it is mounted.
+    `is_frozen`: the file system itself is read-only, everywhere it is mounted.
     """
 
     number: int
@@ -46,15 +50,15 @@ class MountPoint:
 
 
 def refuse_shared(path: Path, accepted: str | None) -> None:
-    """RefusedError where the file at `path`, or its folder, lies on a file system that is not known
-    to be local.
+    """Raise RefusedError where the file at `path`, or its folder, is on a file system that is not
+    known to be local.
 
-    Links are followed. `accepted` is the one kind that is taken besides.
+    Links are followed. `accepted` is the one kind accepted besides the local ones.
     """
     file = Path(os.path.realpath(path))
     mounts = tuple(_mounts())
-    # SQLite keeps its log and shared memory beside the file: a file that is mounted by itself must
-    # not hide its folder
+    # SQLite keeps its log and shared memory beside the file, so the folder counts even where the
+    # file is mounted by itself.
     for place in (file.parent, file):
         found = mount_of(str(place), mounts)
         kind = UNKNOWN if found is None else found.kind
@@ -74,8 +78,8 @@ def refuse_shared(path: Path, accepted: str | None) -> None:
 def nobody_writes(path: Path) -> bool:
     """Return whether nobody can change the file at `path`: its file system is local and read-only.
 
-    A mount that is read-only may show what is written at another place: what counts is the file
-    system itself. False where that cannot be told.
+    A read-only mount may show what is written through another mount, so the file system itself
+    counts. False where that is unknown.
     """
     mounts = tuple(_mounts())
     place = Path(os.path.realpath(path))
@@ -87,8 +91,8 @@ def mount_of(path: str, mounts: Iterable[MountPoint]) -> MountPoint | None:
     """Return the mount that a real path leads to, as the kernel walks it; None where no mount is
     above it.
 
-    A mount hides all that was mounted below its point before it, and the point's own earlier
-    mounts.
+    A mount hides everything mounted below its point before it, and earlier mounts on the same
+    point.
     """
     known = tuple(mounts)
     numbers = {mount.number for mount in known}
@@ -108,8 +112,9 @@ def mount_of(path: str, mounts: Iterable[MountPoint]) -> MountPoint | None:
 def _mounted_on(
     here: MountPoint | None, point: bytes, mounts: tuple[MountPoint, ...]
 ) -> MountPoint | None:
-    """The mount at this point of another one, the last where there are several."""
-    if here is None:  # a changed root, of which only what is mounted below is shown
+    """Return the mount at this point of another one, the last where there are several."""
+    # After a chroot only the mounts below the new root are listed.
+    if here is None:
         return next((mount for mount in reversed(mounts) if mount.point == point), None)
     own = (
         mount
@@ -120,19 +125,17 @@ def _mounted_on(
 
 
 def parse_mountinfo(text: bytes) -> Iterator[MountPoint]:
-    """Read /proc/self/mountinfo. Source: proc_pid_mountinfo(5): space, tab, newline, backslash and
-    # are octal escapes.
+    """Yield the mounts in /proc/self/mountinfo. Source: proc_pid_mountinfo(5): space, tab, newline,
+    backslash and # are octal escapes.
     """
-    for line in text.split(
-        b"\n"
-    ):  # not splitlines: a point may hold what Python takes for the end of a line
+    # Not splitlines: a path may contain what Python takes for the end of a line.
+    for line in text.split(b"\n"):
         before, _, after = line.partition(b" - ")
         fields, kind = before.split(b" "), after.split(b" ")[0]
         if len(fields) >= 5 and fields[0].isdigit() and fields[1].isdigit() and kind:
             point = _ESCAPE.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), fields[4])
-            options = after.split(b" ")[
-                2:3
-            ]  # of the file system; those of the mount stand before the dash
+            # The options of the file system; those of the mount stand before the dash.
+            options = after.split(b" ")[2:3]
             is_frozen = b"ro" in b"".join(options).split(b",")
             yield MountPoint(
                 int(fields[0]), int(fields[1]), point, kind.decode("ascii", "replace"), is_frozen
@@ -140,8 +143,8 @@ def parse_mountinfo(text: bytes) -> Iterator[MountPoint]:
 
 
 def parse_mount(text: bytes) -> Iterator[MountPoint]:
-    """Read what mount(8) prints on macOS and the BSDs: `/dev/disk3s1 on /Volumes/a b (apfs,
-    local)`; each below the root.
+    """Yield the mounts that mount(8) prints on macOS and the BSDs: `/dev/disk3s1 on /Volumes/a b
+    (apfs, local)`; each below the root.
     """
     for number, line in enumerate(text.split(b"\n"), start=1):
         if found := _MOUNT_LINE.match(line):
@@ -163,7 +166,9 @@ def _mounts() -> Iterator[MountPoint]:
 
 
 def _nested(mounts: Iterable[MountPoint]) -> Iterator[MountPoint]:
-    """Mounts without numbers of their parents: each is below the longest point that holds it."""
+    """Yield mounts whose parents have no numbers: each is below the longest point that
+    contains it.
+    """
     found = list(mounts)
     for mount in found:
         above = [each for each in found if each is not mount and _holds(each.point, mount.point)]

@@ -1,4 +1,6 @@
-"""Whose state this is: its own id and secret, the archives it knows, the time it has seen."""
+"""The identity of the state: its id and secret, the archives it knows, the newest time it has
+seen.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,14 @@ from sauce_janitor.times import when
 
 _OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 _BACKWARDS_S: Final = 300
-_VOUCHED_S: Final = 35 * 86_400  # runs may be a month apart
+_VOUCHED_S: Final = 35 * 86_400
+"""Executing runs may be a month apart."""
 _SEEN: Final = "newest_time"
 _BUDGET: Final = "budget"
 
 
 class Identity:
-    """Who is who. What is once known never changes silently."""
+    """The ids that the state knows. A known one never changes silently."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,14 +39,14 @@ class Identity:
             ) from error
 
     def archive_uuid(self, path: str) -> str | None:
-        """The uuid of the archive at this path, None when none was there yet."""
+        """Return the uuid of the archive at this path, None when none was there yet."""
         with self._database.reading() as connection:
             return connection.execute(
                 select(archives.c.uuid).where(archives.c.path == path)
             ).scalar()
 
     def knows_archive(self, uuid: str) -> bool:
-        """Whether an archive of this uuid was known at any path."""
+        """Return whether an archive with this uuid was known at any path."""
         with self._database.reading() as connection:
             return (
                 connection.execute(select(archives.c.path).where(archives.c.uuid == uuid)).first()
@@ -51,7 +54,9 @@ class Identity:
             )
 
     def remember_archive(self, path: str, uuid: str) -> None:
-        """An archive was made, or found, at this path; RefusedError when another one was there."""
+        """Record that an archive was created or found at this path. Raise RefusedError when another
+        one was there.
+        """
         known = self.archive_uuid(path)
         if known == uuid:
             return
@@ -62,7 +67,7 @@ class Identity:
             )
         try:
             with self._database.writing() as connection:
-                # An archive that moved is the same one: its old path is forgotten.
+                # A moved archive is the same one: its old path is removed.
                 connection.execute(archives.delete().where(archives.c.uuid == uuid))
                 connection.execute(insert(archives), [{"path": path, "uuid": uuid}])
         except IntegrityError as error:
@@ -71,8 +76,8 @@ class Identity:
             ) from error
 
     def remember_budget(self) -> bool:
-        """A file that counts requests was made beside this state; whether that had happened
-        before.
+        """Record that a file that counts requests was created beside this state. Return whether
+        that had happened before.
         """
         with self._database.writing() as connection:
             known = (
@@ -85,7 +90,7 @@ class Identity:
 
 
 class ClockGuard:
-    """Distrusts a clock that is plainly wrong: before 2020, or more than 5 min before the newest
+    """Rejects a clock that is obviously wrong: before 2020, or more than 5 min before the newest
     time seen.
     """
 
@@ -93,7 +98,7 @@ class ClockGuard:
         self._database = database
 
     def check(self, now: int) -> None:
-        """RefusedError when `now` (epoch seconds) cannot be."""
+        """Raise RefusedError when `now` (epoch seconds) is impossible."""
         if now < _OLDEST:
             raise RefusedError(
                 f"this machine's clock says {_date(now)}: set it right first, every age depends"
@@ -107,22 +112,25 @@ class ClockGuard:
             )
 
     def check_vouched(self, now: int) -> None:
-        """RefusedError unless an executing run found this clock right by Sauce Labs' at most 35
-        days before `now`.
+        """Raise RefusedError unless an executing run compared this clock with Sauce Labs' at most
+        35 days before `now`.
         """
         seen = self.newest()
         if seen is None or now > seen + _VOUCHED_S:
-            last = f"the last executing run that found it right by Sauce Labs' was at {_date(seen)}" if seen else (
-                "no executing run has compared it with Sauce Labs' yet"
-            )  # fmt: skip
+            last = "no executing run has compared it with Sauce Labs' yet"
+            if seen:
+                last = (
+                    "the last executing run that found it right by Sauce Labs' was at"
+                    f" {_date(seen)}"
+                )
             raise RefusedError(
                 f"this machine's clock says {_date(now)}, and {last}: nobody can say that it is not"
                 " years ahead. `sauce-janitor run --execute` compares them"
             )
 
     def remember(self, now: int) -> None:
-        """A run trusted this time. Call it once the vendor's clock agreed, or one wrong leap
-        forward is remembered for good.
+        """Record a time that a run trusted. Call it only once Sauce Labs' clock agreed: a wrong
+        jump forward would be recorded for good.
         """
         with self._database.writing() as connection:
             old = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
@@ -132,7 +140,7 @@ class ClockGuard:
                 connection.execute(update(meta).where(meta.c.key == _SEEN).values(value=str(now)))
 
     def newest(self) -> int | None:
-        """The newest time seen."""
+        """Return the newest time seen, None for none."""
         with self._database.reading() as connection:
             value = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
         return None if value is None else int(value)

@@ -1,9 +1,8 @@
-"""A state that cannot be written here: read where it lies if that is safe, else from a private
-copy.
+"""A state that cannot be written here: read in place if that is safe, else from a private copy.
 
-SQLite reads a database in WAL mode through a file of shared memory beside it. Where that file is
-there, a process that writes may be at work, and its locks are kept. Where it is missing it cannot
-be made here: then the database is read without locks if nobody can write it, and from a copy
+SQLite reads a database in WAL mode through a file of shared memory beside it. Where that file
+exists, a writing process may be active, and its locks are respected. Where it is missing it cannot
+be created here: then the database is read without locks if nobody can write it, and from a copy
 otherwise.
 """
 
@@ -24,24 +23,26 @@ from sauce_janitor.state.file.database import (
     damaged,
     readonly_engine,
     sqlite_engine,
-    told,
+    state_errors,
 )
 from sauce_janitor.state.file.filesystems import nobody_writes, refuse_shared
 from sauce_janitor.state.file.state_file import check_content, is_usable, open_engine, revision
 
 _TRIES: Final = 5
 _TICK_S: Final = 0.05
-"""The time of a file's last change moves in steps of up to 10 ms: two changes in one look like
+"""A file's modification time moves in steps of up to 10 ms: two changes within one step look like
 one.
 """
 _BUDGET: Final = ".budget"
-"""What the file that counts requests adds to the state's name (`sauce.countfile`)."""
+"""The suffix of the file that counts requests (`sauce.budget.count_file`)."""
 
 _Stamp: TypeAlias = tuple[int, int, int] | None
 
 
 def may_write(path: Path) -> bool:
-    """Return whether this user may change the state at `path`, or make it, and files beside it."""
+    """Return whether this user may change the state at `path`, or create it, and files beside
+    it.
+    """
     if path.exists():
         return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK | os.X_OK)
     nearest = next((folder for folder in path.parents if folder.exists()), None)
@@ -49,26 +50,27 @@ def may_write(path: Path) -> bool:
 
 
 class ReadOnly:
-    """An open state that is not written where it lies.
+    """An open state that is not written in place.
 
     `uri` is what SQLite opened; `as_of` (epoch seconds) is its last change, None where it is read
-    as it is now. Raises StateError where it cannot be read or copied. Close it.
+    as it is now. Raise StateError where it cannot be read or copied. Close it.
     """
 
     def __init__(self, path: Path, *, scratch: bool) -> None:
-        """Open the state at `path`; with `scratch` a private copy, which can be written."""
+        """Open the state at `path`; with `scratch` a private copy that can be written."""
         self._path, self._file = path, path.resolve()
         self._aside: tempfile.TemporaryDirectory[str] | None = None
         self._counts_copied = False
         self.as_of: int | None = _newest(self._file)
         try:
             self.uri, self.database = self._opened(scratch=scratch)
-        except BaseException:  # leave no copy behind, whatever it was; raised again
+        # Leave no copy behind, whatever the error was; it is raised again.
+        except BaseException:
             self.close()
             raise
 
     def beside(self) -> Path:
-        """Return a path beside which requests are counted as they are beside this state."""
+        """Return a path beside which the requests of this state are counted."""
         copy = self._private(self._file.name)
         counts = self._file.with_name(self._file.name + _BUDGET)
         if not self._counts_copied and counts.exists():
@@ -79,7 +81,8 @@ class ReadOnly:
     def close(self) -> None:
         """Remove the private copy, if one was made."""
         if self._aside is not None:
-            with suppress(OSError):  # what cannot be removed from a temporary folder stays
+            # What cannot be removed from the temporary folder stays there.
+            with suppress(OSError):
                 self._aside.cleanup()
             self._aside = None
 
@@ -92,18 +95,19 @@ class ReadOnly:
         copy = self._private(self._file.name)
         if self._copy(self._file, copy):
             self.as_of = None
-        with told(str(self._path)), closing(sqlite3.connect(copy)) as connection:
+        with state_errors(str(self._path)), closing(sqlite3.connect(copy)) as connection:
             if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise StateError(damaged(str(self._path), "it is empty"))
         engine = sqlite_engine(copy)
         try:
             return f"{copy.as_uri()}?mode=ro", open_engine(engine, str(self._path))
-        except BaseException:  # release the copy, whatever it was; raised again
+        # Release the copy, whatever the error was; it is raised again.
+        except BaseException:
             engine.dispose()
             raise
 
     def _of_this_schema(self, uri: str) -> Database | None:
-        """The database at `uri`; None where its schema is older and has to be changed, in a
+        """Return the database at `uri`; None where its schema is older and must be migrated, in a
         copy.
         """
         engine = readonly_engine(uri)
@@ -111,7 +115,8 @@ class ReadOnly:
         try:
             with database.reading() as connection:
                 is_ours = is_usable(connection, revision(connection), str(self._path))
-        except BaseException:  # release the file, whatever it was; raised again
+        # Release the file, whatever the error was; it is raised again.
+        except BaseException:
             engine.dispose()
             raise
         if not is_ours:
@@ -128,7 +133,7 @@ class ReadOnly:
         return Path(self._aside.name) / name
 
     def _copy(self, file: Path, copy: Path) -> bool:
-        """Copy a database of one moment, with what its log has; whether that moment is now."""
+        """Copy a database of one moment, with its log. Return whether that moment is now."""
         try:
             for _ in range(_TRIES):
                 if (uri := _where_it_lies(file)) is not None:
@@ -163,10 +168,10 @@ def open_readonly(path: Path, accept_filesystem: str | None, *, scratch: bool) -
 
 
 def _where_it_lies(file: Path) -> str | None:
-    """The URI by which SQLite reads the file where it lies; None where it has to be copied.
+    """Return the URI with which SQLite reads the file in place; None where it must be copied.
 
-    `readonly_shm` keeps SQLite from making the shared memory anew: a file of another user would be
-    in the writer's way.
+    `readonly_shm` keeps SQLite from recreating the shared memory: a file of another user would
+    block the writer.
     """
     log, memory = (file.with_name(file.name + end) for end in ("-wal", "-shm"))
     uri = None
@@ -178,10 +183,10 @@ def _where_it_lies(file: Path) -> str | None:
 
 
 def _is_shared(uri: str, file: Path) -> bool:
-    """Return whether whoever writes the file shares memory with its readers: then what is read is
-    now.
+    """Return whether the file's writer shares memory with its readers: then what is read is
+    current.
 
-    Where nobody can write it, the shared memory is what a snapshot or a crash left.
+    Where nobody can write it, the shared memory is left over from a snapshot or a crash.
     """
     return "immutable" not in uri and not nobody_writes(file)
 
@@ -190,16 +195,18 @@ def _opens(uri: str) -> bool:
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-    except sqlite3.OperationalError:  # the writer closed it just now: its files beside it are gone
+    # The writer has just closed it, and its files beside it are gone.
+    except sqlite3.OperationalError:
         return False
-    except sqlite3.DatabaseError:  # damaged: whoever reads it says so
+    # Damaged: reading it reports that.
+    except sqlite3.DatabaseError:
         return True
     return True
 
 
 def _back_up(uri: str, copy: Path, place: str) -> None:
     with (
-        told(place),
+        state_errors(place),
         closing(sqlite3.connect(uri, uri=True)) as old,
         closing(sqlite3.connect(copy)) as new,
     ):
@@ -207,7 +214,7 @@ def _back_up(uri: str, copy: Path, place: str) -> None:
 
 
 def _copied(file: Path, copy: Path) -> bool:
-    """Copy the file and its log; False where either changed meanwhile."""
+    """Copy the file and its log; return False where either changed meanwhile."""
     parts = ("", "-wal")
     before = [_stamp(file.with_name(file.name + end)) for end in parts]
     newest = max(stamp[2] for stamp in before if stamp is not None) / 1e9
@@ -217,7 +224,8 @@ def _copied(file: Path, copy: Path) -> bool:
         target = copy.with_name(copy.name + end)
         target.unlink(missing_ok=True)
         if stamp is not None:
-            with suppress(FileNotFoundError):  # gone meanwhile: the comparison below finds it
+            # Gone meanwhile: the comparison below notices it.
+            with suppress(FileNotFoundError):
                 shutil.copyfile(file.with_name(file.name + end), target)
     return before == [_stamp(file.with_name(file.name + end)) for end in parts]
 
@@ -236,6 +244,6 @@ def _size(file: Path) -> int:
 
 
 def _newest(file: Path) -> int:
-    """When the state at `file` changed last, epoch seconds."""
+    """Return when the state at `file` last changed, in epoch seconds."""
     stamps = [_stamp(file.with_name(file.name + end)) for end in ("", "-wal")]
     return max(stamp[2] for stamp in stamps if stamp is not None) // 1_000_000_000

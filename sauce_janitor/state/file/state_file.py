@@ -1,5 +1,5 @@
-"""Finding, making and checking the state's file: never a new one in the place of a lost one, never
-an unknown schema.
+"""Finds, creates and checks the state's file: never a new one in place of a lost one, never an
+unknown schema.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _READABLE_FROM: Final = "readable_from"
 
 
 def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
-    """The database at `path`, made (mode 0600, missing folders 0700) when there is none, brought to
-    this program's schema.
+    """Open the database at `path`, created (mode 0600, missing folders 0700) when there is none,
+    and migrate it to this program's schema.
 
-    Before its schema changes it is backed up beside itself. One that a newer version wrote is used
-    as it is where that version says that this one can (its schema only added to ours).
+    It is backed up beside itself before its schema changes. One that a newer version wrote is used
+    as it is where that version allows it (its schema only added to this one).
 
-    Raises StateError when it cannot be used, backed up or trusted, RefusedError for a newer schema
-    that this version cannot read, or a file system that is not known to be local, unless it is of
-    the kind `accept_filesystem`.
+    Raise StateError when it cannot be used, backed up or trusted, RefusedError for a newer schema
+    that this version cannot read, or for a file system that is not known to be local, unless it is
+    of the kind `accept_filesystem`.
     """
     path = path.absolute()
     refuse_shared(path, accept_filesystem)
@@ -52,7 +52,8 @@ def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
     engine = sqlite_engine(path)
     try:
         return open_engine(engine, str(path), before_migrating=partial(back_up, path))
-    except BaseException:  # let go of the database, whatever it was; raised again
+    # Close the database, whatever the error was; it is raised again.
+    except BaseException:
         engine.dispose()
         raise
 
@@ -60,11 +61,11 @@ def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
 def open_engine(
     engine: Engine, place: str, before_migrating: Callable[[str], object] = lambda _found: None
 ) -> Database:
-    """The database behind an engine, migrated. An empty one is made a state (of a file, `open_file`
-    has seen to that).
+    """Return the database behind an engine, migrated. An empty one becomes a state (for a file,
+    `open_file` has checked that).
 
-    `before_migrating` is given the schema that is found while nobody else can write; what it raises
-    leaves all as it was.
+    `before_migrating` is called with the schema found while nobody else can write; when it raises,
+    nothing has changed.
     """
     database = Database(engine, place)
     with database.reading() as connection:
@@ -78,7 +79,8 @@ def open_engine(
             return database
     with database.writing() as connection:
         found = revision(connection)
-        if is_usable(connection, found, place):  # another process was faster
+        # Another process was faster.
+        if is_usable(connection, found, place):
             return database
         if found is not None:
             before_migrating(found)
@@ -90,10 +92,10 @@ def open_engine(
 
 
 def is_usable(connection: Connection, found: str | None, place: str) -> bool:
-    """Whether a state of this schema is used as it is: one of ours, or of a newer version that says
-    ours can read and write it.
+    """Return whether a state with this schema is used as it is: the current one, or a newer one
+    that says this version can read and write it.
 
-    False when it is to be migrated; RefusedError when it cannot be.
+    False when it must be migrated. Raise RefusedError when it cannot be.
     """
     if found is None or found in REVISIONS:
         return found == REVISIONS[-1]
@@ -132,7 +134,7 @@ def _migrate(connection: Connection) -> None:
 
 
 def _found(connection: Connection) -> None:
-    """What makes a state this one: its own id and secret, and where the journal's chain begins."""
+    """Give a new state its identity: an id and secret, and the beginning of the journal's chain."""
     from sauce_janitor.state.journal.hash_chain import beginning
 
     instance = str(uuid.uuid4())
@@ -147,10 +149,10 @@ def _found(connection: Connection) -> None:
 
 
 def _make(path: Path) -> None:
-    """A whole new state at `path`: made in memory, written aside, durable and read back before it
-    has its name.
+    """Create a whole new state at `path`: made in memory, written aside, durable and read back
+    before it gets its name.
 
-    An error or a crash at any point leaves no state, or this one; no other one is replaced.
+    An error or a crash at any point leaves either no state or this one; no other one is replaced.
     """
     leftovers = [name for name in (f"{path}-wal", f"{path}-journal") if os.path.lexists(name)]
     if leftovers:
@@ -165,7 +167,8 @@ def _make(path: Path) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{_NEW}")
     try:
         _write(aside, image)
-        with suppress(FileExistsError):  # another process was faster: its state is the state
+        # Another process was faster: its state is used.
+        with suppress(FileExistsError):
             os.link(aside, path)
         _sync_folder(path.parent)
     finally:
@@ -174,7 +177,9 @@ def _make(path: Path) -> None:
 
 
 def _image(place: str) -> bytes:
-    """The bytes of a new state. Nothing of it can be half-written, for no disk has seen it."""
+    """Return the bytes of a new state. None of it can be half-written, because it was never on a
+    disk.
+    """
     engine = memory_engine()
     try:
         open_engine(engine, place)
@@ -186,8 +191,8 @@ def _image(place: str) -> bytes:
 
 
 def _write(path: Path, image: bytes) -> None:
-    """A new file with these bytes, on the disk when this returns; OSError otherwise, also where
-    they read back differently.
+    """Write a new file with these bytes, on the disk when this returns. Raise OSError otherwise,
+    also where they read back differently.
     """
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -204,10 +209,13 @@ def _write(path: Path, image: bytes) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """What makings left that were killed an hour ago or longer: a younger one may be under way."""
+    """Remove the leftovers of creations killed an hour ago or earlier; a younger one may still be
+    running.
+    """
     for each in path.parent.iterdir():
         if each.name.startswith(f".{path.name}.") and each.name.endswith(_NEW):
-            with suppress(OSError):  # somebody else's matter, and no harm where it stays
+            # It may belong to another user, and does no harm where it stays.
+            with suppress(OSError):
                 if time.time() - each.stat().st_mtime > _ABANDONED_S:
                     each.unlink()
 
@@ -254,8 +262,8 @@ def check_content(path: Path) -> None:
 
 
 def check_integrity(database: Database) -> None:
-    """Read every page and every row of an SQLite state; StateError when one is damaged. Seconds for
-    a million jobs.
+    """Read every page and every row of an SQLite state; raise StateError when one is damaged. Takes
+    seconds for a million jobs.
     """
     with database.reading() as connection:
         if connection.dialect.name != "sqlite":

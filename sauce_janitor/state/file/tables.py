@@ -1,8 +1,10 @@
 """The tables of the state. A change here needs a new revision in migrations/versions and its number
 in REVISIONS.
 
-Times are whole epoch seconds in UTC. Job ids are their 16 bytes: a third of the room of 32 digits,
-and of the time to search.
+Times are whole epoch seconds in UTC. Job ids are stored as 16 bytes: a third of the space and
+search time of 32 digits.
+
+One module over 300 lines: the schema is read as a whole.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ from sqlalchemy import (
 )
 
 REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
-"""Every schema version there is, oldest first; the last one is what this program writes."""
+"""Every schema version, oldest first; this program writes the last one."""
 READABLE_FROM: Final = "0001"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release
 can be rolled back.
 
-As long as a revision only adds (tables, columns that may be null, indexes that are not unique) it
-stays; a revision that does more raises it to itself. A test holds both schemas against each other.
+It stays as long as a revision only adds (tables, nullable columns, indexes that are not unique). A
+revision that does more raises it to itself. A test compares both schemas.
 """
 
 NAMING: Final = {
@@ -44,9 +46,8 @@ NAMING: Final = {
 }
 metadata = MetaData(naming_convention=NAMING)
 
-_serial = BigInteger().with_variant(
-    Integer, "sqlite"
-)  # SQLite counts up only what is exactly INTEGER PRIMARY KEY
+# SQLite increments only what is exactly INTEGER PRIMARY KEY.
+_serial = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _account() -> Column[str]:
@@ -63,13 +64,11 @@ accounts = Table(
     Column("name", Text, primary_key=True),
     Column("base_url", Text, nullable=False),
     Column("username", Text, nullable=False),
-    Column(
-        "bound_at", BigInteger
-    ),  # when a listing first showed a job; null: whose it is may still be corrected
+    # When a listing first showed a job; null: whose it is may still be corrected.
+    Column("bound_at", BigInteger),
     Column("key", Text),  # its name in the journal and in the archive; null: the same
-    Column(
-        "retired", Boolean(create_constraint=False)
-    ),  # no account any more: lines of the journal refer to the name
+    # No account any more: lines of the journal refer to the name.
+    Column("retired", Boolean(create_constraint=False)),
 )
 
 archives = Table(
@@ -114,12 +113,10 @@ jobs = Table(
     Column("assets_announced_at", BigInteger),
     Column("job_announced_at", BigInteger),
     Column("accepted_for", Text),  # the delete or stop that the last accepted plan had for it
-    Column(
-        "missing", Text
-    ),  # JSON list of (name, why, since) of files that could not be had; null for none
-    Column(
-        "team_id", Text
-    ),  # "" for none; null where it is not known, as in rows from before there was the column
+    # JSON list of (name, why, since) of files that could not be had; null for none.
+    Column("missing", Text),
+    # "" for none; null where it is not known, as in rows from before there was the column.
+    Column("team_id", Text),
     UniqueConstraint("account", "id"),
     CheckConstraint("length(id) = 16", name="id_is_16_bytes"),
 )
@@ -133,7 +130,7 @@ Index(
 Index("ix_jobs_recent", jobs.c.account, jobs.c.owner, jobs.c.ended_at)
 
 for _marked in (jobs.c.accepted_for, jobs.c.assets_announced_at, jobs.c.job_announced_at):
-    # To find the few that are marked, so that an idle run does not read every job for them.
+    # Finds the few marked jobs, so that an idle run does not read every job for them.
     Index(
         f"ix_jobs_{_marked.name}",
         jobs.c.account,
@@ -165,9 +162,8 @@ listings = Table(
     Column("mark", BigInteger, nullable=False),  # the newest listing's own number, a time
     Column("watermark", BigInteger),  # our own `until` of the last listing without a rejected row
     Column("full_at", BigInteger),  # our own `until` of the last complete full listing
-    Column(
-        "builds_at", BigInteger
-    ),  # when builds were last listed whole; null: never, or not offered
+    # When builds were last listed whole; null: never, or not offered.
+    Column("builds_at", BigInteger),
     Column("longest_page", Integer, nullable=False),
     Column("bookmark", Text),  # where a full listing under way goes on
     UniqueConstraint("account", "owner"),
@@ -193,7 +189,7 @@ journal = Table(
     Column("hash", LargeBinary(32), nullable=False),
     Index("ix_journal_job_id", "job_id"),
 )
-# What nothing may ever break, whoever writes: one confirmed outcome per job and action.
+# Must hold whoever writes: one confirmed outcome for each job and action.
 Index(
     "uq_journal_confirmed",
     journal.c.account,
@@ -275,9 +271,8 @@ acceptances = Table(
     _account(),
     Column("policy_digest", Text, nullable=False),
     Column("accepted_at", BigInteger, nullable=False),
-    Column(
-        "jobs", BigInteger, nullable=False
-    ),  # distinct jobs with a delete or stop that no earlier plan had left to do
+    # Distinct jobs with a delete or stop that no earlier plan had left to do.
+    Column("jobs", BigInteger, nullable=False),
     Column("by_policy", Text),  # the same by policy: a JSON mapping
     Index("ix_acceptances_account_policy_digest", "account", "policy_digest"),
 )
@@ -310,7 +305,7 @@ runs = Table(
 )
 
 archived_jobs = Table(
-    # What lists and searches of the archive read; made from the receipts, and made anew from them
+    # What lists and searches of the archive read. Made from the receipts, and rebuilt from them
     # when it is lost.
     "archived_jobs",
     metadata,
@@ -332,9 +327,8 @@ archived_jobs = Table(
     Column("os", Text),
     Column("browser", Text),
     Column("duration_s", BigInteger),
-    Column(
-        "missing", BigInteger
-    ),  # files that could not be had; null: none, or written by an older version
+    # Files that could not be had; null: none, or written by an older version.
+    Column("missing", BigInteger),
     Index("ix_archived_jobs_ended_at", "ended_at"),
     Index("ix_archived_jobs_job_id", "job_id"),
 )
@@ -355,8 +349,7 @@ retries = Table(
 )
 
 read_backs = Table(
-    # Which copies were read back from the disk; kept only where the configuration trusts that for a
-    # while.
+    # Which copies were read back from the disk; stored only where the configuration trusts that.
     "read_backs",
     metadata,
     Column("account", Text, primary_key=True),

@@ -1,9 +1,11 @@
-"""The journal: a line before and a line after every change at Sauce Labs, in a hash chain that is
-only ever added to.
+"""The journal: a line before and a line after every change at Sauce Labs, in a hash chain that only
+grows.
 
 A line is on the disk when the method that writes it returns. What the journal proves of a job
 (archived, assets deleted, gone) enters the inventory in the same transaction, so that the two never
 disagree.
+
+One module over 300 lines: every line is written by one method, in one transaction with its checks.
 """
 
 from __future__ import annotations
@@ -68,10 +70,10 @@ class JournalLine:
 
 @dataclass(frozen=True, slots=True)
 class SeenReceipt:
-    """A receipt as it stands in the archive: its SHA-256, the key of the selection it satisfies,
-    the policy that wanted it.
+    """A receipt in the archive: its SHA-256, the key of the selection it satisfies, the policy that
+    wanted it.
 
-    `missing` are the files that could not be had: with any, it does not satisfy the selection.
+    `missing` are the files that could not be fetched: with any, it does not satisfy the selection.
     """
 
     sha256: str
@@ -81,7 +83,7 @@ class SeenReceipt:
 
 
 class Journal:
-    """What was done, for every account. Raises StateError."""
+    """The journal of every account. Raises StateError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -89,14 +91,15 @@ class Journal:
     def during(
         self, account: str, run_id: str, now: Callable[[], int], *, by: str | None = None
     ) -> RunJournal:
-        """The journal as one run writes it; `now` gives epoch seconds. Any thread may use it.
+        """Return the journal for one run to write; `now` returns epoch seconds. Any thread may use
+        it.
 
-        `by` is the person at whose word the run deletes, where it is one's.
+        `by` is the person who ordered the deletes, where it is one.
         """
         return RunJournal(self._database, account, run_id, now, by=by)
 
     def of(self, job_id: JobId, account: str | None = None) -> tuple[JournalLine, ...]:
-        """Everything on record of a job, oldest first."""
+        """Return every line about a job, oldest first."""
         statement = (
             select(journal).where(journal.c.job_id == id_bytes(job_id)).order_by(journal.c.seq)
         )
@@ -106,7 +109,7 @@ class Journal:
             return tuple(_line(row) for row in connection.execute(statement).mappings())
 
     def lines(self, account: str | None = None) -> Iterator[JournalLine]:
-        """Every line, oldest first; memory stays flat."""
+        """Yield every line, oldest first. Memory stays flat."""
         statement = select(journal).order_by(journal.c.seq)
         with self._database.reading() as connection:
             if account is not None:
@@ -115,11 +118,11 @@ class Journal:
                 yield _line(row)
 
     def unresolved(self, account: str) -> tuple[OpenIntent, ...]:
-        """Every intent without a final outcome, oldest first."""
+        """Return every intent without a final outcome, oldest first."""
         return _unresolved(self._database, account)
 
     def head(self) -> tuple[int, str]:
-        """Number and hash of the newest line: to be written down elsewhere, it proves that nothing
+        """Return number and hash of the newest line. Written down elsewhere, it proves that nothing
         before it was altered.
         """
         with self._database.reading() as connection:
@@ -127,16 +130,15 @@ class Journal:
         return row.seq, row.hash.hex()
 
     def reclaimed(self, account: str, *, most: int) -> tuple[int, int]:
-        """Return how many bytes Sauce Labs said it deleted, of how many jobs: of `most` jobs at
-        most.
+        """Return how many jobs and bytes Sauce Labs said it deleted, for at most `most` jobs.
 
-        They are drawn by their ids, which Sauce Labs makes at random: a sample of all, and always
+        They are chosen by their ids, which Sauce Labs makes at random: a sample of all, and always
         the same.
         """
         statement = (
             select(journal.c.detail)
             .where(
-                # Written out, so that SQLite knows the partial index on confirmed outcomes by it.
+                # Written literally, so that SQLite uses the partial index on confirmed outcomes.
                 journal.c.outcome == literal_column("'confirmed'"),
                 journal.c.action == str(Action.DELETE_ASSETS),
             )
@@ -150,8 +152,8 @@ class Journal:
         return len(found), sum(found)
 
     def verify(self) -> int:
-        """Recompute the whole chain; how many lines it has. StateError names the first line that
-        does not fit.
+        """Recompute the whole chain, and return how many lines it has. Raise StateError naming the
+        first line that does not fit.
         """
         with self._database.reading() as connection:
             instance = connection.execute(
@@ -182,7 +184,7 @@ class Journal:
 
 
 class RunJournal:
-    """The journal in the hands of one run of one account: intents before, outcomes after."""
+    """The journal as one run of one account writes it: intents before, outcomes after."""
 
     def __init__(
         self,
@@ -212,8 +214,8 @@ class RunJournal:
         policy: str,
         missing: Sequence[MissingFile] = (),
     ) -> None:
-        """A receipt is stable: its SHA-256, and the key of the selection that the job's receipts
-        now satisfy.
+        """Record that a receipt is durable: its SHA-256, and the key of the selection that the
+        job's receipts now satisfy.
 
         While files are `missing`, the selection is not satisfied.
         """
@@ -227,17 +229,17 @@ class RunJournal:
                 _add_selection(connection, self._account, id_bytes(job_id), (selection, missing))
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
-        """Before the write. The number of the line, for its outcome.
+        """Write the line before a write, and return its number for the outcome.
 
-        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused,
-        PermitError when the action is on record as done, or an earlier intent for it has no outcome
-        yet: both are asked in the transaction that writes.
+        Raise LeaseError when the permit's fence is not the current lease's, RefusedError while
+        paused, PermitError when the action is recorded as done, or an earlier intent for it has no
+        outcome yet. All are checked in the transaction that writes.
         """
         with self._database.writing() as connection:
             return self._intend(connection, permit, policy=policy)
 
     def intents(self, permits: Sequence[DeletePermit], /, *, policy: str) -> list[int]:
-        """Before one write that is about many jobs: a line each, all or none. Raises as `intent`
+        """Write the lines before one write about several jobs, all or none. Raises as `intent`
         does.
         """
         more = {"together_with": len(permits) - 1}
@@ -288,25 +290,24 @@ class RunJournal:
     def outcome(
         self, intent: int, outcome: str, /, *, detail: str, bytes_reclaimed: int | None = None
     ) -> None:
-        """After it: confirmed, already_gone, failed or unknown. `unknown` may be followed by a
-        final one, that by nothing.
+        """Write the line after: confirmed, already_gone, failed or unknown. One final outcome may
+        follow `unknown`, nothing a final one.
         """
         if outcome not in OUTCOMES:
             raise ValueError(f"no such outcome: {outcome}")
-        told: dict[str, Any] = {"text": plain(detail)}
+        details: dict[str, Any] = {"text": plain(detail)}
         if bytes_reclaimed is not None:
-            told["bytes_reclaimed"] = bytes_reclaimed
+            details["bytes_reclaimed"] = bytes_reclaimed
         with self._database.writing() as connection:
-            self._close(connection, intent, outcome, told)
+            self._close(connection, intent, outcome, details)
 
     def found_gone(
         self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str
     ) -> bool:
-        """Put on record that what was to be deleted is not there any more, though this run sent
-        nothing.
+        """Record that what an action was for is gone, though this run sent nothing.
 
-        Returns whether a delete of ours explains it: an intent that still waited for its outcome is
-        `confirmed` then.
+        Return whether an earlier delete by this program explains it. An intent that still waited
+        for its outcome becomes `confirmed` then.
         """
         text = {"text": plain(detail)}
         asked = {"account": self._account, "job_id": id_bytes(job_id), "action": str(action)}
@@ -328,7 +329,7 @@ class RunJournal:
         return begun is not None
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
-        """Whether a confirmed or already gone delete of the job's assets is on record."""
+        """Return whether a confirmed or already gone delete of the job's assets is recorded."""
         return (
             self._database.glance(
                 statements.ASSETS_DELETED, job_id=id_bytes(job_id), account=self._account
@@ -339,8 +340,8 @@ class RunJournal:
     def reindexed(
         self, job_id: JobId, owner: Owner, receipts: Sequence[SeenReceipt], /
     ) -> tuple[int, bool]:
-        """The receipts that stand in the archive, oldest first: how many were news, and whether the
-        inventory has the job.
+        """Record the receipts in the archive, oldest first. Return how many were new, and whether
+        the inventory has the job.
         """
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         asked = {"account": self._account, "job_id": job["job_id"]}
@@ -368,19 +369,21 @@ class RunJournal:
         return len(news), any(is_known)
 
     def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
-        """Two reads proved that Sauce purged the job's assets; whether that is news. `lost`: before
-        all wanted was archived.
+        """Record that two reads showed that Sauce Labs purged the job's assets. Return whether that
+        is new.
+
+        `lost`: not everything wanted had been archived before.
         """
         return self._restand(
             job_id, owner, (_PRESENT, _PURGED), kind="purged", policy=policy, detail={"lost": lost}
         )
 
     def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
-        """Sauce lists assets of a job that it had purged."""
+        """Record that Sauce Labs lists assets of a job whose assets it had purged."""
         self._restand(job_id, owner, (_PURGED, _PRESENT), kind="listed_again", detail={})
 
     def assets_purged(self, job_id: JobId, /) -> bool:
-        """Whether it is on record that Sauce purged the job's assets, and nothing since that
+        """Return whether a purge of the job's assets is recorded and nothing later
         contradicts it.
         """
         asked = {"of_account": self._account, "of_job": id_bytes(job_id)}
@@ -405,7 +408,7 @@ class RunJournal:
             return True
 
     def unresolved(self) -> tuple[OpenIntent, ...]:
-        """Every intent that recovery has to ask about, oldest first."""
+        """Return every intent that recovery has to ask about, oldest first."""
         return _unresolved(self._database, self._account)
 
     def _close(
@@ -482,7 +485,7 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
         .where(open_intents.c.account == account, journal.c.kind == "intent")
         .order_by(journal.c.seq)
     )
-    said = (
+    unknown_outcomes = (
         select(journal.c.intent, journal.c.detail)
         .where(journal.c.outcome == "unknown")
         .order_by(journal.c.seq)
@@ -491,7 +494,7 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
         begun = connection.execute(statement).mappings().all()
         if not begun:
             return ()
-        wanted = said.where(journal.c.job_id.in_({row["job_id"] for row in begun}))
+        wanted = unknown_outcomes.where(journal.c.job_id.in_({row["job_id"] for row in begun}))
         unknown = {
             row.intent: str(json.loads(row.detail).get("text", ""))
             for row in connection.execute(wanted)
@@ -511,7 +514,7 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
 
 
 def deed(text: str) -> Deed:
-    """What a line is about."""
+    """Return the action that a line is about."""
     return ManualAction(text) if text in set(ManualAction) else Action(text)
 
 
@@ -532,20 +535,20 @@ def _line(row: Mapping[Any, Any]) -> JournalLine:
 
 
 def _carry_over(connection: Connection, account: str, job_id: bytes, action: Action) -> None:
-    """What a done delete means for the inventory."""
-    told = {
+    """Apply a finished delete to the inventory."""
+    statement = {
         Action.DELETE_JOB: statements.JOB_GONE,
         Action.DELETE_ASSETS: statements.ASSETS_GONE,
     }.get(action)
-    if told is not None:
-        connection.execute(told, {"of_account": account, "of_job": job_id})
+    if statement is not None:
+        connection.execute(statement, {"of_account": account, "of_job": job_id})
 
 
 def _add_selection(
     connection: Connection, account: str, job_id: Any, receipt: tuple[str, Sequence[MissingFile]]
 ) -> bool:
-    """Note what a receipt proves, a selection, unless files are missing; whether the inventory has
-    the job.
+    """Record the selection that a receipt proves, unless files are missing. Return whether the
+    inventory has the job.
     """
     selection, missing = receipt
     job = {"of_account": account, "of_job": job_id}

@@ -1,10 +1,9 @@
-"""What the journal says of acts by hand: a line before the write, a line after, in the same chain
-as all others.
+"""The journal of manual actions: a line before the write and a line after, in the same chain as all
+others.
 
-They need no lease: a run asks about each job again right before it deletes, so a tag that comes
-meanwhile is seen in time, and a job that is stopped twice is stopped once. One lock per account
-keeps two of them from reading the same job at once and writing over each other; it is free the
-moment its holder dies.
+They need no lease: a run asks about each job again right before it deletes, so it sees a new tag in
+time, and stopping a job twice stops it once. One lock for each account keeps two of them from
+reading the same job at once and overwriting each other; it is free as soon as its holder dies.
 """
 
 from __future__ import annotations
@@ -41,13 +40,13 @@ _GLANCE_S: Final = 0.2
 
 
 class ManualJournal(RunJournal):
-    """The journal in the hands of one command of a person's."""
+    """The journal as one manual command writes it."""
 
     def begin(self, permit: ManualPermit, /, *, by: str, wanted: Mapping[str, Any]) -> int:
-        """Before the write; the number of the line, for its outcome.
+        """Write the line before the write, and return its number for the outcome.
 
-        RefusedError while paused, PermitError when an earlier act of the same kind on the job has
-        no outcome yet: both are asked in the transaction that writes.
+        Raise RefusedError while paused, PermitError when an earlier action of the same kind on the
+        job has no outcome yet. Both are checked in the transaction that writes.
         """
         job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": permit.action}
         asked = {
@@ -70,7 +69,7 @@ class ManualJournal(RunJournal):
         return seq
 
     def end(self, intent: int, outcome: Outcome, /, *, detail: str) -> None:
-        """After it. `unknown` may be followed by a final outcome, that by nothing."""
+        """Write the line after. One final outcome may follow `unknown`, nothing a final one."""
         asked = {"intent": intent, "account": self._account}
         with self._database.writing() as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
@@ -79,27 +78,27 @@ class ManualJournal(RunJournal):
                     f"line {intent} of the journal is no act by hand that waits for an outcome"
                 )
             job = {column: begun[column] for column in ("job_id", "owner", "action")}
-            told = {"text": plain(detail)}
+            text = {"text": plain(detail)}
             self._append(
-                connection, DONE, job, policy=BY_HAND, intent=intent, outcome=outcome, detail=told
+                connection, DONE, job, policy=BY_HAND, intent=intent, outcome=outcome, detail=text
             )
             if outcome != "unknown":
                 connection.execute(statements.CLOSE_INTENT, {"closed": intent})
 
 
 class ManualActions:
-    """The acts by hand on every account. Raises StateError."""
+    """The manual actions on every account. Raises StateError."""
 
     def __init__(self, database: Database, path: Path | None) -> None:
         self._database, self._path = database, path
 
     def during(self, account: str, run_id: str, now: Callable[[], int]) -> ManualJournal:
-        """The journal as one command writes it; `now` gives epoch seconds."""
+        """Return the journal for one command to write; `now` returns epoch seconds."""
         return ManualJournal(self._database, account, run_id, now)
 
     def open(self, account: str) -> tuple[OpenManualAction, ...]:
-        """Every act without a final outcome, oldest first; one may be under way right now, unless
-        its lock is held.
+        """Return every action without a final outcome, oldest first. One may be running right now,
+        unless its lock is held.
         """
         columns = (journal.c[name] for name in ("seq", "action", "job_id", "owner", "detail", "at"))
         statement = (
@@ -126,8 +125,8 @@ class ManualActions:
     def lock(
         self, account: str, *, wait_s: float, stop: threading.Event | None = None
     ) -> Iterator[None]:
-        """Held while one job is read and written. LeaseError when it is not to be had in `wait_s`,
-        StoppedError by `stop`.
+        """Hold the lock while one job is read and written. Raise LeaseError when it is not free
+        within `wait_s`, StoppedError on `stop`.
         """
         if self._path is None:
             yield
@@ -152,10 +151,8 @@ class ManualActions:
                     raise LeaseError(
                         f"another command is changing jobs of account {account} by hand: try again"
                     ) from taken
-            except (
-                OSError,
-                NotImplementedError,
-            ) as error:  # NotImplementedError: there is no flock here
+            # NotImplementedError: this system has no flock.
+            except (OSError, NotImplementedError) as error:
                 raise StateError(
                     f"the lock {lock.lock_file} cannot be used"
                     f" ({getattr(error, 'strerror', None) or error}): keep the state on a local"
@@ -164,11 +161,12 @@ class ManualActions:
         try:
             yield
         finally:
-            with suppress(OSError):  # it ends with the process
+            # The lock ends with the process in any case.
+            with suppress(OSError):
                 lock.release()
 
 
 def _wanted_of(detail: str) -> Mapping[str, Any]:
-    """What a line's detail says was wanted."""
-    said = json.loads(detail).get("wanted")
-    return said if isinstance(said, dict) else {}
+    """Return the wanted fields in a line's detail."""
+    wanted = json.loads(detail).get("wanted")
+    return wanted if isinstance(wanted, dict) else {}

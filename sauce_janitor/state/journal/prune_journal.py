@@ -1,7 +1,7 @@
-"""What the journal says of pruning: a line before files leave the archive, which names the record's
-hash, and a line after.
+"""The journal of pruning: a line before files leave the archive, with the record's hash, and a line
+after.
 
-The lines stand in the same chain as all others. Of action `archive`: nothing at Sauce Labs is
+The lines are in the same chain as all others. Their action is `archive`: nothing at Sauce Labs is
 touched.
 """
 
@@ -32,8 +32,8 @@ _ACCEPTED: Final = "prune accepted "
 
 @dataclass(frozen=True, slots=True)
 class OpenPruning:
-    """A pruning that was begun and has no outcome: `record` is the SHA-256 of the record that may
-    stand in the archive.
+    """A pruning that was started and has no outcome. `record` is the SHA-256 of the record that may
+    be in the archive.
     """
 
     intent: int
@@ -43,14 +43,14 @@ class OpenPruning:
 
 
 class PruneJournal(RunJournal):
-    """The journal in the hands of who prunes one account's archive."""
+    """The journal as one pruning of one account's archive writes it."""
 
     def begin(self, permit: PrunePermit, /, *, record: str, size_bytes: int) -> int:
-        """Before the first file goes; the number of the line, for its outcome. `record`: the
-        SHA-256 of its record.
+        """Write the line before the first file goes, and return its number for the outcome.
+        `record` is the SHA-256 of its record.
 
-        LeaseError when the permit's fence is not the lease's any more, RefusedError while paused,
-        PermitError when an earlier pruning of the job has no outcome yet.
+        Raise LeaseError when the permit's fence is not the current lease's, RefusedError while
+        paused, PermitError when an earlier pruning of the job has no outcome yet.
         """
         job = {"job_id": id_bytes(permit.job_id), "owner": permit.owner, "action": Action.ARCHIVE}
         detail: dict[str, Any] = {
@@ -79,7 +79,9 @@ class PruneJournal(RunJournal):
         return seq
 
     def end(self, intent: int, outcome: Literal["pruned", "left"], /, *, detail: str) -> None:
-        """After it: all files of the record are gone, or none is and there is no record."""
+        """Write the line after: all files of the record are gone, or none is and there is no
+        record.
+        """
         asked = {"intent": intent, "account": self._account}
         with self._database.writing() as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
@@ -106,29 +108,31 @@ class Prunings:
         self._database = database
 
     def during(self, account: str, run_id: str, now: Callable[[], int]) -> PruneJournal:
-        """The journal as one pruning of one account writes it; `now` gives epoch seconds."""
+        """Return the journal for one pruning of one account to write; `now` returns epoch
+        seconds.
+        """
         return PruneJournal(self._database, account, run_id, now)
 
     def accepted_at(self, account: str, digest: str) -> int | None:
-        """When the last accepted prune under this policy digest was (epoch seconds): all stored by
-        then is expected.
+        """Return when the last pruning under this policy digest was accepted (epoch seconds):
+        everything stored by then is expected.
         """
         with self._database.reading() as connection:
-            said = connection.execute(
+            recorded = connection.execute(
                 select(meta.c.value).where(meta.c.key == _ACCEPTED + account)
             ).scalar()
-        at, _, under = (said or "").partition(" ")
+        at, _, under = (recorded or "").partition(" ")
         return int(at) if under == digest else None
 
     def accept(self, account: str, digest: str, *, at: int) -> None:
-        """A prune goes ahead."""
+        """Record that a pruning is carried out."""
         key = _ACCEPTED + account
         with self._database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == key))
             connection.execute(insert(meta), [{"key": key, "value": f"{at} {digest}"}])
 
     def open(self, account: str) -> tuple[OpenPruning, ...]:
-        """Every pruning without an outcome, oldest first."""
+        """Return every pruning without an outcome, oldest first."""
         statement = (
             select(journal.c.seq, journal.c.job_id, journal.c.owner, journal.c.receipt)
             .join(open_intents, open_intents.c.intent == journal.c.seq)

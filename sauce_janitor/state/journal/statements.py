@@ -1,5 +1,5 @@
-"""What every delete asks of the state and writes into it, as statements made once: making one costs
-more than running it.
+"""The statements that every delete runs on the state, made once: making one costs more than running
+it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KEY: Final = func.coalesce(
     select(accounts.c.key).where(accounts.c.name == bindparam("account")).scalar_subquery(),
     bindparam("account"),
 )
-"""How the journal knows the account of that name."""
+"""The journal's key of the account with that name."""
 _OF_JOB: Final = (journal.c.job_id == bindparam("job_id"), journal.c.account == _KEY)
 _CONFIRMED: Final = (
     select(journal.c.seq)
@@ -47,8 +47,8 @@ STANDING: Final = select(
     _CONFIRMED.scalar_subquery().label("confirmed"),
     BEGUN.scalar_subquery().label("begun"),
 )
-"""Of `account`, `job_id`, `action`: what stands for and against an intent. One row; null where
-there is none.
+"""For `account`, `job_id`, `action`: what allows or forbids an intent. One row; null where there is
+none.
 """
 
 ASSETS_DELETED: Final = (
@@ -56,10 +56,10 @@ ASSETS_DELETED: Final = (
     .where(*_OF_JOB, journal.c.action == str(Action.DELETE_ASSETS), journal.c.outcome.in_(DONE))
     .limit(1)
 )
-"""Of `account`, `job_id`: whether its assets were deleted, as a line's number."""
+"""For `account`, `job_id`: whether its assets were deleted, as a line's number."""
 
 RECEIPTS: Final = select(journal.c.receipt).where(*_OF_JOB, journal.c.kind == "archived")
-"""Of `account`, `job_id`: every receipt on record."""
+"""For `account`, `job_id`: every recorded receipt."""
 
 WAITING_INTENT: Final = (
     select(journal.c.job_id, journal.c.owner, journal.c.action, journal.c.policy)
@@ -84,7 +84,7 @@ SET_ASSETS: Final = (
     .where(*_THE_JOB, jobs.c.assets == bindparam("before"))
     .values(assets=bindparam("after"))
 )
-"""Of `of_account`, `of_job`: another standing, where it was `before`."""
+"""For `of_account`, `of_job`: set the state of its assets, where it was `before`."""
 
 ARCHIVED: Final = select(jobs.c.archived).where(*_THE_JOB)
 SET_ARCHIVED: Final = (

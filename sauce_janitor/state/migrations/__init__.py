@@ -1,1 +1,1 @@
-"""The schema's history: one revision a change, run when a state is opened."""
+"""The history of the schema: one revision for each change, run when a state is opened."""

@@ -1,5 +1,5 @@
-"""What Alembic runs a migration in: the connection, and so the transaction, of who opens the
-state.
+"""The environment in which Alembic runs a migration: the connection, and so the transaction, that
+opens the state.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What limits need: how large plans were by policy, what an accepted plan left to do, and
+"""What limits need: the size of plans by policy, what an accepted plan left undone, and
 approvals.
 """
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two columns, a table, and what finds the marked jobs."""
+    """Add two columns, a table, and the indexes that find the marked jobs."""
     op.add_column("jobs", sa.Column("accepted_for", sa.Text(), nullable=True))
     for marked in ("accepted_for", "assets_announced_at", "job_announced_at"):
         present = sa.text(f"{marked} IS NOT NULL")

@@ -1,4 +1,4 @@
-"""What failed and is tried again: a row for every job that did not reach its wanted state."""
+"""What failed and is retried: a row for every job that did not reach its wanted state."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,5 +1,5 @@
-"""Which copies were read back from the disk, and when: for who trusts that for a while before a
-delete.
+"""Which copies were read back from the disk, and when: for configurations that trust that for a
+while before a delete.
 """
 
 import sqlalchemy as sa

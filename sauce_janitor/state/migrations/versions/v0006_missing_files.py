@@ -1,5 +1,5 @@
-"""The files that could not be had: what a job's newest receipt says is missing, and how many in the
-list of the archive.
+"""The files that could not be fetched: what a job's newest receipt says is missing, and how many,
+in the list of the archive.
 """
 
 import sqlalchemy as sa
@@ -12,6 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two columns that may be null; receipts of before lack no file."""
+    """Add two nullable columns; earlier receipts lack no file."""
     op.add_column("jobs", sa.Column("missing", sa.Text(), nullable=True))
     op.add_column("archived_jobs", sa.Column("missing", sa.BigInteger(), nullable=True))

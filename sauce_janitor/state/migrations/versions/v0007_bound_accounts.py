@@ -1,5 +1,5 @@
-"""Whether the state has learned whose an account is, and by which key the journal and the archive
-know it.
+"""Whether the state knows whose account it is, and by which key the journal and the archive know
+it.
 """
 
 import sqlalchemy as sa
@@ -12,9 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add three columns that may be null; accounts of which a job or a line of the journal is known
-    are bound.
-    """
+    """Add three nullable columns; accounts with a known job or a line in the journal are bound."""
     op.add_column("accounts", sa.Column("bound_at", sa.BigInteger(), nullable=True))
     op.add_column("accounts", sa.Column("key", sa.Text(), nullable=True))
     op.add_column(

@@ -1,4 +1,4 @@
-"""The team of a job, where Sauce Labs tells it."""
+"""The team of a job, where Sauce Labs reports it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a column that may be null: of jobs listed before it is not known."""
+    """Add a nullable column: for jobs listed before, the team is unknown."""
     op.add_column("jobs", sa.Column("team_id", sa.Text(), nullable=True))
