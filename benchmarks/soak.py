@@ -87,14 +87,14 @@ def serve(folder: Path) -> int:
     SharedClock(folder.parent / "clock").rule()
     os.chdir(folder)
     from sauce_janitor import logs
-    from sauce_janitor.cli.setup.serve import live
+    from sauce_janitor.cli.setup.serve import run_until_signal
     from sauce_janitor.config import load
     from sauce_janitor.daemon.clocks import LookInterval
     from sauce_janitor.daemon.daemon import Daemon
 
     logs.configure("json", "info")
     pace = LookInterval(round_s=0.02, watch_s=0.1, follow_s=0.1, reopen_s=0.1, token_s=10)
-    return live(Daemon(load(Path("config.yaml")), execute=True, pace=pace))
+    return run_until_signal(Daemon(load(Path("config.yaml")), execute=True, pace=pace))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""`account`: which accounts the state knows, and renaming one."""
+"""`account`: list the accounts that the state knows, or rename one."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def list_accounts(session: Session, /, *, form: str) -> None:
             row["username"],
             row["base_url"],
             row["jobs"],
-            _standing(row, bound.get(row["account"])),
+            _binding_text(row, bound.get(row["account"])),
         )
         for row in rows
     ]
@@ -77,7 +77,7 @@ def _rows(config: Config, state: State) -> list[dict[str, Any]]:
     return rows
 
 
-def _standing(row: dict[str, Any], bound_at: int | None) -> str:
+def _binding_text(row: dict[str, Any], bound_at: int | None) -> str:
     from sauce_janitor import report
 
     if not row["in_configuration"]:
@@ -102,7 +102,7 @@ def rename(session: Session, /, old: str, new: str) -> None:
     from sauce_janitor import logs
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.config.grammar.document import ACCOUNT_NAME
-    from sauce_janitor.operations.rename import rename as call_otherwise
+    from sauce_janitor.operations.rename import rename as rename_account
     from sauce_janitor.state import State
 
     if not re.fullmatch(ACCOUNT_NAME, new) or len(new) > _LONGEST_NAME:
@@ -113,7 +113,7 @@ def rename(session: Session, /, old: str, new: str) -> None:
     logs.configure(session.log_format, session.log_level or "warning", color=session.color)
     path = known_jobs.existing_state(config.state)
     with State.open(path, accept_filesystem=config.accept_filesystem) as state:
-        renamed = call_otherwise(config, state, old, new)
+        renamed = rename_account(config, state, old, new)
     terminal.echo(
         f"Renamed: account {old} is now {new} ({renamed.username} at {renamed.base_url})."
     )

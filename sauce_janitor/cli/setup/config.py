@@ -1,4 +1,4 @@
-"""Commands about the configuration itself: check, schema, config show. None asks the network."""
+"""`check`, `schema` and `config show`. They use no network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sauce_janitor.errors import ConfigError
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
 
-_DEAREST = 3
+_MOST_COSTLY = 3
 
 
 @click.command()
@@ -43,7 +43,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     session: Session = context.obj
     if form != "text":
         if mutants:
-            raise click.UsageError("--mutants is told as text only: leave --format out")
+            raise click.UsageError("--mutants has no other format than text: leave --format out")
         context.exit(_report(session.config_path, form))
 
     config = session.load()
@@ -57,7 +57,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
         )
     for account in config.accounts:
         terminal.echo(_budget_of(config, account))
-    _name_what_blocks(config)
+    _print_blocking_rules(config)
     for line in _possible_interactions(config):
         terminal.echo(f"possible: {line}")
     for warning in config.warnings:
@@ -67,7 +67,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
 
 
 def _report(path: Path, form: str) -> int:
-    """Print all that is found as one document; the exit code."""
+    """Print all findings as one document and return the exit code."""
     from sauce_janitor.cli.setup.findings import Findings, findings_of
     from sauce_janitor.config import load
 
@@ -83,30 +83,28 @@ def _report(path: Path, form: str) -> int:
 
 
 def _budget_of(config: Config, account: Account) -> str:
-    """What a day's requests come to, and for how many jobs of each policy that is enough; the
-    dearest first.
-    """
+    """Return the requests of a day, and how many jobs of the most costly policies that allows."""
     from sauce_janitor.retention.what_if.inflow import requests_a_job
 
     timetable = account.budget
     also = ", at some hours another number" if timetable.windows else ""
-    said, per_day = f"budget of {account.name}: {timetable.usual}{also}", timetable.per_day()
+    rate, per_day = f"budget of {account.name}: {timetable.usual}{also}", timetable.per_day()
     if per_day is None:
-        return said
+        return rate
     costs = {policy.name: requests_a_job(policy) for policy in config.rules(account.name).policies}
-    dearest = sorted(
+    most_costly = sorted(
         (name for name, cost in costs.items() if cost), key=lambda name: (-costs[name], name)
-    )[:_DEAREST]
+    )[:_MOST_COSTLY]
     each = [
         f"{per_day / costs[name]:,.0f} jobs of {name} ({costs[name]:.0f} requests each)"
-        for name in dearest
+        for name in most_costly
     ]
     enough = f", enough for about {' or '.join(each)}" if each else ""
-    return f"{said}: {per_day:,.0f} requests a day{enough}"
+    return f"{rate}: {per_day:,.0f} requests a day{enough}"
 
 
 def _possible_interactions(config: Config) -> list[str]:
-    """Return which times other policies may make longer: what is certain is among the warnings."""
+    """Return which times other policies may make longer. What is certain is a warning."""
     from sauce_janitor.retention.interactions import foreseen, possible_lines
 
     found = (
@@ -117,27 +115,26 @@ def _possible_interactions(config: Config) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _name_what_blocks(config: Config) -> None:
-    """Each rule that can keep a job past a deadline: a promise is only as good as these."""
+def _print_blocking_rules(config: Config) -> None:
+    """Print the rules that can keep a job past a deadline."""
     from sauce_janitor.retention.plan.blockers import ALWAYS_BLOCKING, blocking_rules, terms_of
 
-    told = set()
+    printed = set()
     for account in config.accounts:
         rules = config.rules(account.name)
         for deadline in rules.deadlines:
-            said = f"deadline {deadline.name} ({terms_of(deadline)}) can be blocked by: "
-            said += "; ".join(blocking_rules(deadline, rules)) or "no rule"
-            if said not in told:
-                told.add(said)
-                terminal.echo(said)
-    if told:
+            blocking = "; ".join(blocking_rules(deadline, rules)) or "no rule"
+            line = f"deadline {deadline.name} ({terms_of(deadline)}) can be blocked by: {blocking}"
+            # Accounts often share their policies: each line is printed once.
+            if line not in printed:
+                printed.add(line)
+                terminal.echo(line)
+    if printed:
         terminal.echo(f"any deadline can also be blocked by: {ALWAYS_BLOCKING}")
 
 
 def _warn_of_credentials(config: Config) -> None:
-    """A missing variable is no fault here: a pipeline checks the file without being given the
-    secrets.
-    """
+    """Warn of missing credentials. They are no error: a pipeline checks the file without secrets."""
     for account in config.accounts:
         for problem in account.missing():
             terminal.echo(f"warning: {problem}")

@@ -1,4 +1,4 @@
-"""`demo`: the whole product on an embedded sandbox, in a folder to look around in afterwards."""
+"""`demo`: plan, apply and verify on a sandbox, in a folder that is left for a look around."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ FOLDER = Path("sauce-janitor-demo")
 _MARK = ".made-by-sauce-janitor-demo"
 _JOBS = 400
 _DAYS = 29
-"""A month, and yet nothing is old enough that Sauce Labs has purged it: purged is what a first run
-comes too late for.
-"""
+"""Sauce Labs purges assets after 30 days: with one day less, the first run finds all of them."""
 _BAR = 36
 _CONFIG = """\
 # The configuration of `sauce-janitor demo`. The sandbox at this address has ended.
@@ -115,7 +113,7 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
             f"Done in {time.monotonic() - began:.0f} s: {asked} requests, {len(writes)} of them "
             "changed something.",
         )
-        _where_to_look()
+        _print_next_steps()
         for line in _picture(before, after, _in_archive()):
             terminal.echo(line)
     return code
@@ -171,7 +169,7 @@ def _verify(session: Session) -> int:
 
 @dataclass(frozen=True, slots=True)
 class StockCount:
-    """What is in one place: jobs, their assets, and the assets' bytes."""
+    """How many jobs, assets and bytes of assets a place has."""
 
     jobs: int
     assets: int
@@ -179,21 +177,21 @@ class StockCount:
 
 
 def _at_sauce_labs(sandbox: Sandbox) -> StockCount:
-    """Ask the look-alike itself, not the janitor: what it really has."""
+    """Return what the sandbox really has, not what the state believes."""
     found = [truth for job in sandbox.job_ids() if (truth := sandbox.truth(job)) is not None]
     sizes = [size for truth in found for size in truth.assets.values()]
     return StockCount(len(found), len(sizes), sum(sizes))
 
 
 def _in_archive() -> StockCount:
-    """Look at the disk: folders with a receipt, and the files under `assets/`."""
+    """Count on the disk: folders with a receipt, and the files under `assets/`."""
     jobs = [receipt.parent for receipt in (FOLDER / "archive").rglob("receipt.json")]
     files = [file for file in (FOLDER / "archive").rglob("assets/*") if file.is_file()]
     return StockCount(len(jobs), len(files), sum(file.stat().st_size for file in files))
 
 
 def _picture(before: StockCount, after: StockCount, archived: StockCount) -> Iterator[str]:
-    """Yield the lines of a picture of before and after, at most 80 columns wide."""
+    """Yield the lines of a chart of before and after, at most 80 columns wide."""
     from sauce_janitor import report
 
     full, empty = _PLAIN_BLOCKS if _is_plain() else _BLOCKS
@@ -211,13 +209,11 @@ def _picture(before: StockCount, after: StockCount, archived: StockCount) -> Ite
         f"{archived.jobs:,} jobs, {archived.assets:,} assets, {report.size(archived.size_bytes)}"
     )
     yield f"In the archive: {stored}, every byte verified"
-    yield "Deleted without a copy: only what the policies say is not worth one"
+    yield "Deleted without a copy: only what the policies do not archive"
 
 
 def _is_plain() -> bool:
-    """Say whether the picture is drawn in ASCII: nobody watches, or the terminal has no such
-    characters.
-    """
+    """Return whether the chart is drawn in ASCII: without a terminal, or with one without UTF-8."""
     return not (terminal.is_terminal() and terminal.stream().encoding.lower().startswith("utf"))
 
 
@@ -230,7 +226,7 @@ def _say(step: int, text: str) -> None:
     out.print()
 
 
-def _where_to_look() -> None:
+def _print_next_steps() -> None:
     terminal.echo(f"""\
 Look around in ./{FOLDER}/
   config.yaml      the policies that decided

@@ -1,4 +1,4 @@
-"""`check --format json|junit`: what is wrong, hardly meant and tested, for pipelines."""
+"""`check --format json|junit`: errors, warnings and test results for pipelines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_IN_XML = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} 
 
 @dataclass(frozen=True, slots=True)
 class TestFinding:
-    """One test of the configuration: where it stands, and each failure with its account."""
+    """One test of the configuration: its place in the file, and failures as (account, text)."""
 
     name: str
     place: str
@@ -30,9 +30,7 @@ class TestFinding:
 
 @dataclass(slots=True)
 class Findings:
-    """All that `check` found. `faults` make the configuration invalid; nothing else is known
-    then.
-    """
+    """All that `check` found. With `faults` the configuration is invalid, and the rest is empty."""
 
     file: Path
     faults: tuple[Problem, ...] = ()
@@ -44,13 +42,13 @@ class Findings:
 
     @property
     def code(self) -> int:
-        """The exit code: 2 for faults, 6 where a test fails."""
+        """Return the exit code: 2 for faults, 6 if a test fails, else 0."""
         if self.faults:
             return 2
         return 6 if any(test.failures for test in self.tests) else 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return one document; additions are not a change of `version`."""
+        """Return one document. A new key does not change `version`."""
         failed = [test for test in self.tests if test.failures]
         return {
             "version": 1,
@@ -73,9 +71,7 @@ class Findings:
         }
 
     def junit(self) -> Iterator[str]:
-        """Yield JUnit's XML, line by line: the configuration is the first test case, each of its
-        `tests` one more.
-        """
+        """Yield JUnit XML, line by line: a test case for the configuration, and one for each test."""
         cases = len(self.tests) + 1
         failed = sum(1 for test in self.tests if test.failures) + bool(self.faults)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -92,20 +88,20 @@ class Findings:
                 [f"account {current_user}: {text}" for current_user, text in test.failures],
             )
         if self.warnings:
-            told = "\n".join(f"warning: {warning}" for warning in self.warnings)
-            yield f"<system-out>{_escaped(told)}</system-out>\n"
+            lines = "\n".join(f"warning: {warning}" for warning in self.warnings)
+            yield f"<system-out>{_escaped(lines)}</system-out>\n"
         yield "</testsuite>\n</testsuites>\n"
 
 
 def _case(name: str, place: str, failures: Iterable[str]) -> Iterator[str]:
     head = f"<testcase name={quoteattr(_xml(name))} classname={quoteattr(_xml(place))}"
-    told = list(failures)
-    if not told:
+    lines = list(failures)
+    if not lines:
         yield f"{head}/>\n"
         return
     yield f"{head}>\n"
-    # one element: several failures in a test case are more than JUnit's readers agree on
-    yield f"<failure message={quoteattr(_xml(told[0]))}>{_escaped(chr(10).join(told))}</failure>\n"
+    # One element for all failures: JUnit's readers do not agree on several in one test case.
+    yield f"<failure message={quoteattr(_xml(lines[0]))}>{_escaped(chr(10).join(lines))}</failure>\n"
     yield "</testcase>\n"
 
 
@@ -127,7 +123,7 @@ def _escaped(text: str) -> str:
 
 
 def findings_of(config: Config) -> Findings:
-    """Return what is found in a configuration that is valid."""
+    """Return the findings about a valid configuration."""
     from sauce_janitor.cli.what_if.policy_tests import tested
     from sauce_janitor.retention.interactions import foreseen
     from sauce_janitor.retention.plan.blockers import blocking_rules, terms_of

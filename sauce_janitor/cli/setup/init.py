@@ -1,6 +1,4 @@
-"""`init`: a configuration to start from, with policies for what the account really runs where it
-answers.
-"""
+"""`init`: write a first configuration, with policies for the account's jobs if it answers."""
 
 from __future__ import annotations
 
@@ -65,8 +63,8 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **options: 
     if options["region"] and options["base_url"]:
         raise ConfigError("--region and --base-url: give one, and not both")
     if not options["region"] and not options["base_url"]:
-        options["region"] = _asked_region()
-    text, how = _written(path, options, offline=offline)
+        options["region"] = _ask_region()
+    text, how = _make_text(path, options, offline=offline)
     _write(path, text)
     terminal.echo(f"wrote {path}")
     terminal.echo(how)
@@ -90,17 +88,17 @@ def _config_option(path: Path) -> str:
     return "" if path == Path(usual) else f" --config {shlex.quote(str(path))}"
 
 
-def _asked_region() -> str:
-    """The region, asked for on a terminal; else $SAUCE_REGION, else Sauce Labs' own default."""
+def _ask_region() -> str:
+    """Ask for the region. Without a terminal, return $SAUCE_REGION or Sauce Labs' default."""
     usual = os.environ.get("SAUCE_REGION") or "us-west-1"
     if terminal.can_ask():
         return terminal.ask("Region (us-west-1, eu-central-1, us-east-4)", default=usual)
-    terminal.echo(f"no --region and no terminal to ask on: taking {usual}", err=True)
+    terminal.echo(f"no --region and no terminal to ask on: using {usual}", err=True)
     return usual
 
 
-def _written(path: Path, options: dict[str, str | None], *, offline: bool) -> tuple[str, str]:
-    """The file's text, and where its policies are from. ConfigError for what would not validate."""
+def _make_text(path: Path, options: dict[str, str | None], *, offline: bool) -> tuple[str, str]:
+    """Return the file's text, and where its policies come from. Raises ConfigError."""
     from sauce_janitor.config.loader import parse
     from sauce_janitor.config.output.starter import StarterOptions, starter
     from sauce_janitor.config.source.yaml import read
@@ -119,7 +117,7 @@ def _written(path: Path, options: dict[str, str | None], *, offline: bool) -> tu
     if offline:
         return text, "its policies are examples, because the account was not asked"
     try:
-        return _proposed(start, text, path)
+        return _propose(start, text, path)
     except ConfigError as error:
         why = error.problems[0].message.removeprefix("has ")
     except JanitorError as error:
@@ -127,8 +125,11 @@ def _written(path: Path, options: dict[str, str | None], *, offline: bool) -> tu
     return text, f"its policies are examples, because the account could not be listed: {why}"
 
 
-def _proposed(start: StarterOptions, text: str, path: Path) -> tuple[str, str]:
-    """The text with policies for the account's jobs. Raises as `account_sample.newest_jobs`."""
+def _propose(start: StarterOptions, text: str, path: Path) -> tuple[str, str]:
+    """Return the text with policies for the account's jobs, and where they come from.
+
+    Raises as `account_sample.newest_jobs` does.
+    """
     from sauce_janitor.config.loader import from_bytes
     from sauce_janitor.config.output.starter import proposing
     from sauce_janitor.operations.account_sample import newest_jobs
@@ -155,7 +156,8 @@ def _write(path: Path, text: str) -> None:
 
     schema_path = _schema_path(path)
     try:
-        if not schema_path.exists():  # first: a configuration that is there says that all is done
+        # The configuration is written last: if it exists, so does the schema.
+        if not schema_path.exists():
             _make(schema_path, json_schema_text())
         _make(path, text)
     except FileExistsError:
@@ -167,7 +169,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _make(path: Path, text: str) -> None:
-    """Write a new file, whole or not at all: half of one would be in the way of the next `init`.
+    """Write a new file, completely or not at all: the next `init` refuses an existing file.
+
     Raises OSError.
     """
     with path.open("x", encoding="utf-8") as file:

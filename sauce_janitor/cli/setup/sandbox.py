@@ -1,4 +1,4 @@
-"""`sandbox`: a Sauce Labs look-alike to try policies on."""
+"""`sandbox`: run a Sauce Labs look-alike on which to try policies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sauce_janitor.sandbox import SandboxOptions
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
@@ -63,7 +63,7 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     metavar="RATE",
     help="Answer 429 beyond this rate: 10/s, 3500/h, or both with a comma.",
 )
-@click.option("--faults", type=_THERE, help="Named faults to inject (YAML).")
+@click.option("--faults", type=_EXISTING_FILE, help="Named faults to inject (YAML).")
 @click.option("--user", default="demo", show_default=True, help="The main user's name.")
 @click.option(
     "--access-key", default="demo-key", show_default=True, help="The main user's access key."
@@ -83,8 +83,10 @@ _THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
     type=click.Choice(["v1", "v1.1", "both", "none"]),
     help="Which address deletes a job. Same as --behaviour delete_path=….",
 )
-@click.option("--tls-certificate", type=_THERE, help="Serve HTTPS with this certificate (PEM).")
-@click.option("--tls-key", type=_THERE, help="The certificate's private key (PEM).")
+@click.option(
+    "--tls-certificate", type=_EXISTING_FILE, help="Serve HTTPS with this certificate (PEM)."
+)
+@click.option("--tls-key", type=_EXISTING_FILE, help="The certificate's private key (PEM).")
 @click.pass_context
 def sandbox(ctx: click.Context, /, **options: Any) -> None:
     """Run a Sauce Labs look-alike on this machine, until SIGINT or SIGTERM. It needs no account and
@@ -119,9 +121,7 @@ def sandbox(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _options(options: dict[str, Any]) -> SandboxOptions:
-    """The sandbox's options from the command line's; ValueError for a rate or behaviour that does
-    not exist.
-    """
+    """Return the sandbox's options. Raises ValueError for an unknown rate or behaviour."""
     from sauce_janitor.sandbox import Behaviours, Rate, SandboxOptions
 
     settings: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""`serve`: the daemon, from its first breath to its last."""
+"""`serve`: run the daemon until a signal ends it."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
     from sauce_janitor.daemon.daemon import Daemon
 
     logs.configure(session.log_format, session.log_level or "info", color=session.color)
-    return live(Daemon(load(session.config_path), execute=execute and not dry_run))
+    return run_until_signal(Daemon(load(session.config_path), execute=execute and not dry_run))
 
 
-def live(daemon: Daemon) -> int:
-    """Its whole life, from start to a signal's end; the exit code. ConfigError when it cannot
-    start.
+def run_until_signal(daemon: Daemon) -> int:
+    """Run the daemon until a signal ends it, and return the exit code.
+
+    Raises ConfigError if it cannot start.
     """
-    # Signals are taken by this thread alone, one after the other: a handler could break into
-    # anything.
+    # This thread waits for signals and takes them one by one. A handler could interrupt any code.
     signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, signal.SIGHUP})
     try:
         daemon.start()
@@ -59,7 +59,8 @@ def _watch(daemon: Daemon) -> int:
             daemon.reload()
         elif got is not None:
             return _end(daemon)
-    return 1  # its own thread has told of the bug
+    # The daemon's thread has ended by an error, and has logged it.
+    return 1
 
 
 def _end(daemon: Daemon) -> int:

@@ -1,5 +1,6 @@
-"""`diff`: what an edit of the policies changes on the jobs that are known. Asks Sauce Labs
-nothing.
+"""`diff`: what an edit of the policies changes for the known jobs.
+
+It sends nothing to Sauce Labs.
 """
 
 from __future__ import annotations
@@ -59,21 +60,21 @@ def diff(
     The jobs are those in the state of NEW, or of OLD if NEW has no state.
     """
     from sauce_janitor.cli import known_jobs
-    from sauce_janitor.cli.what_if import diff_text as comparison
+    from sauce_janitor.cli.what_if import diff_text
 
-    before, after = _both(old, new)
+    before, after = _load_both(old, new)
     session.show_times_as_in(after)
     config = after if after.state.exists() else before
     with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
-        found = list(_compared(before, after, state, accounts, now=int(time.time())))
+        found = list(_compare_accounts(before, after, state, accounts, now=int(time.time())))
     if form == "json":
-        terminal.write_json(comparison.as_json(old, new, found))
+        terminal.write_json(diff_text.as_json(old, new, found))
     elif form == "markdown":
-        terminal.write(comparison.markdown(old, new, found))
+        terminal.write(diff_text.markdown(old, new, found))
     else:
         out = session.console()
         for each in found:
-            comparison.show(out, each)
+            diff_text.show(out, each)
     return (
         SOMETHING_CHANGES
         if detailed_exitcode and any(each.comparison.changes for each in found)
@@ -81,8 +82,8 @@ def diff(
     )
 
 
-def _both(old: Path, new: Path) -> tuple[Config, Config]:
-    """Both configurations; ConfigError with all faults of both."""
+def _load_both(old: Path, new: Path) -> tuple[Config, Config]:
+    """Load both configurations. Raises ConfigError with the errors of both."""
     from sauce_janitor.config import load
 
     problems: list[Problem] = []
@@ -97,7 +98,7 @@ def _both(old: Path, new: Path) -> tuple[Config, Config]:
     return loaded[0], loaded[1]
 
 
-def _compared(
+def _compare_accounts(
     old: Config, new: Config, state: State, wanted: tuple[str, ...], *, now: int
 ) -> Iterator[AccountDiff]:
     names = tuple(
@@ -109,20 +110,20 @@ def _compared(
                 f"there is no account {name!r} in {old.file} or {new.file}; there are: "
                 f"{', '.join(sorted(names))}"
             )
-    told = [name for name in names if not wanted or name in wanted]
+    selected = [name for name in names if not wanted or name in wanted]
     known = state.accounts.all().keys()
-    if not known & set(told):
-        raise ConfigError("no job is known yet: `sauce-janitor plan` lists them first")
-    for name in told:
+    if not known & set(selected):
+        raise ConfigError("no job is known yet: run `sauce-janitor plan` first")
+    for name in selected:
         if name in known:
-            yield _one(name, old, new, state, now)
+            yield _compare_account(name, old, new, state, now)
         else:
             terminal.echo(
                 f"sauce-janitor: no job of account {name} is known yet: it is left out", err=True
             )
 
 
-def _one(name: str, old: Config, new: Config, state: State, now: int) -> AccountDiff:
+def _compare_account(name: str, old: Config, new: Config, state: State, now: int) -> AccountDiff:
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.what_if.diff_text import AccountDiff
     from sauce_janitor.operations.steps import acceptance
@@ -150,8 +151,9 @@ def _one(name: str, old: Config, new: Config, state: State, now: int) -> Account
 def _sides(
     name: str, old: Config, new: Config, state: State, now: int, stack: ExitStack
 ) -> tuple[DiffSide, DiffSide]:
-    """The account as both configurations see it. Where both order the jobs alike, it is one look at
-    the state.
+    """Return the account's rules and jobs for both configurations.
+
+    If both order the jobs alike, the state is read once for both.
     """
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.retention.what_if.diff import DiffSide

@@ -1,6 +1,4 @@
-"""A comparison of two configurations told: a table for people, markdown for a pull request, JSON
-for machines.
-"""
+"""The output of `diff`: a table for people, markdown for a pull request, JSON for programs."""
 
 from __future__ import annotations
 
@@ -40,16 +38,14 @@ WORDS: Final = {
     (ChangeKind.EARLIER, Action.STOP): "stopped earlier",
     (ChangeKind.LATER, Action.STOP): "stopped later",
 }
-"""Each change in words. What loses data comes first, see `_rows`."""
+"""Each change in words. `_rows` puts first what loses data."""
 _ORDER: Final = (Action.DELETE_JOB, Action.DELETE_ASSETS, Action.ARCHIVE, Action.STOP)
 _LONGEST: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class AccountDiff:
-    """One account's comparison at `as_of`, and the limits that the next plan of the new
-    configuration breaks.
-    """
+    """What changes for an account at `as_of`, and the limits that the next plan will break."""
 
     account: str
     as_of: int
@@ -57,9 +53,9 @@ class AccountDiff:
     limits: tuple[str, ...]
 
 
-def _rows(told: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
-    """Each change in words, its policy, and the jobs: what is newly deleted first."""
-    kinds, found = list(ChangeKind), told.comparison.changes
+def _rows(account_diff: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
+    """Return each change in words, its policy and its jobs; what is newly deleted comes first."""
+    kinds, found = list(ChangeKind), account_diff.comparison.changes
     order = sorted(found, key=lambda key: (kinds.index(key[0]), _ORDER.index(key[1]), key[2] or ""))
     return [
         (WORDS[kind, action], policy or "(holds)", found[kind, action, policy])
@@ -67,8 +63,8 @@ def _rows(told: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
     ]
 
 
-def _sum(told: AccountDiff) -> str:
-    comparison = told.comparison
+def _sum(account_diff: AccountDiff) -> str:
+    comparison = account_diff.comparison
     if not comparison.changes:
         return f"nothing changes for {comparison.jobs:,} known jobs"
     return f"the edit changes {comparison.changed:,} of {comparison.jobs:,} known jobs"
@@ -77,12 +73,13 @@ def _sum(told: AccountDiff) -> str:
 # --- for people -----------------------------------------------------------------------------------
 
 
-def show(out: Console, told: AccountDiff) -> None:
-    """The changes by policy and action, examples with their reasons before and after, limits that
-    would break.
-    """
-    out.print(f"{told.account}, as of {report.when(told.as_of)}: {_sum(told)}", style="bold")
-    rows = _rows(told)
+def show(out: Console, account_diff: AccountDiff) -> None:
+    """Print the changes by policy and action, an example of each, and the limits that will break."""
+    out.print(
+        f"{account_diff.account}, as of {report.when(account_diff.as_of)}: {_sum(account_diff)}",
+        style="bold",
+    )
+    rows = _rows(account_diff)
     if not rows:
         return
     columns = (
@@ -101,10 +98,10 @@ def show(out: Console, told: AccountDiff) -> None:
     for words, policy, change in rows:
         for example in change.examples[:1]:
             report.say(out, f"{words} ({policy}): {example.job.id} {_name(example.job)}")
-            report.say(out, f"before: {_fate(example.before)}", indent=2, style="dim")
-            report.say(out, f"after:  {_fate(example.after)}", indent=2)
+            report.say(out, f"before: {_forecast_text(example.before)}", indent=2, style="dim")
+            report.say(out, f"after:  {_forecast_text(example.after)}", indent=2)
     out.print()
-    for text in told.limits:
+    for text in account_diff.limits:
         report.say(out, f"The next plan breaks a limit: {text}", style="red")
 
 
@@ -118,34 +115,35 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _fate(fate: Forecast) -> str:
-    files = f", stores {fate.files}" if fate.files else ""
-    if fate.at is None:
+def _forecast_text(forecast: Forecast) -> str:
+    files = f", stores {forecast.files}" if forecast.files else ""
+    if forecast.at is None:
         when = "never"
-    elif fate.is_due:
-        when = f"now, due since {report.when(fate.at)}"
+    elif forecast.is_due:
+        when = f"now, due since {report.when(forecast.at)}"
     else:
-        when = report.when(fate.at)
-    return f"{when}{report.clean(files)}; {report.clean('; '.join(fate.reasons))}"
+        when = report.when(forecast.at)
+    return f"{when}{report.clean(files)}; {report.clean('; '.join(forecast.reasons))}"
 
 
 # --- for a pull request ---------------------------------------------------------------------------
 
 
 def markdown(old: Path, new: Path, found: Sequence[AccountDiff]) -> Iterator[str]:
-    """A comment for a pull request. Whatever comes from Sauce Labs stands in code, so that it
-    mentions and links no one.
+    """Yield a comment for a pull request.
+
+    Text from Sauce Labs is shown as code, so that it cannot mention a person or make a link.
     """
     yield f"### What {_code(new.name)} changes against {_code(old.name)}\n"
-    for told in found:
-        yield f"\n**{told.account}**, as of {report.when(told.as_of)}: {_sum(told)}\n"
-        rows = _rows(told)
+    for account_diff in found:
+        yield f"\n**{account_diff.account}**, as of {report.when(account_diff.as_of)}: {_sum(account_diff)}\n"
+        rows = _rows(account_diff)
         if not rows:
             continue
         yield "\n| what changes | policy | jobs | due now |\n|---|---|---:|---:|\n"
         for words, policy, change in rows:
             yield f"| {words} | {_code(policy)} | {change.jobs:,} | {change.due_now:,} |\n"
-        for text in told.limits:
+        for text in account_diff.limits:
             yield f"\n> **The next plan breaks a limit:** {_code(text)}\n"
         yield (
             "\n<details><summary>Examples</summary>\n\n| what changes | job | before | after "
@@ -155,14 +153,14 @@ def markdown(old: Path, new: Path, found: Sequence[AccountDiff]) -> Iterator[str
             for each in change.examples:
                 job = f"{_code(each.job.id)}<br>{_code(_name(each.job))}"
                 yield (
-                    f"| {words} ({_code(policy)}) | {job} | {_code(_fate(each.before))} | "
-                    f"{_code(_fate(each.after))} |\n"
+                    f"| {words} ({_code(policy)}) | {job} | {_code(_forecast_text(each.before))} | "
+                    f"{_code(_forecast_text(each.after))} |\n"
                 )
         yield "\n</details>\n"
 
 
 def _code(text: str) -> str:
-    """Text as code in a cell of a table: nothing in it is markdown, HTML or the end of the cell."""
+    """Return text as code in a table's cell: nothing in it is markdown, HTML or the cell's end."""
     return f"`{report.clean(text).replace('`', chr(0x2BC)).replace('|', chr(0x2502))}`"
 
 
@@ -170,17 +168,17 @@ def _code(text: str) -> str:
 
 
 def as_json(old: Path, new: Path, found: Sequence[AccountDiff]) -> dict[str, Any]:
-    """Everything, with stable keys; times in ISO 8601."""
+    """Return everything, with stable keys and times in ISO 8601."""
     return {
         "version": 1,
         "old": str(old),
         "new": str(new),
         "accounts": [
             {
-                "account": told.account,
-                "as_of": report.iso(told.as_of),
-                "jobs": told.comparison.jobs,
-                "changed": told.comparison.changed,
+                "account": account_diff.account,
+                "as_of": report.iso(account_diff.as_of),
+                "jobs": account_diff.comparison.jobs,
+                "changed": account_diff.comparison.changed,
                 "changes": [
                     {
                         "kind": kind.value,
@@ -191,13 +189,13 @@ def as_json(old: Path, new: Path, found: Sequence[AccountDiff]) -> dict[str, Any
                         "examples": [_example(each) for each in change.examples],
                     }
                     for (kind, action, policy), change in sorted(
-                        told.comparison.changes.items(),
+                        account_diff.comparison.changes.items(),
                         key=lambda item: (item[0][0], item[0][1], item[0][2] or ""),
                     )
                 ],
-                "limits": list(told.limits),
+                "limits": list(account_diff.limits),
             }
-            for told in found
+            for account_diff in found
         ],
     }
 
@@ -217,8 +215,8 @@ def _example(example: ChangedJob) -> dict[str, Any]:
     }
 
 
-def _as_json(fate: Forecast) -> dict[str, Any]:
+def _as_json(forecast: Forecast) -> dict[str, Any]:
     return {
-        "at": report.iso(fate.at), "due": fate.is_due, "policy": fate.policy, "files": fate.files,
-        "reasons": list(fate.reasons),
+        "at": report.iso(forecast.at), "due": forecast.is_due, "policy": forecast.policy, "files": forecast.files,
+        "reasons": list(forecast.reasons),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`explain`: why one job stays or goes, or why and when it went."""
+"""`explain`: why and when a job is kept or deleted, or why and when it was deleted."""
 
 from __future__ import annotations
 
@@ -51,14 +51,12 @@ def explain(
     (job,) = find_known_ids(config, (parse_job(job_id),), [account.name for account in chosen])
     with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         found = [
-            told
+            explained
             for account in chosen
-            if (told := _explained(config, state, account, job, only)) is not None
+            if (explained := _explained(config, state, account, job, only)) is not None
         ]
     if not found:
-        raise ConfigError(
-            f"job {job} is not known here: `sauce-janitor plan` lists the jobs, then explain it"
-        )
+        raise ConfigError(f"job {job} is unknown here: run `sauce-janitor plan` first")
     if form == "json":
         terminal.write_json([explanation.as_json(each) for each in found])
         return
@@ -70,28 +68,28 @@ def explain(
 def _explained(
     config: Config, state: State, account: Account, job: JobId, only: frozenset[str]
 ) -> Explained | None:
-    """All that is known of a job in an account; None where it is nothing."""
+    """Return what an account's state and archive know of a job, or None."""
     from sauce_janitor.cli.what_if.explanation import Explained
     from sauce_janitor.operations.holds import open_holding
 
     now = int(time.time())
-    told = (
-        _explanation(config, state, account, job, now)
-        if account.name in state.accounts.all()
-        else None
-    )
+    explanation = None
+    if account.name in state.accounts.all():
+        explanation = _explanation(config, state, account, job, now)
     lines = state.journal.of(job, account.name)
-    if told is None and not lines:
+    if explanation is None and not lines:
         return None
     with ExitStack() as stack:
         holding = open_holding(config.archive, account.name, state, stack=stack)
         holds = tuple(each.hold for each in holding.known(at=now) if each.hold.job_id == job)
-    waits_until = None if told is None else _waits_until(config, state, account, told, lines, now)
+    waits_until = None
+    if explanation is not None:
+        waits_until = _waits_until(config, state, account, explanation, lines, now)
     return Explained(
         account.name,
         job,
         now,
-        told,
+        explanation,
         lines,
         holds,
         only,
@@ -104,33 +102,35 @@ def _waits_until(
     config: Config,
     state: State,
     account: Account,
-    told: Explanation,
+    explanation: Explanation,
     lines: tuple[JournalLine, ...],
     now: int,
 ) -> int | None:
-    """Until when the due deletes of a job wait, because nothing was listed of it when it was
-    archived (epoch seconds).
+    """Return until when the due deletes of a job wait, in epoch seconds; None if they do not.
+
+    They wait if Sauce Labs listed no assets when the job was archived: the list may have failed.
     """
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.execute.empty_lists import waits_until
     from sauce_janitor.model.jobs import DELETES, Action, Verdict, Why
 
-    decisions = [outlook.decision for outlook in told.outlooks]
+    decisions = [outlook.decision for outlook in explanation.outlooks]
     is_due = any(each.action in DELETES and each.verdict is Verdict.DUE for each in decisions)
     archives = (each for each in decisions if each.action is Action.ARCHIVE)
-    # Without a policy that archives the job its deletes rest on no asset list.
+    # Without a policy that archives the job, its deletes do not depend on an asset list.
     is_archived = any(reason.why is Why.DONE for each in archives for reason in each.reasons)
-    ended_at = told.record.job.ended_at
+    ended_at = explanation.record.job.ended_at
     if not is_due or not is_archived or not isinstance(ended_at, int):
         return None
-    job, path = told.record.job, config.archive.path
+    job, path = explanation.record.job, config.archive.path
     try:
         with Catalogue.open(path, known_uuid=state.identity.archive_uuid(str(path))) as held:
             _, receipts = held.receipts_of(
                 state.accounts.key(account.name), job.owner, job.id, ended_at=ended_at
             )
+    # `archive verify` reports what is wrong with the archive.
     except ArchiveError:
-        return None  # what is wrong with the archive is for `archive verify` to say
+        return None
     if not receipts:
         return None
     newest = receipts[-1].document

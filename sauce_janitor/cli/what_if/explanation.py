@@ -1,4 +1,4 @@
-"""All that is known of one job, and how machines read it."""
+"""All that is known of one job, as a value and as JSON."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _DONE: Final = ("confirmed", "already_gone")
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One job in one account: what the rules say, None when it is not in the inventory; the
-    journal; local holds; and what failed of it, where it is tried again.
+    """What is known of one job in one account.
 
-    `policies` are the only ones to tell of in tables; empty: all. `waits_until`: its deletes wait
-    until then (epoch seconds), because its receipt is empty and young.
+    `explanation` is None if the job is not in the inventory. `lines` are its journal, `holds` its
+    local holds. `policies` are the only ones that tables show; if empty, they show all. `retry` is
+    set while a failed action waits for its next try. Deletes wait until `waits_until` (epoch
+    seconds) if the job's receipt has no assets and is young.
     """
 
     account: str
     job: JobId
     as_of: int
-    told: Explanation | None
+    explanation: Explanation | None
     lines: tuple[JournalLine, ...]
     holds: tuple[MirroredHold, ...]
     policies: frozenset[str]
@@ -36,7 +37,7 @@ class Explained:
 
     @property
     def deletion(self) -> JournalLine | None:
-        """The line that says that the job is deleted."""
+        """Return the last journal line that says that the job is deleted."""
         done = (
             line
             for line in reversed(self.lines)
@@ -46,29 +47,34 @@ class Explained:
 
 
 def as_json(each: Explained) -> dict[str, Any]:
-    """Everything, with stable keys; times in ISO 8601. What only jobs in the inventory have is null
-    or empty for others.
+    """Return everything, with stable keys and times in ISO 8601.
+
+    For a job that is not in the inventory, the values from there are null or empty.
     """
-    told = each.told
+    explanation = each.explanation
     deletion = each.deletion
     return {
         "account": each.account,
         "job_id": each.job,
-        "owner": told.record.job.owner if told else each.lines[0].owner,
-        "known": told is not None,
-        "deleted_at": report.iso(deletion.at) if told is None and deletion else None,
-        "job": _job(told.record.job) if told else None,
-        "assets": told.record.assets.value if told else None,
-        "archived": sorted(told.record.archived or ()) if told else [],
-        "missing_files": [_missing(file) for file in told.record.missing] if told else [],
-        "aged_since": report.iso(told.age_time) if told else None,
-        "goes_at": report.iso(told.goes_at) if told else None,
-        "expected_at": report.iso(told.expected_at) if told else None,
-        "decisions": [_decision(told.record.job, outlook) for outlook in told.outlooks]
-        if told
+        "owner": explanation.record.job.owner if explanation else each.lines[0].owner,
+        "known": explanation is not None,
+        "deleted_at": report.iso(deletion.at) if explanation is None and deletion else None,
+        "job": _job(explanation.record.job) if explanation else None,
+        "assets": explanation.record.assets.value if explanation else None,
+        "archived": sorted(explanation.record.archived or ()) if explanation else [],
+        "missing_files": [_missing(file) for file in explanation.record.missing]
+        if explanation
         else [],
-        "policies": [_policy(view) for view in told.policies] if told else [],
-        "saves": list(told.saves) if told else [],
+        "aged_since": report.iso(explanation.age_time) if explanation else None,
+        "goes_at": report.iso(explanation.goes_at) if explanation else None,
+        "expected_at": report.iso(explanation.expected_at) if explanation else None,
+        "decisions": [
+            _decision(explanation.record.job, outlook) for outlook in explanation.outlooks
+        ]
+        if explanation
+        else [],
+        "policies": [_policy(view) for view in explanation.policies] if explanation else [],
+        "saves": list(explanation.saves) if explanation else [],
         "retry": _retry(each.retry) if each.retry else None,
         "waits_until": report.iso(each.waits_until),
         "local_holds": [
@@ -106,9 +112,7 @@ def _missing(file: MissingFile) -> dict[str, Any]:
 
 
 def _job(job: Job) -> dict[str, Any]:
-    """What the job looks like; what could not be told is `{"unknown": true}`, so that it is not
-    taken for null.
-    """
+    """Return the job's fields. An unreadable one is `{"unknown": true}`, which null is not."""
     names = (
         "name",
         "build",

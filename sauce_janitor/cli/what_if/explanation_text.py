@@ -1,6 +1,4 @@
-"""An explanation for people: what happens to a job and when, who says so, what would save it, what
-is on record.
-"""
+"""An explanation as text: what happens to a job and when, by which policy, and its journal."""
 
 from __future__ import annotations
 
@@ -31,56 +29,63 @@ _LINES: Final = {
 
 
 def show(out: Console, each: Explained) -> None:
-    """The job, what happens, who says what, what would save it, what is on record."""
-    if each.told is None:
-        out.print(f"{each.job} of account {each.account}: {_gone(each)}", style="bold")
+    """Print the job, what happens, which policies apply, what would keep the job, and its journal."""
+    if each.explanation is None:
+        out.print(f"{each.job} of account {each.account}: {_deleted_text(each)}", style="bold")
     else:
-        _show_job(out, each, each.told)
-        _show_outlooks(out, each.told)
+        _show_job(out, each, each.explanation)
+        _show_outlooks(out, each.explanation)
         _show_policies(out, each)
-        _show_missing(out, each.told.record)
+        _show_missing(out, each.explanation.record)
     if each.waits_until is not None:
         at = report.when(each.waits_until)
         report.say(
             out,
-            "Nothing was listed of it, as when Sauce Labs' lists fail: it may go when that is "
-            f"still so after {at}",
+            "Sauce Labs lists no assets of it, as it does when its lists fail: it may be deleted "
+            f"if that is still so after {at}",
         )
     if each.retry is not None:
         report.say(out, report.retry_sentence(each.retry, now=each.as_of))
     for hold in each.holds:
         end = f"until {report.when(hold.until)}" if hold.until else "until it is released"
         report.say(out, f"Held by {hold.by} since {report.when(hold.at)}, {end}: {hold.reason}")
-    if each.told is not None and each.told.saves:
+    if each.explanation is not None and each.explanation.saves:
         out.print("\nWhat would keep it", style="bold")
-        for text in each.told.saves:
+        for text in each.explanation.saves:
             report.say(out, text, indent=2)
     if each.lines:
-        out.print("\nOn record", style="bold")
+        out.print("\nJournal", style="bold")
         columns = (
             report.Column("", "time"),
             report.Column("", "prose"),
             report.Column("", "prose"),
         )
         report.show_table(
-            out, columns, [(line.at, _done(line), _detail(line)) for line in each.lines], indent=2
+            out,
+            columns,
+            [(line.at, _journal_text(line), _journal_detail(line)) for line in each.lines],
+            indent=2,
         )
 
 
-_THREE: Final = (report.Column("", "word"), report.Column("", "prose"), report.Column("", "prose"))
-"""An action, when, and why."""
+_COLUMNS: Final = (
+    report.Column("", "word"),
+    report.Column("", "prose"),
+    report.Column("", "prose"),
+)
+"""The columns of a table: an action, its time, and the reason."""
 
 
-def _show_job(out: Console, each: Explained, told: Explanation) -> None:
-    record, job = told.record, told.record.job
+def _show_job(out: Console, each: Explained, explanation: Explanation) -> None:
+    record, job = explanation.record, explanation.record.job
     name = job.name if isinstance(job.name, str) else "(no name)"
     report.say(out, f"{job.id}  {name}", style="bold")
     words = [f"of {job.owner} in account {each.account}", *_facts(record)]
     report.say(out, ", ".join(words), indent=2)
     age = (
         "has no age"
-        if told.age_time is None
-        else f"aged {report.span(max(0, each.as_of - told.age_time))}"
+        if explanation.age_time is None
+        else f"aged {report.span(max(0, each.as_of - explanation.age_time))}"
     )
     ended = f"ended {report.when(job.ended_at)}, " if isinstance(job.ended_at, int) else ""
     archived = (
@@ -89,7 +94,7 @@ def _show_job(out: Console, each: Explained, told: Explanation) -> None:
         else "nothing archived yet"
     )
     if record.missing:
-        archived = f"archived but for {len(record.missing):,} files that could not be had"
+        archived = f"archived except {len(record.missing):,} files that could not be downloaded"
     report.say(
         out, f"{job.state.value}, {ended}{age}, {_ASSETS[record.assets]}, {archived}", indent=2
     )
@@ -98,10 +103,10 @@ def _show_job(out: Console, each: Explained, told: Explanation) -> None:
 
 
 def _show_missing(out: Console, record: Record) -> None:
-    """The files that could not be had: the first ones by name, and why."""
+    """Print the files that could not be downloaded, at most ten, and why."""
     if not record.missing:
         return
-    out.print("\nFiles that could not be had", style="bold")
+    out.print("\nFiles that could not be downloaded", style="bold")
     for file in record.missing[:_MOST_MISSING]:
         report.say(
             out, f"{file.name}: {file.why}; missing since {report.when(file.since)}", indent=2
@@ -120,38 +125,42 @@ def _facts(record: Record) -> Iterator[str]:
             yield value
 
 
-def _show_outlooks(out: Console, told: Explanation) -> None:
+def _show_outlooks(out: Console, explanation: Explanation) -> None:
     out.print("\nWhat happens", style="bold")
     rows = [
-        (report.ACTIONS[outlook.decision.action], _fate(outlook), "; ".join(_reasons(outlook)))
-        for outlook in told.outlooks
+        (
+            report.ACTIONS[outlook.decision.action],
+            _forecast_text(outlook),
+            "; ".join(_reasons(outlook)),
+        )
+        for outlook in explanation.outlooks
         if not _is_idle(outlook)
     ]
-    report.show_table(out, _THREE, rows, indent=2)
-    if told.goes_at is None and told.expected_at is not None:
+    report.show_table(out, _COLUMNS, rows, indent=2)
+    if explanation.goes_at is None and explanation.expected_at is not None:
         report.say(
             out,
-            f"Stays for now; about {report.when(told.expected_at)} it goes, at the present rate of "
-            "new jobs",
+            f"Stays for now; the first delete is due about {report.when(explanation.expected_at)}, "
+            "at the present rate of new jobs",
             indent=2,
         )
 
 
 def _is_idle(outlook: Outlook) -> bool:
-    """Nothing is said of stopping a job that nobody would stop."""
+    """Return whether the outlook is left out: no policy would stop the job."""
     decision = outlook.decision
     quiet = {reason.why for reason in decision.reasons} <= {Why.NO_POLICY, Why.DONE}
     return decision.action is Action.STOP and decision.verdict is Verdict.KEEP and quiet
 
 
 def _reasons(outlook: Outlook) -> list[str]:
-    """Every reason; those of its assets where the job has no other of its own."""
+    """Return the job's own reasons; if it has none, those that protect its assets."""
     reasons = outlook.decision.reasons
     own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
     return [reason.text for reason in own or reasons]
 
 
-def _fate(outlook: Outlook) -> str:
+def _forecast_text(outlook: Outlook) -> str:
     fate, decision = outlook.forecast, outlook.decision
     if decision.verdict is Verdict.DUE:
         return f"due since {report.when(decision.due_since)}" if decision.due_since else "due now"
@@ -166,22 +175,26 @@ def _fate(outlook: Outlook) -> str:
 
 
 def _show_policies(out: Console, each: Explained) -> None:
-    assert each.told is not None
+    assert each.explanation is not None
     views = [
-        view for view in each.told.policies if not each.policies or view.policy in each.policies
+        view
+        for view in each.explanation.policies
+        if not each.policies or view.policy in each.policies
     ]
     spoken = [view for view in views if view.matches is not False]
     out.print("\nWhich policies apply", style="bold")
     for view in sorted(spoken, key=lambda view: not view.speaks):
-        report.say(out, f"{view.policy}: {_standing(view)}", indent=2)
+        report.say(out, f"{view.policy}: {_precedence_text(view)}", indent=2)
         words = [word for word in view.rule_views if word.standing != "steps_back" or view.speaks]
         if words:
-            rows = [(report.ACTIONS[word.action], _time(word), _said(word)) for word in words]
-            report.show_table(out, _THREE, rows, indent=6)
+            rows = [
+                (report.ACTIONS[word.action], _rule_time(word), _rule_text(word)) for word in words
+            ]
+            report.show_table(out, _COLUMNS, rows, indent=6)
         if view.group is not None:
-            report.say(out, _place(view), indent=6)
+            report.say(out, _group_text(view), indent=6)
         for keep in view.keeps:
-            report.say(out, f"{keep.rule}: {_keeping(keep)}", indent=6)
+            report.say(out, f"{keep.rule}: {_keep_text(keep)}", indent=6)
     silent = [view.policy for view in views if view.matches is False]
     if silent:
         report.say(out, f"no match: {', '.join(silent)}", indent=2)
@@ -189,21 +202,20 @@ def _show_policies(out: Console, each: Explained) -> None:
         report.say(out, "no policy", indent=2)
 
 
-def _standing(view: PolicyView) -> str:
+def _precedence_text(view: PolicyView) -> str:
     if view.matches is None:
         return (
-            f"may match: {', '.join(view.unknown_fields)} cannot be told, so it can only keep "
-            "the job"
+            f"may match: {', '.join(view.unknown_fields)} is unknown, so it can only keep the job"
         )
     if view.speaks or not view.rule_views:
-        return "matches" if view.rule_views else "matches, and says nothing of any action"
+        return "matches" if view.rule_views else "matches, and decides no action"
     names = ", ".join(sorted({name for word in view.rule_views for name in word.by}))
     if all(word.standing == "steps_back" for word in view.rule_views):
-        return f"does not apply: it is the default, and all that it says is decided by {names}"
+        return f"does not apply: it is the default, and all of its actions are decided by {names}"
     return f"is overridden by {names}"
 
 
-def _time(word: RuleView) -> str:
+def _rule_time(word: RuleView) -> str:
     if word.after is not None:
         return f"after {word.after}"
     if word.standing != "counts":
@@ -211,7 +223,7 @@ def _time(word: RuleView) -> str:
     return "none" if word.action is Action.ARCHIVE else "never"
 
 
-def _said(word: RuleView) -> str:
+def _rule_text(word: RuleView) -> str:
     if word.standing == "overridden":
         return f"overridden by {', '.join(word.by)}"
     if word.standing == "steps_back":
@@ -226,7 +238,7 @@ def _said(word: RuleView) -> str:
     return ", ".join(parts)
 
 
-def _place(view: PolicyView) -> str:
+def _group_text(view: PolicyView) -> str:
     group = f"group ({', '.join(view.group)})" if view.group else "one group of all its jobs"
     return (
         f"number {view.rank} of {view.of} in its {group}"
@@ -235,7 +247,7 @@ def _place(view: PolicyView) -> str:
     )
 
 
-def _keeping(keep: KeepView) -> str:
+def _keep_text(keep: KeepView) -> str:
     if keep.rank is None:
         # A rule keeps a job when a field that it needs is unknown.
         counted = "unknown whether it counts it, so keeps it" if keep.keeps else "does not count it"
@@ -253,19 +265,19 @@ def _keeping(keep: KeepView) -> str:
     )
 
 
-def _gone(each: Explained) -> str:
+def _deleted_text(each: Explained) -> str:
     gone = each.deletion
     if gone is None:
-        return "not in the inventory any more; not deleted by us"
+        return "no longer in the inventory; not deleted by us"
     how = "deleted" if gone.outcome == "confirmed" else "already gone before we deleted it"
     return f"{how}, {report.when(gone.at)}, by policy {report.clean(gone.policy)}"
 
 
 _BY_HAND_KINDS = frozenset({"by_hand", "done_by_hand"})
-"""Lines that say themselves that a person did it."""
+"""Kinds of journal lines whose text already names the person."""
 
 
-def _done(line: JournalLine) -> str:
+def _journal_text(line: JournalLine) -> str:
     words = report.ACTIONS[line.action] if isinstance(line.action, Action) else line.action.value
     if line.kind in _BY_HAND_KINDS:
         begun = f"begun by {line.detail.get('by')}"
@@ -277,16 +289,16 @@ def _done(line: JournalLine) -> str:
         return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
     if line.kind in _LINES:
         return _LINES[line.kind]
-    told = {
+    outcomes = {
         "confirmed": "done",
         "already_gone": "was gone already",
         "failed": "failed",
         "unknown": "in doubt",
     }
-    return f"{words}: {told.get(line.outcome or '', line.outcome)}"
+    return f"{words}: {outcomes.get(line.outcome or '', line.outcome)}"
 
 
-def _detail(line: JournalLine) -> str:
+def _journal_detail(line: JournalLine) -> str:
     parts = [f"by {line.policy}"] if line.policy and line.policy != BY_HAND else []
     if line.policy == BY_HAND and line.kind not in _BY_HAND_KINDS:
         parts.append(f"by hand of {line.detail['by']}" if "by" in line.detail else "by hand")
@@ -298,5 +310,5 @@ def _detail(line: JournalLine) -> str:
         parts.append(f"receipt {line.receipt[:12]}…")
     if text := line.detail.get("text") or line.detail.get("why"):
         parts.append(str(text))
-    said = ", ".join(parts) + (f" (run {line.run_id})" if line.run_id else "")
-    return said.strip()
+    run = f" (run {line.run_id})" if line.run_id else ""
+    return (", ".join(parts) + run).strip()

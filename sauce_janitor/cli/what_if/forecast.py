@@ -1,4 +1,4 @@
-"""A simulation told: tables and a small chart for people, JSON and CSV for machines."""
+"""The output of a simulation: tables and a small chart for people, JSON and CSV for programs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _WIDEST_CHART: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class AccountForecast:
-    """A simulation of one account, and what it rests on."""
+    """The simulation of one account, and the data it is based on."""
 
     identity: str
     account: str
@@ -54,13 +54,15 @@ class AccountForecast:
 # --- for people -----------------------------------------------------------------------------------
 
 
-def show(out: Console, told: AccountForecast) -> None:
-    """What happens, when, by which policy, at what cost, and what it takes for granted."""
-    simulation, days = told.simulation, told.simulation.days
-    out.print(f"{told.identity}, from {report.when(told.as_of)}, {len(days)} days", style="bold")
-    only = f"; only what {', '.join(sorted(told.policies))} permit" if told.policies else ""
+def show(out: Console, forecast: AccountForecast) -> None:
+    """Print what happens by day and by policy, the cost, the first broken limit, and assumptions."""
+    simulation, days = forecast.simulation, forecast.simulation.days
     out.print(
-        f"{days[0].jobs:,} jobs known, {told.listed}; {simulation.jobs_left:,} left after the last "
+        f"{forecast.identity}, from {report.when(forecast.as_of)}, {len(days)} days", style="bold"
+    )
+    only = f"; only what {', '.join(sorted(forecast.policies))} permit" if forecast.policies else ""
+    out.print(
+        f"{days[0].jobs:,} jobs known, {forecast.listed}; {simulation.jobs_left:,} left after the last "
         f"day{only}"
     )
     if any(_acts(day) or day.purged for day in days):
@@ -72,11 +74,11 @@ def show(out: Console, told: AccountForecast) -> None:
         out.print("\nBy policy", style="bold")
         _show_by_policy(out, simulation)
     else:
-        out.print("\nNothing happens in all that time.")
+        out.print("\nNothing happens in that time.")
     out.print()
     _show_limit(out, simulation)
     if any(day.archive_bytes for day in days):
-        out.print(f"Archive sizes are {told.sizes.text}")
+        out.print(f"Archive sizes are {forecast.sizes.text}")
     out.print("Assumed:", style="dim")
     for text in ASSUMPTIONS:
         report.say(out, text, indent=2, style="dim")
@@ -95,7 +97,7 @@ def _show_limit(out: Console, simulation: Simulation) -> None:
     if more:
         report.say(
             out,
-            f"and on {more} later day{'s' if more > 1 else ''}, were it lifted then",
+            f"and on {report.counted(more, 'later day')}, if it is lifted then",
             indent=2,
             style="red",
         )
@@ -131,7 +133,7 @@ _TABLE: Final = (
 
 
 def _show_by_time(out: Console, days: Sequence[Day]) -> None:
-    """A row a day, or a week where those were too many; quiet ones are left out."""
+    """Print a row for each day, or for each week if there are too many; quiet ones are left out."""
     busy = [[day] for day in days if _acts(day) or day.purged or day.broken]
     is_weekly = len(busy) > _MOST_ROWS
     rows = busy
@@ -184,8 +186,9 @@ def _show_by_policy(out: Console, simulation: Simulation) -> None:
 
 
 def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:
-    """Lines of bars for deletes, archives and requests; each bar is a day, or as many as the width
-    needs.
+    """Yield a line of bars for deletes, archives and requests.
+
+    A bar is a day, or several days if the terminal is too narrow.
     """
     lines: tuple[tuple[str, Callable[[Day], float]], ...] = (
         ("deletes", lambda day: sum(day.totals[action] for action in DELETES)),
@@ -203,7 +206,10 @@ def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:
 
 
 def _bars(values: Sequence[float], out: Console) -> str:
-    """Logarithmic, so that the days after a first clean-up show; anything above nothing does."""
+    """Return bars on a logarithmic scale: the first clean-up must not hide the days after it.
+
+    A value above zero always shows.
+    """
     bars = _BARS if out.encoding.lower().startswith("utf") else _PLAIN_BARS
     top, scale = len(bars) - 1, math.log1p(max(values))
     return "".join(bars[math.ceil(top * math.log1p(value) / scale)] for value in values)
@@ -216,19 +222,19 @@ def _acts(day: Day) -> bool:
 # --- for machines ---------------------------------------------------------------------------------
 
 
-def as_json(told: AccountForecast) -> dict[str, Any]:
-    """Everything, with stable keys; times in ISO 8601, sizes in bytes."""
-    simulation = told.simulation
+def as_json(forecast: AccountForecast) -> dict[str, Any]:
+    """Return everything, with stable keys; times in ISO 8601, sizes in bytes."""
+    simulation = forecast.simulation
     first = simulation.first_broken
     series = [_day_as_json(day) for day in simulation.days]
     totals = {key: sum(day[key] for day in series) for key in _SUMMED}
     policies = {policy for policy, _ in simulation.counts}
     return {
-        "account": told.account,
-        "policy_digest": told.policy_digest,
-        "as_of": report.iso(told.as_of),
+        "account": forecast.account,
+        "policy_digest": forecast.policy_digest,
+        "as_of": report.iso(forecast.as_of),
         "days": len(series),
-        "policies": sorted(told.policies),
+        "policies": sorted(forecast.policies),
         "jobs": simulation.days[0].jobs,
         "jobs_left": simulation.jobs_left,
         "totals": totals,
@@ -238,7 +244,10 @@ def as_json(told: AccountForecast) -> dict[str, Any]:
             for policy in sorted(policies, key=lambda name: (name is None, name or ""))
         ],
         "first_limit": None if first is None else _day_as_json(first),
-        "archive_sizes": {"receipts": told.sizes.receipts, "assumed": list(told.sizes.assumed)},
+        "archive_sizes": {
+            "receipts": forecast.sizes.receipts,
+            "assumed": list(forecast.sizes.assumed),
+        },
         "assumptions": list(ASSUMPTIONS),
         "series": series,
     }
@@ -280,13 +289,13 @@ def _day_as_json(day: Day) -> dict[str, Any]:
 
 
 def csv_lines(found: Sequence[AccountForecast]) -> Iterator[str]:
-    """A line a day and account, with a header; the limits that trip by name."""
+    """Yield a header, and a line for each day and account; broken limits are named."""
     return report.csv_lines(_csv_rows(found), COLUMNS)
 
 
 def _csv_rows(found: Sequence[AccountForecast]) -> Iterator[dict[str, object]]:
-    for told in found:
-        for day in told.simulation.days:
+    for forecast in found:
+        for day in forecast.simulation.days:
             row = _day_as_json(day)
             limits = " ".join(sorted({limit["limit"] for limit in row["limits"]}))
-            yield {"account": told.account, **row, "limits": limits}
+            yield {"account": forecast.account, **row, "limits": limits}

@@ -1,4 +1,4 @@
-"""The tests of a configuration, as `check` runs and tells them."""
+"""The tests of a configuration, as `check` runs and reports them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ TESTS_FAILED = 6
 
 
 def run_tests(config: Config, *, name_mutants: bool) -> int:
-    """Run the configuration's tests and say which fail, what no test covers, and what could be
-    dropped; the exit code.
-    """
+    """Run the configuration's tests; print the failures and the gaps, and return the exit code."""
     groups = _groups(config)
     names = {test.name for _, _, tests in groups for test in tests}
     if not names:
         if name_mutants:
-            terminal.echo("tests: none; nothing would be noticed")
+            terminal.echo("tests: none, so no mistake would be noticed")
         return 0
     tried = [
         (account, rules, [Tried.of(test, rules) for test in tests])
@@ -47,19 +45,19 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
 
 
 def tested(config: Config) -> tuple[TestFinding, ...]:
-    """Run the configuration's tests; each once, with its failures for whichever account."""
+    """Run the configuration's tests, and return each with its failures for all accounts."""
     failures: dict[str, list[tuple[str, str]]] = {}
     places: dict[str, str] = {}
     for account, rules, tests in _groups(config):
         for test in tests:
             places.setdefault(test.name, str(test.place))
-            told = [(account, failure.text) for failure in Tried.of(test, rules).trial.failures]
-            failures.setdefault(test.name, []).extend(told)
+            failed = [(account, failure.text) for failure in Tried.of(test, rules).trial.failures]
+            failures.setdefault(test.name, []).extend(failed)
     return tuple(TestFinding(name, place, tuple(failures[name])) for name, place in places.items())
 
 
 def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
-    """An account of each set of rules and tests."""
+    """Return the distinct sets of rules and tests, each with its first account."""
     found: list[tuple[str, Rules, tuple[PolicyTest, ...]]] = []
     for account in config.accounts:
         rules, tests = config.rules(account.name), config.tests(account.name)

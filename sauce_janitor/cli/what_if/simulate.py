@@ -1,5 +1,6 @@
-"""`simulate`: what the policies will do, day by day, to the jobs that are known. Asks Sauce Labs
-nothing.
+"""`simulate`: what the policies will do to the known jobs, day by day.
+
+It sends nothing to Sauce Labs.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def simulate(
     only = known_jobs.select_policies(config, policies)
     with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         found = [
-            _foreseen(config, state, account, as_of=now, days=days, only=only)
+            _forecast(config, state, account, as_of=now, days=days, only=only)
             for account in known_jobs.select_accounts(config, accounts)
         ]
     if form == "json":
@@ -73,7 +74,7 @@ def simulate(
 
 
 def _days(text: str, now: int) -> int:
-    """How many days a duration from now on has. UsageError when it is none, or too long."""
+    """Return the days of a duration from now. Raises UsageError if it is wrong or too long."""
     from zoneinfo import ZoneInfo
 
     from sauce_janitor.model.durations import due_at, parse_duration
@@ -85,11 +86,11 @@ def _days(text: str, now: int) -> int:
     except ValueError as error:
         raise click.UsageError(f"--for: {error}") from error
     if not 1 <= days <= LONGEST_DAYS:
-        raise click.UsageError(f"--for: {text} is {days} days: look at 1 to {LONGEST_DAYS}")
+        raise click.UsageError(f"--for: {text} is {days} days: use 1 to {LONGEST_DAYS} days")
     return days
 
 
-def _foreseen(
+def _forecast(
     config: Config, state: State, account: Account, *, as_of: int, days: int, only: frozenset[str]
 ) -> AccountForecast:
     from sauce_janitor.cli import known_jobs
@@ -97,14 +98,14 @@ def _foreseen(
     from sauce_janitor.operations.steps import acceptance
     from sauce_janitor.operations.wiring.receipt_sizes import sizes_of
     from sauce_janitor.retention.what_if.simulate import Setting
-    from sauce_janitor.retention.what_if.simulate import simulate as foresee
+    from sauce_janitor.retention.what_if.simulate import simulate as simulate_jobs
 
     name = account.name
     rules, digest = config.rules(name), config.policy_digest(name)
     query = known_jobs.query(config, state, account, as_of=as_of)
     sizes = sizes_of(config.archive.path, state.accounts.key(name))
     if sizes.trouble:
-        terminal.echo(f"sauce-janitor: archive sizes are guessed: {sizes.trouble}", err=True)
+        terminal.echo(f"sauce-janitor: archive sizes are estimates: {sizes.trouble}", err=True)
     setting = Setting(
         as_of, days, policies=only,
         accepted_at=state.acceptances.accepted_at(name, digest),
@@ -113,7 +114,7 @@ def _foreseen(
         sizes=sizes.a_job,
     )  # fmt: skip
     with state.jobs.snapshot(query) as snapshot:
-        simulation = foresee(rules, snapshot.records, setting)
+        simulation = simulate_jobs(rules, snapshot.records, setting)
     return AccountForecast(
         known_jobs.identity(state, account),
         name,

@@ -101,7 +101,7 @@ def test_init_refuses_flags_that_contradict_or_would_break_the_file(
 def test_init_without_a_terminal_says_what_it_took(tmp_path: Path) -> None:
     made = sauce_janitor(tmp_path, "init")
     assert made.returncode == 0
-    assert made.stderr == "no --region and no terminal to ask on: taking us-west-1\n"
+    assert made.stderr == "no --region and no terminal to ask on: using us-west-1\n"
     assert load(tmp_path / "config.yaml", environ={}).accounts[0].region == "us-west-1"
 
 

@@ -89,7 +89,7 @@ def test_a_file_whose_every_rule_is_missed_is_told_so(folder: Path) -> None:
 def test_without_tests_nothing_is_said_but_on_request(folder: Path) -> None:
     text = CONFIG.partition("tests:")[0]
     assert tail(check(folder, text)) == []
-    assert tail(check(folder, text, "--mutants")) == ["tests: none; nothing would be noticed"]
+    assert tail(check(folder, text, "--mutants")) == ["tests: none, so no mistake would be noticed"]
 
 
 def test_a_test_is_run_once_for_each_set_of_rules_and_says_for_which(folder: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: C
     waits_until = datetime.fromisoformat(told["waits_until"]).astimezone(UTC).timestamp()
     assert began + DAY <= waits_until <= time.time() + DAY
     assert (
-        "Nothing was listed of it, as when Sauce Labs' lists fail"
+        "Sauce Labs lists no assets of it, as it does when its lists fail"
         in desk.say("explain", bare).stdout
     )
 

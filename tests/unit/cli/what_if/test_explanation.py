@@ -92,11 +92,11 @@ def test_every_rule_that_spoke_is_told_with_its_rank_and_a_silent_default_as_suc
         in text
     )
     assert (
-        "rest: does not apply: it is the default, and all that it says is decided by nightly"
+        "rest: does not apply: it is the default, and all of its actions are decided by nightly"
         in text
     )
     assert "no match: others" in text
-    assert "Stays for now; about" in text
+    assert "Stays for now; the first delete is due about" in text
 
 
 def test_what_happens_is_told_with_dates() -> None:
