@@ -17,13 +17,8 @@ from sauce_janitor.archive.ownership.owner import foreign, hand_over, read_owner
 from sauce_janitor.archive.pause_mirror import MirroredPause, PauseMirror
 from sauce_janitor.archive.prune import PruneDraft, Pruner
 from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files
-from sauce_janitor.archive.receipts import (
-    ReceiptDocument,
-    ReceiptFile,
-    StoredFile,
-    Unstored,
-    read_receipt,
-)
+from sauce_janitor.archive.receipt_format import read_receipt
+from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored
 from sauce_janitor.archive.settings import StoreOrigin, WriteSettings
 from sauce_janitor.archive.store import Archive
 

@@ -226,11 +226,8 @@ class Catalogue:
                 if damage:
                     findings.append(Finding(where, file.file, *damage))
         known = {each.file for each in receipts} | {each.file for each in records}
-        known |= {
-            file.file
-            for receipt in receipts
-            for file in (receipt.document.job, *receipt.document.assets)
-        }
+        for receipt in receipts:
+            known |= {file.file for file in receipt.document.files}
         findings += [
             Finding(where, name, Damage.EXTRA, "in no receipt")
             for name in sorted(there.keys() - known)

@@ -7,14 +7,8 @@ from collections.abc import Iterable, Sequence
 from sauce_janitor.archive.disk.folders import disk_errors, read_small
 from sauce_janitor.archive.disk.names import folder_name
 from sauce_janitor.archive.disk.walk import Place
-from sauce_janitor.archive.receipts import (
-    LONGEST,
-    ReceiptFile,
-    read_receipt,
-    receipt_name,
-    receipt_number,
-    sha256_of,
-)
+from sauce_janitor.archive.receipt_format import read_receipt, sha256_of
+from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, receipt_name, receipt_number
 from sauce_janitor.errors import ArchiveError
 
 

@@ -13,13 +13,8 @@ from sauce_janitor.archive.disk.folders import disk_errors, reach, read_small
 from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records
-from sauce_janitor.archive.receipts import (
-    LONGEST,
-    ReceiptDocument,
-    ReceiptFile,
-    StoredFile,
-    sha256_of,
-)
+from sauce_janitor.archive.receipt_format import sha256_of
+from sauce_janitor.archive.receipts import LONGEST, ReceiptDocument, ReceiptFile, StoredFile
 from sauce_janitor.errors import ArchiveError
 
 
@@ -55,12 +50,10 @@ class JobContents:
 
         That includes the documents, and files that a later pass replaced.
         """
-        lines = {
-            file.file: file
-            for each in self.receipts
-            for file in (each.document.job, *each.document.assets)
-        }
-        return tuple(file for path, file in lines.items() if path not in self.gone)
+        by_path: dict[str, StoredFile] = {}
+        for receipt in self.receipts:
+            by_path |= {file.file: file for file in receipt.document.files}
+        return tuple(file for path, file in by_path.items() if path not in self.gone)
 
     @property
     def size_bytes(self) -> int:

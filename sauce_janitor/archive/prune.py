@@ -34,7 +34,8 @@ from sauce_janitor.archive.prune_records import (
     record_name,
     write_record,
 )
-from sauce_janitor.archive.receipts import ReceiptFile, sha256_of
+from sauce_janitor.archive.receipt_format import sha256_of
+from sauce_janitor.archive.receipts import ReceiptFile, StoredFile
 from sauce_janitor.archive.staging import partial_folder
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.permits import PrunePermit
@@ -108,11 +109,9 @@ class Pruner:
         newest = receipts[-1].document
         if (newest.job_id, newest.owner) != (permit.job_id, permit.owner):
             raise ArchiveError(f"{'/'.join(place)} is not the folder of job {permit.job_id}")
-        lines = {
-            file.file: file
-            for each in receipts
-            for file in (each.document.job, *each.document.assets)
-        }
+        lines: dict[str, StoredFile] = {}
+        for each in receipts:
+            lines |= {file.file: file for file in each.document.files}
         gone = gone_files(records)
         if strange := sorted(name for name in permit.files if name not in lines or name in gone):
             raise ArchiveError(
@@ -150,7 +149,8 @@ class Pruner:
         self._check()
         where = "/".join(draft.place)
         with self._partial() as partial:
-            aside = f"pruned-{self._lease.word if self._lease else ''}-{uuid.uuid4().hex}"
+            word = self._lease.word if self._lease else ""
+            aside = f"pruned-{word}-{uuid.uuid4().hex}"
             with disk_errors(f"write {where}/{draft.made.file}"):
                 try:
                     file = new_file(partial, aside)

@@ -15,22 +15,13 @@ from typing import Final
 
 from sauce_janitor.archive.disk.folders import disk_errors, read_small
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.receipts import (
-    LONGEST,
-    ReceiptFile,
-    StoredFile,
-    canonical,
-    day_and_time,
-    sha256_of,
-)
+from sauce_janitor.archive.receipt_format import FILE_NAME, canonical, day_and_time, sha256_of
+from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, StoredFile
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, Owner, job_id, owner_name
 
 VERSION: Final = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FILE = re.compile(
-    r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)"
-)
 _RECORD_FILE = re.compile(r"pruned(?:-([2-9]|[1-9][0-9]+))?\.json")
 
 
@@ -96,7 +87,10 @@ def record_number(file: str) -> int | None:
 
 def gone_files(records: Iterable[PruneFile]) -> frozenset[str]:
     """Return the paths, beside the receipts, of all files that these records removed."""
-    return frozenset(file.file for each in records for file in each.record.files)
+    gone: set[str] = set()
+    for each in records:
+        gone |= {file.file for file in each.record.files}
+    return frozenset(gone)
 
 
 def read_records(
@@ -113,12 +107,12 @@ def read_records(
         raise ArchiveError(
             f"{where} lacks a record of what was pruned before {record_name(numbers[-1])}"
         )
-    known = {receipt.sha256 for receipt in receipts}
-    stored = {
-        _line(file)
-        for receipt in receipts
-        for file in (receipt.document.job, *receipt.document.assets)
-    }
+    known: set[str] = set()
+    stored: set[GoneFile] = set()
+    # A receipt and a record describe a file by the same four values.
+    for receipt in receipts:
+        known.add(receipt.sha256)
+        stored |= {_line(file) for file in receipt.document.files}
     found: list[PruneFile] = []
     for number in numbers:
         name = record_name(number)
@@ -210,7 +204,7 @@ def _read(data: bytes) -> PruneRecord:
 
 def _gone(document: dict[str, object]) -> GoneFile:
     file, size = str(document["file"]), document["bytes"]
-    if _FILE.fullmatch(file) is None:
+    if FILE_NAME.fullmatch(file) is None:
         raise ValueError(f"not a file of the archive: {file!r:.80}")
     if type(size) is not int or size < 0:
         raise TypeError("a size in it is no count")

@@ -29,16 +29,14 @@ from sauce_janitor.archive.hold_mirror import HoldMirror
 from sauce_janitor.archive.job_fetch import FetchedJob, FetchRequest, JobFetcher
 from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
 from sauce_janitor.archive.prune_records import gone_files
+from sauce_janitor.archive.receipt_format import canonical, sha256_of, write_receipt
 from sauce_janitor.archive.receipts import (
     ReceiptDocument,
     ReceiptFile,
     StoredFile,
     assets_name,
-    canonical,
     job_name,
     receipt_name,
-    sha256_of,
-    write_receipt,
 )
 from sauce_janitor.archive.settings import (
     StoreOrigin,

@@ -33,8 +33,11 @@ def job_fields(fields: Iterable[str]) -> frozenset[str]:
     """Return the fields of `Job` behind the names that rules use (`duration`, `custom_data.team`,
     `end_time`).
     """
-    names = (field.partition(".")[0] for field in fields)
-    return frozenset(name for field in names for name in _FIELDS_BEHIND.get(field, (field,)))
+    found: set[str] = set()
+    for field in fields:
+        name = field.partition(".")[0]
+        found.update(_FIELDS_BEHIND.get(name, (name,)))
+    return frozenset(found)
 
 
 def ask_lacking(

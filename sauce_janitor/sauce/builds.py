@@ -30,12 +30,12 @@ from sauce_janitor.sauce.build_members import (
     parse_members,
 )
 from sauce_janitor.sauce.build_pages import each_once
+from sauce_janitor.sauce.build_rows import ForeignBuildError, parse_build, parse_builds
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.paths import BuildSource
 from sauce_janitor.sauce.http.request_events import Endpoint
 from sauce_janitor.sauce.http.transport import FoundJson, HttpRequest, Transport
 from sauce_janitor.sauce.json_fields import counter, flag_field, text_field, time_field
-from sauce_janitor.sauce.parse import ForeignBuildError, parse_build, parse_builds
 from sauce_janitor.sauce.people import People
 
 BUILDS_A_PAGE: Final = 100

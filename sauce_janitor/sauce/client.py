@@ -17,6 +17,7 @@ from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import AssetListing, Build, JobDocument, JobId, Owner, is_same_user
 from sauce_janitor.sauce.asset_download import AssetBody, open_asset
 from sauce_janitor.sauce.budget.budget import RequestBudget
+from sauce_janitor.sauce.build_rows import ForeignBuildError, parse_build, parse_builds
 from sauce_janitor.sauce.builds import BUILDS_A_PAGE, BuildRecords, each_build
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.connection import Connection
@@ -24,15 +25,7 @@ from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest
 from sauce_janitor.sauce.http.transport import FoundJson, HttpRequest, Transport
 from sauce_janitor.sauce.insights import Insights
 from sauce_janitor.sauce.list_rows import load_rows
-from sauce_janitor.sauce.parse import (
-    ForeignBuildError,
-    parse_assets,
-    parse_batch,
-    parse_build,
-    parse_builds,
-    parse_details,
-    parse_rows,
-)
+from sauce_janitor.sauce.parse import parse_assets, parse_batch, parse_details, parse_rows
 from sauce_janitor.sauce.people import People
 
 # Source: OpenAPI document of the Jobs API: limit is at most 500.

@@ -17,16 +17,18 @@ from sauce_janitor.errors import AnswerError, NotOfferedError
 from sauce_janitor.sauce.http.request_events import Endpoint
 from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.insight_rows import (
-    BuildsAndTests,
-    ErrorTrends,
-    InsightItems,
-    Summary,
-    Trends,
     parse_builds_and_tests,
     parse_errors,
     parse_items,
     parse_summary,
     parse_trends,
+)
+from sauce_janitor.sauce.insight_values import (
+    BuildsAndTests,
+    ErrorTrends,
+    InsightItems,
+    Summary,
+    Trends,
 )
 
 Scope: TypeAlias = Literal["me", "organization", "single"]

@@ -16,6 +16,7 @@ from sauce_janitor.sauce.http.redact import redact_mapping
 _EARLIEST: Final = 1_199_145_600
 # 2100-01-01: larger numbers are milliseconds.
 _LATEST: Final = 4_102_444_800
+_MISSING: Final = object()
 _EPOCH_SECONDS = re.compile(r"[0-9]{10}")
 
 
@@ -117,3 +118,15 @@ def total(*parts: int | Literal[Unknown.UNKNOWN]) -> int | Literal[Unknown.UNKNO
     """Return the sum, UNKNOWN when any part is."""
     known = [part for part in parts if isinstance(part, int)]
     return sum(known) if len(known) == len(parts) else UNKNOWN
+
+
+def list_in(answer: object, key: str) -> list[object]:
+    """Return the list under `key`, or the answer if it is a list itself.
+
+    Raises AnswerError for anything else.
+    """
+    if isinstance(answer, Mapping):
+        answer = answer.get(key, _MISSING)
+    if not isinstance(answer, list):
+        raise AnswerError(f"the answer is not a list of {key}")
+    return answer

@@ -1,4 +1,4 @@
-"""Parses JSON of the Jobs and Builds APIs into the values of the model. Pure.
+"""Parses JSON of the Jobs API into the values of the model. Pure.
 
 A field is its value, None where the API says null, UNKNOWN where its key is absent or its value
 cannot be read. Anything that could make a job look older, finished or expendable is rejected rather
@@ -16,7 +16,6 @@ from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import (
     UNKNOWN,
     AssetListing,
-    Build,
     Job,
     JobDocument,
     JobId,
@@ -33,13 +32,12 @@ from sauce_janitor.model.jobs import (
 from sauce_janitor.sauce.http.redact import redact_mapping
 from sauce_janitor.sauce.json_fields import (
     blank_is_none,
-    counter,
     custom_data_field,
     flag_field,
+    list_in,
     tags_field,
     text_field,
     time_field,
-    total,
     trimmed,
 )
 from sauce_janitor.sauce.list_rows import BadRow
@@ -50,12 +48,9 @@ _MOST_ASSETS: Final = 100_000
 _FINAL = frozenset({"complete", "error", "errored", "passed", "failed", "finished"})
 _RUNNING = frozenset({"in progress", "running"})
 _QUEUED = frozenset({"queued", "new"})
-# The words of the older builds API for the same.
-_BUILD_STATUS = {"passed": "success", "errored": "error"}
 _ERROR_KEYS = frozenset(
     {"error", "errors", "detail", "message", "code", "status_code", "non_field_errors"}
 )
-_MISSING: Final = object()
 
 
 class DeletedError(ValueError):
@@ -79,7 +74,7 @@ def parse_rows(answer: object, owner: Owner) -> JobPage:
     odd: list[OddRow] = []
     spellings: set[object] = set()
     glimpses: dict[JobId, Job] = {}
-    for place, row in enumerate(_list_in(answer, "jobs")):
+    for place, row in enumerate(list_in(answer, "jobs")):
         identity = row.get("id") if isinstance(row, Mapping) else None
         ids.append(identity if isinstance(identity, str) else "")
         if isinstance(row, BadRow):
@@ -143,7 +138,7 @@ def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocume
     """
     wanted = frozenset(asked)
     found: dict[JobId, JobDocument] = {}
-    for row in _list_in(answer, "jobs"):
+    for row in list_in(answer, "jobs"):
         try:
             document = _object(row)
             if not {"owner", "status"} <= document.keys():
@@ -212,85 +207,6 @@ def parse_deleted_assets(answer: object) -> tuple[tuple[str, int], ...] | None:
     return tuple(deleted)
 
 
-class ForeignBuildError(AnswerError):
-    """A list of one user's builds has a build of another user.
-
-    Its result would decide on the wrong user's jobs.
-    """
-
-
-def parse_builds(
-    answer: object, *, user_id: str | None = None, owner: Owner | None = None
-) -> tuple[Build, ...]:
-    """Parse a page of builds: v1's array for an `owner`, or v2's object with `builds` for a
-    `user_id`.
-
-    Raises AnswerError for anything else, ForeignBuildError for a build of somebody else.
-    """
-    rows = _list_in(answer, "builds")
-    found = tuple(parse_build(row) for row in rows)
-    if user_id is not None and not all(_is_of(row, user_id) for row in rows):
-        raise ForeignBuildError(
-            f"asked for the builds of user {user_id}, Sauce Labs answered with another user's, too"
-        )
-    if owner is not None and not all(
-        build.owner is None or is_same_user(build.owner, owner) for build in found
-    ):
-        raise ForeignBuildError(
-            f"asked for the builds of {owner}, Sauce Labs answered with another user's, too"
-        )
-    return found
-
-
-def _is_of(row: object, user_id: str) -> bool:
-    """Tell whether the build belongs to that user. Ids are written with dashes or without."""
-    whose = row.get("owner_id") if isinstance(row, Mapping) else None
-    return (
-        isinstance(whose, str)
-        and whose.replace("-", "").lower() == user_id.replace("-", "").lower()
-    )
-
-
-def parse_build(row: object) -> Build:
-    """Parse one build record. Raises AnswerError without a usable id.
-
-    A counter that is absent from `jobs` makes the sums UNKNOWN. `new` is the exception: recorded
-    answers never have it.
-    """
-    if not isinstance(row, Mapping):
-        raise AnswerError("a build is not an object")
-    identity = row.get("id")
-    if (
-        not isinstance(identity, str)
-        or not identity.strip()
-        or len(identity) > 255
-        or not identity.isprintable()
-    ):
-        raise AnswerError(f"a build has no usable id: {identity!a:.80}")
-    finished, running, queued = (counter(row, name) for name in ("finished", "running", "queued"))
-    new = counter(row, "new", absent=0)
-    open_jobs = total(running, queued, new)
-    status = text_field(row, "status")
-    if isinstance(status, str):
-        status = _BUILD_STATUS.get(status, status)
-    return Build(
-        id=identity,
-        name=trimmed(text_field(row, "name")),
-        owner=_build_owner(row),
-        status=status,
-        jobs=total(finished, open_jobs),
-        open_jobs=open_jobs,
-    )
-
-
-def _list_in(answer: object, key: str) -> list[object]:
-    if isinstance(answer, Mapping):
-        answer = answer.get(key, _MISSING)
-    if not isinstance(answer, list):
-        raise AnswerError(f"the answer is not a list of {key}")
-    return answer
-
-
 def _object(row: object) -> Mapping[str, object]:
     if not isinstance(row, Mapping):
         raise ValueError("not an object")  # noqa: TRY004 - a bad row is a bad value, whatever its type
@@ -306,11 +222,11 @@ def _job(
     given: one user has one spelling.
     """
     identity = job_id(row.get("id"))
-    whose = owner_name(row.get("owner", default_owner))
+    job_owner = owner_name(row.get("owner", default_owner))
     if owner is not None:
-        if not is_same_user(whose, owner):
-            raise ForeignJobError(f"job {identity} is {whose!a:.80}'s, not {owner}'s")
-        whose = owner
+        if not is_same_user(job_owner, owner):
+            raise ForeignJobError(f"job {identity} is {job_owner!a:.80}'s, not {owner}'s")
+        job_owner = owner
     if row.get("deletion_time") is not None:
         raise DeletedError(f"job {identity} is deleted already")
     ended_at = time_field(row, "end_time")
@@ -318,7 +234,7 @@ def _job(
     error = blank_is_none(text_field(row, "error"))
     return Job(
         id=identity,
-        owner=whose,
+        owner=job_owner,
         state=state,
         name=text_field(row, "name"),
         build=trimmed(text_field(row, "build")),
@@ -369,10 +285,3 @@ def _verdict(row: Mapping[str, object], state: JobState, error: Text) -> Text:
     if error is UNKNOWN:
         return UNKNOWN
     return raw if raw in {"passed", "failed"} and isinstance(raw, str) else "complete"
-
-
-def _build_owner(row: Mapping[str, object]) -> Owner | None:
-    try:
-        return owner_name(row.get("owner"))
-    except ValueError:
-        return None

@@ -8,7 +8,6 @@ but are no users, and may not ask for either.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from sauce_janitor.model.jobs import Owner, owner_name
 from sauce_janitor.sauce.http.request_events import Endpoint
 from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.insights import Filter, Insights, Period
+from sauce_janitor.sauce.people_pages import PeoplePage, parse_people
 from sauce_janitor.sauce.teams import Team, parse_teams, the_team
 
 SEEN_BACK_S: Final = 30 * 86_400
@@ -35,7 +35,6 @@ _PEOPLE_A_PAGE: Final = 100
 _MOST_PAGES: Final = 1_000
 _MOST_ITEMS: Final = 5_000
 _DAY_S: Final = 86_400
-_USER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _FEW: Final = 3
 _ORGANIZATION: Final = Filter(scope="organization", newest_first=False)
 
@@ -51,61 +50,6 @@ class Organization:
     owners: tuple[Owner, ...]
     how: str
     gaps: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PeoplePage:
-    """A page of people: their names and ids, its number of rows, and why some rows are left out.
-
-    `teams` are the ids of the teams of service accounts. `count` and `has_more` are what the page
-    says of the whole list, None where it says nothing.
-    """
-
-    names: tuple[Owner, ...]
-    ids: Mapping[Owner, str]
-    teams: Mapping[Owner, str]
-    rows: int
-    rejected: tuple[str, ...]
-    count: int | None
-    has_more: bool | None
-
-
-def parse_people(answer: object) -> PeoplePage:
-    """Parse an object with `results`, each with a `username`; a bad row is rejected.
-
-    Raises AnswerError for anything else.
-    """
-    if not isinstance(answer, Mapping) or not isinstance(answer.get("results"), list):
-        raise AnswerError(f"the answer has no list of results: {answer!a:.80}")
-    names: list[Owner] = []
-    ids: dict[Owner, str] = {}
-    teams: dict[Owner, str] = {}
-    rejected: list[str] = []
-    for number, row in enumerate(answer["results"]):
-        try:
-            name = owner_name(row.get("username") if isinstance(row, Mapping) else None)
-        except ValueError as error:
-            rejected.append(f"row {number}: {error}")
-            continue
-        names.append(name)
-        identity = row.get("id")
-        if isinstance(identity, str) and _USER_ID.fullmatch(identity):
-            ids[name] = identity
-        team = row.get("team")
-        if isinstance(team, Mapping) and isinstance(team.get("id"), str):
-            teams[name] = team["id"]
-    count, links = answer.get("count"), answer.get("links")
-    return PeoplePage(
-        names=tuple(names),
-        ids=ids,
-        teams=teams,
-        rows=len(answer["results"]),
-        rejected=tuple(rejected),
-        count=(
-            count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
-        ),
-        has_more=bool(links.get("next")) if isinstance(links, Mapping) else None,
-    )
 
 
 class People:

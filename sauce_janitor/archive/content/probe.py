@@ -144,8 +144,9 @@ _UNTOLD_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"
 
 
 def probe(name: str, stream: BinaryIO, size: int, content_type: str | None) -> ProbeResult:
-    """How far `stream`, which is at its start and has `size` bytes, is believed to be the asset
-    `name`.
+    """Tell how far `stream` is believed to be the asset `name`.
+
+    It is at its start and has `size` bytes.
     """
     if size == 0:
         return SOUND

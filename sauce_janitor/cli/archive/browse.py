@@ -169,7 +169,7 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
 
 def _as_json(contents: JobContents) -> dict[str, object]:
     from sauce_janitor.archive.prune_records import write_record
-    from sauce_janitor.archive.receipts import write_receipt
+    from sauce_janitor.archive.receipt_format import write_receipt
 
     return {
         "path": "/".join(contents.place),

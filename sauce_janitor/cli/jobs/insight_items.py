@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.model.jobs import UNKNOWN
-from sauce_janitor.sauce.insight_rows import BuildItems, InsightItem
+from sauce_janitor.sauce.insight_values import BuildItems, InsightItem
 
 ITEM_COLUMNS: Final = tuple(field.name for field in fields(InsightItem))
 _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "at"})

@@ -22,7 +22,7 @@ from sauce_janitor.cli.jobs.insight_items import (
     show_tests,
 )
 from sauce_janitor.model.jobs import UNKNOWN
-from sauce_janitor.sauce.insight_rows import (
+from sauce_janitor.sauce.insight_values import (
     BuildsAndTests,
     ErrorItems,
     ErrorTrends,

@@ -137,10 +137,16 @@ def _messages(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]
     if isinstance(value, list):
-        return [text for one in value[:5] for text in _messages(one)]
+        texts: list[str] = []
+        for one in value[:5]:
+            texts += _messages(one)
+        return texts
     if isinstance(value, dict):
         for key in ("errors", "detail", "message", "msg", "error", "non_field_errors"):
             if value.get(key):
                 return _messages(value[key])
-        return [f"{key}: {text}" for key, one in list(value.items())[:5] for text in _messages(one)]
+        named: list[str] = []
+        for key, one in list(value.items())[:5]:
+            named += [f"{key}: {text}" for text in _messages(one)]
+        return named
     return []

@@ -19,7 +19,7 @@ from sauce_janitor.archive import (
     WriteSettings,
     job_place,
 )
-from sauce_janitor.archive.receipts import write_receipt
+from sauce_janitor.archive.receipt_format import write_receipt
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.operations.wiring.footprint import weights_of
 from sauce_janitor.operations.wiring.receipt_sizes import ReceiptSizes, sizes_of

@@ -11,15 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.archive.receipts import (
-    ReceiptDocument,
-    StoredFile,
-    Unstored,
-    canonical,
-    read_receipt,
-    receipt_number,
-    write_receipt,
-)
+from sauce_janitor.archive.receipt_format import canonical, read_receipt, write_receipt
+from sauce_janitor.archive.receipts import ReceiptDocument, StoredFile, Unstored, receipt_number
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import job_id, owner_name
 

@@ -19,7 +19,8 @@ from sauce_janitor.model.jobs import UNKNOWN, Action, Owner, Record, Verdict, Wh
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.plan.limits import Leeway
 from sauce_janitor.retention.plan.planner import Plan, make_plan
-from sauce_janitor.sauce.parse import parse_assets, parse_builds, parse_rows
+from sauce_janitor.sauce.build_rows import parse_builds
+from sauce_janitor.sauce.parse import parse_assets, parse_rows
 from tests.support.decisions import decisions
 from tests.support.jobs import DAY, HOUR, NOW, id_of, record, running
 from tests.support.policies import configured, told

@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, JobState, Owner, owner_name
+from sauce_janitor.sauce.build_rows import ForeignBuildError, parse_build, parse_builds
 from sauce_janitor.sauce.parse import (
-    ForeignBuildError,
     parse_assets,
     parse_batch,
-    parse_build,
-    parse_builds,
     parse_deleted_assets,
     parse_details,
     parse_rows,

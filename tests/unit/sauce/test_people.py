@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sauce_janitor.errors import AnswerError
-from sauce_janitor.sauce.people import parse_people
+from sauce_janitor.sauce.people_pages import parse_people
 
 ROW = {
     "id": "u1",

@@ -14,24 +14,19 @@ import pytest
 
 from sauce_janitor.model.jobs import UNKNOWN, Job, JobId, Owner
 from sauce_janitor.sauce.build_members import parse_members
+from sauce_janitor.sauce.build_rows import parse_build, parse_builds
 from sauce_janitor.sauce.builds import parse_record
 from sauce_janitor.sauce.http.answers import error_text
 from sauce_janitor.sauce.http.redact import REMOVED
 from sauce_janitor.sauce.insight_rows import (
-    InsightItem,
     parse_builds_and_tests,
     parse_errors,
     parse_items,
     parse_summary,
     parse_trends,
 )
-from sauce_janitor.sauce.parse import (
-    parse_assets,
-    parse_build,
-    parse_builds,
-    parse_details,
-    parse_rows,
-)
+from sauce_janitor.sauce.insight_values import InsightItem
+from sauce_janitor.sauce.parse import parse_assets, parse_details, parse_rows
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 ANY = JobId("0" * 32)
