@@ -24,7 +24,7 @@ _HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
 """Path to (what to do instead, values that change nothing and are accepted)."""
 
 
-def check(root: Table, faults: ConfigProblems) -> None:
+def check(root: Table, problems: ConfigProblems) -> None:
     """Add every problem that is not visible in a single value."""
     policies: PolicyTables = [
         (("policies", index), policy)
@@ -32,70 +32,70 @@ def check(root: Table, faults: ConfigProblems) -> None:
         if isinstance(policy, Table)
     ]
     accounts = tuple(as_table(root.get("accounts")))
-    _check_names("policies", "policy", root, faults)
-    _check_names("deadlines", "deadline", root, faults)
-    _check_names("tests", "test", root, faults)
-    _check_accounts(root, accounts, faults)
-    _check_replaced(root, accounts, faults)
-    _check_approvals(root, accounts, faults)
-    _check_lists(root, faults)
-    check_policies(policies, accounts, faults)
+    _check_names("policies", "policy", root, problems)
+    _check_names("deadlines", "deadline", root, problems)
+    _check_names("tests", "test", root, problems)
+    _check_accounts(root, accounts, problems)
+    _check_replaced(root, accounts, problems)
+    _check_approvals(root, accounts, problems)
+    _check_lists(root, problems)
+    check_policies(policies, accounts, problems)
     for index, hold in enumerate(as_list(root.get("holds"))):
         if isinstance(hold, Table) and "match" in hold and hold["match"] is None:
-            faults.add(("holds", index, "match"), "is null: name a field, or write `match: all`")
+            problems.add(("holds", index, "match"), "is null: name a field, or write `match: all`")
 
 
-def _check_names(section: str, what: str, root: Table, faults: ConfigProblems) -> None:
+def _check_names(section: str, what: str, root: Table, problems: ConfigProblems) -> None:
     seen: dict[str, int] = {}
     for index, each in enumerate(as_list(root.get(section))):
         name = as_table(each).get("name")
         if isinstance(name, str):
             if name in seen:
                 here = (section, index, "name")
-                first = faults.line_of((section, seen[name], "name"), seen_from=here)
-                faults.add(
+                first = problems.line_of((section, seen[name], "name"), seen_from=here)
+                problems.add(
                     here,
                     f"{shown(name)} is the name of another {what} ({first}): names must be unique",
                 )
             seen.setdefault(name, index)
 
 
-def _check_accounts(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
+def _check_accounts(root: Table, accounts: tuple[str, ...], problems: ConfigProblems) -> None:
     for section in ("policies", "holds", "deadlines", "tests"):
         for index, rule in enumerate(as_list(root.get(section))):
             named = as_table(rule).get("accounts")
             for account in named if isinstance(named, list) else [named]:
                 if isinstance(account, str) and account not in accounts:
                     near = did_you_mean(account, accounts)
-                    faults.add(
+                    problems.add(
                         (section, index, "accounts"),
                         f"{shown(account)} is not an account of this file{near}",
                     )
 
 
-def _check_replaced(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
+def _check_replaced(root: Table, accounts: tuple[str, ...], problems: ConfigProblems) -> None:
     for name, account in as_table(root.get("accounts")).items():
         named = as_table(account).get("replaces")
         for replaced in named if isinstance(named, list) else [named]:
             if replaced in accounts:
-                faults.add(
+                problems.add(
                     ("accounts", name, "replaces"),
                     f"{shown(replaced)} is an account of this file, so it cannot be replaced",
                 )
 
 
-def _check_approvals(root: Table, accounts: tuple[str, ...], faults: ConfigProblems) -> None:
+def _check_approvals(root: Table, accounts: tuple[str, ...], problems: ConfigProblems) -> None:
     for index, approval in enumerate(as_list(root.get("approvals"))):
         account = as_table(approval).get("account")
         if isinstance(account, str) and account not in accounts:
             near = did_you_mean(account, accounts)
-            faults.add(
+            problems.add(
                 ("approvals", index, "account"),
                 f"{shown(account)} is not an account of this file{near}",
             )
 
 
-def _check_lists(root: Table, faults: ConfigProblems) -> None:
+def _check_lists(root: Table, problems: ConfigProblems) -> None:
     lists = as_table(root.get("lists"))
     for path, node in mappings(root, ()):
         name = node.get("in")
@@ -105,10 +105,10 @@ def _check_lists(root: Table, faults: ConfigProblems) -> None:
                 hint = "; `lists` has no entries"
             elif not hint:
                 hint = f"; use {listed(shown(known) for known in lists)}"
-            faults.add((*path, "in"), f"{shown(name)} is not a list under `lists`{hint}")
+            problems.add((*path, "in"), f"{shown(name)} is not a list under `lists`{hint}")
 
 
-def refuse_unsupported(root: Table, faults: ConfigProblems) -> None:
+def refuse_unsupported(root: Table, problems: ConfigProblems) -> None:
     """Add a problem for each key that is not supported, and remove the key from the values.
 
     So the grammar does not report it a second time.
@@ -119,7 +119,7 @@ def refuse_unsupported(root: Table, faults: ConfigProblems) -> None:
             if not any(
                 value == allowed and type(value) in {type(allowed), Table} for allowed in harmless
             ):
-                faults.add((*parent.path, key), f"is not supported by this version: {instead}")
+                problems.add((*parent.path, key), f"is not supported by this version: {instead}")
 
 
 def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str]]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sauce_janitor.config.grammar.scalars import FAULT, Grammar, kind_of
+from sauce_janitor.config.grammar.scalars import INVALID, Grammar, kind_of
 from sauce_janitor.config.source.problems import ConfigProblems, Path, did_you_mean, listed, shown
 from sauce_janitor.config.source.yaml import SECRET_KEYS, Table, Value
 
@@ -65,9 +65,7 @@ _SENTENCES: Final[dict[str, Sentence]] = {
     ),
     "string_too_short": lambda _value, _context: "is empty: write some text",
     "string_too_long": lambda _value, context: f"is longer than {context['max_length']} characters",
-    "too_short": lambda value, _context: (
-        f"is an empty {'mapping' if isinstance(value, dict) else 'list'}: write at least one"
-    ),
+    "too_short": lambda value, _context: f"is {_empty(value)}: write at least one",
     "string_pattern_mismatch": lambda value, context: _PATTERNS.get(
         context["pattern"], f"{shown(value)} does not match {context['pattern']}"
     ),
@@ -93,7 +91,11 @@ def _plain(number: float) -> str:
     return f"{number:g}"
 
 
-def explain(found: ValidationError, root: Value, faults: ConfigProblems) -> None:
+def _empty(value: object) -> str:
+    return "an empty mapping" if isinstance(value, dict) else "an empty list"
+
+
+def explain(found: ValidationError, root: Value, problems: ConfigProblems) -> None:
     """Add a problem for every error of the model, except for unknown keys.
 
     Those are left to `explain_unknown_keys`, which can propose the right key.
@@ -104,15 +106,15 @@ def explain(found: ValidationError, root: Value, faults: ConfigProblems) -> None
         path = file_path(error["loc"], root)
         if error["loc"][-1] == "[key]":
             # The key is wrong. Its value may be wrong too, so the path must not count as reported.
-            faults.add_beside(path, _message(error), at=faults.place_of(path))
+            problems.add_beside(path, _message(error), at=problems.place_of(path))
             continue
         if error["type"] == "missing":
             key = str(error["loc"][-1])
-            faults.add((*path, key), f"is missing{_meaning(path, key)}")
-        elif error["type"] == FAULT:
-            faults.add(path, str(error.get("ctx", {})["sentence"]))
+            problems.add((*path, key), f"is missing{_meaning(path, key)}")
+        elif error["type"] == INVALID:
+            problems.add(path, str(error.get("ctx", {})["sentence"]))
         else:
-            faults.add(path, _message(error))
+            problems.add(path, _message(error))
 
 
 def _message(error: ErrorDetails) -> str:
@@ -124,23 +126,23 @@ def _message(error: ErrorDetails) -> str:
 
 
 def _meaning(path: Path, key: str) -> str:
-    whole = f"{path[0] if path else ''}.{key}"
+    section = path[0] if path else ""
     return {
         ".accounts": ": name at least one Sauce Labs account",
         "policies.name": ": every policy needs a name",
         "policies.then": ": say what happens, such as {archive: 5d, delete_assets: 21d}",
-    }.get(whole, "")
+    }.get(f"{section}.{key}", "")
 
 
 def explain_unknown_keys(
-    known: Mapping[Path, type[Grammar]], root: Table, faults: ConfigProblems
+    known: Mapping[Path, type[Grammar]], root: Table, problems: ConfigProblems
 ) -> None:
     """Add a problem for each key that its mapping does not know, with the nearest valid key."""
     for path, grammar in known.items():
         table = _at(root, path)
         for key in table if isinstance(table, Table) else ():
             if not grammar.knows(key):
-                faults.add((*path, key), f"unknown key `{key}`{grammar.advice(key)}")
+                problems.add((*path, key), f"unknown key `{key}`{grammar.advice(key)}")
 
 
 def file_path(location: tuple[int | str, ...], root: Value) -> Path:

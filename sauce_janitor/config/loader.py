@@ -67,7 +67,7 @@ def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) 
     if isinstance(document.root, Table):
         for section in DECIDING:
             document.root.pop(section, None)
-        document.faults.forget(DECIDING)
+        document.problems.forget(DECIDING)
     config = _Values(document, parse(document), path, environ).config(sources)
     return replace(config, warnings=tuple(each for each in config.warnings if each.path))
 
@@ -86,30 +86,30 @@ def from_bytes(
 
 
 def parse(document: Document) -> ConfigFile:
-    """The document in the grammar's terms. ConfigError with every fault."""
-    root, faults = document.root, document.faults
+    """Return the document as the grammar's models. Raise ConfigError with all problems."""
+    root, problems = document.root, document.problems
     if not isinstance(root, Table):
-        if not faults:
-            faults.add(
+        if not problems:
+            problems.add(
                 (),
                 "is not a mapping: a configuration begins with keys such as `accounts:` and"
                 " `policies:`",
             )
-        raise ConfigError(faults.problems())
-    checks.refuse_unsupported(root, faults)
+        raise ConfigError(problems.all())
+    checks.refuse_unsupported(root, problems)
     known: dict[tuple[str | int, ...], type[Grammar]] = {}
     term: ConfigFile | None = None
     try:
         term = ConfigFile.model_validate(root, context=known)
     except ValidationError as error:
-        explain_problems.explain(error, root, faults)
+        explain_problems.explain(error, root, problems)
     # The model adds the keys of each mapping to `known`, whether it is valid or not.
-    explain_problems.explain_unknown_keys(known, root, faults)
-    checks.check(root, faults)
+    explain_problems.explain_unknown_keys(known, root, problems)
+    checks.check(root, problems)
     if term is not None:
-        check_tests(term, faults)
-    if faults or term is None:
-        raise ConfigError(faults.problems())
+        check_tests(term, problems)
+    if problems or term is None:
+        raise ConfigError(problems.all())
     return term
 
 
@@ -186,21 +186,21 @@ class _Values:
 
         What one account keeps, the other might delete.
         """
-        faults = self._document.faults
+        problems = self._document.problems
         for account, earlier, user in overlaps(accounts):
             path = ("accounts", account, "users")
-            line = faults.line_of(("accounts", earlier), seen_from=path)
+            line = problems.line_of(("accounts", earlier), seen_from=path)
             jobs = f"jobs of {shown(user)}"
             if user == ORGANIZATION:
                 jobs = "jobs of the whole organization"
-            faults.add(
+            problems.add(
                 path,
                 f"{jobs} already belong to account {shown(earlier)} ({line}), at the same address:"
                 " a user's jobs belong to one account. Move the policies of both into one"
                 " account, or remove the user from one",
             )
-        if faults:
-            raise ConfigError(faults.problems())
+        if problems:
+            raise ConfigError(problems.all())
 
     def _file(self, text: str) -> Path:
         return self._folder / Path(text).expanduser()
@@ -274,12 +274,12 @@ class _Values:
             ),
             path=path_text(at),
             file=self._document.file,
-            line=self._document.faults.place_of(at).line,
+            line=self._document.problems.place_of(at).line,
             address=term.address if isinstance(term, AccountTerm) else "",
         )
 
     def _secret(self, node: SecretNode, at: tuple[str | int, ...]) -> SecretSource:
-        line = self._document.faults.place_of(at).line
+        line = self._document.problems.place_of(at).line
         path, file = path_text(at), self._document.file
         if node.env is not None:
             return SecretSource("env", (node.env,), path, file, line, self._folder)

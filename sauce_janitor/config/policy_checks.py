@@ -22,18 +22,18 @@ _PROBES: Final = ("x", "PR-1", "A b/c_9", "0", "release/2.1 (eu)", "-")
 
 
 def check_policies(
-    policies: PolicyTables, accounts: tuple[str, ...], faults: ConfigProblems
+    policies: PolicyTables, accounts: tuple[str, ...], problems: ConfigProblems
 ) -> None:
     """Add every problem of the policies that is not visible in a single value."""
-    _check_overrides(policies, faults)
-    _check_defaults(policies, accounts, faults)
+    _check_overrides(policies, problems)
+    _check_defaults(policies, accounts, problems)
     for path, policy in policies:
-        _check_match(path, policy, faults)
-        _check_archive(path, policy, faults)
-        _check_keep_ids(path, policy, faults)
+        _check_match(path, policy, problems)
+        _check_archive(path, policy, problems)
+        _check_keep_ids(path, policy, problems)
 
 
-def _check_overrides(policies: PolicyTables, faults: ConfigProblems) -> None:
+def _check_overrides(policies: PolicyTables, problems: ConfigProblems) -> None:
     by_name = {
         name: policy for _, policy in policies if isinstance(name := policy.get("name"), str)
     }
@@ -43,7 +43,7 @@ def _check_overrides(policies: PolicyTables, faults: ConfigProblems) -> None:
         if overrides in (None, []):
             continue
         if policy.get("default") is True:
-            faults.add(
+            problems.add(
                 (*path, "overrides"),
                 "a default policy cannot override others: remove `overrides` or `default`",
             )
@@ -51,10 +51,10 @@ def _check_overrides(policies: PolicyTables, faults: ConfigProblems) -> None:
         targets = overrides if isinstance(overrides, list) else []
         for index, target in enumerate(targets):
             if target == name:
-                faults.add((*path, "overrides", index), f"{shown(target)} is this policy itself")
+                problems.add((*path, "overrides", index), f"{shown(target)} is this policy itself")
             elif isinstance(target, str) and target not in by_name:
                 near = did_you_mean(target, by_name)
-                faults.add((*path, "overrides", index), f"{shown(target)} is not a policy{near}")
+                problems.add((*path, "overrides", index), f"{shown(target)} is not a policy{near}")
         if isinstance(name, str):
             graph[name] = [target for target in targets if isinstance(target, str)]
             if overrides == "all":
@@ -64,7 +64,7 @@ def _check_overrides(policies: PolicyTables, faults: ConfigProblems) -> None:
         # Each policy of a cycle finds it: report it once, at the first name.
         if cycle and name == min(cycle):
             place = next(path for path, policy in policies if policy.get("name") == name)
-            faults.add(
+            problems.add(
                 (*place, "overrides"),
                 f"{' overrides '.join((*cycle, name))}: a cycle; remove one of them",
             )
@@ -85,14 +85,14 @@ def _cycle_from(start: str, graph: dict[str, list[str]]) -> list[str]:
 
 
 def _check_defaults(
-    policies: PolicyTables, accounts: tuple[str, ...], faults: ConfigProblems
+    policies: PolicyTables, accounts: tuple[str, ...], problems: ConfigProblems
 ) -> None:
     first: dict[str, Path] = {}
     for path, policy in policies:
         if policy.get("default") is not True:
             continue
         if policy.get("unit") == "build":
-            faults.add(
+            problems.add(
                 (*path, "unit"),
                 "a default policy cannot be for builds: remove `unit: build` or `default`",
             )
@@ -104,17 +104,17 @@ def _check_defaults(
             chosen = [named]
         for account in chosen:
             if isinstance(account, str) and first.setdefault(account, path) != path:
-                line = faults.line_of(first[account], seen_from=path)
-                faults.add(
+                line = problems.line_of(first[account], seen_from=path)
+                problems.add(
                     (*path, "default"),
                     f"account {shown(account)} already has a default policy ({line}): remove one",
                 )
 
 
-def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
+def _check_match(path: Path, policy: Table, problems: ConfigProblems) -> None:
     match = policy.get("match")
     if match is None and policy.get("default") is not True:
-        faults.add(
+        problems.add(
             (*path, "match"),
             "is missing: name a field such as `build`, write `match: all` for every job, or add"
             " `default: true`",
@@ -123,7 +123,7 @@ def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
         for place, node in mappings(match, (*path, "match")):
             for key in node:
                 if (key in FIELDS and key not in BUILD_FIELDS) or key.startswith(CUSTOM_DATA):
-                    faults.add(
+                    problems.add(
                         (*place, key),
                         f"`{key}` is not a field of builds: `unit: build` can only match on"
                         f" {listed(BUILD_FIELDS)}",
@@ -138,7 +138,7 @@ def _check_match(path: Path, policy: Table, faults: ConfigProblems) -> None:
                     f"{shown(pattern)} matches everything, and this policy deletes: if you want"
                     " that, write `match: all`"
                 )
-                faults.add((*place, "regex"), message)
+                problems.add((*place, "regex"), message)
 
 
 def _matches_everything(pattern: str) -> bool:
@@ -160,12 +160,12 @@ def _deletes(policy: Table) -> list[str]:
     return [action for action, age in after.items() if age not in (None, "never")]
 
 
-def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
+def _check_archive(path: Path, policy: Table, problems: ConfigProblems) -> None:
     then = policy.get("then")
     if not isinstance(then, Table):
         return
     if not then:
-        faults.add(
+        problems.add(
             (*path, "then"), "is empty: say what happens, such as {archive: 5d, delete_assets: 21d}"
         )
     deletes = _deletes(policy)
@@ -175,7 +175,7 @@ def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
             "is missing: a policy that deletes must say what it archives: add `archive: 5d`, or"
             " `archive: none`"
         )
-        faults.add((*path, "then", "archive"), message)
+        problems.add((*path, "then", "archive"), message)
     if not isinstance(archive, Table):
         return
     assets = archive.get("assets", ["all"])
@@ -191,15 +191,15 @@ def _check_archive(path: Path, policy: Table, faults: ConfigProblems) -> None:
             "stores only some assets, but a delete destroys all: confirm it with `discard: rest`,"
             " or archive `all`"
         )
-        faults.add((*path, "then", "archive", "assets"), message)
+        problems.add((*path, "then", "archive", "assets"), message)
     keeps = policy.get("keep")
     if archive.get("only") == "kept" and not keeps:
-        faults.add(
+        problems.add(
             (*path, "then", "archive", "only"), "`only: kept` needs keep rules in this policy"
         )
 
 
-def _check_keep_ids(path: Path, policy: Table, faults: ConfigProblems) -> None:
+def _check_keep_ids(path: Path, policy: Table, problems: ConfigProblems) -> None:
     seen: set[str] = set()
     then = as_table(policy.get("then"))
     places = [((*path, "keep"), policy.get("keep"))]
@@ -212,7 +212,7 @@ def _check_keep_ids(path: Path, policy: Table, faults: ConfigProblems) -> None:
             name = as_table(rule).get("id")
             if isinstance(name, str):
                 if name in seen:
-                    faults.add(
+                    problems.add(
                         (*place, index, "id"),
                         f"{shown(name)} is the id of another keep rule of this policy",
                     )

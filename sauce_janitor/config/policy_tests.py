@@ -29,39 +29,41 @@ _TIMES = ("end_time", "start_time", "creation_time", "modification_time")
 _LISTED = 10
 
 
-def check_tests(file: ConfigFile, faults: ConfigProblems) -> None:
+def check_tests(file: ConfigFile, problems: ConfigProblems) -> None:
     """Add a problem for each job, rule or policy that a test names and that does not exist."""
-    rules = {name for policy in file.policies for name in _keep_names(policy)}
+    rules: set[str] = set()
+    for policy in file.policies:
+        rules.update(_keep_names(policy))
     rules |= {name for hold in file.holds if (name := hold_name(hold)) is not None}
     policies = {policy.name: _changes(policy) for policy in file.policies}
     for index, test in enumerate(file.tests):
-        labels = _check_labels(test, index, faults)
+        labels = _check_labels(test, index, problems)
         for pattern, expected in test.expect.items():
             path = ("tests", index, "expect", pattern)
             if not any(map(compile_glob(pattern), labels)):
                 near = did_you_mean(pattern, sorted(labels)[:1000])
-                faults.add(path, f"{shown(pattern)} is not a job of this test{near}")
+                problems.add(path, f"{shown(pattern)} is not a job of this test{near}")
             for at, rule in enumerate(expected.keep or ()):
                 if rule not in rules:
                     message = f"{shown(rule)} is not a keep rule or hold{did_you_mean(rule, rules)}"
-                    faults.add((*path, "keep", at), message)
+                    problems.add((*path, "keep", at), message)
             for action, name in _changes_expected(expected):
                 if name not in policies:
-                    faults.add(
+                    problems.add(
                         (*path, action.value),
                         f"{shown(name)} is not a policy{did_you_mean(name, policies)}",
                     )
                 elif action not in policies[name]:
-                    faults.add(
+                    problems.add(
                         (*path, action.value),
                         f"policy {shown(name)} has no {action.value}, or `never`",
                     )
 
 
-def _check_labels(test: PolicyTestTerm, index: int, faults: ConfigProblems) -> set[str]:
+def _check_labels(test: PolicyTestTerm, index: int, problems: ConfigProblems) -> set[str]:
     """Return the ids of a test's jobs, and add a problem if two jobs have the same id."""
     if sum(job.repeat or 1 for job in test.jobs) > LARGEST_TEST:
-        faults.add(("tests", index, "jobs"), f"has more than {LARGEST_TEST} jobs")
+        problems.add(("tests", index, "jobs"), f"has more than {LARGEST_TEST} jobs")
         # A few of them are enough for the messages about `expect`.
         some: set[str] = set()
         for job in test.jobs:
@@ -72,7 +74,7 @@ def _check_labels(test: PolicyTestTerm, index: int, faults: ConfigProblems) -> s
         labels = job.labels()
         twice = next((name for name in labels if name in seen), None)
         if twice is not None:
-            faults.add(
+            problems.add(
                 ("tests", index, "jobs", number, "id"),
                 f"{shown(twice)} is the id of another job of this test",
             )
@@ -109,7 +111,7 @@ def tests_for(file: ConfigFile, account: str, document: Document) -> tuple[Polic
         for job in term.jobs:
             jobs += _made(job, term.decided_at, zone)
         expected = [_expectation(pattern, each) for pattern, each in term.expect.items()]
-        place = str(document.faults.problem(("tests", index), ""))
+        place = str(document.problems.problem(("tests", index), ""))
         tests.append(PolicyTest(term.name, term.decided_at, tuple(jobs), tuple(expected), place))
     return tuple(tests)
 

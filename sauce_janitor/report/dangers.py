@@ -5,13 +5,19 @@ how many bytes the plan frees and stores.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from rich.console import Console
 
 from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.text import say, size
-from sauce_janitor.retention.plan.effects import JobEffect, PlanEffects, PlannedLoss, Volume
+from sauce_janitor.retention.plan.effects import (
+    DiskSpace,
+    JobEffect,
+    PlanEffects,
+    PlannedLoss,
+    Volume,
+)
 from sauce_janitor.retention.plan.limits import BrokenLimit
 
 _WORDS: Final = {
@@ -22,15 +28,6 @@ _WORDS: Final = {
     JobEffect.KEPT: "Kept as they are",
 }
 _MOST_LOSSES: Final = 6
-
-
-class DiskRoom(Protocol):
-    """The space on the archive's disk in bytes: what is free now, and what must stay free."""
-
-    @property
-    def free(self) -> int: ...
-    @property
-    def floor(self) -> int: ...
 
 
 def show_dangers(out: Console, effects: PlanEffects, broken: Sequence[BrokenLimit]) -> None:
@@ -62,11 +59,10 @@ def _of(loss: PlannedLoss) -> str:
         # The assets are gone already: deleting the job destroys its name, status and dates.
         return "the record, the last that is left of them"
     if loss.selection is None:
-        return (
-            f"all but {_listed(loss.stored)}, stored earlier"
-            if loss.stored
-            else "nothing is stored"
-        )
+        # The policy says `archive: none`; an earlier one may have stored some files.
+        if loss.stored:
+            return f"all but {_listed(loss.stored)}, stored earlier"
+        return "nothing is stored"
     forbidden, given_up = _listed(loss.selection.forbid), _listed(loss.selection.gives_up)
     stored = f"stored: {_listed(loss.selection.assets)}"
     lost = [] if "all" in loss.selection.assets else ["the rest"]
@@ -101,7 +97,7 @@ def show_effects(out: Console, effects: PlanEffects) -> None:
     show_table(out, columns, effects_rows(effects))
 
 
-def weight_lines(effects: PlanEffects, room: DiskRoom | None) -> Iterator[tuple[str, bool]]:
+def weight_lines(effects: PlanEffects, room: DiskSpace | None) -> Iterator[tuple[str, bool]]:
     """Yield what the plan frees and stores, how that is estimated, and whether it is a warning."""
     weights = effects.weights
     if effects.frees:
@@ -109,17 +105,15 @@ def weight_lines(effects: PlanEffects, room: DiskRoom | None) -> Iterator[tuple[
             by = f"by the mean of {weights.deletes:,} deletes"
         else:
             by = f"by the mean of {weights.receipts:,} receipts"
-        known = (
-            f" ({by})"
-            if weights.deletes or weights.receipts
-            else ", nothing was deleted or archived yet"
-        )
+        known = ", nothing was deleted or archived yet"
+        if weights.deletes or weights.receipts:
+            known = f" ({by})"
         yield f"Frees at Sauce Labs: {amount(effects.freed)}{known}", False
     if any(effects.archived.values()):
         yield _stores(effects, room)
 
 
-def _stores(effects: PlanEffects, room: DiskRoom | None) -> tuple[str, bool]:
+def _stores(effects: PlanEffects, room: DiskSpace | None) -> tuple[str, bool]:
     stores, receipts = effects.stores, effects.weights.receipts
     known = f" (by the mean of {receipts:,} receipts)" if receipts else ", there is no receipt yet"
     line = f"Stores: {amount(stores)}{known}"

@@ -103,15 +103,16 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
 def _value(value: object) -> object:
     if value is UNKNOWN:
         return "cannot be read"
-    return (
-        json.dumps(value, ensure_ascii=False)
-        if isinstance(value, dict | list | bool)
-        else _text(value)
-    )
+    if isinstance(value, dict | list | bool):
+        return json.dumps(value, ensure_ascii=False)
+    return _text(value)
 
 
 def _text(value: object) -> object:
-    return "?" if value is UNKNOWN else "-" if value is None else value
+    # The same signs as in tables.
+    if value is UNKNOWN:
+        return "?"
+    return "-" if value is None else value
 
 
 def _time(value: object) -> str:

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from sauce_janitor.model.jobs import Action, Decision, Job, Why
 from sauce_janitor.report.dangers import (
-    DiskRoom,
     effects_rows,
     loss_lines,
     show_dangers,
@@ -22,7 +21,7 @@ from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.text import ACTIONS, counted, say
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.deadlines import late_lines
-from sauce_janitor.retention.plan.effects import PlanEffects, effects_of
+from sauce_janitor.retention.plan.effects import DiskSpace, PlanEffects, effects_of
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
@@ -51,7 +50,7 @@ class About:
     owners: str = ""
     missing: Sequence[str] = ()
     effects: PlanEffects | None = None
-    room: DiskRoom | None = None
+    room: DiskSpace | None = None
 
 
 def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = False) -> None:
@@ -72,12 +71,18 @@ def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = Fal
     show_effects(out, effects)
     for line, is_warning in (*weight_lines(effects, about.room), *about.budget):
         say(out, line, style="yellow" if is_warning else "")
+    _show_decisions(out, plan, about, is_reviewed=is_reviewed)
+    _show_notes(out, plan, about)
+
+
+def _show_decisions(out: Console, plan: Plan, about: About, *, is_reviewed: bool) -> None:
     if plan.counts:
         out.print("\nBy policy", style="bold")
         _show_by_policy(out, plan)
     if plan.kept and not is_reviewed:
         out.print("\nWhy jobs stay", style="bold")
         _show_kept(out, plan)
+    # Jobs that need somebody's attention are shown also after a review.
     for line in (*_undecided(plan), *_incomplete(plan)):
         say(out, line)
     if plan.postponed and not is_reviewed:
@@ -90,6 +95,9 @@ def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = Fal
     if about.examples and not is_reviewed:
         out.print("\nFor example", style="bold")
         _show_examples(out, about.examples)
+
+
+def _show_notes(out: Console, plan: Plan, about: About) -> None:
     notes = (
         *_soon(plan),
         *late_lines(plan.late),
@@ -128,11 +136,10 @@ def _announced(plan: Plan) -> Iterator[str]:
         when_they_go = when(waiting.first_at)
         if waiting.last_at != waiting.first_at:
             when_they_go += f", the last of them {when(waiting.last_at)}"
-        fresh = (
-            f"; {waiting.fresh:,} of them only from the next executing run on"
-            if waiting.fresh
-            else ""
-        )
+        # Only an executing run can announce them, so their grace has not begun yet.
+        fresh = ""
+        if waiting.fresh:
+            fresh = f"; {waiting.fresh:,} of them only from the next executing run on"
         yield f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}"
 
 

@@ -80,6 +80,17 @@ _VARYING = re.compile(r"[0-9a-f]{32}|\d+")
 
 def show_end(out: Console, account: str, ended: Ended) -> None:
     """Print what a run did, what it did not do, and why."""
+    out.print(f"\n{account}: carried out", style="bold")
+    _show_outcomes(out, ended)
+    _show_archive(out, ended)
+    _show_asides(out, ended)
+    for line in _failures(ended.failures):
+        out.print(line, style="red")
+    if ended.halted:
+        out.print(_cut_short(ended.halted, ended), style="yellow")
+
+
+def _show_outcomes(out: Console, ended: Ended) -> None:
     outcomes = ("done", "already_gone", "skipped", "failed")
     rows = [
         (
@@ -89,7 +100,6 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         for action, words in ACTIONS.items()
     ]
     rows = [row for row in rows if any(row[1:])]
-    out.print(f"\n{account}: carried out", style="bold")
     if rows:
         numbers = (
             Column(header, "number") for header in ("Done", "Already gone", "Skipped", "Failed")
@@ -97,12 +107,16 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         show_table(out, (Column("Action", "word"), *numbers), rows)
     else:
         out.print("Nothing was done." if ended.halted else "Nothing to do.")
+
+
+def _show_archive(out: Console, ended: Ended) -> None:
     if ended.archived_assets:
         out.print(
             f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each"
             " verified"
         )
     if ended.reclaimed_bytes:
+        # The answer to a delete also counts files that the asset list did not show.
         hidden = ""
         if ended.unlisted_files:
             hidden = f", with {counted(ended.unlisted_files, 'file')} that it had not listed"
@@ -113,9 +127,9 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
             " fetched; their deletes wait"
         )
     if ended.lost:
-        tried = (
-            f" ({ended.missed:,} of them although earlier runs had tried)" if ended.missed else ""
-        )
+        tried = ""
+        if ended.missed:
+            tried = f" ({ended.missed:,} of them although earlier runs had tried)"
         out.print(
             f"Lost: Sauce Labs had purged the assets of {counted(ended.lost, 'job')} before they"
             f" were archived{tried}",
@@ -127,11 +141,6 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
             f" {ended.restored_copies:,} were fetched again from Sauce Labs. Check the disk",
             style="red",
         )
-    _show_asides(out, ended)
-    for line in _failures(ended.failures):
-        out.print(line, style="red")
-    if ended.halted:
-        out.print(_cut_short(ended.halted, ended), style="yellow")
 
 
 def done_line(counts: Mapping[tuple[Action, str], int]) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
 from sauce_janitor.config.grammar.budgets import BudgetTerm
 from sauce_janitor.config.grammar.durations import ElapsedDuration
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, fault
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid
 from sauce_janitor.config.grammar.schedule import AccountScheduleTerm
 from sauce_janitor.config.grammar.secrets import Owned, Secret, TeamTerm, User, Username
 from sauce_janitor.config.source.problems import listed
@@ -168,19 +168,19 @@ class AccountTerm(Grammar):
     @model_validator(mode="after")
     def _is_somewhere(self) -> AccountTerm:
         if (self.region is None) == (self.base_url is None):
-            raise fault(f"needs either region ({listed(REGIONS)}) or base_url, not both")
+            raise invalid(f"needs either region ({listed(REGIONS)}) or base_url, not both")
         if len(set(self.names)) != len(self.names):
-            raise fault("users: names one user twice")
+            raise invalid("users: names one user twice")
         if len(set(self.teams)) != len(self.teams):
-            raise fault("users: names one team twice")
+            raise invalid("users: names one team twice")
         return self
 
     @model_validator(mode="after")
     def _knows_whose_credentials(self) -> AccountTerm:
         owners = [term.owner for term in self.credentials]
         if len(set(owners)) != len(owners):
-            raise fault("credentials: names one owner twice")
+            raise invalid("credentials: names one owner twice")
         is_listed = "organization" not in self.names and not self.teams
         if is_listed and (strangers := sorted(set(owners) - set(self.names))):
-            raise fault(f"credentials: {listed(strangers)} is not in users: add the name there")
+            raise invalid(f"credentials: {listed(strangers)} is not in users: add the name there")
         return self

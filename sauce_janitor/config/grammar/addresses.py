@@ -20,9 +20,9 @@ _REGIONS: Final = {
     "us-east-4": ("us-east", "useast", "useast4"),
 }
 REGIONS: Final = tuple(_REGIONS)
-_SPELLINGS: Final = {
-    spelling: region for region, others in _REGIONS.items() for spelling in (region, *others)
-}
+_SPELLINGS: Final = dict(zip(REGIONS, REGIONS, strict=True))
+for _region, _others in _REGIONS.items():
+    _SPELLINGS.update(dict.fromkeys(_others, _region))
 
 
 def region(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Until, fault
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Until, invalid
 
 
 class ApprovalTerm(Grammar):
@@ -48,5 +48,5 @@ class ApprovalTerm(Grammar):
     @model_validator(mode="after")
     def _lifts_something(self) -> ApprovalTerm:
         if not self.lift and self.max_jobs is None:
-            raise fault("lifts nothing: add lift or max_jobs")
+            raise invalid("lifts nothing: add lift or max_jobs")
         return self

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, fault, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid, sentence, text_of
 from sauce_janitor.config.grammar.schedule import Days
 from sauce_janitor.config.source.cron import WEEKDAYS
 from sauce_janitor.config.source.problems import shown
@@ -67,18 +67,18 @@ class BudgetWindowTerm(Grammar):
     @model_validator(mode="after")
     def _is_a_window(self) -> BudgetWindowTerm:
         if (self.from_ is None) != (self.to is None):
-            raise fault("needs both from and to, or neither")
+            raise invalid("needs both from and to, or neither")
         if self.from_ is None and self.days is None:
-            raise fault('has no time: write from and to ("08:00"), or days')
+            raise invalid('has no time: write from and to ("08:00"), or days')
         if self.from_ is not None and self.from_ == self.to:
-            raise fault(
+            raise invalid(
                 "begins and ends at the same time: for whole days write only days, or from:"
                 ' "00:00" and to: "24:00"'
             )
         if self.from_ == _DAY_MIN:
-            raise fault('from: "24:00" is the end of a day: write "00:00"')
+            raise invalid('from: "24:00" is the end of a day: write "00:00"')
         if self.per_second is None and self.per_hour is None and self.burst is None:
-            raise fault("changes nothing: write per_hour, per_second or burst")
+            raise invalid("changes nothing: write per_hour, per_second or burst")
         return self
 
     def window(self, usual: RequestAllowance) -> AllowanceWindow:
@@ -121,7 +121,7 @@ class BudgetTerm(Grammar):
         minutes = [term.window(RequestAllowance()).minutes() for term in self.windows]
         for (first, early), (second, late) in combinations(enumerate(minutes), 2):
             if both := early & late:
-                raise fault(
+                raise invalid(
                     f"windows[{first}] and windows[{second}] overlap, on {_named(min(both))}:"
                     " change one of them"
                 )
@@ -131,7 +131,7 @@ class BudgetTerm(Grammar):
             if term.per_hour == 0
         ]
         if len(frozenset[int]().union(*none)) == 7 * _DAY_MIN:
-            raise fault("windows: leave no time of the week for requests")
+            raise invalid("windows: leave no time of the week for requests")
         return self
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from sauce_janitor.config.grammar.addresses import Listen, PathText, is_loopback
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, fault, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid, sentence, text_of
 from sauce_janitor.config.grammar.secrets import Secret
 from sauce_janitor.config.source.problems import shown
 
@@ -67,7 +67,7 @@ class WebTerm(Grammar):
     @model_validator(mode="after")
     def _is_private(self) -> WebTerm:
         if self.auth is None and not is_loopback(self.listen.rpartition(":")[0].strip("[]")):
-            raise fault("listen: an address that others can reach needs auth: {token: {file: …}}")
+            raise invalid("listen: an address that others can reach needs auth: {token: {file: …}}")
         return self
 
 

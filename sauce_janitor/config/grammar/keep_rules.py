@@ -8,7 +8,7 @@ from pydantic import Field, create_model, model_validator
 
 from sauce_janitor.config.grammar.durations import PositiveDuration
 from sauce_janitor.config.grammar.matches import MatchTerm
-from sauce_janitor.config.grammar.scalars import Grammar, Name, OneOrMany, fault
+from sauce_janitor.config.grammar.scalars import Grammar, Name, OneOrMany, invalid
 from sauce_janitor.config.source.problems import listed
 from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.policies import KEEP_KINDS
@@ -84,9 +84,9 @@ class KeepRuleTerm(_KeepByPeriod):
             more = ""
             if kinds:
                 more = f", but has {' and '.join(kinds)}: write one rule for each"
-            raise fault(f"needs exactly one of {listed(KEEP_KINDS)}{more}")
+            raise invalid(f"needs exactly one of {listed(KEEP_KINDS)}{more}")
         if not isinstance(kinds[0], CalendarPeriod) and (self.pick is not None or self.nonempty):
-            raise fault(
+            raise invalid(
                 f"`pick` and `nonempty` are for {listed(CalendarPeriod)}, not for `{kinds[0]}`"
             )
         return self

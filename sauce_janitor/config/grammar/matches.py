@@ -25,7 +25,7 @@ from sauce_janitor.config.grammar.patterns import (
     StatusPatterns,
     TextPatterns,
 )
-from sauce_janitor.config.grammar.scalars import Grammar, fault, sentence
+from sauce_janitor.config.grammar.scalars import Grammar, invalid, sentence
 from sauce_janitor.config.grammar.synonyms import field_meant
 from sauce_janitor.config.source.problems import shown
 
@@ -118,7 +118,7 @@ class Conditions(Grammar):
     @model_validator(mode="after")
     def _says_something(self) -> Conditions:
         if not self.model_fields_set:
-            raise fault(
+            raise invalid(
                 "is empty: name a field such as `build`, or write `match: all` for every job"
             )
         return self

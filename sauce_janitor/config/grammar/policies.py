@@ -17,7 +17,7 @@ from sauce_janitor.config.grammar.scalars import (
     Name,
     OneOrMany,
     Until,
-    fault,
+    invalid,
     sentence,
     text_of,
 )
@@ -196,7 +196,7 @@ class HoldTerm(Grammar):
     @model_validator(mode="after")
     def _is_one_kind(self) -> HoldTerm:
         if sum(kind is not None for kind in (self.tag, self.tag_prefix, self.match)) != 1:
-            raise fault("needs exactly one of tag, tag_prefix or match")
+            raise invalid("needs exactly one of tag, tag_prefix or match")
         return self
 
     @model_validator(mode="after")
@@ -206,9 +206,10 @@ class HoldTerm(Grammar):
             lookalikes.check_meaning(self.tag or "", kind="tag", otherwise=_ANY_TAG)
             lookalikes.check_meaning(self.tag_prefix or "", kind="prose", otherwise=_ANY_TAG)
         except ValueError as error:
-            raise fault(f"{'tag' if self.tag else 'tag_prefix'}: {error}") from None
+            key = "tag" if self.tag else "tag_prefix"
+            raise invalid(f"{key}: {error}") from None
         if self.tag_prefix is not None and set("*?") & set(self.tag_prefix):
-            raise fault(
+            raise invalid(
                 f"tag_prefix: {shown(self.tag_prefix)} is a prefix, not a pattern: remove `*` and"
                 " `?`"
             )
@@ -242,7 +243,7 @@ class DeadlineTerm(Grammar):
     @model_validator(mode="after")
     def _says_something(self) -> DeadlineTerm:
         if self.assets_gone_by is None and self.job_gone_by is None:
-            raise fault("promises nothing: add assets_gone_by or job_gone_by")
+            raise invalid("promises nothing: add assets_gone_by or job_gone_by")
         return self
 
 

@@ -19,7 +19,7 @@ from sauce_janitor.config.grammar.scalars import (
     Grammar,
     Name,
     OneOrMany,
-    fault,
+    invalid,
     kind_of,
     sentence,
     text_of,
@@ -230,11 +230,11 @@ class MadeJobTerm(Grammar):
         written = self.model_fields_set
         for key in ("repeat", "every", "owner", "tags", "state", "duration"):
             if key in written and getattr(self, key) is None:
-                raise fault(f"{key}: is null: write a value, or remove the key")
+                raise invalid(f"{key}: is null: write a value, or remove the key")
         if self.every is not None and self.repeat is None:
-            raise fault("`every` needs `repeat`")
+            raise invalid("`every` needs `repeat`")
         if self.duration is not None and "start_time" in written:
-            raise fault("has both start_time and duration: remove one of them")
+            raise invalid("has both start_time and duration: remove one of them")
         return self
 
     @classmethod
@@ -287,7 +287,9 @@ class ExpectTerm(Grammar):
     @model_validator(mode="after")
     def _says_something(self) -> ExpectTerm:
         if self.keep is None and not any(getattr(self, change) for change in _CHANGES):
-            raise fault(f"is empty: add keep, {listed(_CHANGES)}; `keep: []` means for any reason")
+            raise invalid(
+                f"is empty: add keep, {listed(_CHANGES)}; `keep: []` means for any reason"
+            )
         return self
 
 

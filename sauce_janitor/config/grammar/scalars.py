@@ -25,13 +25,13 @@ from pydantic_core import PydanticCustomError, core_schema
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 from sauce_janitor.config.source.yaml import Table
 
-FAULT: Final = "sauce_janitor"
+INVALID: Final = "sauce_janitor"
 """The type of the errors raised here; their message is already a sentence for people."""
 
 
-def fault(sentence: str) -> PydanticCustomError:
+def invalid(sentence: str) -> PydanticCustomError:
     """Return an error with this text as its message."""
-    return PydanticCustomError(FAULT, "{sentence}", {"sentence": sentence})
+    return PydanticCustomError(INVALID, "{sentence}", {"sentence": sentence})
 
 
 class Grammar(BaseModel):
@@ -76,7 +76,7 @@ def sentence(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             return parse(value)
         except ValueError as error:
-            raise fault(str(error)) from None
+            raise invalid(str(error)) from None
 
     return parsed
 

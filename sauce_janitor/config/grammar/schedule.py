@@ -12,7 +12,7 @@ from sauce_janitor.config.grammar.durations import duration
 from sauce_janitor.config.grammar.scalars import (
     Grammar,
     OneOrMany,
-    fault,
+    invalid,
     sentence,
     text_of,
     unix_moment,
@@ -129,23 +129,23 @@ class BlackoutTerm(Grammar):
     def _is_a_stretch(self) -> BlackoutTerm:
         if self.from_ is None and self.to is None:
             if self.days is None:
-                raise fault('has no time: write from and to ("08:00", or a date), or days')
+                raise invalid('has no time: write from and to ("08:00", or a date), or days')
             return self
         if self.from_ is None or self.to is None:
-            raise fault("needs both from and to, or neither")
+            raise invalid("needs both from and to, or neither")
         if isinstance(self.from_, int) != isinstance(self.to, int):
-            raise fault("mixes a time of day with a date: write two times or two dates")
+            raise invalid("mixes a time of day with a date: write two times or two dates")
         if not isinstance(self.from_, int) and self.days is not None:
-            raise fault("days: cannot be combined with dates: remove one of the two")
+            raise invalid("days: cannot be combined with dates: remove one of the two")
         if self.from_ == self.to and isinstance(self.from_, int):
-            raise fault(
+            raise invalid(
                 "begins and ends at the same time: for whole days write only days, or from:"
                 ' "00:00" and to: "24:00"'
             )
         if _is_backwards(self.from_, self.to):
-            raise fault("ends before it begins: exchange from and to")
+            raise invalid("ends before it begins: exchange from and to")
         if self.from_ == DAY_MIN:
-            raise fault('from: "24:00" is the end of a day: write "00:00"')
+            raise invalid('from: "24:00" is the end of a day: write "00:00"')
         return self
 
 
@@ -175,7 +175,7 @@ def leave_time(terms: list[BlackoutTerm]) -> None:
                     (day * DAY_MIN + first + minute) % (7 * DAY_MIN) for minute in range(length)
                 }
     if not free:
-        raise fault("blackouts: leave no time of the week to run")
+        raise invalid("blackouts: leave no time of the week to run")
 
 
 class AccountScheduleTerm(Grammar):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
 
-from sauce_janitor.config.grammar.scalars import Grammar, fault, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, invalid, sentence, text_of
 from sauce_janitor.model.jobs import owner_name
 
 
@@ -57,7 +57,7 @@ class SecretNode(Grammar):
     @model_validator(mode="after")
     def _is_one_kind(self) -> SecretNode:
         if sum(kind is not None for kind in (self.env, self.file, self.command)) != 1:
-            raise fault("needs exactly one of env, file or command")
+            raise invalid("needs exactly one of env, file or command")
         return self
 
 

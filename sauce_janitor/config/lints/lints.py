@@ -45,9 +45,9 @@ def lint(
     found += _postponed(file, rules)
     if isinstance(document.root, Table):
         found += foreign_words(document.root)
-    faults = document.faults
-    return faults.in_order(
-        (faults.place_of(path), faults.problem(path, message)) for path, message in found
+    problems = document.problems
+    return problems.in_order(
+        (problems.place_of(path), problems.problem(path, message)) for path, message in found
     )
 
 

@@ -138,7 +138,9 @@ def _head(build: str) -> str:
 
 
 def _tags(jobs: Sequence[Job]) -> list[_Group]:
-    tags = Counter(tag for job in jobs for tag in set(_tags_of(job)))
+    tags: Counter[str] = Counter()
+    for job in jobs:
+        tags.update(set(_tags_of(job)))
     safe = [
         tag for tag in tags if _is_safe(tag) and not _is_held(tag) and _word(tag) not in _PERSONAL
     ]

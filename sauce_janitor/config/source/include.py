@@ -54,7 +54,7 @@ class _Inclusion:
             if isinstance(pattern, str) and pattern:
                 self._find(pattern, ("include", index) if isinstance(named, list) else ("include",))
         if len(self._files) > MOST_FILES:
-            self._document.faults.add(("include",), f"names more than {MOST_FILES} files")
+            self._document.problems.add(("include",), f"names more than {MOST_FILES} files")
             return
         self._document.included = tuple(self._files.values())
         for file in self._files.values():
@@ -64,13 +64,13 @@ class _Inclusion:
         """Collect the files that match the pattern. No match is a problem: the file that is not
         found might have a hold.
         """
-        own, faults = self._path.resolve(), self._document.faults
+        own, problems = self._path.resolve(), self._document.problems
         files = self._sources.files_named(pattern, self._folder)
         if not files:
-            faults.add(at, f"{shown(pattern)} matches no file in {self._folder.absolute()}")
+            problems.add(at, f"{shown(pattern)} matches no file in {self._folder.absolute()}")
         for file in files:
             if file.resolve() == own:
-                faults.add(at, f"{shown(pattern)} matches this file itself: name other files")
+                problems.add(at, f"{shown(pattern)} matches this file itself: name other files")
             else:
                 self._files.setdefault(file.resolve(), file)
 
@@ -78,7 +78,7 @@ class _Inclusion:
         try:
             data = self._sources.file_bytes(file)
         except ConfigError as error:
-            self._document.faults.add(("include",), str(error))
+            self._document.problems.add(("include",), str(error))
             return
         other = read(data, str(file))
         # The policies of this file follow those that are there: positions move by that number.
@@ -91,7 +91,7 @@ class _Inclusion:
             return path
 
         added = dict.fromkeys(_Checked(other, self._document).additions())
-        self._document.faults.absorb(other.faults, moved)
+        self._document.problems.absorb(other.problems, moved)
         for path in added:
             self._document.origins[moved(path)] = (other.file, path)
             _put(root, path, _moved(_at(other, path), moved))
@@ -110,10 +110,10 @@ class _Checked:
 
         Every other key is added as a problem.
         """
-        faults, root = self._other.faults, self._other.root
+        problems, root = self._other.problems, self._other.root
         if not isinstance(root, Table):
-            if not faults:
-                faults.add(
+            if not problems:
+                problems.add(
                     (),
                     "is not a mapping: an included file begins with a key such as `policies:`;"
                     f" {_ADDS}",
@@ -127,15 +127,15 @@ class _Checked:
                 added += [("lists", name) for name in value if not self._is_taken(name)]
             elif key in (*_SECTIONS, "lists"):
                 kind = "mapping" if key == "lists" else "list"
-                faults.add((key,), f"is not a {kind}")
+                problems.add((key,), f"is not a {kind}")
             elif key == "include":
-                faults.add(
+                problems.add(
                     (key,),
                     f"an included file cannot include others: name all in {self._whole.file}",
                 )
             elif key != "version" or value != 1:
                 near = did_you_mean(key, (*_SECTIONS, "lists"))
-                faults.add((key,), f"`{key}` is not allowed in an included file: {_ADDS}{near}")
+                problems.add((key,), f"`{key}` is not allowed in an included file: {_ADDS}{near}")
         return added
 
     def _is_taken(self, name: str) -> bool:
@@ -144,8 +144,8 @@ class _Checked:
         if not self._whole.holds(path):
             return False
         file = self._whole.origins.get(path, (self._whole.file, path))[0]
-        line = self._whole.faults.place_of(path).line
-        self._other.faults.add(
+        line = self._whole.problems.place_of(path).line
+        self._other.problems.add(
             path,
             f"{shown(name)} is the name of another list ({file}:{line}): names must be unique",
         )

@@ -106,7 +106,7 @@ class ConfigProblems:
                 return place
         return FilePosition(1, 1)
 
-    def problems(self) -> tuple[Problem, ...]:
+    def all(self) -> tuple[Problem, ...]:
         """Return all problems in the order of the file, then those of included files."""
         return self.in_order(self._found)
 
@@ -139,7 +139,9 @@ def shown(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else str(value)
     text = text.strip("'") if isinstance(value, str) and not value.isprintable() else text
-    return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}`"
+    if len(text) > _SHOWN:
+        text = f"{text[: _SHOWN - 1]}…"
+    return f"`{text}`"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -22,10 +22,10 @@ from typing import Final, TypeAlias
 Scalar: TypeAlias = str | int | float | bool | None
 
 _WORDS: Final[dict[str, bool | None]] = {
-    word: value
-    for base, value in (("true", True), ("false", False), ("null", None))
-    for word in (base, base.capitalize(), base.upper())
-} | {"~": None}
+    "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False,
+    "null": None, "Null": None, "NULL": None, "~": None,
+}  # fmt: skip
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
 _MOST_DIGITS = 15

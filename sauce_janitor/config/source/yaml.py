@@ -64,10 +64,10 @@ class Document:
     places: dict[Path, FilePosition] = field(default_factory=dict)
     origins: dict[Path, tuple[str, Path]] = field(default_factory=dict)
     included: tuple[FilePath, ...] = ()
-    faults: ConfigProblems = field(init=False)
+    problems: ConfigProblems = field(init=False)
 
     def __post_init__(self) -> None:
-        self.faults = ConfigProblems(self.file, self.places, self.origins)
+        self.problems = ConfigProblems(self.file, self.places, self.origins)
 
     def holds(self, path: Path) -> bool:
         """Return whether there is a value at `path`."""
@@ -79,13 +79,13 @@ class _EndedError(Exception):
 
 
 def read(data: bytes, file: str) -> Document:
-    """Return the document in `data`, the bytes of a file; its `faults` has the problems.
+    """Return the document in `data`, the bytes of a file, with its problems.
 
     `file` is the name in messages.
     """
     document = Document(file, places={(): FilePosition(1, 1)})
-    text = _decoded(data, document.faults)
-    if text is None or _tabs(text, document.faults):
+    text = _decoded(data, document.problems)
+    if text is None or _tabs(text, document.problems):
         return document
     try:
         _Builder(document, text).build()
@@ -102,10 +102,10 @@ def read(data: bytes, file: str) -> Document:
         if any(words in reason for words in _SIGN_ERRORS):
             remedy = "quote text that begins with * & ! % @ or `"
         message = f"is not YAML: {error.problem}{context} at column {place.column}; {remedy}"
-        document.faults.add_beside((), message, at=place)
+        document.problems.add_beside((), message, at=place)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        document.faults.add_beside(
+        document.problems.add_beside(
             (),
             f"has a control character (U+{error.character:04X}): remove it",
             at=FilePosition(line, 1),
@@ -113,24 +113,26 @@ def read(data: bytes, file: str) -> Document:
     return document
 
 
-def _decoded(data: bytes, faults: ConfigProblems) -> str | None:
+def _decoded(data: bytes, problems: ConfigProblems) -> str | None:
     if len(data) > LARGEST_FILE_BYTES:
         size = f"{LARGEST_FILE_BYTES // 1024} KiB"
-        faults.add((), f"is larger than {size}: no configuration needs that; is it the right file?")
+        problems.add(
+            (), f"is larger than {size}: no configuration needs that; is it the right file?"
+        )
         return None
     if data.startswith(_BOMS):
-        faults.add((), "starts with a byte order mark: save it as UTF-8 without one")
+        problems.add((), "starts with a byte order mark: save it as UTF-8 without one")
         return None
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = f"is not UTF-8 (byte 0x{data[error.start]:02x}): save it as UTF-8"
-        faults.add((), message, at=FilePosition(line, 1))
+        problems.add((), message, at=FilePosition(line, 1))
         return None
 
 
-def _tabs(text: str, faults: ConfigProblems) -> bool:
+def _tabs(text: str, problems: ConfigProblems) -> bool:
     """Return whether a line is indented with a tab, and add a problem for each such line.
 
     YAML readers disagree on such lines.
@@ -142,7 +144,7 @@ def _tabs(text: str, faults: ConfigProblems) -> bool:
             if "\t" in indentation and line.strip():
                 found = True
                 column = indentation.index("\t") + 1
-                faults.add_beside(
+                problems.add_beside(
                     (),
                     f"has a tab in the indentation (column {column}): use spaces",
                     at=FilePosition(number, column),
@@ -155,7 +157,7 @@ class _Builder:
 
     def __init__(self, document: Document, text: str) -> None:
         self._document = document
-        self._faults = document.faults
+        self._faults = document.problems
         self._events: Iterator[Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
 
     def build(self) -> None:

@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sauce_janitor.config import ArchiveConfig
-
-
-@dataclass(frozen=True, slots=True)
-class DiskSpace:
-    """The disk under the archive, in bytes: what is free, and what `min_free` keeps free."""
-
-    free: int
-    floor: int
-
-    def as_row(self) -> dict[str, Any]:
-        """Return it as in JSON."""
-        return {"free_bytes": self.free, "kept_free_bytes": self.floor}
+from sauce_janitor.retention.plan.effects import DiskSpace
 
 
 def room_of(settings: ArchiveConfig) -> DiskSpace:

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from sauce_janitor.config import ArchiveConfig
-from sauce_janitor.operations.wiring.disk_space import DiskSpace, room_of
+from sauce_janitor.operations.wiring.disk_space import room_of
 from sauce_janitor.operations.wiring.receipt_sizes import MOST_RECEIPTS, sizes_of
-from sauce_janitor.retention.plan.effects import NO_WEIGHTS, PlanEffects, Weights, effects_of
+from sauce_janitor.retention.plan.effects import (
+    NO_WEIGHTS,
+    DiskSpace,
+    PlanEffects,
+    Weights,
+    effects_of,
+)
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.state import State
 

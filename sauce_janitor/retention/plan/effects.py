@@ -70,6 +70,18 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """The disk under the archive, in bytes: what is free, and what `min_free` keeps free."""
+
+    free: int
+    floor: int
+
+    def as_row(self) -> dict[str, Any]:
+        """Return it as in JSON."""
+        return {"free_bytes": self.free, "kept_free_bytes": self.floor}
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedLoss:
     """What is destroyed of jobs without a copy, by the policy that permits the delete.
 

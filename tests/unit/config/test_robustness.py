@@ -71,7 +71,7 @@ def answer(data: bytes) -> str:
         term = parse(document)
     except ConfigError as wrong:
         problems = wrong.problems
-    if document.faults:
+    if document.problems:
         assert problems
         assert all(problem.line and problem.message for problem in problems)
         return "\n".join(map(str, problems))

@@ -15,8 +15,7 @@ from rich.console import Console
 from sauce_janitor import report
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import Record
-from sauce_janitor.operations.wiring.disk_space import DiskSpace
-from sauce_janitor.retention.plan.effects import Weights, effects_of
+from sauce_janitor.retention.plan.effects import DiskSpace, Weights, effects_of
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.support.jobs import DAY, NOW, record
 from tests.support.policies import told
