@@ -11,8 +11,7 @@ import structlog
 from sauce_janitor import __version__
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.clocks import LookInterval
-from sauce_janitor.daemon.scheduler import Scheduler
+from sauce_janitor.daemon.scheduler import LookInterval, Scheduler
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.token import Token
 from sauce_janitor.metrics import Metrics

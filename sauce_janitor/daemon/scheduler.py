@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -16,7 +16,6 @@ from sauce_janitor.archive import SENTINEL
 from sauce_janitor.clock import Clock
 from sauce_janitor.config import Account, Config
 from sauce_janitor.daemon.agenda import Agenda
-from sauce_janitor.daemon.clocks import LookInterval
 from sauce_janitor.daemon.config_watch import FollowedConfig
 from sauce_janitor.daemon.runner import Runner, RunningWork, RunSteps, Work
 from sauce_janitor.daemon.work import RUN, UPKEEP, a_run, an_upkeep
@@ -30,6 +29,21 @@ from sauce_janitor.state import State
 _MESSAGES_S: Final = 1.0
 Works: TypeAlias = Mapping[str, Work]
 """The work to do, by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookInterval:
+    """How often the daemon looks, in seconds of real time, whatever the clock says.
+
+    `round_s`: for due work (by its clock); `watch_s`: at its own status; `follow_s`: at the
+    configuration files; `reopen_s`: at a state that could not be opened; `token_s`: at the token.
+    """
+
+    round_s: float = 1.0
+    watch_s: float = 5.0
+    follow_s: float = 5.0
+    reopen_s: float = 10.0
+    token_s: float = 10.0
 
 
 class Scheduler:

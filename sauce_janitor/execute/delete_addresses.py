@@ -8,6 +8,7 @@ documentation say that this address does not work and use `DELETE /rest/v1/{user
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -64,9 +65,12 @@ class DeleteAddresses:
         with self._lock:
             if self._served is not None:
                 return self._served
-            refused = [address for each in self._refusals.values() for address in each]
+            refused: Counter[DeleteAddress] = Counter()
+            for addresses in self._refusals.values():
+                refused.update(addresses.keys())
             own = self._refusals.get(job_id, {})
-            return min(self._tries, key=lambda address: (address in own, refused.count(address)))
+            # The one that has not refused this job, then the one that has refused fewer jobs.
+            return min(self._tries, key=lambda address: (address in own, refused[address]))
 
     def accepted(self, address: DeleteAddress) -> None:
         """Record an answer of 2xx: the address works, so all further deletes of the run go

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from typing import TypeVar
 
 from sauce_janitor.errors import JanitorError
@@ -119,9 +120,13 @@ def together(executions: Sequence[Execution]) -> Execution:
     """
     halts = [one.halted for one in executions if one.halted is not None]
     halts.sort(key=lambda halted: halted.why is Halt.BUDGET)
+    halted = None
+    if halts:
+        details = "; ".join(dict.fromkeys(each.detail for each in halts))
+        halted = Halted(halts[0].why, details)
     return Execution(
         counts=_sum(one.counts for one in executions),
-        failures=tuple(failure for one in executions for failure in one.failures),
+        failures=tuple(chain.from_iterable(one.failures for one in executions)),
         skips=_sum(one.skips for one in executions),
         jobs=sum(one.jobs for one in executions),
         left=sum(one.left for one in executions),
@@ -135,10 +140,8 @@ def together(executions: Sequence[Execution]) -> Execution:
         restored_copies=sum(one.restored_copies for one in executions),
         missed=sum(one.missed for one in executions),
         incomplete=sum(one.incomplete for one in executions),
-        differing=tuple(difference for one in executions for difference in one.differing),
-        halted=Halted(halts[0].why, "; ".join(dict.fromkeys(each.detail for each in halts)))
-        if halts
-        else None,
+        differing=tuple(chain.from_iterable(one.differing for one in executions)),
+        halted=halted,
         error=next((one.error for one in executions if one.error is not None), None),
         abandoned=sum(one.abandoned for one in executions),
         waiting=_sum(one.waiting for one in executions),

@@ -195,7 +195,8 @@ class _OneJob(RunSession):
                 for each in decisions
                 if each.action is Action.DELETE_ASSETS and each.verdict is Verdict.KEEP
             )
-            reasons += (reason for decision in kept for reason in decision.reasons)
+            for decision in kept:
+                reasons += decision.reasons
         reason_texts = tuple(dict.fromkeys(reason.text for reason in reasons))
         is_over = bool(reasons) and all(reason.why in _OVER for reason in reasons)
         return EmptiedJob(

@@ -124,15 +124,15 @@ class ManualSession:
         """
         state, name = self._context.state, self.account.name
         Pauses(state, self._context.config.archive.path).refuse()
-        journal = state.hand_acts.during(name, self._run_id, CLOCK.now)
+        journal = state.manual_actions.during(name, self._run_id, CLOCK.now)
         with (
-            state.hand_acts.lock(name, wait_s=_PATIENCE_S, stop=self._context.stop),
+            state.manual_actions.lock(name, wait_s=_PATIENCE_S, stop=self._context.stop),
             closing(self._of(owner).gate()) as gate,
         ):
             manual_action.settle(
                 self.reader(owner),
                 journal,
-                [act for act in state.hand_acts.open(name) if act.owner == owner],
+                [act for act in state.manual_actions.open(name) if act.owner == owner],
             )
             yield ManualPorts(self.reader(owner), gate, journal, CLOCK, self._context.stop.wait, by)
 
@@ -156,7 +156,7 @@ class ManualSession:
             about.error("job.not_updated", outcome=act.outcome, detail=act.detail)
 
 
-def settle_acts(
+def settle_manual_actions(
     reader_of: Callable[[Owner], ManualSourcePort],
     account: str,
     context: RunContext,
@@ -166,7 +166,7 @@ def settle_acts(
     """Settle the manual actions that were cut short, where Sauce Labs can answer; those under way
     are left alone.
     """
-    acts = context.state.hand_acts
+    acts = context.state.manual_actions
     if not acts.open(account):
         return
     journal = acts.during(account, run_id, CLOCK.now)

@@ -155,7 +155,9 @@ class _Prover:
             places = self._catalogue.places_of(
                 line.job_id, account=self._key(account), owner=line.owner
             )
-            known = {each.sha256 for place in places for each in self._catalogue.records(place)}
+            known: set[str] = set()
+            for place in places:
+                known.update(each.sha256 for each in self._catalogue.records(place))
         except ArchiveError as error:
             self.found.findings.append(str(error))
             return

@@ -29,7 +29,7 @@ def rename(config: Config, state: State, old: str, new: str) -> KnownAccount:
     with ExitStack() as stack:
         for name in sorted({old, new} & known.keys()):
             stack.enter_context(state.lease(name, "account rename", now=int(time.time())))
-            stack.enter_context(state.hand_acts.lock(name, wait_s=0))
+            stack.enter_context(state.manual_actions.lock(name, wait_s=0))
         state.accounts.rename(old, new)
     structlog.get_logger().info("account.renamed", account=new, before=old)
     return state.accounts.all()[new]

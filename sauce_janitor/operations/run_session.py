@@ -18,7 +18,7 @@ from sauce_janitor.execute import ExecutionPorts, Recovery, events, recover
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 from sauce_janitor.operations import holds as holding
-from sauce_janitor.operations.manual import settle_acts
+from sauce_janitor.operations.manual import settle_manual_actions
 from sauce_janitor.operations.records.run_record import RunEntry
 from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.steps import request_budget
@@ -185,7 +185,7 @@ class RunSession:
                 # That owner's intents stay open; listing their jobs reports the reason.
                 continue
             confirmed, failed = confirmed + found.confirmed, failed + found.failed
-        settle_acts(
+        settle_manual_actions(
             lambda owner: self.clients.of(owner).reader,
             self.account.name,
             self.context,

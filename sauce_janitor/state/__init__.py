@@ -111,7 +111,7 @@ class State:
         self.journal = Journal(database)
         self.prunings = Prunings(database)
         self.archived = ArchivedJobs(database)
-        self.hand_acts = ManualActions(database, path)
+        self.manual_actions = ManualActions(database, path)
         self.switch = PauseSwitch(database)
         self.holds = Holds(database)
         self.notices = DeleteNotices(database)

@@ -167,7 +167,7 @@ def test_a_tag_killed_at_its_write_is_settled_by_the_next_command_and_set_once(
     assert found is not None
     assert found.document["tags"] == ["old", "keep", "more"]
     with State.open(folder / "state.db") as state:
-        assert state.hand_acts.open("box") == ()
+        assert state.manual_actions.open("box") == ()
         assert [line.outcome for line in state.journal.of(JobId(job))] == [
             None,
             "done",

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sauce_janitor.config import Account, load
-from sauce_janitor.daemon.clocks import LookInterval
 from sauce_janitor.daemon.runner import Work
-from sauce_janitor.daemon.scheduler import Scheduler
+from sauce_janitor.daemon.scheduler import LookInterval, Scheduler
 from sauce_janitor.daemon.work import RUN, UPKEEP
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification

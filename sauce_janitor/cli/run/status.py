@@ -160,7 +160,7 @@ def _open_intents(state: State, account: str) -> list[dict[str, Any]]:
     rows += [
         {"job_id": each.job_id, "action": each.action.value, "policy": BY_HAND}
         | {"sent_at": each.sent_at}
-        for each in state.hand_acts.open(account)
+        for each in state.manual_actions.open(account)
     ]
     return rows
 

@@ -72,7 +72,8 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
     if result.recovery.open:
         phrases.append(f"{result.recovery.open:,} writes are in doubt")
     first = f". The first: {execution.failures[0].detail}" if execution.failures else ""
-    text = f"the run is not complete: {', '.join(phrases) or 'something is left'}{first}"
+    what = ", ".join(phrases) or "something is left"
+    text = f"the run is not complete: {what}{first}"
     details = {
         "failures": len(execution.failures),
         "left": execution.left,
@@ -80,8 +81,8 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
     }
     # A job that fails in one run and waits in the next one causes one message, not two.
     fails = bool(execution.failures or waiting)
-    same = f"incomplete:{execution.halted.why.value if execution.halted else fails}"
-    return Notification("failed", account, text, at, same, details)
+    cause = execution.halted.why.value if execution.halted else fails
+    return Notification("failed", account, text, at, f"incomplete:{cause}", details)
 
 
 def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Notification]:

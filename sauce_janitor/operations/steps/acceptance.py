@@ -74,17 +74,14 @@ def accept(
 
     Its size is stored and, where the limits count jobs, also the jobs that it may leave undone.
     """
+    sizes: Counter[str | None] = Counter()
     if part is None:
-        sizes = {None: plan.acting.new} | {
-            name: acting.new for name, acting in plan.acting_by_policy.items()
-        }
+        sizes[None] = plan.acting.new
+        sizes.update({name: acting.new for name, acting in plan.acting_by_policy.items()})
     else:
-        sizes = Counter(
-            policy
-            for each in part(plan.jobs())
-            if _change(each)
-            for policy in (None, each.actions[-1].policy)
-        )
+        for each in part(plan.jobs()):
+            if _change(each):
+                sizes.update((None, each.actions[-1].policy))
     counted = any(
         _counts_jobs(limits)
         for limits in (rules.limits, *(policy.limits for policy in rules.policies))

@@ -59,15 +59,17 @@ def carry_out_shared(
 def _carry_out(
     plan: Plan, share: CredentialShare, ports: ExecutionPorts, settings: ShareSettings
 ) -> Execution:
-    deletes = any(
-        decision.action in DELETES for job in _jobs(plan, share) for decision in job.actions
-    )
+    deletes = any(_deletes(job) for job in _jobs(plan, share))
     options = ExecutionSettings(
         settle_s=settings.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
     )
     return carry_out(
         _jobs(plan, share), ports, workers=settings.workers, stop=settings.stop, options=options
     )
+
+
+def _deletes(job: JobPlan) -> bool:
+    return any(decision.action in DELETES for decision in job.actions)
 
 
 def _jobs(plan: Plan, share: CredentialShare) -> Iterator[JobPlan]:

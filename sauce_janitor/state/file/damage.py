@@ -142,7 +142,8 @@ def _conditions(column: Column[object]) -> Iterator[str]:
     if shape := _JSON.get(key):
         yield f"{name} IS NOT NULL AND {_is_not_json(name, *shape)}"
     if known := _WORDS.get(key):
-        yield f"{name} NOT IN ({', '.join(repr(word) for word in sorted(known))})"
+        listed = ", ".join(repr(word) for word in sorted(known))
+        yield f"{name} NOT IN ({listed})"
     if (bits := _MARKS.get(key)) is not None:
         yield f"({name} & ~{bits}) != 0"
     if key in _NEVER_EMPTY:
@@ -156,7 +157,8 @@ def _conditions(column: Column[object]) -> Iterator[str]:
         and key[0] not in _VENDORS
         and (key[0] not in _OF_JOBS or key[1] not in _THEIRS)
     ):
-        yield f"{name} NOT BETWEEN 0 AND {_LATEST if _is_time(column) else _LARGEST}"
+        most = _LATEST if _is_time(column) else _LARGEST
+        yield f"{name} NOT BETWEEN 0 AND {most}"
 
 
 def _is_not_json(name: str, kind: str, element: str | None) -> str:

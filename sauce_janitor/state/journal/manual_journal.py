@@ -153,9 +153,9 @@ class ManualActions:
                     ) from taken
             # NotImplementedError: this system has no flock.
             except (OSError, NotImplementedError) as error:
+                why = getattr(error, "strerror", None) or error
                 raise StateError(
-                    f"the lock {lock.lock_file} cannot be used"
-                    f" ({getattr(error, 'strerror', None) or error}): keep the state on a local"
+                    f"the lock {lock.lock_file} cannot be used ({why}): keep the state on a local"
                     " file system with locks"
                 ) from error
         try:

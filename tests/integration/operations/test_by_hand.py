@@ -553,7 +553,7 @@ def test_two_commands_do_not_change_jobs_at_once(
 
     monkeypatch.setattr(manual, "_PATIENCE_S", 0.0)
     desk.run()
-    with desk.state.hand_acts.lock("box", wait_s=0):
+    with desk.state.manual_actions.lock("box", wait_s=0):
         desk.say("tag", job, "--add", "keep", "--yes", code=5)
         assert "keep" not in truth(desk, job)["tags"]
     desk.say("tag", job, "--add", "keep", "--yes")
@@ -608,7 +608,7 @@ def test_a_stop_without_effect_is_in_doubt_until_it_is_looked_up_again(desk: Com
     running = JobId(desk.sandbox.arrive(status="in progress", end_time=None))
     desk.sandbox.inject("status", endpoint="job.stop", status=200, body="{}", times=1)
     assert "In doubt" in desk.say("stop", running, "--yes", code=4).stderr
-    assert len(desk.state.hand_acts.open("box")) == 1
+    assert len(desk.state.manual_actions.open("box")) == 1
     desk.say("stop", running, "--yes")
     assert [kind[2] for kind in kinds(desk, running)] == [None, "unknown", "failed", None, "done"]
 
@@ -617,18 +617,20 @@ def test_what_a_killed_command_left_open_is_settled_by_the_next_run(
     desk: Commands, job: JobId
 ) -> None:
     desk.run()
-    journal = desk.state.hand_acts.during("box", "hand-dead", lambda: 77)
+    journal = desk.state.manual_actions.during("box", "hand-dead", lambda: 77)
     journal.begin(
         UpdatePermit(job, DEMO, "{}", 1.0), by="jane", wanted={"tags": ["old", "e2e", "keep"]}
     )
     journal.begin(ManualStopPermit(job, DEMO, 1.0), by="jane", wanted={})
     assert "2 writes" in desk.say("status").stdout
     desk.sandbox.edit(job, tags=["e2e", "keep", "old"])
-    with desk.state.hand_acts.lock("box", wait_s=0):
+    with desk.state.manual_actions.lock("box", wait_s=0):
         desk.run(execute=True)
-        assert len(desk.state.hand_acts.open("box")) == 2, "a command may be about it right now"
+        assert len(desk.state.manual_actions.open("box")) == 2, (
+            "a command may be about it right now"
+        )
     desk.run(execute=True)
-    assert desk.state.hand_acts.open("box") == ()
+    assert desk.state.manual_actions.open("box") == ()
     assert [kind[2] for kind in kinds(desk, job)] == [None, None, "done", "done"]
 
 

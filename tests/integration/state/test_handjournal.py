@@ -21,7 +21,7 @@ WANTED = {"tags": ["keep"]}
 
 
 def journal(state: State) -> ManualJournal:
-    return state.hand_acts.during("eu", "hand-1", lambda: 77)
+    return state.manual_actions.during("eu", "hand-1", lambda: 77)
 
 
 def update(job: JobId) -> UpdatePermit:
@@ -33,13 +33,16 @@ def test_an_act_is_open_until_its_final_outcome_and_no_run_takes_it_for_its_own(
 ) -> None:
     seq = journal(state).begin(update(an_id(1)), by="jane", wanted=WANTED)
     journal(state).begin(ManualStopPermit(an_id(1), OWNER, 1.0), by="jane", wanted={})
-    assert [act.action for act in state.hand_acts.open("eu")] == [ManualAction.UPDATE, Action.STOP]
-    assert state.hand_acts.open("eu")[0].wanted == WANTED
+    assert [act.action for act in state.manual_actions.open("eu")] == [
+        ManualAction.UPDATE,
+        Action.STOP,
+    ]
+    assert state.manual_actions.open("eu")[0].wanted == WANTED
     assert state.journal.unresolved("eu") == ()
     journal(state).end(seq, "unknown", detail="no answer")
-    assert len(state.hand_acts.open("eu")) == 2
+    assert len(state.manual_actions.open("eu")) == 2
     journal(state).end(seq, "done", detail="read back")
-    assert [act.action for act in state.hand_acts.open("eu")] == [Action.STOP]
+    assert [act.action for act in state.manual_actions.open("eu")] == [Action.STOP]
     with pytest.raises(StateError, match="no act by hand"):
         journal(state).end(seq, "done", detail="again")
     assert state.journal.verify() == 4
@@ -80,7 +83,7 @@ HOLDING = """
 import time
 from pathlib import Path
 from sauce_janitor.state import State
-with State.open(Path(STATE)) as state, state.hand_acts.lock("eu", wait_s=0):
+with State.open(Path(STATE)) as state, state.manual_actions.lock("eu", wait_s=0):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -90,15 +93,21 @@ def test_one_lock_per_account_is_free_when_its_holder_dies(state: State, python:
     other = python.start(HOLDING)
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(LeaseError, match="another command"), state.hand_acts.lock("eu", wait_s=0):
+    with (
+        pytest.raises(LeaseError, match="another command"),
+        state.manual_actions.lock("eu", wait_s=0),
+    ):
         pass
     stop = threading.Event()
     stop.set()
-    with pytest.raises(StoppedError), state.hand_acts.lock("eu", wait_s=600, stop=stop):
+    with pytest.raises(StoppedError), state.manual_actions.lock("eu", wait_s=600, stop=stop):
         pass
-    with state.hand_acts.lock("us", wait_s=0), state.lease("eu", "a run", now=int(time.time())):
+    with (
+        state.manual_actions.lock("us", wait_s=0),
+        state.lease("eu", "a run", now=int(time.time())),
+    ):
         pass
     other.kill()
     other.communicate()
-    with state.hand_acts.lock("eu", wait_s=30):
+    with state.manual_actions.lock("eu", wait_s=30):
         pass
