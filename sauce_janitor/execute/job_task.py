@@ -36,6 +36,7 @@ from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import Action, Job, JobState, Owner
 from sauce_janitor.model.permits import NothingWanted, Receipt
 from sauce_janitor.model.retries import FailureKind, Retry
+from sauce_janitor.model.safety_numbers import KEPT_FOR_DELETES
 from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.retention.plan.planner import JobPlan
 
@@ -57,7 +58,7 @@ class ExecutionSettings:
     """
 
     settle_s: int = 600
-    kept_for_deletes: float = 0.2
+    kept_for_deletes: float = KEPT_FOR_DELETES
     deadline_s: float | None = None
     grace_s: float = 15.0
 

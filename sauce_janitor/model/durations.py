@@ -10,16 +10,17 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.policies import Duration
+from sauce_janitor.model.safety_numbers import DAY_S
 
 AgeTest = Callable[[int], bool]
 """A test whether something of an epoch second is old, or young, enough."""
 
-_SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
 _MONTHS: Final = {"mo": 1, "y": 12}
 _WRITTEN = re.compile(r"([0-9]+)([A-Za-z]*)")
 _LONGEST_YEARS = 100
-_LONGEST_S: Final = _LONGEST_YEARS * 366 * 86_400
-_LEEWAY_S: Final = 5 * 86_400
+_LONGEST_S: Final = _LONGEST_YEARS * 366 * DAY_S
+_LEEWAY_S: Final = 5 * DAY_S
 """How much n calendar months can differ in length: month ends (3 d), daylight saving time, a zone
 that skips a day (Samoa 2011).
 """

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final
 
+from sauce_janitor.model.safety_numbers import DAY_S
+
 POLITE_PER_SECOND: Final = 2.0
 POLITE_PER_HOUR: Final = 1500
 POLITE_BURST: Final = 5
@@ -17,7 +19,6 @@ POLITE_BURST: Final = 5
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_MINUTES: Final = 24 * 60
-_DAY_S: Final = 86_400
 _WEEK_DAYS: Final = 7
 _NOTHING: Final = 1e-6
 _FORESEEN_HOURS: Final = 14 * 24
@@ -172,7 +173,7 @@ class AllowanceTimetable:
             if left_over < _NOTHING:
                 return hour * _HOUR_S + took
         mean = self.per_day()
-        return _FORESEEN_HOURS * _HOUR_S + left_over / mean * _DAY_S if mean else None
+        return _FORESEEN_HOURS * _HOUR_S + left_over / mean * DAY_S if mean else None
 
     def _borders(self, moment: float) -> Iterator[float]:
         """Yield every time after `moment` in the next eight days at which a window begins or ends,

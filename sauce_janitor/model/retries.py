@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Final
 
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 
-_LONGEST_PAUSE_S: Final = 3 * 86_400
+_LONGEST_PAUSE_S: Final = 3 * DAY_S
 _OF_WHAT_IS_LEFT: Final = 4
-HURRIED_S: Final = 3 * 86_400
+HURRIED_S: Final = 3 * DAY_S
 """A retry whose job is purged within this time is not moved behind the jobs that were not tried."""
 
 

@@ -21,3 +21,9 @@ seconds.
 Policies count in days, so minutes do no harm. A clock that differs by more is broken, and may
 differ by days an hour later.
 """
+
+KEPT_FOR_DELETES: Final = 0.2
+"""The share of a request budget that archives leave for deletes.
+
+Archives take many more requests; without a share, deletes would never get their turn.
+"""

@@ -22,7 +22,7 @@ from sauce_janitor.model.jobs import (
 )
 from sauce_janitor.model.policies import KeepRule, Policy
 from sauce_janitor.retention.keep_groups import KeepContext, Keeper
-from sauce_janitor.retention.keep_rules import Group
+from sauce_janitor.retention.keep_rules import Group, Place
 
 _MILD_TO_SEVERE: Final = ("success", "complete", "failed", "error")
 _VERDICTS: Final = {"success": "passed", "successful": "passed", "errored": "error"}
@@ -93,6 +93,11 @@ class BuildUnit:
     problem: BuildProblem = BuildProblem.NONE
     bits: int = 0
 
+    @property
+    def place(self) -> Place:
+        """Its place among the builds that the keep rules count."""
+        return self.group, self.time, self.id, self.status
+
 
 class BuildKeeper(Keeper):
     """The keep rules of a policy with `unit: build`, over builds. Above a keeper's bits are those
@@ -159,9 +164,9 @@ class BuildKeeper(Keeper):
         )
         for unit in whole:
             for fold in unit.context.late:
-                fold.observe((unit.group, unit.time, unit))
+                fold.observe(unit.place)
         for unit in whole:
-            unit.bits = self.rank_in(unit.context, (unit.group, unit.time, unit))
+            unit.bits = self.rank_in(unit.context, unit.place)
 
     # The context and the time are those of the build, not of the job.
     def keep_bits(self, context: KeepContext, record: Record, time: int) -> int:  # noqa: ARG002

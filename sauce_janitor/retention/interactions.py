@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from sauce_janitor.model.jobs import DELETES, Action, Why
 from sauce_janitor.model.policies import DeleteRule, Duration, Not, Policy, Rules
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.builds import BuildKeeper
 from sauce_janitor.retention.match_cases import AppliedRule, MatchCase
 from sauce_janitor.retention.overlaps import may_overlap
 from sauce_janitor.retention.precedence import actions_stated
 
-_DAY_S: Final = 86_400
-_SHORTEST_MONTH_S: Final = 28 * _DAY_S
-_LONGEST_MONTH_S: Final = 31 * _DAY_S
+_SHORTEST_MONTH_S: Final = 28 * DAY_S
+_LONGEST_MONTH_S: Final = 31 * DAY_S
 _YEAR_MONTHS: Final = 12
-_SHORTEST_YEAR_S: Final = 365 * _DAY_S
+_SHORTEST_YEAR_S: Final = 365 * DAY_S
 _KEEPING: Final = frozenset({Why.KEPT, Why.BUILD})
 
 
@@ -199,7 +199,7 @@ def _seconds(duration: Duration | None) -> tuple[int, int]:
     shortest = duration.seconds + years * _SHORTEST_YEAR_S + months * _SHORTEST_MONTH_S
     return (
         shortest,
-        duration.seconds + years * (_SHORTEST_YEAR_S + _DAY_S) + months * _LONGEST_MONTH_S,
+        duration.seconds + years * (_SHORTEST_YEAR_S + DAY_S) + months * _LONGEST_MONTH_S,
     )
 
 

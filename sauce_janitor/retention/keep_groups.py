@@ -93,11 +93,13 @@ class Keeper:
             group = self._group_of(record)
             if group is not None and group is not UNKNOWN:
                 for fold in context.late:
-                    fold.observe((group, time, record.job))
+                    fold.observe((group, time, record.job.id, record.job.status))
 
     def keep_bits(self, context: KeepContext, record: Record, time: int) -> int:
         """Return the bits of a job, which takes its slots. Call it once a job, newest first."""
-        return self.rank_in(context, (self._group_of(record), time, record.job))
+        return self.rank_in(
+            context, (self._group_of(record), time, record.job.id, record.job.status)
+        )
 
     def rank_in(self, context: KeepContext, place: Place) -> int:
         """Return the bits of a job or build whose group is known."""

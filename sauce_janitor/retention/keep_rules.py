@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.calendar_periods import CalendarPeriod
@@ -22,17 +22,8 @@ from sauce_janitor.model.policies import Duration, KeepRule
 Group: TypeAlias = Hashable
 
 
-class Entrant(Protocol):
-    """What is ranked: a job or a whole build."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def status(self) -> Text: ...
-
-
-Place: TypeAlias = tuple[Group, int, Entrant]
-"""A job's group, the time from which its age counts, and the job."""
+Place: TypeAlias = tuple[Group, int, str, Text]
+"""A job's group, the time from which its age counts, its id and its status; or those of a build."""
 
 
 class KeepFold(ABC):
@@ -119,7 +110,7 @@ class WithinOfNewest(KeepFold):
 
     def take(self, place: Place) -> bool:
         """Keep it if it is the newest, or near enough to it."""
-        group, time, _ = place
+        group, time, _, _ = place
         young = self._memory.get(group)
         if young is None:
             self._memory[group] = at_most(self._duration, as_of=time, zone=self._zone)
@@ -168,7 +159,7 @@ class NewestOfPeriod(KeepFold):
 
     def take(self, place: Place) -> bool:
         """Keep it if it is the first of a period that counts."""
-        group, time, _ = place
+        group, time, _, _ = place
         period = self._window.period_of(time)
         if period is None:
             return False
@@ -180,7 +171,7 @@ class NewestOfPeriod(KeepFold):
 
     def might_keep(self, place: Place) -> bool:
         """Keep it if it would be the first."""
-        group, time, _ = place
+        group, time, _, _ = place
         period = self._window.period_of(time)
         seen = self._memory.get(group, set())
         return period is not None and period not in seen and self._window.has_room(len(seen))
@@ -198,44 +189,42 @@ class PickOfPeriod(KeepFold):
 
     def observe(self, place: Place) -> None:
         """Remember the better job of the period."""
-        group, time, entrant = place
+        group, time, identity, status = place
         period = self._window.period_of(time)
-        if period is None or self._is_unclear(entrant):
+        if period is None or self._is_unclear(status):
             return
         best = self._best.setdefault(group, {})
         # Jobs come newest first, so a period without room is older than those that count.
         if period not in best and not self._window.has_room(len(best)):
             return
-        fitting = (n for n, word in enumerate(self._pick) if _fits(word, entrant.status))
+        fitting = (n for n, word in enumerate(self._pick) if _fits(word, status))
         preference = next(fitting, len(self._pick))
         before = best.get(period)
         is_oldest = preference < len(self._pick) and self._pick[preference] == "oldest"
         if before is None or preference < before[0] or (preference == before[0] and is_oldest):
-            best[period] = (preference, entrant.id)
+            best[period] = (preference, identity)
 
     def take(self, place: Place) -> bool:
         """Keep it if it won its period, or if its status is unknown."""
-        group, time, entrant = place
+        group, time, identity, status = place
         # With its real status it could be the winner.
-        if self._is_unclear(entrant):
+        if self._is_unclear(status):
             return True
         period = self._window.period_of(time)
         winner = self._best.get(group, {}).get(period) if period is not None else None
-        return winner is not None and winner[1] == entrant.id and winner[0] < len(self._pick)
+        return winner is not None and winner[1] == identity and winner[0] < len(self._pick)
 
     def might_keep(self, place: Place) -> bool:
         """Keep it if its period counts: it may be the winner."""
-        group, time, entrant = place
+        group, time, _, status = place
         period = self._window.period_of(time)
         best = self._best.get(group, {})
-        return self._is_unclear(entrant) or (
+        return self._is_unclear(status) or (
             period is not None and (period in best or self._window.has_room(len(best)))
         )
 
-    def _is_unclear(self, entrant: Entrant) -> bool:
-        return entrant.status is UNKNOWN and any(
-            word not in {"newest", "oldest"} for word in self._pick
-        )
+    def _is_unclear(self, status: Text) -> bool:
+        return status is UNKNOWN and any(word not in {"newest", "oldest"} for word in self._pick)
 
 
 def _fits(word: str, status: Text) -> bool:

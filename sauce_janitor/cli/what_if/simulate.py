@@ -78,7 +78,7 @@ def _days(text: str, now: int) -> int:
     from zoneinfo import ZoneInfo
 
     from sauce_janitor.model.durations import due_at, parse_duration
-    from sauce_janitor.retention.what_if.keep_spans import DAY_S
+    from sauce_janitor.model.safety_numbers import DAY_S
     from sauce_janitor.retention.what_if.simulate import LONGEST_DAYS
 
     try:

@@ -15,11 +15,11 @@ from sauce_janitor.execute.events import Halt
 from sauce_janitor.execute.job_task import ExecutionSettings
 from sauce_janitor.execute.outcomes import together
 from sauce_janitor.model.jobs import DELETES, Owner
+from sauce_janitor.model.safety_numbers import KEPT_FOR_DELETES
 from sauce_janitor.operations.wiring.clients import CredentialShare
 from sauce_janitor.retention.plan.planner import JobPlan, Plan
 
 _MOST_THREADS: Final = 16
-_KEPT_FOR_DELETES: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _carry_out(
 ) -> Execution:
     deletes = any(_deletes(job) for job in _jobs(plan, share))
     options = ExecutionSettings(
-        settle_s=settings.settle_s, kept_for_deletes=_KEPT_FOR_DELETES if deletes else 0.0
+        settle_s=settings.settle_s, kept_for_deletes=KEPT_FOR_DELETES if deletes else 0.0
     )
     return carry_out(
         _jobs(plan, share), ports, workers=settings.workers, stop=settings.stop, options=options

@@ -15,10 +15,9 @@ from sauce_janitor.model.policies import (
     Policy,
     Rules,
 )
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.overlaps import may_overlap
 from sauce_janitor.retention.precedence import actions_stated
-
-_DAY_S = 86_400
 
 ALWAYS_BLOCKING = (
     "an unfinished job; a job whose age, or a field that a policy reads, is unknown; a failed "
@@ -150,4 +149,4 @@ def _can_outlast(rule: KeepRule, by: Duration) -> bool:
 
 def _seconds(duration: Duration) -> int:
     """Return about how long it is, with the longest months: near enough to say what is possible."""
-    return duration.seconds + duration.months * 31 * _DAY_S
+    return duration.seconds + duration.months * 31 * DAY_S

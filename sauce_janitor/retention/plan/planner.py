@@ -10,7 +10,7 @@ from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.jobs import DELETES, AssetsStanding, Decision, JobId, Record, Verdict, Why
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.model.retries import FailureKind, Retry, purge_is_near
-from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint_of
 from sauce_janitor.retention.job_verdict import JobVerdict
@@ -22,7 +22,6 @@ from sauce_janitor.retention.plan.vendor_purge import PurgeCandidates
 
 __all__ = ["PURGED_AFTER_S", "JobPlan", "Plan", "Waiting", "make_plan"]
 
-_DAY_S: Final = 86_400
 _NOTHING: Final[Mapping[JobId, Retry]] = {}
 _PRIORITIES: Final = {"hold": 0, "high": 1, "normal": 2, "low": 3}
 
@@ -174,10 +173,10 @@ class _Planner:
         # Purged assets cannot be saved any more, and deleted ones need not be.
         if isinstance(ended, int) and record.assets is AssetsStanding.PRESENT:
             left = ended + PURGED_AFTER_S - self._plan.as_of
-            if 0 < left <= 3 * _DAY_S:
+            if 0 < left <= 3 * DAY_S:
                 self._plan.expiring_72h_jobs += 1
-                self._plan.expiring_24h_jobs += left <= _DAY_S
-                self._plan.expiring[bytes.fromhex(record.job.id)] = left <= _DAY_S
+                self._plan.expiring_24h_jobs += left <= DAY_S
+                self._plan.expiring[bytes.fromhex(record.job.id)] = left <= DAY_S
 
     def _count(self) -> None:
         plan = self._plan

@@ -16,11 +16,11 @@ from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.job_age import age_times, is_finished
 from sauce_janitor.model.jobs import DELETES, Action, AssetsStanding, Record
 from sauce_janitor.model.policies import Policy, Rules
+from sauce_janitor.model.safety_numbers import DAY_S, KEPT_FOR_DELETES
 from sauce_janitor.retention.decide import Records
 from sauce_janitor.retention.plan.costs import WorkCounts, files_wanted, requests_needed, work_of
 from sauce_janitor.retention.plan.planner import make_plan
 
-_DAY_S: Final = 86_400
 _NEWEST_DAYS: Final = 7
 _MANY: Final = 1000
 _MOST_JOBS: Final = 50_000
@@ -31,8 +31,6 @@ _FEWEST_JOBS: Final = 20
 _ALL_DUE_DAYS: Final = 11 * 366
 """An age at which every `after` has passed: it is at most 10 years."""
 _LONG_AGO: Final = dict.fromkeys(DELETES, 0)
-_FOR_DELETES: Final = 0.2
-"""Deletes get at least this share of a budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Inflow:
         # The budget is enough.
         if per_day is None or self.requests <= per_day or not self.archives:
             return 0.0
-        for_archives = per_day - min(self.rest, per_day * _FOR_DELETES)
+        for_archives = per_day - min(self.rest, per_day * KEPT_FOR_DELETES)
         return max(0.0, self.archives * (1 - for_archives / self.archiving))
 
 
@@ -67,7 +65,7 @@ def inflow(rules: Rules, records: Records, *, as_of: int) -> Inflow | None:
     `records` are in the order that `decide.decide` needs.
     """
     newest = _Newest(rules, records, as_of)
-    plan = make_plan(rules, newest, as_of=as_of + _ALL_DUE_DAYS * _DAY_S, accepted_at=None)
+    plan = make_plan(rules, newest, as_of=as_of + _ALL_DUE_DAYS * DAY_S, accepted_at=None)
     # A handful of jobs says nothing about a day.
     if plan.inventory < _FEWEST_JOBS:
         return None
@@ -89,7 +87,7 @@ class _Newest:
         self.days = float(_NEWEST_DAYS)
 
     def __call__(self) -> Iterator[Record]:
-        since = oldest = self._as_of - _NEWEST_DAYS * _DAY_S
+        since = oldest = self._as_of - _NEWEST_DAYS * DAY_S
         seen = 0
         for record in self._records():
             time = self._age_of(record.job)
@@ -111,7 +109,7 @@ class _Newest:
             if seen == _MOST_JOBS:
                 break
         self.days = max(
-            _SHORTEST_DAYS if seen == _MOST_JOBS else 1.0, (self._as_of - oldest) / _DAY_S
+            _SHORTEST_DAYS if seen == _MOST_JOBS else 1.0, (self._as_of - oldest) / DAY_S
         )
 
 

@@ -1,9 +1,9 @@
 """The course of each job over the days of a simulation: all days of one job at once, or day after
 day over all jobs.
 
-Both give the same result. The first needs one pass, and memory only for groups. It cannot foresee
-winners that are known only after all jobs of a day (`pick`, `unit: build`): for those, every day is
-decided like its plan.
+Both give the same result, so they stand in one module. The first needs one pass, and memory only
+for groups. It cannot foresee winners that are known only after all jobs of a day (`pick`, `unit:
+build`): for those, every day is decided like its plan.
 """
 
 from __future__ import annotations

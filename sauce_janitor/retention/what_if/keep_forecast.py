@@ -20,7 +20,7 @@ from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.keep_groups import Keeper
 from sauce_janitor.retention.keep_rules import Group
 
-RATE_OVER_S: Final = 30 * 86_400
+RATE_OVER_S: Final = 30 * DAY_S
 """The present rate is that of the last 30 days."""
 _SEARCHED_S: Final = 200 * 366 * DAY_S
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import Final, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.durations import AgeTest, at_most, due_at
 from sauce_janitor.model.jobs import UNKNOWN
 from sauce_janitor.model.policies import Duration, KeepRule
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.keep_groups import KeepContext, Keeper
 from sauce_janitor.retention.keep_rules import Group
-
-DAY_S: Final = 86_400
 
 Days: TypeAlias = int
 """A set of days: bit n is day n."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.policies import Rules
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.decide import Records
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.plan.costs import bytes_wanted, requests_needed
@@ -26,7 +27,6 @@ from sauce_janitor.retention.plan.limits import (
     measure,
 )
 from sauce_janitor.retention.what_if.job_courses import DayByDay, OnePass
-from sauce_janitor.retention.what_if.keep_spans import DAY_S
 from sauce_janitor.retention.what_if.savings import SavingsDay, SimulationTotals
 
 LONGEST_DAYS: Final = 3660
