@@ -3,7 +3,7 @@ exports.
 """
 
 from sauce_janitor.archive.asset_fetch import AssetBody, Fetch, SizeLimits
-from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
+from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.content.read_back import Damage
 from sauce_janitor.archive.disk.names import job_place
 from sauce_janitor.archive.disk.root import SENTINEL, DiskReserve
@@ -11,10 +11,11 @@ from sauce_janitor.archive.exports.exporter import Exported, export
 from sauce_janitor.archive.hold_mirror import HoldMirror, MirroredHold
 from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
 from sauce_janitor.archive.job_entries import entry_from, entry_of
-from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder, stale
-from sauce_janitor.archive.ownership.lease_records import LeaseRecord, leases_of, read_lease
+from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
+from sauce_janitor.archive.ownership.lease_records import LeaseRecord, leases_of, read_lease, stale
 from sauce_janitor.archive.ownership.owner import foreign, hand_over, read_owner
 from sauce_janitor.archive.pause_mirror import MirroredPause, PauseMirror
+from sauce_janitor.archive.proofs import Finding, Proof
 from sauce_janitor.archive.prune import PruneDraft, Pruner
 from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files
 from sauce_janitor.archive.receipt_format import read_receipt

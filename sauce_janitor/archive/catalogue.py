@@ -21,46 +21,14 @@ from sauce_janitor.archive.chains import chain
 from sauce_janitor.archive.content.compression import open_original
 from sauce_janitor.archive.content.read_back import Damage, damage_of, forget_cached
 from sauce_janitor.archive.disk.folders import disk_errors, exists, open_file, reach
-from sauce_janitor.archive.disk.names import folder_name, job_place, name_of_folder
+from sauce_janitor.archive.disk.names import folder_name, job_place
 from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.disk.walk import Place, files_below, walk
+from sauce_janitor.archive.proofs import Finding, Proof, failed_proof
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records, record_number
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name, receipt_number
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, Owner
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One problem: the folder of the job, the file in it, and what is wrong."""
-
-    place: str
-    file: str
-    damage: Damage
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.place}/{self.file}: {self.damage} ({self.detail})"
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """One job as the archive holds it now: its receipts, oldest first, and all problems with them.
-
-    `records` say what was pruned. Such a file may be missing; while it exists it must match its
-    receipt.
-    """
-
-    place: str
-    receipts: tuple[ReceiptFile, ...]
-    findings: tuple[Finding, ...]
-    files: int
-    size_bytes: int
-    records: tuple[PruneFile, ...] = ()
-
-    def proves(self, sha256: str) -> bool:
-        """Tell whether the receipt with this hash is unchanged and every stored byte matches."""
-        return not self.findings and any(receipt.sha256 == sha256 for receipt in self.receipts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +180,9 @@ class Catalogue:
                 receipts = chain(folder, place, there)
                 records = read_records(folder, place, there, receipts)
             except ArchiveError as error:
-                finding = Finding(where, receipt_name(1), Damage.RECEIPT, str(error))
-                return Proof(where, (), (finding,), 0, 0)
+                return failed_proof(place, receipt_name(1), Damage.RECEIPT, str(error))
             if not receipts:
-                finding = Finding(where, receipt_name(1), Damage.RECEIPT, "there is none")
-                return Proof(where, (), (finding,), 0, 0)
+                return failed_proof(place, receipt_name(1), Damage.RECEIPT, "there is none")
             newest = receipts[-1].document
             # A pruned file that is still there is checked like any other.
             pruned = gone_files(records) - there.keys()
@@ -248,14 +214,7 @@ class Catalogue:
         """
         for place, is_link in self.walk(account=account, owner=owner):
             if is_link:
-                where = "/".join(place)
-                yield Proof(
-                    where,
-                    (),
-                    (Finding(where, "", Damage.LINK, "a link in place of a folder"),),
-                    0,
-                    0,
-                )
+                yield failed_proof(place, "", Damage.LINK, "a link in place of a folder")
             else:
                 yield self.prove(place)
 
@@ -341,8 +300,3 @@ def _no_link(place: Place, *, is_link: bool) -> Place:
             f"{'/'.join(place)} in the archive is a link: nothing behind it is trusted"
         )
     return place
-
-
-def account_of(place: Place) -> str | None:
-    """Return the name of the account that the place's first folder stands for."""
-    return name_of_folder(place[0])

@@ -1,4 +1,8 @@
-"""Fetches all that one pass wants of a job into the staging folder, with few requests."""
+"""Fetches all that one pass wants of a job into the staging folder, with few requests.
+
+This is one module, although long: the bundle of screenshots and the single files share one pass and
+decide together which files are missing.
+"""
 
 from __future__ import annotations
 

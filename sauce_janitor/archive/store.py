@@ -1,6 +1,7 @@
 """Stores a job: stage, prove, flush, read back, write the receipt, show.
 
-When `store` returns, the copy is durable and proven.
+When `store` returns, the copy is durable and proven. This is one module, although long: the order
+of these steps is the promise of the archive, and it is read from top to bottom.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Self
 from sauce_janitor import __version__
 from sauce_janitor.archive.asset_choice import AssetChoice, UnavailableFiles, choose
 from sauce_janitor.archive.asset_fetch import ByteAllowance, Fetch
-from sauce_janitor.archive.catalogue import Catalogue, Proof
+from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.close_guard import CloseGuard
 from sauce_janitor.archive.content.read_back import read_back, read_back_receipt
 from sauce_janitor.archive.disk.durable import make_durable
@@ -28,6 +29,7 @@ from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.hold_mirror import HoldMirror
 from sauce_janitor.archive.job_fetch import FetchedJob, FetchRequest, JobFetcher
 from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
+from sauce_janitor.archive.proofs import Proof
 from sauce_janitor.archive.prune_records import gone_files
 from sauce_janitor.archive.receipt_format import canonical, sha256_of, write_receipt
 from sauce_janitor.archive.receipts import (

@@ -12,9 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from sauce_janitor.archive.catalogue import Catalogue, Finding, Proof
+from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.content.read_back import Damage
 from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.archive.proofs import Proof, failed_proof
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import Owner
 
@@ -95,15 +96,10 @@ def _prover(catalogue: Catalogue) -> Callable[[Place], Proof]:
         try:
             return catalogue.prove(place)
         except ArchiveError as error:
-            return _proof_of(place, Damage.CHANGED, str(error))
+            return failed_proof(place, "", Damage.CHANGED, str(error))
 
     return prove
 
 
 def _link_proof(place: Place) -> Proof:
-    return _proof_of(place, Damage.LINK, "a link in place of a folder")
-
-
-def _proof_of(place: Place, damage: Damage, detail: str) -> Proof:
-    where = "/".join(place)
-    return Proof(where, (), (Finding(where, "", damage, detail),), 0, 0)
+    return failed_proof(place, "", Damage.LINK, "a link in place of a folder")

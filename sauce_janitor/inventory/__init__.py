@@ -3,13 +3,13 @@
 from sauce_janitor.inventory.listing_memory import SetAside
 from sauce_janitor.inventory.pager import ContradictionError
 from sauce_janitor.inventory.ports import JobSource, JobStore
-from sauce_janitor.inventory.synchronizer import (
+from sauce_janitor.inventory.sync_report import (
     CONFIRMED_AFTER_S,
     SpellingError,
     SyncReport,
     SyncRequest,
-    sync,
 )
+from sauce_janitor.inventory.synchronizer import sync
 
 __all__ = [
     "CONFIRMED_AFTER_S",

@@ -1,4 +1,8 @@
-"""Brings the known jobs and builds of one owner up to date, with as few requests as possible."""
+"""Brings the known jobs and builds of one owner up to date, with as few requests as possible.
+
+This is one module, although long: the full listing and the listing of news share the rows set
+aside, and the checks between them decide whether a plan may be made.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,12 @@ from sauce_janitor.inventory.details import ask, ask_lacking, ask_unfinished, jo
 from sauce_janitor.inventory.listing_memory import ListingMemory, SetAside, named
 from sauce_janitor.inventory.pager import ContradictionError, PagePosition, Pager
 from sauce_janitor.inventory.ports import JobSource, JobStore
+from sauce_janitor.inventory.sync_report import (
+    CONFIRMED_AFTER_S,
+    SpellingError,
+    SyncReport,
+    SyncRequest,
+)
 from sauce_janitor.inventory.unreadable_rows import UnreadableRows, ask_alone
 from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Job, JobId, Owner
@@ -21,73 +31,10 @@ RECENT_S: Final = 48 * 3600
 """Jobs that ended so recently are listed again: results, names and tags are often set after the
 end.
 """
-CONFIRMED_AFTER_S: Final = 15 * 60
-"""The shortest time after which a first listing that is empty or incomplete can be confirmed.
-
-Answers that are seconds apart share one outage, one stale cache or one half-finished deployment of
-the vendor.
-"""
 _LONGEST_RUN_S: Final = 24 * 3600
 _FEW: Final = 20
 _CHEAP_ROWS: Final = 400
 _OLD_BOOKMARK_S: Final = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class SyncRequest:
-    """What a run needs from the inventory.
-
-    `now` is epoch seconds UTC by our clock. A complete full listing older than `full_every_s` is
-    repeated; `deep` repeats it at any age. `accept_loss` says that an operator knows where the
-    missing jobs went: then a list is accepted whatever it lost. `needed_fields` are the fields that
-    the rules read (names of `Job` or of the policy language): where a row leaves one out, the
-    details are asked for.
-    """
-
-    now: int
-    full_every_s: int
-    deep: bool = False
-    accept_loss: bool = False
-    needed_fields: frozenset[str] = frozenset()
-    with_builds: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """The result of a sync.
-
-    `rows` were listed, `gone` jobs disappeared, `detailed` jobs were asked for by themselves, and
-    `builds` are known (None: not offered or not asked for). `asides` are rows that could not be
-    read, the first of `aside_count`; with any, the watermark stays where it was. `known` is how
-    many jobs there are. `confirmed` is False after a first full listing that was empty or had
-    unreadable rows: one that begins `CONFIRMED_AFTER_S` later has to agree with it.
-    """
-
-    owner: Owner
-    full: bool
-    rows: int = 0
-    gone: int = 0
-    detailed: int = 0
-    builds: int | None = None
-    known: int = 0
-    asides: tuple[SetAside, ...] = ()
-    aside_count: int = 0
-    confirmed: bool = True
-
-    @property
-    def is_half_read(self) -> bool:
-        """Tell whether the listing is unconfirmed because of unreadable rows, not because it was
-        empty.
-        """
-        return not self.confirmed and self.rows > 0
-
-
-class SpellingError(SourceError):
-    """Sauce Labs writes the owner's name in another case, as `spelling`; nothing was listed."""
-
-    def __init__(self, owner: Owner, spelling: Owner) -> None:
-        super().__init__(f"Sauce Labs writes the user {owner} as {spelling}")
-        self.spelling = spelling
 
 
 def sync(

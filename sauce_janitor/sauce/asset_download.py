@@ -11,7 +11,7 @@ from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.sauce.http import paths
 from sauce_janitor.sauce.http.bodies import ResponseBody
-from sauce_janitor.sauce.http.guarded_connection import AnswerLimits
+from sauce_janitor.sauce.http.exchange_watch import AnswerLimits
 from sauce_janitor.sauce.http.transport import (
     Answer,
     HttpRequest,

@@ -32,8 +32,6 @@ from sauce_janitor.sauce.insight_values import (
 )
 
 Scope: TypeAlias = Literal["me", "organization", "single"]
-MOST_ITEMS: Final = 10_000
-"""More items of one period are not asked for: servers of this kind end there."""
 _ITEMS_A_PAGE: Final = 100
 _UNITS_S: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _Query: TypeAlias = list[tuple[str, str | int]]

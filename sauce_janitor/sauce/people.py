@@ -35,6 +35,7 @@ _PEOPLE_A_PAGE: Final = 100
 _MOST_PAGES: Final = 1_000
 _MOST_ITEMS: Final = 5_000
 _DAY_S: Final = 86_400
+_REMEDY: Final = "list their names under `users`, or use the credentials of an organization"
 _FEW: Final = 3
 _ORGANIZATION: Final = Filter(scope="organization", newest_first=False)
 
@@ -113,13 +114,9 @@ class People:
                 resource = f"teams/{team.id}/members"
                 members.update(*self._listed(resource, (), f"the members of team {team.name}"))
         except (ForbiddenError, NotOfferedError, AnswerError) as error:
-            remedy = (
-                "list their names under `users`, or use the credentials of an organization or "
-                "team admin"
-            )
             raise type(error)(
                 f"the members of {_called(wanted)} cannot be listed: {error}. Nothing was listed; "
-                f"{remedy}"
+                f"{_REMEDY} or team admin"
             ) from error
         ids = {team.id for team in found}
         gaps: tuple[str, ...] = ()
@@ -139,8 +136,8 @@ class People:
 
     def _every_team(self) -> tuple[Team, ...]:
         rows: list[object] = []
+        what = "the organization's teams"
         for _ in range(_MOST_PAGES):
-            what = "the organization's teams"
             query = f"limit={_PEOPLE_A_PAGE}&offset={len(rows)}"
             answer = self._answer("teams", query, what)
             page = answer.get("results") if isinstance(answer, Mapping) else None
@@ -285,13 +282,10 @@ class _Search:
         if not self.owners:
             reasons = dict.fromkeys([*refusals, *self.gaps][:_FEW])
             why = "; ".join(reasons) or "no answer names anybody"
-            remedy = (
-                "list their names under `users`, or use the credentials of an organization admin"
-            )
             kind = ForbiddenError if refusals and not self.gaps else SourceError
             raise kind(
                 f"the members of the organization cannot be listed: {why}. Nothing was listed; "
-                f"{remedy}"
+                f"{_REMEDY} admin"
             )
         days = SEEN_BACK_S // _DAY_S
         by_insights = f"by Insights, which knows who ran tests in the last {days} days"

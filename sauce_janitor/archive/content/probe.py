@@ -22,19 +22,16 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import BinaryIO, Final
 
+from sauce_janitor.archive.content.file_formats import FORMATS, is_of_format, missing_end
 from sauce_janitor.archive.content.json_structure import NotJsonError, check_structure
 
 _HEAD = 1024
 _WHOLE = 1024 * 1024
 _PIECE = 256 * 1024
-_TAIL = 4096
-_PNG_END = b"IEND\xaeB`\x82"
-_MOST_BOXES = 100_000
 
 
 class TrustLevel(IntEnum):
@@ -62,44 +59,6 @@ class ProbeResult:
 
 SOUND: Final = ProbeResult(TrustLevel.SOUND)
 
-_SIGNATURES = {
-    "PNG": ((0, b"\x89PNG\r\n\x1a\n"),),
-    "JPEG": ((0, b"\xff\xd8\xff"),),
-    "GIF": ((0, b"GIF87a"), (0, b"GIF89a")),
-    "WebP": ((8, b"WEBP"),),
-    "MP4": tuple(
-        (4, box)
-        for box in (
-            b"ftyp", b"styp", b"free", b"skip", b"wide", b"moov",
-            b"moof", b"mdat", b"sidx", b"pdin", b"pnot", b"uuid",
-        )
-    ),
-    "WebM": ((0, b"\x1a\x45\xdf\xa3"),),
-    "FLV": ((0, b"FLV"),),
-    "ZIP": ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
-    "GZ": ((0, b"\x1f\x8b\x08"),),
-}  # fmt: skip
-"""Where each format has which bytes. Any of these MP4 boxes may come first.
-
-Source of the MP4 ones: ISO/IEC 14496-12, 4.3 and 8.1, and the QuickTime File Format.
-"""
-_PICTURES = ("PNG", "JPEG", "GIF", "WebP")
-_VIDEOS = ("MP4", "WebM", "FLV")
-_KINDS = {
-    "png": ("PNG", _PICTURES),
-    "jpg": ("JPEG", _PICTURES),
-    "jpeg": ("JPEG", _PICTURES),
-    "gif": ("GIF", _PICTURES),
-    "webp": ("WebP", _PICTURES),
-    "mp4": ("MP4", _VIDEOS),
-    "m4v": ("MP4", _VIDEOS),
-    "mov": ("MP4", _VIDEOS),
-    "webm": ("WebM", _VIDEOS),
-    "flv": ("FLV", _VIDEOS),
-    "zip": ("ZIP", ("ZIP",)),
-    "gz": ("GZ", ("GZ",)),
-}
-"""By ending: the format that it names, and the formats that are accepted in its place."""
 _OTHER_BINARIES = frozenset(
     {
         "mkv",
@@ -153,7 +112,7 @@ def probe(name: str, stream: BinaryIO, size: int, content_type: str | None) -> P
     head = stream.read(_HEAD)
     ending = name.lower().rpartition(".")[2] if "." in name else ""
     called = (content_type or "").partition(";")[0].strip().lower()
-    if ending in _KINDS or ending in _OTHER_BINARIES:
+    if ending in FORMATS or ending in _OTHER_BINARIES:
         return _probe_binary(ending, head, (stream, size), called)
     if ending in {"json", "har"}:
         return _probe_json(name, (head, stream, size), called)
@@ -179,10 +138,10 @@ def _probe_binary(
     if answer:
         is_medium = called.startswith(("video/", "image/", "audio/"))
         return ProbeResult(TrustLevel.TWICE if is_medium else TrustLevel.FOREIGN, answer)
-    if ending not in _KINDS:
+    if ending not in FORMATS:
         return SOUND
-    named, family = _KINDS[ending]
-    found = next((kind for kind in family if _is_of(kind, head)), None)
+    named, family = FORMATS[ending]
+    found = next((kind for kind in family if is_of_format(kind, head)), None)
     if found is None:
         # A gateway may have sent a text such as "Service Unavailable", and called it a text.
         is_called_text = called.startswith("text/") or called in {*_JSON_TYPES, "application/xml"}
@@ -190,52 +149,11 @@ def _probe_binary(
             TrustLevel.LATER if is_called_text else TrustLevel.TWICE,
             f"the bytes are no {ending.upper()} file",
         )
-    if cut := _cut(found, *whole):
+    if cut := missing_end(found, *whole):
         return ProbeResult(TrustLevel.TWICE, cut)
     return (
         SOUND if found == named else ProbeResult(TrustLevel.MARKED, f"the bytes are a {found} file")
     )
-
-
-def _is_of(kind: str, head: bytes) -> bool:
-    return any(head.startswith(magic, place) for place, magic in _SIGNATURES[kind])
-
-
-def _cut(kind: str, stream: BinaryIO, size: int) -> str | None:
-    if kind == "ZIP" and not zipfile.is_zipfile(stream):
-        return "the zip file has no end"
-    if kind == "PNG" and not _has_png_end(stream, size):
-        return "the PNG file has no end"
-    if kind == "MP4" and _is_cut_mp4(stream, size):
-        return "the MP4 file has no end"
-    return None
-
-
-def _has_png_end(stream: BinaryIO, size: int) -> bool:
-    stream.seek(max(0, size - _TAIL))
-    return _PNG_END in stream.read(_TAIL)
-
-
-def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
-    """Tell whether a box continues after the end of the file.
-
-    Source: ISO/IEC 14496-12, 4.2: size 1 means 64 more bits of size, 0 means to the end.
-    """
-    at = 0
-    for _ in range(_MOST_BOXES):
-        stream.seek(at)
-        header = stream.read(16)
-        if len(header) < 8:
-            return False
-        length = int.from_bytes(header[:4], "big")
-        if length == 1:
-            length = int.from_bytes(header[8:16], "big")
-        if length < 8:
-            return False
-        at += length
-        if at > size:
-            return True
-    return False
 
 
 # --- texts ----------------------------------------------------------------------------------------

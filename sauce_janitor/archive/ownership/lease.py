@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -35,6 +34,7 @@ from sauce_janitor.archive.ownership.lease_records import (
     LeaseRecord,
     boot_id,
     read_lease,
+    stale,
     tidy_leases,
     write_lease,
 )
@@ -294,13 +294,3 @@ class ArchiveLease:
             with self._lock, suppress(ArchiveError, LeaseError):
                 self._check()
                 self._write_beat()
-
-
-def stale(path: Path, account: str, found: LeaseRecord) -> str:
-    """Return why a state that does not know the lease's word may not continue, and what to do."""
-    return (
-        f"the archive {path} was last used for account {account} by {found}, and this state does "
-        "not know of it: it is an older copy, or one of two copies, of the state that did. Find "
-        "the one that is in use; if this one replaces it for good, `sauce-janitor archive adopt` "
-        "says so. Nothing was changed"
-    )

@@ -103,3 +103,13 @@ def boot_id() -> str:
         return _BOOT_ID.read_text().strip()
     except OSError:
         return f"host {socket.gethostname()}"
+
+
+def stale(path: Path, account: str, found: LeaseRecord) -> str:
+    """Return why a state that does not know the lease's word may not continue, and what to do."""
+    return (
+        f"the archive {path} was last used for account {account} by {found}, and this state does "
+        "not know of it: it is an older copy, or one of two copies, of the state that did. Find "
+        "the one that is in use; if this one replaces it for good, `sauce-janitor archive adopt` "
+        "says so. Nothing was changed"
+    )

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from urllib3.exceptions import HTTPError
 
 from sauce_janitor.errors import AnswerError, OversizedAnswerError
-from sauce_janitor.sauce.http.guarded_connection import InterruptedAnswerError
+from sauce_janitor.sauce.http.exchange_watch import InterruptedAnswerError
 
 CHUNK_BYTES: Final = 256 * 1024
 _SMALLEST_CHUNK: Final = 64 * 1024
@@ -163,7 +163,9 @@ class _Decoder:
             yield from self._inflate(data)
 
     def finish(self) -> Iterator[bytes]:
-        """End the wire. Raises AnswerError unless the stream has reached its own end."""
+        """Check, at the end of the wire, that the stream has reached its own end; raise AnswerError
+        if not.
+        """
         if self._undecided and self._held:
             yield from self._inflate(self._held)
         if self._in and (self._stream is None or not self._stream.eof):

@@ -1,4 +1,8 @@
-"""HTTP to one account: authentication, budget, time limits, and retries of reads."""
+"""HTTP to one account: authentication, budget, time limits, and retries of reads.
+
+This is one module, although long: every request takes the same way, and each step of it (budget,
+guard, answer, retry) relies on the one before.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +50,11 @@ from sauce_janitor.sauce.http.answers import (
 )
 from sauce_janitor.sauce.http.bodies import Raw, ResponseBody
 from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.exchange_watch import (
+    AnswerLimits,
+    ExchangeWatch,
+    InterruptedAnswerError,
+)
 from sauce_janitor.sauce.http.failures import (
     Refusal,
     RetryableError,
@@ -54,15 +63,7 @@ from sauce_janitor.sauce.http.failures import (
     out_of_patience,
     refusal,
 )
-from sauce_janitor.sauce.http.guarded_connection import (
-    AnswerLimits,
-    ExchangeWatch,
-    Guard,
-    GuardedAdapter,
-    InterruptedAnswerError,
-    PoolGuard,
-    reads_only,
-)
+from sauce_janitor.sauce.http.guarded_connection import Guard, GuardedAdapter, PoolGuard, reads_only
 from sauce_janitor.sauce.http.lanes import LaneAnswer, Lanes, is_sent_as_it_is
 from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest, RequestEvent
 
