@@ -258,6 +258,7 @@ def checked(
     RefusedError for a plan that was edited or made on another state, for another account or
     identity, under another policy digest, with --as-of, more than 24 h ago, or in the future.
     """
+    # First: no fact of the file can be trusted before its seal is verified.
     if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):
         raise RefusedError(
             "the plan was changed after it was made, or made on another state: plan again"

@@ -38,6 +38,7 @@ def policy_digest(rules: Rules, identity: Mapping[str, object]) -> str:
     plain.pop("deadlines")
     for hold in plain["holds"]:
         del hold["reason"], hold["by"], hold["id"]
+    # No decision depends on the order of these, so their digest must not either.
     for name in ("policies", "holds", "forbid"):
         plain[name] = sorted(plain[name], key=_canonical)
     text = _canonical({"version": _VERSION, "account": dict(identity), "rules": plain})

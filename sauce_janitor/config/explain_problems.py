@@ -112,6 +112,7 @@ def explain(found: ValidationError, root: Value, problems: ConfigProblems) -> No
             key = str(error["loc"][-1])
             problems.add((*path, key), f"is missing{_meaning(path, key)}")
         elif error["type"] == INVALID:
+            # Raised by the grammar itself: the message is already a sentence.
             problems.add(path, str(error.get("ctx", {})["sentence"]))
         else:
             problems.add(path, _message(error))

@@ -69,6 +69,7 @@ def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) 
             document.root.pop(section, None)
         document.problems.forget(DECIDING)
     config = _Values(document, parse(document), path, environ).config(sources)
+    # A warning without a path is about the file as a whole, such as that it has no policies.
     return replace(config, warnings=tuple(each for each in config.warnings if each.path))
 
 

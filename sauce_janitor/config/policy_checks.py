@@ -97,6 +97,7 @@ def _check_defaults(
                 "a default policy cannot be for builds: remove `unit: build` or `default`",
             )
         named = policy.get("accounts")
+        # Without `accounts` the policy is for all of them.
         chosen: list[Value] = list(accounts)
         if isinstance(named, list):
             chosen = named
@@ -119,6 +120,7 @@ def _check_match(path: Path, policy: Table, problems: ConfigProblems) -> None:
             "is missing: name a field such as `build`, write `match: all` for every job, or add"
             " `default: true`",
         )
+    # Only these fields belong to the build as a whole; its jobs differ in all others.
     if policy.get("unit") == "build":
         for place, node in mappings(match, (*path, "match")):
             for key in node:

@@ -48,6 +48,7 @@ class SecretSource:
 
         Raise ConfigError when it cannot be read, is empty, or has more than one line.
         """
+        # Remove one line end only: everything else belongs to the secret.
         text = {"env": self._from_env, "file": self._from_file, "command": self._from_command}[
             self.kind
         ](environ)

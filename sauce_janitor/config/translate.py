@@ -112,6 +112,7 @@ def _archive(then: Then) -> policies.ArchiveRule | None:
         return policies.ArchiveRule(after=term)
     if not isinstance(term, ArchiveTerm):
         return policies.ArchiveRule(none=True)
+    # `*` and `[all, logs]` mean the same as `all`: one spelling of it makes one policy digest.
     return policies.ArchiveRule(
         after=term.after,
         assets=("all",) if {"all", "*"} & set(term.assets) else tuple(term.assets),
@@ -219,6 +220,7 @@ def _keeps(terms: list[KeepRuleTerm], lists: Lists) -> tuple[policies.KeepRule, 
 
 
 def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[policies.Hold, ...]:
+    # A position in the file would be no good name: plans must call the hold the same after an edit.
     ids = _distinct(hold_name(term) or _hash_of(term, lists) for term in terms)
     return tuple(
         policies.Hold(
@@ -272,6 +274,7 @@ def _match(term: Conditions | str, lists: Lists) -> Match:
     if isinstance(term, str):
         return EVERYTHING
     parts: list[Match] = []
+    # Everything in one mapping must be true: nested conditions, fields and custom data.
     if term.all_of is not None:
         parts.append(policies.AllOf(tuple(_match(part, lists) for part in term.all_of)))
     if term.any_of is not None:
@@ -291,6 +294,7 @@ def _patterns(name: str, patterns: list[PatternTerm], lists: Lists) -> Iterable[
     for pattern in patterns:
         resolved = lists[pattern.name] if isinstance(pattern, NamedList) else [pattern]
         for each in resolved:
+            # `errored` is another spelling of `error`, which is the one that known jobs have.
             if name in _STATUS_FIELDS and isinstance(each, Glob):
                 yield Glob(_SAME_WORD.get(each.pattern, each.pattern))
             else:

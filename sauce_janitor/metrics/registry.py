@@ -75,6 +75,7 @@ class Metrics:
         """Record that one phase (list, plan, execute) of a run took `seconds`."""
         labels = (("account", account), ("phase", phase))
         with self._lock:
+            # The buckets of a Prometheus histogram are cumulative: a value counts in all above it.
             for bound, text in zip((*BUCKETS_S, math.inf), _BOUNDS, strict=True):
                 if seconds <= bound:
                     self._grown[f"{_DURATION}_bucket", tuple(sorted((*labels, ("le", text))))] += 1
@@ -124,6 +125,7 @@ class Metrics:
             try:
                 if grown:
                     store.add(grown)
+                # Stored: if the next line fails, they must not be added a second time.
                 grown = defaultdict(float)
                 self._totals = self._shown = _known(store.all())
             finally:

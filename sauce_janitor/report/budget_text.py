@@ -63,6 +63,7 @@ def stands(budget: Mapping[str, Any], *, now: float) -> str:
         parts.append("halved for an hour since a 429")
     if left is not None:
         parts.append(f"{left:,} left of this hour")
+    # A shorter wait is over before anybody has read the line.
     if wait >= 60:
         parts.append(f"the next request may leave in {span(wait)}, at {when(int(now + wait))}")
     return ", ".join(parts)

@@ -181,6 +181,7 @@ def _failures(failures: Sequence[FailedAction]) -> Iterator[str]:
     """
     kinds: dict[tuple[Action, str, str], list[FailedAction]] = {}
     for failure in failures:
+        # Without ids and numbers the same failure of a thousand jobs is one line.
         kind = _VARYING.sub("", failure.detail)
         kinds.setdefault((failure.action, failure.policy, kind), []).append(failure)
     most = sorted(kinds.values(), key=len, reverse=True)

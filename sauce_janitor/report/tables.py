@@ -141,6 +141,7 @@ class _Layout:
         before: _Layout | None,
     ) -> None:
         self._margin = " " * indent
+        # Other encodings would show an escape of six characters instead of the sign.
         self._ellipsis = "…" if out.encoding.lower().startswith("utf") else "..."
         whole = is_whole(out)
         self._strips = [
@@ -165,10 +166,12 @@ class _Layout:
             for strip in self._strips:
                 strip.compact()
         while _total([strip.least for strip in self._strips]) > room and any(
-            s.column.rank for s in self._strips
+            strip.column.rank for strip in self._strips
         ):
+            # Of several columns with the highest rank the last one goes first.
             self._strips.remove(max(reversed(self._strips), key=lambda strip: strip.column.rank))
         self._widths = [strip.least for strip in self._strips]
+        # The terminal is narrower than even the least widths: no column is protected any more.
         while _total(self._widths) > room and max(self._widths) > 1:
             self._widths[max(range(len(self._widths)), key=self._shrinks)] -= 1
         while _total(self._widths) < room and (growing := self._growing()):
@@ -249,6 +252,7 @@ def _text(column: Column, value: object) -> str:
         return "-"
     if value is UNKNOWN:
         return "?"
+    # Before numbers, because a bool is an int in Python.
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and column.kind == "time":

@@ -32,6 +32,7 @@ def console(*, color: bool | None, error: bool = False, wide: bool = False) -> C
     There is no color with NO_COLOR or `color` False. Tables are whole without a terminal and with
     `wide`. Lines wrap at words on a terminal only.
     """
+    # rich would guess a width of 80 for a file or a pipe, and break lines there.
     stream = terminal.stream(err=error)
     plain = color is False or bool(os.environ.get("NO_COLOR"))
     width = None if stream.isatty() else _PLAIN_WIDTH

@@ -126,7 +126,7 @@ class BlackoutTerm(Grammar):
     )
 
     @model_validator(mode="after")
-    def _is_a_stretch(self) -> BlackoutTerm:
+    def _is_a_period(self) -> BlackoutTerm:
         if self.from_ is None and self.to is None:
             if self.days is None:
                 raise invalid('has no time: write from and to ("08:00", or a date), or days')
@@ -167,8 +167,10 @@ def leave_time(terms: list[BlackoutTerm]) -> None:
     """Raise an error if the weekly black-outs together leave no minute to run."""
     free = set(range(7 * DAY_MIN))
     for term in terms:
+        # Dates are over one day; only what comes back every week can leave no time at all.
         if term.from_ is None or isinstance(term.from_, int):
             first, last = term.from_ or 0, term.to if isinstance(term.to, int) else DAY_MIN
+            # A period that ends before it begins goes on to the next day.
             length = (last - first) if first < last else (last - first + DAY_MIN)
             for day in range(7) if term.days is None else term.days:
                 free -= {

@@ -236,14 +236,17 @@ def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
 
 def _keeps_more(wide: KeepRuleTerm, narrow: KeepRuleTerm) -> bool:
     """Return whether `wide` certainly keeps all jobs that `narrow` keeps."""
+    # A rule without `where` also keeps the jobs of a rule with one; two different ones may not
+    # overlap at all.
     if wide.where != narrow.where and wide.where is not None:
         return False
     for kind in ("within", "within_of_newest"):
         long, short = getattr(wide, kind), getattr(narrow, kind)
         if long is not None and short is not None:
-            return approximately(long) >= approximately(short) and bool(long.months) == bool(
-                short.months
-            )
+            # Months and days cannot be compared for certain: a month has 28 to 31 days.
+            is_longer = approximately(long) >= approximately(short)
+            return is_longer and bool(long.months) == bool(short.months)
+    # The newest 20 of all jobs need not contain any of the newest 5 passed ones.
     if wide.where != narrow.where or wide.pick != narrow.pick or wide.nonempty != narrow.nonempty:
         return False
     for kind in ("last", *CalendarPeriod):
