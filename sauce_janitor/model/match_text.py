@@ -43,6 +43,8 @@ def _text_of(match: Match) -> str:
             return " and ".join(_bracketed(part) for part in match.parts) or "all"
         case AnyOf():
             return " or ".join(_bracketed(part) for part in match.parts)
+        case _:
+            assert_never(match)
 
 
 def _bracketed(match: Match) -> str:
@@ -61,6 +63,8 @@ def pattern_text(pattern: Pattern) -> str:
             return _WORDS[pattern.value]
         case Comparison():
             return "{" + ", ".join(f"{word}: {bound:g}" for word, bound in pattern.bounds) + "}"
+        case _:
+            assert_never(pattern)
 
 
 def keep_phrase(rule: KeepRule) -> str:

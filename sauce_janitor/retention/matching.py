@@ -8,7 +8,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, assert_never
 
 import re2
 
@@ -159,6 +159,8 @@ def _pattern(pattern: Pattern) -> Test:
             return _comparison(pattern)
         case Literally():
             return _literally(pattern)
+        case _:
+            assert_never(pattern)
 
 
 def _any(truths: Iterator[Truth]) -> Truth:
@@ -263,6 +265,8 @@ def compile_tree(
                 return truth
 
             return conjunction
+        case _:
+            assert_never(match)
 
 
 def compile_match(match: Match) -> Callable[[Record], Truth]:
@@ -287,6 +291,8 @@ def atoms(match: Match) -> Iterator[Atom]:
         case AllOf() | AnyOf():
             for part in match.parts:
                 yield from atoms(part)
+        case _:
+            assert_never(match)
 
 
 def fields_read(match: Match) -> frozenset[str]:

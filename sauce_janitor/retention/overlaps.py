@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, product
-from typing import Final
+from typing import Final, assert_never
 
 import re2
 
@@ -63,6 +63,8 @@ def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | Non
             return (
                 None if size > _MOST_BRANCHES else [sum(chosen, ()) for chosen in product(*known)]
             )
+        case _:
+            assert_never(match)
 
 
 _SEVERAL: Final = frozenset({"tags", "public"})

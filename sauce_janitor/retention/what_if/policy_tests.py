@@ -65,7 +65,7 @@ class MadeJob:
     """
 
     label: str
-    given: Mapping[str, object]
+    fields: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class PreparedTest:
         for expectation in self.test.expected_of(label):
             if not _is_met(expectation, decisions):
                 yield FailedExpectation(
-                    self.test, label, expectation.text, *_told(expectation, decisions)
+                    self.test, label, expectation.text, *_decided(expectation, decisions)
                 )
 
 
@@ -204,7 +204,7 @@ def _is_met(expectation: Expectation, decisions: list[Decision]) -> bool:
     return due == wanted and keeping >= set(expectation.keep)
 
 
-def _told(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tuple[str, ...]]:
+def _decided(expectation: Expectation, decisions: list[Decision]) -> tuple[str, tuple[str, ...]]:
     """Return what was decided, and why: the reasons of the changes that the failure is about."""
     due = [
         d
@@ -248,15 +248,15 @@ def made_records(test: PolicyTest, read: Iterable[str]) -> list[Record]:
     """
     custom = [name.removeprefix(_CUSTOM) for name in read if name.startswith(_CUSTOM)]
     jobs = [
-        (_job(number, made.given, test.as_of, custom), made)
+        (_job(number, made.fields, test.as_of, custom), made)
         for number, made in enumerate(test.jobs)
     ]
     builds = Counter(_build(job) for job, _ in jobs)
     still_open = Counter(_build(job) for job, _ in jobs if not is_finished(job))
     statuses = {
-        _build(job): made.given["build_status"]
+        _build(job): made.fields["build_status"]
         for job, made in jobs
-        if "build_status" in made.given
+        if "build_status" in made.fields
     }
     return [
         (
@@ -278,43 +278,43 @@ def _build(job: Job) -> str:
     return f"{job.owner}/{job.build}"
 
 
-def _job(number: int, given: Mapping[str, object], as_of: int, custom: Iterable[str]) -> Job:
-    state = _state(given)
+def _job(number: int, values: Mapping[str, object], as_of: int, custom: Iterable[str]) -> Job:
+    state = _state(values)
     over = state is JobState.FINISHED
-    ended = _time(given.get("end_time", as_of if over else None))
+    ended = _time(values.get("end_time", as_of if over else None))
     usual = as_of if ended is None else ended
-    duration = _time(given.get("duration"))
-    started = _time(given.get("start_time", usual if duration is None else usual - duration))
-    fields: dict[str, Any] = {name: _text(given.get(name, f"({name})")) for name in _TEXTS}
+    duration = _time(values.get("duration"))
+    started = _time(values.get("start_time", usual if duration is None else usual - duration))
+    fields: dict[str, Any] = {name: _text(values.get(name, f"({name})")) for name in _TEXTS}
     fields |= {name: (fields[name] or "").strip() or None for name in ("build", "error")}
     data: dict[str, object] = {key: f"({_CUSTOM}{key})" for key in custom}
     data |= {
         name.removeprefix(_CUSTOM): value
-        for name, value in given.items()
+        for name, value in values.items()
         if name.startswith(_CUSTOM)
     }
-    tags, manual = given.get("tags", ()), given.get("manual", False)
+    tags, manual = values.get("tags", ()), values.get("manual", False)
     assert isinstance(tags, tuple)
     assert manual is None or isinstance(manual, bool)
     return Job(
         id=_id(number),
-        owner=Owner(str(given.get("owner", "owner"))),
+        owner=Owner(str(values.get("owner", "owner"))),
         state=state,
         tags=tags,
-        status=_text(given.get("status", "complete" if over else None)),
+        status=_text(values.get("status", "complete" if over else None)),
         manual=manual,
         custom_data=data,
-        created_at=_time(given.get("creation_time", usual if started is None else started)),
+        created_at=_time(values.get("creation_time", usual if started is None else started)),
         started_at=started,
         ended_at=ended,
-        modified_at=_time(given.get("modification_time", usual)),
+        modified_at=_time(values.get("modification_time", usual)),
         **fields,
     )
 
 
-def _state(given: Mapping[str, object]) -> JobState:
-    ended = "end_time" not in given or given["end_time"] is not None
-    state = JobState(str(given.get("state", "finished" if ended else "running")))
+def _state(values: Mapping[str, object]) -> JobState:
+    ended = "end_time" not in values or values["end_time"] is not None
+    state = JobState(str(values.get("state", "finished" if ended else "running")))
     # As for real jobs: finished needs a known end.
     return JobState.UNKNOWN if state is JobState.FINISHED and not ended else state
 

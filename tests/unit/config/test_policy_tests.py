@@ -32,7 +32,7 @@ def read_tests(text: str, account: str = "eu") -> tuple[PolicyTest, ...]:
 
 def given(job: str) -> list[dict[str, Any]]:
     (test,) = read_tests(f"  - {{name: t, as_of: 2026-06-01T00:00:00Z, jobs: [{job}]}}\n")
-    return [dict(made.given) for made in test.jobs]
+    return [dict(made.fields) for made in test.jobs]
 
 
 def test_a_test_knows_where_it_stands() -> None:
