@@ -164,8 +164,8 @@ def read_order(
         configured = {account.name for account in command.config.accounts}
         if foreign := sorted(reviewed.keys() - configured):
             raise RefusedError(
-                f"{file}: the plan is for account {', '.join(foreign)}, which {command.config.file} "
-                "does not have"
+                f"{file}: the plan is for account {', '.join(foreign)}, which "
+                f"{command.config.file} does not have"
             )
         accounts = [account for account in accounts if account.name in reviewed]
     order = Order(

@@ -1,7 +1,6 @@
-"""A Sauce Labs look-alike on loopback: seeded, deterministic, honest where the documentation is and
-faulty on demand.
+"""A Sauce Labs look-alike on loopback: deterministic, as documented, and faulty on demand.
 
-It imports nothing of the rest of the package, so that it can judge it.
+It imports nothing of the rest of the package, so that it can test it independently.
 """
 
 from sauce_janitor.sandbox.core.messages import DestroyedAsset

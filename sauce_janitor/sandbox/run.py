@@ -1,6 +1,4 @@
-"""Starts and stops a sandbox, and lets its owner look at the truth and change the world behind the
-API's back.
-"""
+"""Starts and stops a sandbox, and lets a test read and change its data without a request."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ class Sandbox:
     """A running look-alike of the Sauce Labs API. `with Sandbox(SandboxOptions(jobs=500)) as
     sauce:` or start and stop.
 
-    `log` holds every request so far. Raises ValueError for a faults file that cannot be understood,
-    OSError for a port that is taken or a file that cannot be opened.
+    `log` has every request so far. Raises ValueError for a wrong faults file, OSError for a port
+    that is in use or a file that cannot be opened.
     """
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
@@ -36,10 +34,10 @@ class Sandbox:
         self.faults = ArmedFaults(self.options.seed, armed)
         self.log = RequestLog(self.options.request_log)
         throttle = Throttle(self.options.rate, self.options.behaviours)
-        site = ServerContext(self.world, self.faults, throttle, self.log, threading.Event())
+        context = ServerContext(self.world, self.faults, throttle, self.log, threading.Event())
         self._thread: threading.Thread | None = None
         try:
-            self._server = Server(site, self.options.port, _tls(self.options))
+            self._server = Server(context, self.options.port, _tls(self.options))
         except OSError:
             self.log.close()
             raise
@@ -56,7 +54,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop listening, end all connections, close the log's file. Harmless a second time."""
+        """Stop listening, end all connections and close the log's file. May be called twice."""
         if self._thread is not None:
             self._server.end()
             self._thread.join()
@@ -66,9 +64,7 @@ class Sandbox:
         self.log.close()
 
     def drain(self, within_s: float = 10.0) -> bool:
-        """Wait until the connections of clients that are gone have ended; whether they have, in the
-        time given.
-        """
+        """Wait for all connections to end. Return whether they ended in time."""
         return self._server.drain(within_s)
 
     def __enter__(self) -> Self:
@@ -91,29 +87,30 @@ class Sandbox:
 
     @property
     def user(self) -> str:
-        """The main user's name."""
+        """Return the main user's name."""
         return self.options.user
 
     @property
     def access_key(self) -> str:
-        """The main user's access key."""
+        """Return the main user's access key."""
         return self.options.access_key
 
     @property
     def owners(self) -> dict[str, str]:
-        """Every owner of jobs, service accounts too, with the access key; the main user first."""
+        """Return every owner of jobs with the access key, the main user first.
+
+        Service accounts are among them.
+        """
         return {person.name: person.access_key for person in self.world.organisation.people}
 
     # --- the truth --------------------------------------------------------------------------------
 
     def truth(self, job_id: str) -> Truth | None:
-        """What is true of a job, deleted ones too (`exists` is False then); None for an id that
-        never was.
-        """
+        """Return what is true of a job, also of a deleted one; None for an unknown id."""
         return self.world.truth(job_id, self.base_url)
 
     def job_ids(self, owner: str | None = None, *, even_deleted: bool = False) -> Iterator[str]:
-        """The ids of an owner's jobs (default: the main user's), newest first."""
+        """Yield the ids of an owner's jobs (default: the main user's), newest first."""
         person = self._person(owner)
         ledger = self.world.ledger(person)
         for index in range(ledger.count - 1, -1, -1):
@@ -121,18 +118,14 @@ class Sandbox:
                 yield self.world.ref(person, index).id
 
     def asset(self, job_id: str, name: str) -> bytes | None:
-        """The bytes of a file that the job has now, hidden ones too; None when it has none of that
-        name.
-        """
+        """Return the bytes of a file of the job, also of a hidden one, or None."""
         found = {asset.name: asset for asset in self.world.assets(self._job(job_id))}
         return found[name].read() if name in found else None
 
     # --- changing the world -----------------------------------------------------------------------
 
     def inject(self, fault: str, **settings: object) -> Fault:
-        """Arm a fault (see docs/reference/sandbox.md) and return it: `.fired` says how often it
-        struck.
-        """
+        """Arm a fault of docs/reference/sandbox.md and return it. `fired` counts its effects."""
         armed = Fault.parse({"fault": fault, **settings})
         self.faults.arm(armed)
         return armed
@@ -140,8 +133,9 @@ class Sandbox:
     def arrive(
         self, *, owner: str | None = None, created_at: int | None = None, **fields: object
     ) -> str:
-        """A new job, finished and passed unless `fields` of the job document say otherwise; the
-        newest there is. Its id.
+        """Add a job, the newest of its owner, and return its id.
+
+        It is finished and passed, unless `fields` of the job document say otherwise.
         """
         person = self._person(owner)
         ledger = self.world.ledger(person)
@@ -152,13 +146,13 @@ class Sandbox:
         return self.world.ref(person, index).id
 
     def edit(self, job_id: str, **fields: object) -> None:
-        """Change fields of a job's document, as somebody else in the organisation might."""
+        """Change fields of a job's document, as another person in the organisation might."""
         job = self._job(job_id)
         with self.world.lock:
             job.ledger.patch(job.index, fields)
 
     def upload(self, job_id: str, name: str, data: bytes) -> None:
-        """Add or replace an asset, also under a name that no honest user would choose."""
+        """Add or replace an asset. The name may be hostile."""
         job = self._job(job_id)
         with self.world.lock:
             job.ledger.uploads.setdefault(job.index, {})[name] = data

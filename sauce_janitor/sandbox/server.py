@@ -1,4 +1,4 @@
-"""The sandbox itself: a threaded HTTP/1.1 server on loopback that answers for a world."""
+"""The sandbox's HTTP/1.1 server: threaded, on loopback only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TOKEN = re.compile(r"(auth=)[^&]+")
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
-    """What every connection needs."""
+    """What all connections share."""
 
     world: World
     faults: ArmedFaults
@@ -46,13 +46,13 @@ class ServerContext:
 
 
 class Server(ThreadingHTTPServer):
-    """Knows its connections, so that it can end them; binds to loopback only."""
+    """A server on loopback that knows its connections, so that it can end them."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, site: ServerContext, port: int, tls: ssl.SSLContext | None) -> None:
-        self.site, self._tls = site, tls
+    def __init__(self, context: ServerContext, port: int, tls: ssl.SSLContext | None) -> None:
+        self.context, self._tls = context, tls
         self._open: set[socket.socket] = set()
         self._workers: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -60,7 +60,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def base_url(self) -> str:
-        """Where it listens."""
+        """Return the address on which it listens."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.server_port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -72,7 +72,7 @@ class Server(ThreadingHTTPServer):
         worker.start()
 
     def drain(self, within_s: float) -> bool:
-        """Wait until every connection has ended; whether they have, in the time given."""
+        """Wait for all connections to end. Return whether they ended in time."""
         until = time.monotonic() + within_s
         with self._lock:
             workers = tuple(self._workers)
@@ -82,7 +82,7 @@ class Server(ThreadingHTTPServer):
 
     def end(self) -> None:
         """Stop listening, end every connection and wait for its thread."""
-        self.site.stopping.set()
+        self.context.stopping.set()
         self.shutdown()
         with self._lock:
             connections, workers = tuple(self._open), tuple(self._workers)
@@ -100,7 +100,8 @@ class Server(ThreadingHTTPServer):
                 with self._lock:
                     self._open.add(served)
             self.finish_request(served, client_address)
-        except OSError:  # the client went away, or was ended by `end`
+        # The client has closed the connection, or `end` has.
+        except OSError:
             pass
         finally:
             self.shutdown_request(served)
@@ -121,7 +122,7 @@ class ClientConnection(BaseHTTPRequestHandler):
     server: Server
 
     def _answer(self) -> None:
-        site, at = self.server.site, time.time()
+        context, at = self.server.context, time.time()
         parts = self.requestline.split(" ")
         target = parts[1] if len(parts) > 1 else self.path
         body = self._read_body()
@@ -138,15 +139,15 @@ class ClientConnection(BaseHTTPRequestHandler):
             },
             headers={key.lower(): value for key, value in self.headers.items()},
             body=body,
-            user=_user(site.world, self.headers.get("Authorization", "")),
+            user=_authenticate(context.world, self.headers.get("Authorization", "")),
             base_url=self.server.base_url,
         )
         match = find(request.method, request.path)
-        struck, answer = _judge(site, request, match, at)
+        active_faults, answer = _decide_answer(context, request, match, at)
         # Logged before the client can know the answer, so that a test finds it in the log.
-        site.log.add(_entry(at, request, match, answer, struck))
+        context.log.add(_log_entry(at, request, match, answer, active_faults))
         if answer.wire.wait_s:
-            site.stopping.wait(answer.wire.wait_s)
+            context.stopping.wait(answer.wire.wait_s)
         if answer.wire.is_dropped:
             self.close_connection = True
         else:
@@ -155,14 +156,14 @@ class ClientConnection(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _answer  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
-        """Nothing: the request log has it."""
+        """Do nothing: the request log has the request."""
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        """As the base class, but the caller sends Server and Date."""
+        """Send the status line, as the base class does, but without Server and Date."""
         self.send_response_only(code, message)
 
     def _read_body(self) -> bytes | None:
-        """The request's body; None when it cannot be read and the connection was refused."""
+        """Return the request's body, or None after refusing one that is too long or unframed."""
         text = self.headers.get("Content-Length", "0")
         if not text.isdecimal() or int(text) > _LONGEST_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
@@ -171,9 +172,9 @@ class ClientConnection(BaseHTTPRequestHandler):
         return self.rfile.read(int(text))
 
     def _send(self, request: SandboxRequest, answer: SandboxAnswer) -> None:
-        """Put an answer on the wire, whole or as its faults want it."""
+        """Send an answer, completely or as its faults say."""
         wire = answer.wire
-        packed, body = _encoded(self.server.site.world, request, answer)
+        packed, body = _encoded(self.server.context.world, request, answer)
         if wire.keep_encoded is not None:
             body = body[: int(len(body) * wire.keep_encoded)]
         has_body = answer.status not in _NO_BODY
@@ -205,7 +206,7 @@ class ClientConnection(BaseHTTPRequestHandler):
             framed = framed[: int(len(framed) * wire.keep_framed)]
         if wire.stall_s:
             self.wfile.flush()
-            self.server.site.stopping.wait(wire.stall_s)
+            self.server.context.stopping.wait(wire.stall_s)
         if wire.repeat_to is not None:
             self._repeat(framed.removesuffix(_LAST_CHUNK), wire.repeat_to)
         elif wire.bytes_per_second is not None:
@@ -218,44 +219,47 @@ class ClientConnection(BaseHTTPRequestHandler):
         for start in range(0, len(framed), step):
             self.wfile.write(framed[start : start + step])
             self.wfile.flush()
-            if self.server.site.stopping.wait(step / bytes_per_second):
+            if self.server.context.stopping.wait(step / bytes_per_second):
                 return
 
     def _repeat(self, chunks: bytes, length: int) -> None:
         sent = 0
-        while chunks and sent < length and not self.server.site.stopping.is_set():
+        while chunks and sent < length and not self.server.context.stopping.is_set():
             self.wfile.write(chunks)
             sent += len(chunks)
         self.wfile.write(_LAST_CHUNK)
 
 
-def _judge(
-    site: ServerContext, request: SandboxRequest, match: RouteMatch, at: float
+def _decide_answer(
+    context: ServerContext, request: SandboxRequest, match: RouteMatch, at: float
 ) -> tuple[tuple[Fault, ...], SandboxAnswer]:
-    """What to answer: the limit first, then the faults, then the API."""
+    """Return the faults that affect the request, and the answer.
+
+    The rate limit comes first, then the faults, then the API.
+    """
     endpoint = match.endpoint.name if match.endpoint is not None else "unknown"
     budget = (
-        site.throttle.ask(request.user.name, endpoint, time.monotonic())
+        context.throttle.ask(request.user.name, endpoint, time.monotonic())
         if request.user is not None
         else None
     )
     if budget is not None and budget.wait_s > 0:
-        return (), site.throttle.refusal(budget, at)
-    struck = site.faults.striking(request, endpoint, match.parts.get("job", ""))
+        return (), context.throttle.refusal(budget, at)
+    active_faults = context.faults.striking(request, endpoint, match.parts.get("job", ""))
     answer = answer_with(
-        struck, site.world, request, lambda asked: handle(site.world, asked, match)
+        active_faults, context.world, request, lambda asked: handle(context.world, asked, match)
     )
     if budget is not None:
-        answer = replace(answer, headers={**answer.headers, **site.throttle.headers(budget, at)})
-    return struck, answer
+        answer = replace(answer, headers={**answer.headers, **context.throttle.headers(budget, at)})
+    return active_faults, answer
 
 
-def _entry(
+def _log_entry(
     at: float,
     request: SandboxRequest,
     match: RouteMatch,
     answer: SandboxAnswer,
-    struck: tuple[Fault, ...],
+    active_faults: tuple[Fault, ...],
 ) -> LoggedRequest:
     effect: Effect = answer.effect
     return LoggedRequest(
@@ -272,12 +276,12 @@ def _entry(
         stopped=effect.stopped,
         updated=effect.updated,
         destroyed=effect.assets,
-        faults=tuple(fault.name for fault in struck),
+        faults=tuple(fault.name for fault in active_faults),
     )
 
 
-def _user(world: World, header: str) -> Person | None:
-    """Who the Basic credentials belong to; None for none, wrong or unreadable ones."""
+def _authenticate(world: World, header: str) -> Person | None:
+    """Return the person whose Basic credentials these are; None for missing or wrong ones."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -292,7 +296,10 @@ def _user(world: World, header: str) -> Person | None:
 
 
 def _encoded(world: World, request: SandboxRequest, answer: SandboxAnswer) -> tuple[bool, bytes]:
-    """(compressed here, body): by what the client accepts, unless the behaviour says otherwise."""
+    """Return whether the body is compressed, and the body.
+
+    By default it is compressed if the client accepts that; the behaviour may say otherwise.
+    """
     switch = world.behaviours.compression
     accepts = "gzip" in request.headers.get("accept-encoding", "")
     wanted = (
@@ -311,5 +318,6 @@ def _framed(body: bytes) -> bytes:
 
 
 def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it was gone already
+    # The client may have closed it already.
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

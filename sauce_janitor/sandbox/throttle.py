@@ -1,6 +1,4 @@
-"""The rate limit: so many requests in any second and any hour, for each user or each user and
-endpoint.
-"""
+"""The rate limit in requests a second and an hour, for each user or each user and endpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ _HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class RequestQuota:
-    """What is left after one request. `wait_s` is 0 when it was let through."""
+    """What is left of the limit after one request. `wait_s` is 0 if the request was allowed."""
 
     limit: int
     remaining: int
@@ -27,8 +25,9 @@ class RequestQuota:
 
 
 class Throttle:
-    """Sliding windows, so that a client cannot win by sending at the border of two. Times come from
-    the caller.
+    """Counts requests in sliding windows. Times come from the caller.
+
+    With fixed windows, a client could send twice as much around the border of two.
     """
 
     def __init__(self, rate: Rate, behaviours: Behaviours) -> None:
@@ -37,8 +36,9 @@ class Throttle:
         self._lock = threading.Lock()
 
     def ask(self, user: str, endpoint: str, now: float) -> RequestQuota | None:
-        """Count a request at `now` (any clock's seconds); None without a limit. Refused requests do
-        not count.
+        """Count a request at `now` (seconds of any clock); return None without a limit.
+
+        A refused request does not count.
         """
         windows = self._windows()
         if not windows:
@@ -57,13 +57,14 @@ class Throttle:
                 if len(windows) == 1
                 else len(sent)
             )
-            # Floats: a request of this very moment would be over in a hair more than the window.
+            # Rounding may make the result a little longer than the window.
             reset = min(length, sent[0] + length - now) if sent else length
         return RequestQuota(allowed, max(0, allowed - used), reset, max(0.0, wait))
 
     def headers(self, budget: RequestQuota, now: float) -> dict[str, str]:
-        """X-Ratelimit-*; `now` in epoch seconds. The unit of the reset is a behaviour: the
-        documentation is silent.
+        """Return the X-Ratelimit headers; `now` in epoch seconds.
+
+        The unit of the reset is a behaviour, because it is not documented.
         """
         if self._behaviours.rate_headers == "off":
             return {}
@@ -78,7 +79,7 @@ class Throttle:
         }
 
     def refusal(self, budget: RequestQuota, now: float) -> SandboxAnswer:
-        """429; `now` in epoch seconds."""
+        """Return the answer with status 429; `now` in epoch seconds."""
         headers = self.headers(budget, now)
         if self._behaviours.retry_after == "seconds":
             headers["Retry-After"] = str(max(1, math.ceil(budget.wait_s)))
@@ -91,8 +92,9 @@ class Throttle:
         return replace(answer, body=b"") if self._behaviours.rate_body == "empty" else answer
 
     def _windows(self) -> list[tuple[int, float]]:
-        """(requests, seconds), the shorter first. Less than one a second is one in so many
-        seconds.
+        """Return each window as (requests, seconds), the shorter first.
+
+        A rate below one a second is a window of one request and several seconds.
         """
         found: list[tuple[int, float]] = []
         if self._rate.per_second is not None:
@@ -104,5 +106,5 @@ class Throttle:
 
 
 def _wait(sent: deque[float], allowed: int, length: float, now: float) -> float:
-    """Seconds until the window has room."""
+    """Return the seconds until the window has room for a request."""
     return 0.0 if len(sent) < allowed else sent[-allowed] + length - now

@@ -1,4 +1,4 @@
-"""`archive verify`: check every stored byte against its receipt, and receipts against the journal."""
+"""`archive verify`: check stored bytes against receipts, and receipts against the journal."""
 
 from __future__ import annotations
 

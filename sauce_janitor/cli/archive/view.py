@@ -123,7 +123,7 @@ def filters(command: Any) -> Any:
 
 
 def query_of(zone: str, options: dict[str, Any], *, limit: int | None = None) -> ArchiveQuery:
-    """Return the query for these options. Raises ConfigError for an owner, UsageError for a time."""
+    """Return the query for these options. Raises ConfigError or UsageError."""
     from sauce_janitor.model.archive_entries import ArchiveQuery
 
     warn_of_odd_globs({"--build": options["build"], "--name": options["name"]})
@@ -160,8 +160,8 @@ def _read_time(option: str, text: str | None, zone: str, *, end: bool) -> int | 
         return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp())
     except ValueError as error:
         raise click.UsageError(
-            f"{option} {text!r:.60} is not a time: write 2026-01-31, 2026-01-31T18:00:00Z, 1769882400 "
-            "or 7d"
+            f"{option} {text!r:.60} is not a time: write 2026-01-31, 2026-01-31T18:00:00Z, "
+            "1769882400 or 7d"
         ) from error
 
 

@@ -18,7 +18,7 @@ _TIMES: Final = frozenset({"created_at", "started_at", "ended_at", "at"})
 
 
 def item_row(item: InsightItem) -> dict[str, Any]:
-    """Return an item for JSON and CSV: times in ISO 8601, null for a missing or unreadable value."""
+    """Return an item for JSON and CSV: times in ISO 8601, null for an unreadable value."""
     found = {name: known(getattr(item, name)) for name in ITEM_COLUMNS}
     return {name: report.iso(value) if name in _TIMES else value for name, value in found.items()}
 

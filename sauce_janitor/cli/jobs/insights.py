@@ -1,4 +1,4 @@
-"""`insights`: the tests that ran, by Sauce Labs' Insights. It sends only GETs, and decides nothing."""
+"""`insights`: show the tests that ran, by Sauce Labs' Insights. It sends only GETs."""
 
 from __future__ import annotations
 

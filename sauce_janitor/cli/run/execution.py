@@ -70,7 +70,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CommandTotals:
-    """The plans and results of one command so far, by account; they are reported however it ends."""
+    """The plans and results of one command so far, by account."""
 
     command: CommandSession
     accounts: Sequence[Account]

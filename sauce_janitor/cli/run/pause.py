@@ -1,4 +1,4 @@
-"""`pause` and `resume`: the switch that stops every change, by every process, before its next write."""
+"""`pause` and `resume`: the switch that stops the changes of all processes."""
 
 from __future__ import annotations
 

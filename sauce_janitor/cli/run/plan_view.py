@@ -52,7 +52,7 @@ def show_plans(session: Session, options: Mapping[str, Any]) -> int:
 
 
 def _detailed(results: list[Result]) -> int:
-    """Return 3 if a plan breaks a limit, as an executing run would; 7 if there is something to do."""
+    """Return 3 if a plan breaks a limit, as a run would; 7 if there is something to do."""
     if any(result.plan.broken for result in results):
         return RefusedError.exit_code
     return SOMETHING_TO_DO if any(result.plan.job_count for result in results) else 0

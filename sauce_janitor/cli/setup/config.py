@@ -134,7 +134,7 @@ def _print_blocking_rules(config: Config) -> None:
 
 
 def _warn_of_credentials(config: Config) -> None:
-    """Warn of missing credentials. They are no error: a pipeline checks the file without secrets."""
+    """Warn of missing credentials. No error: a pipeline checks the file without secrets."""
     for account in config.accounts:
         for problem in account.missing():
             terminal.echo(f"warning: {problem}")

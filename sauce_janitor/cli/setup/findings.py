@@ -71,7 +71,7 @@ class Findings:
         }
 
     def junit(self) -> Iterator[str]:
-        """Yield JUnit XML, line by line: a test case for the configuration, and one for each test."""
+        """Yield the lines of JUnit XML: a test case for the configuration, and for each test."""
         cases = len(self.tests) + 1
         failed = sum(1 for test in self.tests if test.failures) + bool(self.faults)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -101,7 +101,8 @@ def _case(name: str, place: str, failures: Iterable[str]) -> Iterator[str]:
         return
     yield f"{head}>\n"
     # One element for all failures: JUnit's readers do not agree on several in one test case.
-    yield f"<failure message={quoteattr(_xml(lines[0]))}>{_escaped(chr(10).join(lines))}</failure>\n"
+    text = _escaped("\n".join(lines))
+    yield f"<failure message={quoteattr(_xml(lines[0]))}>{text}</failure>\n"
     yield "</testcase>\n"
 
 

@@ -74,7 +74,7 @@ def _sum(account_diff: AccountDiff) -> str:
 
 
 def show(out: Console, account_diff: AccountDiff) -> None:
-    """Print the changes by policy and action, an example of each, and the limits that will break."""
+    """Print the changes by policy and action, with examples, and limits that will break."""
     out.print(
         f"{account_diff.account}, as of {report.when(account_diff.as_of)}: {_sum(account_diff)}",
         style="bold",
@@ -136,7 +136,8 @@ def markdown(old: Path, new: Path, found: Sequence[AccountDiff]) -> Iterator[str
     """
     yield f"### What {_code(new.name)} changes against {_code(old.name)}\n"
     for account_diff in found:
-        yield f"\n**{account_diff.account}**, as of {report.when(account_diff.as_of)}: {_sum(account_diff)}\n"
+        as_of = report.when(account_diff.as_of)
+        yield f"\n**{account_diff.account}**, as of {as_of}: {_sum(account_diff)}\n"
         rows = _rows(account_diff)
         if not rows:
             continue
@@ -217,6 +218,9 @@ def _example(example: ChangedJob) -> dict[str, Any]:
 
 def _as_json(forecast: Forecast) -> dict[str, Any]:
     return {
-        "at": report.iso(forecast.at), "due": forecast.is_due, "policy": forecast.policy, "files": forecast.files,
+        "at": report.iso(forecast.at),
+        "due": forecast.is_due,
+        "policy": forecast.policy,
+        "files": forecast.files,
         "reasons": list(forecast.reasons),
-    }  # fmt: skip
+    }

@@ -29,7 +29,7 @@ _LINES: Final = {
 
 
 def show(out: Console, each: Explained) -> None:
-    """Print the job, what happens, which policies apply, what would keep the job, and its journal."""
+    """Print the job, what happens and by which policies, what would keep it, and its journal."""
     if each.explanation is None:
         out.print(f"{each.job} of account {each.account}: {_deleted_text(each)}", style="bold")
     else:

@@ -55,15 +55,15 @@ class AccountForecast:
 
 
 def show(out: Console, forecast: AccountForecast) -> None:
-    """Print what happens by day and by policy, the cost, the first broken limit, and assumptions."""
+    """Print what happens by day and policy, the cost, the first broken limit, assumptions."""
     simulation, days = forecast.simulation, forecast.simulation.days
     out.print(
         f"{forecast.identity}, from {report.when(forecast.as_of)}, {len(days)} days", style="bold"
     )
     only = f"; only what {', '.join(sorted(forecast.policies))} permit" if forecast.policies else ""
     out.print(
-        f"{days[0].jobs:,} jobs known, {forecast.listed}; {simulation.jobs_left:,} left after the last "
-        f"day{only}"
+        f"{days[0].jobs:,} jobs known, {forecast.listed}; {simulation.jobs_left:,} left after the "
+        f"last day{only}"
     )
     if any(_acts(day) or day.purged for day in days):
         out.print()

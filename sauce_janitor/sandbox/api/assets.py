@@ -1,4 +1,4 @@
-"""The Jobs API's methods on assets, and the asset host with its signed links."""
+"""The Jobs API's methods for assets, and the asset host with its signed links."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 def list_assets(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
-    """What is there by key; what a job shows whose assets are gone is a behaviour."""
+    """List the assets by key. What a job without assets shows is a behaviour."""
     refused = may_read(world, request, job.person)
     if refused is not None:
         return refused
@@ -46,7 +46,7 @@ def list_assets(world: World, request: SandboxRequest, job: JobRef) -> SandboxAn
 
 
 def get_asset(world: World, request: SandboxRequest, job: JobRef, name: str) -> SandboxAnswer:
-    """One file; `screenshots.zip` is made from all screenshots."""
+    """Return one file. `screenshots.zip` is made from all screenshots."""
     refused = may_read(world, request, job.person)
     if refused is not None:
         return refused
@@ -59,8 +59,9 @@ def get_asset(world: World, request: SandboxRequest, job: JobRef, name: str) -> 
 
 
 def get_by_link(world: World, request: SandboxRequest, job: JobRef, name: str) -> SandboxAnswer:
-    """The asset host: `?auth=` is the token of the owner (or `user:token`), or Basic credentials
-    do.
+    """Return a file of the asset host, for a signed link or Basic credentials.
+
+    A link has `?auth=` with the owner's token, or with `user:token`.
     """
     if request.user is None and not _is_signed(world, request, job):
         return unauthorised()
@@ -68,7 +69,7 @@ def get_by_link(world: World, request: SandboxRequest, job: JobRef, name: str) -
 
 
 def delete_assets(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
-    """Destroys all files, listed or not, and says their names and sizes."""
+    """Delete all files, also those that are not listed, and return their names and sizes."""
     refused = may_write(world, request, job.person)
     if refused is not None:
         return refused
@@ -127,13 +128,13 @@ def _find(world: World, job: JobRef, name: str) -> bytes | None:
 
 
 def _is_signed(world: World, request: SandboxRequest, job: JobRef) -> bool:
-    given = request.one("auth") or ""
-    name, colon, token = given.partition(":")
+    auth = request.one("auth") or ""
+    name, colon, token = auth.partition(":")
     person = world.organisation.named(name) if colon else job.person
     today = datetime.now(UTC)
     return person is not None and any(
         hmac.compare_digest(
-            (token if colon else given).encode(), person.link_token(job.id, until).encode()
+            (token if colon else auth).encode(), person.link_token(job.id, until).encode()
         )
         for until in ("", today.strftime("%Y-%m-%d"), today.strftime("%Y-%m-%d-%H"))
     )

@@ -1,6 +1,4 @@
-"""Builds: v1 as the Jobs API page has it, v2 as "Builds API Methods" has it, and the older look-ups
-by name.
-"""
+"""The Builds API: v1 (Jobs API page), v2 ("Builds API Methods"), and older lookups by name."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ _V1_LIMIT, _V2_LIMIT, _LARGEST = 100, 50, 500
 
 
 def list_v1(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer:
-    """A bare array, newest first."""
+    """List the builds as an array, newest first."""
     refused = _offers_v1(world) or may_read(world, request, person)
     if refused is not None:
         return refused
@@ -42,7 +40,7 @@ def list_v1(world: World, request: SandboxRequest, person: Person) -> SandboxAns
 
 
 def one_v1(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
-    """One build in v1's shape."""
+    """Return one build in the shape of v1."""
     document = _document(world, build)
     if document is None:
         return not_found()
@@ -53,9 +51,7 @@ def one_v1(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAns
 def jobs_v1(
     world: World, request: SandboxRequest, build: BuildRef, *, only_failed: bool = False
 ) -> SandboxAnswer:
-    """The jobs of a build in the shapes of a job list, with `truncated` as saucerest-java recorded
-    it.
-    """
+    """List the jobs of a build; `truncated` is as saucerest-java recorded it."""
     refused = _offers_v1(world) or may_read(world, request, build.person)
     if refused is not None:
         return refused
@@ -74,8 +70,9 @@ def jobs_v1(
 
 
 def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """The builds of the asking user, or of `user_id`; filtered by status, name, start and end;
-    newest first unless asc.
+    """List the builds of the asking user, or of `user_id`, newest first unless `sort=asc`.
+
+    They are filtered by status, name, start and end.
     """
     person = request.user
     user_id = request.one("user_id")
@@ -112,13 +109,14 @@ def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def one_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
-    """One build."""
+    """Return one build."""
     return _v2(world, request, build.person, lambda: _document(world, build))
 
 
 def jobs_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAnswer:
-    """The jobs of a build, newest first; `limit` and `offset` are obeyed, without them it is all;
-    `faulty=true` (as node-saucelabs sends it) leaves those that failed or errored.
+    """List the jobs of a build, newest first: all of them, or those of `limit` and `offset`.
+
+    With `faulty=true`, which node-saucelabs sends, only those that failed or errored.
     """
     limit, offset = _number(request, "limit", _LARGEST), _number(request, "offset", 0)
     if limit is None or offset is None:
@@ -136,7 +134,7 @@ def jobs_v2(world: World, request: SandboxRequest, build: BuildRef) -> SandboxAn
 
 
 def build_of_job(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
-    """The build that a job is in; 404 for one in none."""
+    """Return the build of a job, or 404 for a job without a build."""
 
     def found() -> dict[str, object] | None:
         name = job.ledger.build_name(job.index)
@@ -172,7 +170,7 @@ def _documents(world: World, person: Person, *, newest_first: bool) -> Iterator[
 
 
 def _names(world: World, person: Person, *, newest_first: bool) -> Iterator[str]:
-    """Builds by when they began; those that users made by moving jobs count as the newest."""
+    """Yield the names of builds by their start. Builds that users made later are newest."""
     ledger = world.ledger(person)
     population = ledger.population
     made = [name for name in ledger.adopted if population.build_named(name) is None]

@@ -29,7 +29,7 @@ _TRUE = {"true", "1", ""}
 
 
 class _BadError(Exception):
-    """A request that is refused; carries the answer."""
+    """A request is refused with this answer."""
 
     def __init__(self, answer: SandboxAnswer) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _BadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """The parameters of one request, in the generation that the behaviour says."""
+    """The parameters of one request. A behaviour says which generation of names counts."""
 
     world: World
     request: SandboxRequest
@@ -49,16 +49,14 @@ class _Query:
         return self.world.behaviours.insights_parameters == "newer"
 
     def refuse(self, name: str, message: str) -> NoReturn:
-        """The newer tests and trends answer as FastAPI does, everything else with a 400."""
+        """Refuse the request: the newer tests and trends as FastAPI does, all others with 400."""
         if self.is_newer and self.refuses_with_422:
             detail = [{"loc": ["query", name], "msg": message, "type": "value_error"}]
             raise _BadError(as_json({"detail": detail}, 422))
         raise _BadError(as_json({"meta": {"status": 400}, "errors": message}, 400))
 
     def one(self, older: str, newer: str | None = None) -> str | None:
-        """A parameter under the name that this generation knows it by; the other name is
-        ignored.
-        """
+        """Return a parameter by its name in this generation. The other name is ignored."""
         return self.request.one(newer if newer is not None and self.is_newer else older)
 
     def all(self, name: str) -> tuple[str, ...]:
@@ -77,7 +75,7 @@ class _Query:
         return int(text)
 
     def span(self) -> tuple[float, float]:
-        """since, until: both inclusive."""
+        """Return the first and the last time, both included."""
         length = self.request.one("time_range")
         if length is not None:
             now = self.world.clock()
@@ -105,8 +103,9 @@ class _Query:
 
 
 def tests(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Get Test Results. `from` and `size` page; the older generation is oldest first unless told
-    otherwise, the newer not.
+    """Answer Get Test Results, in pages by `from` and `size`.
+
+    By default the older generation is oldest first, the newer one newest first.
     """
 
     def found(query: _Query) -> dict[str, object]:
@@ -132,7 +131,7 @@ def tests(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def metrics(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Get Summary of Test Metrics, of the test that `query` names."""
+    """Answer Get Summary of Test Metrics, for the test that `query` names."""
 
     def found(query: _Query) -> dict[str, object]:
         name = request.one("query")
@@ -145,8 +144,9 @@ def metrics(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def trends(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Get Test Trends by `interval`: any length in the older generation, one of a few (default a
-    day) in the newer.
+    """Answer Get Test Trends by `interval`.
+
+    The older generation accepts any length, the newer one only a few (default: a day).
     """
 
     def found(query: _Query) -> dict[str, object]:
@@ -166,7 +166,7 @@ def trends(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def builds_and_tests(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Get Builds and Tests."""
+    """Answer Get Builds and Tests."""
     return _answer(
         world,
         request,
@@ -177,7 +177,7 @@ def builds_and_tests(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def errors(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Get Error Trends."""
+    """Answer Get Error Trends."""
     return _answer(
         world,
         request,
@@ -206,7 +206,7 @@ def _answer(
 def _wanted(
     query: _Query, checks: list[Callable[[InsightsRun], bool]] | None = None
 ) -> InsightsSelection:
-    """What every method is asked alike: the period, whose tests, and status, os and browser."""
+    """Return the selection that all methods have: the period, people, status, os and browser."""
     since, until = query.span()
     statuses, systems, browsers = (
         frozenset(query.all(name)) for name in ("status", "os", "browser")
@@ -225,11 +225,11 @@ def _wanted(
 
 
 def _people(query: _Query) -> list[Person]:
-    """Whose tests: `me`, the `organization`, or a `single` (one or more) `owner`; without a scope
-    the owner, else who asks.
+    """Return the people whose tests are selected.
 
-    Those whose jobs the asking user may not see are left out; whoever is named and unknown has no
-    tests.
+    `scope` is `me`, `organization`, or `single` with one or more `owner`. Without a scope it is the
+    owner, else the asking user. People whose jobs the asking user may not see are left out, and so
+    are unknown names.
     """
     scope, owners = query.one("scope"), query.all("owner")
     asking = query.request.user

@@ -1,6 +1,4 @@
-"""The Jobs API's methods on jobs: list, details, look-up of several, update, stop, delete one,
-delete all.
-"""
+"""The Jobs API's methods for jobs: list, details, lookup, update, stop, delete one, delete all."""
 
 from __future__ import annotations
 
@@ -58,7 +56,7 @@ class _Page:
 def list_jobs(
     world: World, request: SandboxRequest, person: Person, *, version: str
 ) -> SandboxAnswer:
-    """Newest first; v1 answers an array, v1.1 an object with `jobs`."""
+    """List the jobs, newest first: v1 as an array, v1.1 as an object with `jobs`."""
     refused = may_read(world, request, person)
     if refused is not None:
         return refused
@@ -69,8 +67,8 @@ def list_jobs(
             _time(request, "from"),
             _time(request, "to"),
         )
-    except ValueError as wrong:
-        return bad_request(str(wrong))
+    except ValueError as error:
+        return bad_request(str(error))
     with world.lock:
         found = _found(world, request, person, page)
     if request.one("format") == "csv":
@@ -80,7 +78,7 @@ def list_jobs(
 
 
 def look_up(world: World, request: SandboxRequest, *, version: str) -> SandboxAnswer:
-    """Several jobs by `id=a&id=b`; unknown ones, and those one may not see, are left out."""
+    """Return several jobs by `id=a&id=b`, without unknown and forbidden ones."""
     if world.behaviours.batch_lookup == "off":
         return not_found()
     jobs = (world.job(job_id) for job_id in request.query.get("id", ()))
@@ -93,12 +91,12 @@ def look_up(world: World, request: SandboxRequest, *, version: str) -> SandboxAn
 
 
 def details(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
-    """The full document of one job."""
+    """Return the full document of one job."""
     return may_read(world, request, job.person) or as_json(world.document(job, request.base_url))
 
 
 def update(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
-    """Replaces the given fields; tags replace tags."""
+    """Replace the given fields. A list replaces the whole list."""
     refused = may_write(world, request, job.person)
     if refused is not None:
         return refused
@@ -118,9 +116,7 @@ def update(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
 
 
 def stop(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
-    """Ends a running job; one that is over is answered with 200 just the same, as recorded by
-    sauce_whisk.
-    """
+    """End a running job. A finished one also gets 200, as sauce_whisk recorded it."""
     refused = may_write(world, request, job.person)
     if refused is not None:
         return refused
@@ -145,11 +141,10 @@ def stop(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
 
 
 def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) -> SandboxAnswer:
-    """v1.1 answers 204 with nothing (as documented), v1 200 (as saucerest-java's tests against the
-    real API have it).
+    """Delete a job. v1.1 answers 204 (documented), v1 200 (saucerest-java's tests at the real API).
 
-    The vendor's own sources disagree about which of both is there at all: `delete_path` serves one,
-    both or none.
+    The vendor's sources disagree about which of the two exists: `delete_path` serves one, both or
+    none.
     """
     if world.behaviours.delete_path not in {"both", version}:
         return unknown_url()
@@ -163,7 +158,8 @@ def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) 
             else as_json({"errors": "Conflict"}, 409)
         )
     with world.lock:
-        if not job.ledger.has(job.index):  # somebody was faster
+        # Another request may have deleted the job before this one got the lock.
+        if not job.ledger.has(job.index):
             return not_found()
         effect = Effect(job.id, jobs_deleted=1, assets=world.destroyed(job))
         document = world.document(job, request.base_url)
@@ -178,8 +174,9 @@ def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) 
 def delete_all(
     world: World, request: SandboxRequest, person: Person, *, version: str
 ) -> SandboxAnswer:
-    """Deletes every job of the user, at once and without asking, as the real one did. Here so that
-    tools can prove that they never call it by accident, also not by an empty job id.
+    """Delete every job of the user at once, as the real API does.
+
+    A test can prove with it that a tool never calls it by accident, such as by an empty job id.
     """
     switch = world.behaviours.delete_all
     if switch == "off" or (switch == "v1.1" and version != "v1.1"):
@@ -195,16 +192,14 @@ def delete_all(
 
 
 def may_read(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer | None:
-    """None, or the refusal to show another person's jobs."""
+    """Return None, or the refusal to show another person's jobs."""
     if request.user is person or world.behaviours.others_jobs in {"all", "read"}:
         return None
     return forbidden() if world.behaviours.others_jobs == "forbidden" else not_found()
 
 
 def may_write(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer | None:
-    """None, or the refusal to change another person's jobs; at best the organisation's admin
-    may.
-    """
+    """Return None, or the refusal to change another person's jobs. At most an admin may do that."""
     if request.user is person:
         return None
     if world.behaviours.others_jobs == "all":
@@ -213,7 +208,7 @@ def may_write(world: World, request: SandboxRequest, person: Person) -> SandboxA
 
 
 def _found(world: World, request: SandboxRequest, person: Person, page: _Page) -> list[JobRef]:
-    """The jobs of one page; the caller holds the lock."""
+    """Return the jobs of one page. The caller holds the lock."""
     ledger, by, name = world.ledger(person), world.behaviours.window_time, request.one("name")
     is_exclusive = world.behaviours.window_ends == "exclusive"
     since = page.since + 1 if page.since is not None and is_exclusive else page.since
@@ -233,9 +228,7 @@ def _found(world: World, request: SandboxRequest, person: Person, page: _Page) -
 
 
 def _is_within(time: object, since: float | None, until: float | None) -> bool:
-    """True for a time in `since <= time < until`; a time that is not there is in no window but the
-    open one.
-    """
+    """Return whether `since <= time < until`. A missing time is only in the window without ends."""
     if since is None and until is None:
         return True
     return (

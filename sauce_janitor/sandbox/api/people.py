@@ -1,6 +1,4 @@
-"""Team management, the older account look-ups that clients begin with, and the service's own
-state.
-"""
+"""Team management, the older account lookups that clients begin with, and the service's status."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ _STATES = {"active": True, "inactive": False}
 
 
 def status() -> SandboxAnswer:
-    """Public: needs no credentials."""
+    """Return the service's status. It needs no credentials."""
     return as_json(
         {
             "wait_time": 0.1,
@@ -32,8 +30,9 @@ def status() -> SandboxAnswer:
 
 
 def users(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """The organisation's users without its service accounts, filtered; `username` is a prefix, as
-    in the real one.
+    """List the organisation's users without service accounts, filtered.
+
+    `username` is a prefix, as in the real API.
     """
     found = [
         world.organisation.user_document(person)
@@ -44,7 +43,7 @@ def users(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def user(world: World, request: SandboxRequest, uuid: str) -> SandboxAnswer:
-    """One user by uuid."""
+    """Return one user by uuid."""
     person = world.organisation.with_uuid(uuid)
     if person is None or person.is_service:
         return as_json({"detail": "Not found."}, 404)
@@ -52,14 +51,14 @@ def user(world: World, request: SandboxRequest, uuid: str) -> SandboxAnswer:
 
 
 def me(world: World, person: Person) -> SandboxAnswer:
-    """Who is asking."""
+    """Return the asking user."""
     if world.behaviours.team_management == "off":
         return not_found()
     return as_json(world.organisation.user_document(person))
 
 
 def service_accounts(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """Accounts of pipelines; they own jobs as users do. Not every plan has them."""
+    """List the service accounts, which own jobs as users do. Not every Sauce plan has them."""
     people = [person for person in world.organisation.people if person.is_service]
     rows = [world.organisation.service_account_document(person) for person in people]
     refused = _allowed(world, request) or _by_switch(world.behaviours.service_accounts)
@@ -67,7 +66,7 @@ def service_accounts(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def teams(world: World, request: SandboxRequest) -> SandboxAnswer:
-    """All teams, or those whose name begins with `name`."""
+    """List all teams, or those whose name begins with `name`."""
     prefix = request.one("name") or ""
     rows = [
         team for team in world.organisation.team_documents() if str(team["name"]).startswith(prefix)
@@ -76,7 +75,7 @@ def teams(world: World, request: SandboxRequest) -> SandboxAnswer:
 
 
 def members(world: World, request: SandboxRequest, team_uuid: str) -> SandboxAnswer:
-    """Who is in a team."""
+    """List the users of a team."""
     people = [
         person
         for person in world.organisation.people
@@ -87,7 +86,7 @@ def members(world: World, request: SandboxRequest, team_uuid: str) -> SandboxAns
 
 
 def legacy_user(world: World, person: Person) -> SandboxAnswer:
-    """`/rest/v1/users/{user}`, without the access key."""
+    """Answer `/rest/v1/users/{user}`, without the access key."""
     document = world.organisation.user_document(person)
     return as_json(
         {
@@ -100,13 +99,13 @@ def legacy_user(world: World, person: Person) -> SandboxAnswer:
 
 
 def legacy_organisation(world: World) -> SandboxAnswer:
-    """`/rest/v1.1/users/{user}/organization` and `siblings`: names only."""
+    """Answer `/rest/v1.1/users/{user}/organization` and `siblings` with the names only."""
     names = [person.name for person in world.organisation.people]
     return as_json({"count": len(names), "is_ancestor": True, "users": names})
 
 
 def activity(world: World, person: Person) -> SandboxAnswer:
-    """How many jobs run right now. Source: saucerest-java's recorded activity."""
+    """Return how many jobs run now. Source: saucerest-java's recorded activity."""
     ledger = world.ledger(person)
     newest = ledger.gone.newest_first(max(0, ledger.count - 500), ledger.count, 0)
     running = sum(not ledger.is_finished(index) for index in newest)
@@ -115,8 +114,9 @@ def activity(world: World, person: Person) -> SandboxAnswer:
 
 
 def _is_wanted(world: World, request: SandboxRequest, person: Person) -> bool:
-    """By the filters of Lookup Users; several teams, team names or roles are separated by
-    commas.
+    """Return whether the person passes the filters of Lookup Users.
+
+    Several teams, team names or roles are separated by commas.
     """
     document = world.organisation.user_document(person)
     state, phrase = request.one("status"), request.one("phrase") or ""
@@ -136,7 +136,10 @@ def _is_among(words: str | None, word: str) -> bool:
 
 
 def _allowed(world: World, request: SandboxRequest) -> SandboxAnswer | None:
-    """A service account cannot manage accounts. Source: Sauce's "Managing service accounts"."""
+    """Return None, or the refusal: a service account cannot manage accounts.
+
+    Source: Sauce's "Managing service accounts".
+    """
     if request.user is not None and request.user.is_service:
         return forbidden()
     return _by_switch(world.behaviours.team_management)

@@ -1,5 +1,6 @@
-"""Which method and path means which method of the API. Paths are matched as they came,
-percent-encoded.
+"""The routes: which HTTP method and path lead to which method of the API.
+
+Paths are matched percent-encoded, as they come.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sauce_janitor.sandbox.world.world import BuildRef, JobRef, World
 
 @dataclass(frozen=True, slots=True)
 class RoutedRequest:
-    """A request for which an endpoint was found. `parts` are the path's names, decoded."""
+    """A request with its endpoint. `parts` are the decoded variables of the path."""
 
     world: World
     request: SandboxRequest
@@ -32,22 +33,22 @@ class RoutedRequest:
 
     @property
     def version(self) -> str:
-        """v1 or v1.1."""
+        """Return `v1` or `v1.1`."""
         return self.parts.get("version", "v1")
 
     def person(self) -> Person | None:
-        """Whose jobs the path speaks of."""
+        """Return the user in the path."""
         return self.world.organisation.named(self.parts["user"])
 
     def job(self) -> JobRef | None:
-        """The job in the path, if the path's user (when it has one) owns it."""
+        """Return the job in the path. If the path has a user, that user must own the job."""
         job = self.world.job(self.parts["job"])
         if job is None or ("user" in self.parts and job.person is not self.person()):
             return None
         return job
 
     def build(self) -> BuildRef | None:
-        """The build in the path."""
+        """Return the build in the path. If the path has a user, that user must own the build."""
         build = self.world.build(self.parts["build"])
         if build is None or ("user" in self.parts and build.person is not self.person()):
             return None
@@ -59,7 +60,7 @@ Handler = Callable[[RoutedRequest], SandboxAnswer]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method of the API: its name in faults and in the request log, and what it does."""
+    """One method of the API. `name` is used in faults and in the request log."""
 
     name: str
     methods: tuple[str, ...]
@@ -120,7 +121,7 @@ def _jobs_of_named_build(call: RoutedRequest, person: Person) -> SandboxAnswer:
 
 
 def _no_real_device(_: RoutedRequest) -> SandboxAnswer:
-    """There are no real devices here; what one answers is a fault's body."""
+    """Answer 404: the sandbox has no real devices. A fault can give another body."""
     return as_json({"detail": "Not found."}, 404)
 
 
@@ -268,14 +269,15 @@ ENDPOINTS = (
     _endpoint("insights.errors", "GET", "{analytics}/trends/errors", _on_insights(insights.errors)),
     _endpoint("asset.link", "GET", "/jobs/{job}/{file}", _by_link, is_public=True),
 )
-"""In order: the first that fits counts. A slash at the end is ignored, which is how an empty job id
-deletes everything.
+"""All endpoints; the first match counts.
+
+A slash at the end is ignored. That is how a DELETE with an empty job id deletes all jobs.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """Where a request leads: the endpoint (None for an unknown URL) and the path's names."""
+    """The endpoint of a request (None for an unknown URL), and the variables of the path."""
 
     endpoint: Endpoint | None
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -283,7 +285,7 @@ class RouteMatch:
 
 
 def find(method: str, path: str) -> RouteMatch:
-    """The endpoint for a method and a percent-encoded path. HEAD is GET without a body."""
+    """Return the endpoint for a method and a percent-encoded path. HEAD is GET without a body."""
     wanted = "GET" if method == "HEAD" else method
     path = _normal(path)
     path_known = False
@@ -305,8 +307,9 @@ def find(method: str, path: str) -> RouteMatch:
 
 
 def _normal(path: str) -> str:
-    """Slashes merged and dot segments resolved, as nginx in front of the real API does it by
-    default: so an id of `.` or `..` is not an unknown job but another resource.
+    """Return the path with slashes merged and dot segments resolved, as nginx does by default.
+
+    So an id of `.` or `..` is not an unknown job but another resource.
     """
     kept: list[str] = []
     for segment in path.split("/"):
@@ -319,7 +322,7 @@ def _normal(path: str) -> str:
 
 
 def handle(world: World, request: SandboxRequest, match: RouteMatch) -> SandboxAnswer:
-    """What the API answers, all faults aside."""
+    """Return the API's answer, without faults."""
     if match.endpoint is None:
         if match.is_wrong_method:
             return as_json({"detail": f'Method "{request.method}" not allowed.'}, 405)

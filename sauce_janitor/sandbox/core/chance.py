@@ -1,6 +1,4 @@
-"""Deterministic chance: every property of the sandbox's world is a pure function of the seed and a
-number.
-"""
+"""Deterministic chance: the sandbox's data depends only on the seed and on numbers."""
 
 from __future__ import annotations
 
@@ -12,8 +10,9 @@ T = TypeVar("T")
 
 
 class SeededBytes:
-    """Sixty-four bytes of fixed chance for one thing (a job, a build); each property reads its own
-    place in them.
+    """Sixty-four random but fixed bytes for one thing, such as a job.
+
+    Each property reads its own place in them.
     """
 
     __slots__ = ("_bytes",)
@@ -22,28 +21,28 @@ class SeededBytes:
         self._bytes = blake2b(number.to_bytes(8, "big"), key=key, person=kind).digest()
 
     def fraction(self, place: int) -> float:
-        """A number in [0, 1) from the two bytes at `place`."""
+        """Return a number in [0, 1) from the two bytes at `place`."""
         raw = self._bytes
         return (raw[place] << 8 | raw[place + 1]) / 65536
 
     def one_in(self, place: int, chances: int) -> bool:
-        """True for about one thing in `chances` (at most 65,536)."""
+        """Return True for about one thing in `chances` (at most 65,536)."""
         raw = self._bytes
         return (raw[place] << 8 | raw[place + 1]) % chances == 0
 
     def pick(self, place: int, choices: Sequence[T]) -> T:
-        """One of the choices, each as likely as the other."""
+        """Return one of the choices, with equal probability."""
         return choices[int(self.fraction(place) * len(choices))]
 
     def between(self, place: int, least: int, most: int) -> int:
-        """A whole number from `least` to `most`, both included."""
+        """Return a whole number from `least` to `most`, both included."""
         return least + int(self.fraction(place) * (most - least + 1))
 
     def hex(self, place: int, digits: int) -> str:
-        """Hexadecimal digits from the bytes at `place`."""
+        """Return hexadecimal digits from the bytes at `place`."""
         return self._bytes[place : place + (digits + 1) // 2].hex()[:digits]
 
 
 def key_of(seed: int, *words: str) -> bytes:
-    """A key for `SeededBytes` and `Numbering`: another for each seed and use."""
+    """Return a key for `SeededBytes` and `ComputedIds`: a different one for each seed and use."""
     return blake2b("\0".join((str(seed), *words)).encode(), digest_size=32).digest()

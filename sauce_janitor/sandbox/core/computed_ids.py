@@ -1,6 +1,4 @@
-"""Ids that can be computed from a number and read back, so that no table of a million ids is ever
-needed.
-"""
+"""Ids that are computed from a number and back, so that a million ids need no table."""
 
 from __future__ import annotations
 
@@ -18,9 +16,8 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 class ComputedIds:
     """Turns (owner number, index) into 32 hexadecimal digits and back.
 
-    The first half is a small Feistel network over 64 bits, a permutation: no two pairs share an id.
-    The second half is a keyed hash of the first, so that an id that was not given out is recognised
-    as unknown.
+    The first half is a Feistel network over 64 bits, which is a permutation: no two pairs have the
+    same id. The second half is a keyed hash of the first, by which an invented id is recognised.
     """
 
     __slots__ = ("_key",)
@@ -29,7 +26,7 @@ class ComputedIds:
         self._key = key
 
     def id_of(self, owner: int, index: int) -> str:
-        """The id of the thing with this number."""
+        """Return the id of the thing with this number."""
         value = owner << _INDEX_BITS | index
         left, right = value >> _HALF, value & _MASK
         for turn in range(_ROUNDS):
@@ -38,7 +35,7 @@ class ComputedIds:
         return (head + self._tail(head)).hex()
 
     def number_of(self, text: str) -> tuple[int, int] | None:
-        """(owner number, index), or None for an id that `id_of` never gives."""
+        """Return (owner number, index), or None for an id that `id_of` never returns."""
         if len(text) != 32 or not _HEX_DIGITS.issuperset(text):
             return None
         raw = bytes.fromhex(text)
@@ -61,5 +58,5 @@ class ComputedIds:
 
 
 def uuid_of(key: bytes, name: str) -> str:
-    """A fixed 32-digit identifier for an organisation, team or user."""
+    """Return a fixed identifier of 32 digits for an organisation, team or user."""
     return uuid.UUID(bytes=blake2b(name.encode(), digest_size=16, key=key).digest(), version=4).hex

@@ -1,6 +1,4 @@
-"""Requests as the sandbox reads them and answers as it means them; the server turns answers into
-bytes on a wire.
-"""
+"""Requests and answers as values. The server turns an answer into bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +13,10 @@ from sauce_janitor.sandbox.core.people import Person
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """One request. `target` is the request line's path and query as they came; `query` has every
-    value of a key; `headers` are by lower-case name.
+    """One request.
+
+    `target` is the request line's path and query, unchanged. `query` has every value of a key.
+    `headers` have lower-case names.
     """
 
     method: str
@@ -29,20 +29,18 @@ class SandboxRequest:
     base_url: str
 
     def one(self, key: str) -> str | None:
-        """The first value of a query parameter."""
+        """Return the first value of a query parameter, or None."""
         values = self.query.get(key)
         return values[0] if values else None
 
     def flag(self, key: str) -> bool:
-        """True for `true`, `True` and `1`: clients write all three."""
+        """Return whether the parameter is `true`, `True` or `1`: clients write all three."""
         return (self.one(key) or "").lower() in {"true", "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class DestroyedAsset:
-    """A file that a delete destroyed. Its bytes can still be computed, to judge whether a copy of
-    it is true.
-    """
+    """A file that a delete destroyed. Its bytes can still be computed, to check a copy of it."""
 
     job_id: str
     name: str
@@ -51,15 +49,13 @@ class DestroyedAsset:
     read: Callable[[], bytes] = field(repr=False)
 
     def sha256(self) -> str:
-        """The hash of the bytes that are gone."""
+        """Return the hash of the destroyed bytes."""
         return sha256(self.read()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a request did to the world. `before`: the edited fields of a stopped job, as they were
-    before.
-    """
+    """What a request changed. `before` has the fields of a stopped job before the change."""
 
     job_id: str | None = None
     jobs_deleted: int = 0
@@ -71,11 +67,11 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How an answer travels; everything but the defaults is a fault."""
+    """How an answer is sent. Every value except the default is a fault."""
 
     framing: Literal["auto", "length", "chunked", "close"] = "auto"
     keep_encoded: float | None = None
-    """Share of the compressed bytes that is sent, with honest framing around them."""
+    """Share of the compressed bytes that is sent, in correct framing."""
     keep_framed: float | None = None
     """Share of the framed bytes that is sent before the connection is cut."""
     bytes_per_second: float | None = None
@@ -83,15 +79,15 @@ class Wire:
     stall_s: float = 0
     """Silence between the headers and the body."""
     repeat_to: int | None = None
-    """The body is sent again and again until it has this many bytes."""
+    """The body is repeated up to this many bytes."""
     date_shift_s: float = 0
     is_dropped: bool = False
-    """The connection is closed without a byte."""
+    """The connection is closed without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxAnswer:
-    """One answer. `compress` says that it may travel compressed if the client accepts that."""
+    """One answer. With `compress` it is compressed if the client accepts that."""
 
     status: int
     body: bytes = b""
@@ -106,42 +102,43 @@ class SandboxAnswer:
 def as_json(
     value: object, status: int = 200, *, effect: Effect | None = None, reason: str | None = None
 ) -> SandboxAnswer:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return SandboxAnswer(
         status, json.dumps(value).encode(), effect=effect or Effect(), reason=reason
     )
 
 
 def not_found() -> SandboxAnswer:
-    """Source: recorded by sauce_whisk, stopping an unknown job."""
+    """Return 404. Source: recorded by sauce_whisk, stopping an unknown job."""
     return as_json({"errors": "Not Found"}, 404)
 
 
 def forbidden() -> SandboxAnswer:
-    """Known credentials, but not for this."""
+    """Return 403: the credentials are valid, but not for this."""
     return as_json({"detail": "You do not have permission to perform this action."}, 403)
 
 
 def bad_request(message: str) -> SandboxAnswer:
-    """A request that cannot be understood."""
+    """Return 400: the request cannot be understood."""
     return as_json({"errors": message}, 400)
 
 
 def not_finished() -> SandboxAnswer:
-    """Source: recorded by sauce_whisk; a bare JSON string, and the same words as the reason
-    phrase.
+    """Return 400 with a bare JSON string, and the same text as the reason phrase.
+
+    Source: recorded by sauce_whisk.
     """
     return as_json("Job hasn't finished running", 400, reason="Job hasn't finished running")
 
 
 def unauthorised() -> SandboxAnswer:
-    """No credentials, or wrong ones."""
+    """Return 401: the credentials are missing or wrong."""
     answer = as_json({"errors": "Not authorized"}, 401)
     return SandboxAnswer(401, answer.body, headers={"WWW-Authenticate": 'Basic realm="Sauce Labs"'})
 
 
 def unknown_url() -> SandboxAnswer:
-    """Source: "Getting started with the API", sample of an unknown URL."""
+    """Return a page with 404. Source: "Getting started with the API", sample of an unknown URL."""
     page = (
         "<!doctype html><html><head><title>Not Found</title></head><body><h1>Not Found</h1>"
         "<p>The requested resource was not found on this server.</p></body></html>"

@@ -1,6 +1,4 @@
-"""What a sandbox can be told: its size, its seed, and the behaviours that only a live account could
-settle.
-"""
+"""The options of a sandbox: size, seed, and behaviours that are not documented."""
 
 from __future__ import annotations
 
@@ -13,10 +11,9 @@ Gone = Literal["404", "empty", "nulls"]
 
 @dataclass(frozen=True, slots=True)
 class Behaviours:
-    """Where the documentation is silent or contradicts itself, one switch each; the first word is
-    what we think likely.
+    """A switch for each behaviour that is undocumented or documented in two ways.
 
-    Source: docs/reference/sandbox.md has the table with what is known about each.
+    The first value is the likely one. docs/reference/sandbox.md says what is known about each.
     """
 
     limit_above_max: Literal["clamp", "reject", "obey"] = "clamp"
@@ -53,7 +50,7 @@ class Behaviours:
     retry_after: Literal["seconds", "date", "absent"] = "seconds"
 
     def changed(self, settings: dict[str, str]) -> Behaviours:
-        """With these settings; ValueError names an unknown key or value and what there is."""
+        """Return the behaviours with these settings. Raises ValueError for an unknown one."""
         known = choices()
         for key, value in settings.items():
             if key not in known:
@@ -66,7 +63,7 @@ class Behaviours:
 
 
 def choices() -> dict[str, tuple[str, ...]]:
-    """Every behaviour and its possible values, the default first."""
+    """Return every behaviour with its possible values, the default first."""
     hints = get_type_hints(Behaviours)
     return {
         each.name: (
@@ -79,14 +76,14 @@ def choices() -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many requests a user may send; None is no limit."""
+    """How many requests a user may send; None means no limit."""
 
     per_second: float | None = None
     per_hour: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Rate:
-        """`10` or `10/s`, `3500/h`, or both with a comma. ValueError for anything else."""
+        """Read `10` or `10/s`, `3500/h`, or both with a comma. Raises ValueError otherwise."""
         found: dict[str, float] = {}
         for part in text.split(","):
             amount, _, window = part.strip().partition("/")
@@ -101,13 +98,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
-    """Everything that a sandbox depends on: with the same options it is the same world, byte for
-    byte.
+    """All that a sandbox depends on: the same options make the same data, byte for byte.
 
-    `now` is when the world was frozen (epoch seconds, default: the start); it spans `days` back
-    from there. Assets of jobs that ended `purge_after_days` or more before are gone. `colleagues`
-    more users (colleague-001, …) have five jobs each. `certificate` and `private_key` (PEM files)
-    make it speak https.
+    The jobs are of the `days` before `now` (epoch seconds, default: the start). Assets of jobs that
+    ended `purge_after_days` or more before `now` are purged. `colleagues` is the number of further
+    users (colleague-001, …), who have five jobs each. With `certificate` and `private_key` (PEM
+    files) the server uses HTTPS.
     """
 
     jobs: int = 2000

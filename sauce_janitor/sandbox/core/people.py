@@ -1,4 +1,4 @@
-"""Who works in the sandbox's organisation: users, their keys, teams, and a service account."""
+"""The people of the sandbox's organisation: users, their keys, teams, and a service account."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _TEAMS = ("web", "platform")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One owner of jobs. `number` is its place in the numbering of jobs; `is_service` accounts are
-    not among the users.
+    """One owner of jobs.
+
+    `number` is part of the ids of the owner's jobs. A service account is not among the users.
     """
 
     number: int
@@ -32,12 +33,13 @@ class Person:
 
     @property
     def is_admin(self) -> bool:
-        """True for who may act on everybody's jobs."""
+        """Return whether the person may change everybody's jobs."""
         return self.role == ADMIN
 
     def link_token(self, job_id: str, until: str = "") -> str:
-        """The `auth` of a link to the job's assets; `until` is `` (for ever) or a UTC day or hour,
-        `2026-01-31[-23]`.
+        """Return the `auth` of a link to the job's assets.
+
+        `until` is empty (for ever), or a day or an hour in UTC: `2026-01-31` or `2026-01-31-23`.
 
         Source: Sauce's "Sharing test results": HMAC-MD5 of the job id with `user:key[:until]`.
         """
@@ -46,7 +48,7 @@ class Person:
 
 
 class Organisation:
-    """All people, found by name, number or uuid."""
+    """All people, by name, number or uuid."""
 
     def __init__(
         self, seed: int, main_user: str, main_access_key: str, *, colleagues: int = 0
@@ -63,21 +65,22 @@ class Organisation:
 
     @property
     def main(self) -> Person:
-        """The user whose credentials the sandbox prints."""
+        """Return the user whose credentials the sandbox prints."""
         return self.people[0]
 
     def named(self, name: str) -> Person | None:
-        """The person with this name, in any letters' case."""
+        """Return the person with this name, in upper or lower case."""
         return self._by_name.get(name.casefold())
 
     def with_uuid(self, uuid: str) -> Person | None:
-        """The person with this uuid, dashes or not."""
+        """Return the person with this uuid, with or without dashes."""
         wanted = uuid.replace("-", "").lower()
         return next((person for person in self.people if person.uuid == wanted), None)
 
     def user_document(self, person: Person) -> dict[str, object]:
-        """One row of team-management's users. Source: Sauce's "Accounts API Methods", Lookup
-        Users.
+        """Return a row of team management's users.
+
+        Source: Sauce's "Accounts API Methods", Lookup Users.
         """
         mailbox = person.name.encode("ascii", "ignore").decode().split("@")[0] or "user"
         return {
@@ -93,7 +96,7 @@ class Organisation:
         }
 
     def service_account_document(self, person: Person) -> dict[str, object]:
-        """One row of team-management's service accounts."""
+        """Return a row of team management's service accounts."""
         return {
             "id": person.uuid,
             "username": person.name,
@@ -103,7 +106,7 @@ class Organisation:
         }
 
     def team_documents(self) -> list[dict[str, object]]:
-        """Every team once."""
+        """Return every team once."""
         return list({person.team: self._team_document(person) for person in self.people}.values())
 
     def _team_document(self, person: Person) -> dict[str, object]:
@@ -134,6 +137,6 @@ class Organisation:
 
 
 OTHERS = ("alice", "bob", "sso-nightly-bot", "jörg.weiß+qa@example.com")
-"""The other owners: a team admin, somebody who left (inactive), a service account, a name that
-needs percent-encoding.
+"""The other owners: a team admin, a person who has left (inactive), a service account, and a name
+that needs percent-encoding.
 """

@@ -1,4 +1,4 @@
-"""What was asked and what it did: a list in memory, and JSON lines in a file if wanted."""
+"""The log of requests and their effects: a list in memory, and optionally JSON lines in a file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sauce_janitor.sandbox.core.messages import DestroyedAsset
 class LoggedRequest:
     """One request as the server saw it.
 
-    `at`: epoch seconds when it was read. `path`: the request line's target as it came, tokens of
-    signed links removed. `endpoint`: None for an unknown URL. `user`: who the credentials belong
-    to, None without or with wrong ones (`has_credentials` tells which). `status`: None when the
-    connection was dropped. `size`: bytes of the answer's body, unpacked. `jobs_deleted`, `stopped`,
-    `updated`, `destroyed`: what was really done, whatever the answer said. `faults`: which took
-    part.
+    `at` is when it was read, in epoch seconds. `path` is the request line's target, without the
+    tokens of signed links. `endpoint` is None for an unknown URL. `user` is the owner of the
+    credentials, None for missing or wrong ones (`has_credentials` says which). `status` is None if
+    the connection was dropped. `size` is the body's size in bytes, uncompressed. `jobs_deleted`,
+    `stopped`, `updated` and `destroyed` are what was really done, whatever the answer says.
+    `faults` are the faults that took part.
     """
 
     at: float
@@ -40,7 +40,7 @@ class LoggedRequest:
     faults: tuple[str, ...]
 
     def line(self) -> dict[str, object]:
-        """The entry for the file."""
+        """Return the entry as it is written to the file."""
         return {
             "at": round(self.at, 3),
             "method": self.method,
@@ -71,7 +71,7 @@ class RequestLog(Sequence[LoggedRequest]):
         self._file: TextIO | None = path.open("a", encoding="utf-8") if path is not None else None
 
     def add(self, entry: LoggedRequest) -> None:
-        """Append one; a line in the file is flushed at once."""
+        """Append an entry. A line in the file is flushed at once."""
         with self._lock:
             self._entries.append(entry)
             if self._file is not None:
@@ -79,7 +79,7 @@ class RequestLog(Sequence[LoggedRequest]):
                 self._file.flush()
 
     def clear(self) -> None:
-        """Forget what is in memory; the file stays."""
+        """Remove the entries in memory. The file stays."""
         with self._lock:
             self._entries.clear()
 
@@ -91,7 +91,7 @@ class RequestLog(Sequence[LoggedRequest]):
                 self._file = None
 
     def writes(self) -> list[LoggedRequest]:
-        """Everything but GET and HEAD."""
+        """Return all requests except GET and HEAD."""
         return [entry for entry in self if entry.method not in {"GET", "HEAD"}]
 
     def __len__(self) -> int:

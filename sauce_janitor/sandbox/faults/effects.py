@@ -1,6 +1,4 @@
-"""Faults between what is answered and what is done: refusals, lost answers, effects that are not,
-changes just after.
-"""
+"""Faults of effects: refusals, lost answers, writes without effect, and late changes."""
 
 from __future__ import annotations
 
@@ -15,83 +13,82 @@ from sauce_janitor.sandbox.world.world import JobRef
 
 
 @before(status=int, body=str, retry_after=(str, int))
-def status(scene: FaultContext) -> SandboxAnswer:
-    """This status (default 503) and nothing done: also a 404 for a job that lives, or a 204 without
-    effect.
+def status(context: FaultContext) -> SandboxAnswer:
+    """Answer with `status` (default 503) and do nothing.
+
+    It can be a 404 for a job that exists, or a 204 without effect.
     """
-    code = int(scene.number("status", 503))
+    code = int(context.number("status", 503))
     headers = (
-        {"Retry-After": scene.text("retry_after", "")} if "retry_after" in scene.settings else {}
+        {"Retry-After": context.text("retry_after", "")}
+        if "retry_after" in context.settings
+        else {}
     )
-    body = scene.text(
+    body = context.text(
         "body", "" if code in {204, 304} else json.dumps({"errors": f"injected {code}"})
     )
     return SandboxAnswer(code, body.encode(), headers=headers)
 
 
 @after(above=int, status=int)
-def strained(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """A list of more than `above` rows (default 200) is too much for the gateway: 504, or
-    `status`.
-    """
-    asked = scene.request.one("limit") or "100"
-    if not asked.isdecimal() or int(asked) <= scene.number("above", 200):
+def strained(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
+    """Answer 504 (or `status`) to a request for more than `above` rows (default 200)."""
+    asked = context.request.one("limit") or "100"
+    if not asked.isdecimal() or int(asked) <= context.number("above", 200):
         return answer
     return SandboxAnswer(
-        int(scene.number("status", 504)), b"<html><h1>Gateway Time-out</h1></html>", "text/html"
+        int(context.number("status", 504)), b"<html><h1>Gateway Time-out</h1></html>", "text/html"
     )
 
 
 @before(status=int, body=str)
-def html(scene: FaultContext) -> SandboxAnswer:
-    """A maintenance page, by default with status 200."""
-    page = scene.text(
+def html(context: FaultContext) -> SandboxAnswer:
+    """Return a maintenance page, by default with status 200."""
+    page = context.text(
         "body",
         "<!doctype html><html><body><h1>Sauce Labs is down for maintenance</h1></body></html>",
     )
     return SandboxAnswer(
-        int(scene.number("status", 200)), page.encode(), "text/html; charset=utf-8"
+        int(context.number("status", 200)), page.encode(), "text/html; charset=utf-8"
     )
 
 
 @before(to=str, status=int)
-def redirect(scene: FaultContext) -> SandboxAnswer:
-    """A redirect (default 302) to `to`, by default the same path on a host that does not exist."""
-    target = scene.text("to", f"http://elsewhere.invalid{scene.request.target}")
+def redirect(context: FaultContext) -> SandboxAnswer:
+    """Redirect (default 302) to `to`, by default the same path on a host that does not exist."""
+    target = context.text("to", f"http://elsewhere.invalid{context.request.target}")
     return SandboxAnswer(
-        int(scene.number("status", 302)), headers={"Location": target}, content_type="text/html"
+        int(context.number("status", 302)), headers={"Location": target}, content_type="text/html"
     )
 
 
 @before(to=str, status=int)
-def redirect_to_another_job(scene: FaultContext) -> SandboxAnswer:
-    """A redirect (default 302) to the same thing of another job: of `to`, by default of the newest
-    one of the same owner.
-    """
-    job, target = _job(scene), scene.request.target
+def redirect_to_another_job(context: FaultContext) -> SandboxAnswer:
+    """Redirect (default 302) to the same path of another job: `to`, or else the owner's newest."""
+    job, target = _job(context), context.request.target
     if job is not None:
         newest = job.ledger.gone.newest_first(0, job.ledger.count, 0)
-        others = (scene.world.ref(job.person, index).id for index in newest if index != job.index)
-        target = target.replace(job.id, scene.text("to", next(others, job.id)))
+        others = (context.world.ref(job.person, index).id for index in newest if index != job.index)
+        target = target.replace(job.id, context.text("to", next(others, job.id)))
     return SandboxAnswer(
-        int(scene.number("status", 302)), headers={"Location": target}, content_type="text/html"
+        int(context.number("status", 302)), headers={"Location": target}, content_type="text/html"
     )
 
 
 @before()
 def disconnect(_: FaultContext) -> SandboxAnswer:
-    """The connection closes without an answer, nothing done."""
+    """Close the connection without an answer, and do nothing."""
     answer = SandboxAnswer(500)
     return replace(answer, wire=replace(answer.wire, is_dropped=True))
 
 
 @after(status=int, body=str)
-def done_but_status(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """The request takes effect, the answer says 500 (or `status`)."""
-    body = scene.text("body", json.dumps({"errors": "Internal Server Error"}))
+def done_but_status(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
+    """Carry the request out, but answer 500 (or `status`)."""
+    body = context.text("body", json.dumps({"errors": "Internal Server Error"}))
     return replace(
         answer,
-        status=int(scene.number("status", 500)),
+        status=int(context.number("status", 500)),
         body=body.encode(),
         content_type="application/json",
     )
@@ -99,17 +96,17 @@ def done_but_status(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer
 
 @after()
 def done_but_disconnected(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """The request takes effect, the connection closes without an answer."""
+    """Carry the request out, but close the connection without an answer."""
     return replace(answer, wire=replace(answer.wire, is_dropped=True))
 
 
 @after()
-def without_effect(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """The answer of a delete or a stop that worked, but everything is as it was."""
-    job = _job(scene)
+def without_effect(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
+    """Answer as if a delete or a stop had worked, but undo it."""
+    job = _job(context)
     if job is None:
         return answer
-    with scene.world.lock:
+    with context.world.lock:
         if answer.effect.jobs_deleted:
             job.ledger.gone.discard(job.index)
         elif answer.effect.assets:
@@ -120,27 +117,27 @@ def without_effect(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 
 
 @after(name=str, text=str)
-def late_asset(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """Right after this answer the job has one more asset (default `late.log`)."""
-    job = _job(scene)
+def late_asset(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
+    """Add an asset (default `late.log`) to the job right after this answer."""
+    job = _job(context)
     if job is not None:
-        with scene.world.lock:
+        with context.world.lock:
             uploads = job.ledger.uploads.setdefault(job.index, {})
-            uploads[scene.text("name", "late.log")] = scene.text("text", "too late\n").encode()
+            uploads[context.text("name", "late.log")] = context.text("text", "too late\n").encode()
     return answer
 
 
 @after(set=dict)
-def late_edit(scene: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
-    """Right after this answer the job's document changes: by default somebody tags it `keep`."""
-    job, fields = _job(scene), scene.settings.get("set", {"tags": ["keep"]})
+def late_edit(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
+    """Change the job's document right after this answer: by default, tag it `keep`."""
+    job, fields = _job(context), context.settings.get("set", {"tags": ["keep"]})
     assert isinstance(fields, Mapping)
     if job is not None:
-        with scene.world.lock:
+        with context.world.lock:
             job.ledger.patch(job.index, dict(fields))
     return answer
 
 
-def _job(scene: FaultContext) -> JobRef | None:
-    job_id = find(scene.request.method, scene.request.path).parts.get("job")
-    return None if job_id is None else scene.world.job(job_id, even_deleted=True)
+def _job(context: FaultContext) -> JobRef | None:
+    job_id = find(context.request.method, context.request.path).parts.get("job")
+    return None if job_id is None else context.world.job(job_id, even_deleted=True)

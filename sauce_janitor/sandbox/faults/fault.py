@@ -1,7 +1,7 @@
-"""The register of named faults: three kinds of change, each a function under its own name.
+"""The register of named faults. Each fault is a function with that name, of one of three kinds.
 
-ALTER changes what the API is asked, BEFORE answers in its place (nothing happens), AFTER changes
-what it answered.
+ALTER changes the request. BEFORE answers instead of the API, which then does nothing. AFTER changes
+the API's answer.
 """
 
 from __future__ import annotations
@@ -19,22 +19,20 @@ NUMBER: SettingType = (int, float)
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
-    """What a fault may know: the truth, the request, and its own settings (their types were checked
-    when it was armed).
-    """
+    """What a fault gets: the data, the request, and its settings, whose types are checked."""
 
     world: World
     request: SandboxRequest
     settings: Mapping[str, object]
 
     def number(self, key: str, default: float) -> float:
-        """A number from the settings."""
+        """Return a number from the settings."""
         value = self.settings.get(key, default)
         assert isinstance(value, int | float)
         return value
 
     def text(self, key: str, default: str) -> str:
-        """A text from the settings."""
+        """Return a text from the settings."""
         return str(self.settings.get(key, default))
 
 
@@ -45,11 +43,11 @@ ALTER: dict[str, Alter] = {}
 BEFORE: dict[str, Before] = {}
 AFTER: dict[str, After] = {}
 SETTINGS: dict[str, dict[str, SettingType]] = {}
-"""Every fault's name and the settings it knows, with their types."""
+"""Each fault's name, and its settings with their types."""
 
 
 def alter(**settings: SettingType) -> Callable[[Alter], Alter]:
-    """Registers a fault that changes the request, under its function's name."""
+    """Register a fault that changes the request."""
 
     def register(act: Alter) -> Alter:
         ALTER[act.__name__], SETTINGS[act.__name__] = act, settings
@@ -59,7 +57,7 @@ def alter(**settings: SettingType) -> Callable[[Alter], Alter]:
 
 
 def before(**settings: SettingType) -> Callable[[Before], Before]:
-    """Registers a fault that answers instead of the API, under its function's name."""
+    """Register a fault that answers instead of the API."""
 
     def register(act: Before) -> Before:
         BEFORE[act.__name__], SETTINGS[act.__name__] = act, settings
@@ -69,7 +67,7 @@ def before(**settings: SettingType) -> Callable[[Before], Before]:
 
 
 def after(**settings: SettingType) -> Callable[[After], After]:
-    """Registers a fault that changes the API's answer, under its function's name."""
+    """Register a fault that changes the API's answer."""
 
     def register(act: After) -> After:
         AFTER[act.__name__], SETTINGS[act.__name__] = act, settings

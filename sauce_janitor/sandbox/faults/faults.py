@@ -1,5 +1,6 @@
-"""Named faults: which requests they strike, and how often. What each does stands in the `…_faults`
-modules.
+"""Armed faults: which requests they affect, and how often.
+
+What a fault does is in the modules `content`, `effects` and `wire`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from pathlib import Path
 
 from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
 from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
-from sauce_janitor.sandbox.faults import content as content_faults
-from sauce_janitor.sandbox.faults import effects, wire
+from sauce_janitor.sandbox.faults import content, effects, wire
 from sauce_janitor.sandbox.faults.fault import AFTER, ALTER, BEFORE, SETTINGS, FaultContext
 from sauce_janitor.sandbox.world.world import World
 
-FAMILIES = (effects, wire, content_faults)
-"""Imported for what they register."""
+FAMILIES = (content, effects, wire)
+"""Imported because each module registers its faults."""
 
 _SELECTORS = ("endpoint", "method", "path", "job", "user")
 _COUNTS = ("after", "every", "times")
@@ -26,8 +26,11 @@ _COUNTS = ("after", "every", "times")
 
 @dataclass(slots=True)
 class Fault:
-    """One fault, armed. Selectors are globs; `after` requests are spared first, then each
-    `every`-th is struck, `times` in all (0: for ever), with `chance`. `seen` and `fired` count.
+    """One armed fault.
+
+    The selectors `endpoint`, `method`, `path`, `job` and `user` are globs. Of the selected requests
+    (`seen`), the first `after` are unaffected, then every `every`-th is affected (`fired`), at most
+    `times` in all (0: no limit), each with the probability `chance`.
     """
 
     name: str
@@ -46,10 +49,9 @@ class Fault:
 
     @classmethod
     def parse(cls, entry: object) -> Fault:
-        """From one mapping of the file: `fault` names it, the rest are selectors, counts and its
-        settings.
+        """Read one mapping: `fault` is the name, the rest are selectors, counts and settings.
 
-        ValueError says what is wrong.
+        Raises ValueError.
         """
         if not isinstance(entry, Mapping) or not isinstance(entry.get("fault"), str):
             raise ValueError(f"a fault is a mapping with a `fault: NAME`, not {entry!r:.80}")  # noqa: TRY004 - a file's fault
@@ -77,7 +79,7 @@ class Fault:
         return cls(name, **selectors, **counts, chance=float(chance), settings=settings)  # type: ignore[arg-type]  # checked
 
     def selects(self, request: SandboxRequest, endpoint: str, job_id: str) -> bool:
-        """True when the request is of the kind that this fault strikes."""
+        """Return whether the selectors match the request."""
         user = request.user.name if request.user is not None else ""
         return (
             fnmatchcase(endpoint, self.endpoint)
@@ -89,28 +91,28 @@ class Fault:
 
 
 def read_faults(path: Path) -> tuple[Fault, ...]:
-    """The faults of a YAML or JSON file: a list, or a mapping with a list `faults`. ValueError or
-    OSError otherwise.
+    """Read the faults of a YAML or JSON file: a list, or a mapping with a list `faults`.
+
+    Raises ValueError or OSError.
     """
-    import yaml  # only whoever wants faults from a file pays for it
+    # Imported here, because most sandboxes have no faults file.
+    import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as wrong:
-        raise ValueError(f"{path}: {wrong}") from wrong
-    entries = content.get("faults") if isinstance(content, dict) else content
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    entries = document.get("faults") if isinstance(document, dict) else document
     if not isinstance(entries, list):
         raise ValueError(f"{path}: expected a list of faults")  # noqa: TRY004 - a file's fault
     try:
         return tuple(Fault.parse(entry) for entry in entries)
-    except ValueError as wrong:
-        raise ValueError(f"{path}: {wrong}") from wrong
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 class ArmedFaults:
-    """The faults that are armed. Which requests `chance` strikes depends on the seed and their
-    order alone.
-    """
+    """The armed faults. What `chance` selects depends only on the seed and the order."""
 
     def __init__(self, seed: int, armed: tuple[Fault, ...] = ()) -> None:
         self._armed = list(armed)
@@ -118,12 +120,12 @@ class ArmedFaults:
         self._lock = threading.Lock()
 
     def arm(self, fault: Fault) -> None:
-        """Add one."""
+        """Add a fault."""
         with self._lock:
             self._armed.append(fault)
 
     def disarm(self) -> None:
-        """Remove all."""
+        """Remove all faults."""
         with self._lock:
             self._armed.clear()
 
@@ -131,7 +133,7 @@ class ArmedFaults:
         return iter(tuple(self._armed))
 
     def striking(self, request: SandboxRequest, endpoint: str, job_id: str) -> tuple[Fault, ...]:
-        """The faults that strike this request; counts it."""
+        """Return the faults that affect this request, and count the request."""
         if not self._armed:
             return ()
         with self._lock:
@@ -161,8 +163,9 @@ def answer_with(
     request: SandboxRequest,
     truthful: Callable[[SandboxRequest], SandboxAnswer],
 ) -> SandboxAnswer:
-    """The answer as the faults leave it: one that answers *instead* keeps the request from having
-    any effect.
+    """Return the answer with the faults applied.
+
+    The first fault that answers instead of the API prevents any effect of the request.
     """
     for fault in faults:
         if fault.name in ALTER:

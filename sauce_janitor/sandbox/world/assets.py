@@ -1,4 +1,4 @@
-"""Which assets a job has, under which keys they are listed, and their bytes."""
+"""The assets of a job: their names, the keys under which they are listed, and their bytes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file of a job; `read` writes its bytes, the same each time. Hidden ones are not in the
-    list.
-    """
+    """One file of a job. `read` returns the same bytes each time. A hidden file is not listed."""
 
     name: str
     read: Callable[[], bytes]
@@ -36,7 +34,7 @@ class Asset:
 
 
 def born_assets(facts: JobFacts) -> tuple[Asset, ...]:
-    """The assets that a finished job has from its run, by name."""
+    """Return the assets that a finished job has from its run, by name."""
     if facts.kind == "cypress":
         found = _of_cypress(facts)
     elif facts.kind == "manual":
@@ -49,8 +47,9 @@ def born_assets(facts: JobFacts) -> tuple[Asset, ...]:
 
 
 def listing(facts: JobFacts, assets: tuple[Asset, ...]) -> dict[str, object]:
-    """The answer to List Job Assets: `video` names the film a second time; Cypress jobs have nulls
-    where logs would be.
+    """Return the answer to List Job Assets.
+
+    `video` names the video a second time. Cypress jobs have null for the logs of Selenium.
     """
     names = [asset.name for asset in assets if not asset.is_hidden]
     shots = [name for name in names if name.endswith("screenshot.png")]
@@ -63,7 +62,7 @@ def listing(facts: JobFacts, assets: tuple[Asset, ...]) -> dict[str, object]:
 
 
 def screenshots_zip(assets: tuple[Asset, ...]) -> bytes | None:
-    """All screenshots in one file, which the list does not name; None without any."""
+    """Return all screenshots in one file, which is not listed; None if there are none."""
     shots = [asset for asset in assets if asset.name.endswith("screenshot.png")]
     if not shots:
         return None
@@ -75,7 +74,7 @@ def screenshots_zip(assets: tuple[Asset, ...]) -> bytes | None:
 
 
 def content_type(name: str) -> str:
-    """The media type that goes with a file's name."""
+    """Return the media type for a file's name."""
     return _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 

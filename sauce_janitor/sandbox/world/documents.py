@@ -1,4 +1,4 @@
-"""Jobs and builds in the shapes in which the API gives them.
+"""Jobs and builds as JSON documents, in the shapes of the API.
 
 Source of the shapes: Jobs API Methods (samples), saucerest-java's and node-saucelabs' recorded
 answers.
@@ -18,7 +18,7 @@ _BACKENDS = {"webdriver": "webdriver", "cypress": "cypress", "appium": "appium",
 def job_document(
     person: Person, job_id: str, facts: JobFacts, patch: dict[str, object] | None, base_url: str
 ) -> dict[str, object]:
-    """The full job document: details, and rows of a list with `full=true`."""
+    """Return the full job document, for details and for the rows of a list with `full=true`."""
     commands = 20 + facts.index % 60
     document: dict[str, object] = {
         "browser_short_version": facts.version.split(".")[0],
@@ -66,7 +66,7 @@ def job_document(
 def seed_row(
     document: dict[str, object], organisation: Organisation, person: Person, access_key: str
 ) -> dict[str, object]:
-    """A row of a list without `full`: no owner, name, build, tags, verdict or end."""
+    """Return a row of a list without `full`: it has no owner, name, build, tags, result or end."""
     return {
         "status": document["status"],
         "base_config": {
@@ -101,9 +101,7 @@ def seed_row(
 
 
 def _consolidated(document: dict[str, object]) -> object:
-    """The word that the user interface shows; for a job that still runs it can already be the
-    verdict.
-    """
+    """Return the status that the web interface shows. A running job can already have its result."""
     if document["passed"] is not None:
         return "passed" if document["passed"] else "failed"
     if document["status"] == "error" or document["error"]:
@@ -112,12 +110,12 @@ def _consolidated(document: dict[str, object]) -> object:
 
 
 def is_public(value: object) -> bool:
-    """Whether `public` names the role of that name, alone or among others (`team,public`)."""
+    """Return whether `public` has the role `public`, alone or among others (`team,public`)."""
     return isinstance(value, str) and "public" in [role.strip() for role in value.split(",")]
 
 
 class BuildStatusCounts:
-    """How the jobs of a build stand, by the builds API's words."""
+    """Counts the jobs of a build by the status that the Builds API has."""
 
     def __init__(self, ledger: OwnerLedger, members: Sequence[int]) -> None:
         self.running = self.queued = self.errored = self.failed = self.passed = self.completed = (
@@ -152,13 +150,14 @@ class BuildStatusCounts:
 
     @property
     def finished(self) -> int:
-        """How many came to their end."""
+        """Return how many jobs have ended."""
         return self.errored + self.failed + self.passed + self.completed
 
     @property
     def status(self) -> str:
-        """running, error, failed, success or complete. Source: "Builds API Methods", in this
-        order.
+        """Return running, error, failed, success or complete, in this order of precedence.
+
+        Source: "Builds API Methods".
         """
         if self.running or self.queued:
             return "running"
@@ -169,7 +168,7 @@ class BuildStatusCounts:
         return "success" if self.finished == self.passed else "complete"
 
     def document(self) -> dict[str, int]:
-        """The `jobs` member of a build."""
+        """Return the `jobs` member of a build."""
         return {
             "completed": self.completed,
             "errored": self.errored,
@@ -189,8 +188,9 @@ def build_document(
     name: str,
     counters: BuildStatusCounts,
 ) -> dict[str, object]:
-    """A build as v2 gives it. `end_time` is set even while jobs run, as in saucerest-java's
-    recorded answer.
+    """Return a build in the shape of v2.
+
+    `end_time` is set even while jobs run, as in saucerest-java's recorded answer.
     """
     created_at = min(counters.created, default=0)
     return {
@@ -215,7 +215,7 @@ def build_document(
 
 
 def build_document_v1(document: dict[str, object], person: Person) -> dict[str, object]:
-    """The same build as v1 gives it: the owner's name, a number and prefix, and a verdict."""
+    """Return the build in the shape of v1: with the owner's name, number, prefix and result."""
     verdicts = {"success": True, "failed": False, "error": False}
     old = {key: value for key, value in document.items() if key not in {"owner_id", "source"}}
     return {
@@ -228,7 +228,7 @@ def build_document_v1(document: dict[str, object], person: Person) -> dict[str, 
 
 
 def build_member(job_id: str, document: dict[str, object]) -> dict[str, object]:
-    """A job as v2's list of a build's jobs gives it."""
+    """Return a job in the shape of v2's list of a build's jobs."""
     status, passed, is_over = (
         document["status"],
         document["passed"],

@@ -1,6 +1,4 @@
-"""What the Insights API knows: one item per finished job, also of jobs deleted since, and
-everything counted from them.
-"""
+"""The data of the Insights API: an item for each finished job, even a deleted one, and sums."""
 
 from __future__ import annotations
 
@@ -15,16 +13,14 @@ from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.world.world import World
 
 STATUSES = ("passed", "errored", "failed", "complete")
-"""Insights' own words: the Jobs API says `error` where this says `errored`."""
+"""The statuses of Insights. The Jobs API has `error` for `errored`."""
 _BUILDS, _TESTS = 25, 10
 """Source: Insights API Methods, comments in the sample of Get Builds and Tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class InsightsRun:
-    """One test run. Times: epoch seconds. `is_expired`: its job is deleted or its assets are
-    purged.
-    """
+    """One test run. Times are epoch seconds. It is expired if its job is deleted or purged."""
 
     id: str
     owner: str
@@ -42,12 +38,13 @@ class InsightsRun:
 
     @property
     def duration(self) -> int:
-        """Seconds from start to end."""
+        """Return the seconds from start to end."""
         return self.ended_at - self.started_at
 
     def document(self, base_url: str) -> dict[str, object]:
-        """The item as the API shows it. Source: Insights API Methods, samples; newer fields from
-        its OpenAPI file.
+        """Return the item in the shape of the API.
+
+        Source: the samples of Insights API Methods; newer fields from its OpenAPI file.
         """
         return {
             "id": self.id,
@@ -72,8 +69,8 @@ class InsightsRun:
 
 @dataclass(frozen=True, slots=True)
 class InsightsSelection:
-    """Which items: of whom, created in `since <= time <= until`, and further tests that each must
-    pass.
+    """Which items to return: those of `people`, created in `since <= time <= until`, that pass all
+    tests.
     """
 
     people: Sequence[Person]
@@ -85,7 +82,7 @@ class InsightsSelection:
 def items(
     world: World, wanted: InsightsSelection, *, newest_first: bool = True
 ) -> Iterator[InsightsRun]:
-    """The items by creation time; those of the same second by owner and job."""
+    """Yield the items by creation time; those of the same second by owner and job."""
     each = (
         _of_person(world, person, wanted, newest_first=newest_first) for person in wanted.people
     )
@@ -94,7 +91,7 @@ def items(
 
 
 def metrics(found: Iterable[InsightsRun], base_url: str) -> dict[str, object]:
-    """Get Summary of Test Metrics: the totals are means, as in the API's sample."""
+    """Return Get Summary of Test Metrics. The totals are means, as in the API's sample."""
     statuses: Counter[str] = Counter()
     waited = ran = 0
     fastest = slowest = None
@@ -115,7 +112,7 @@ def metrics(found: Iterable[InsightsRun], base_url: str) -> dict[str, object]:
 
 
 def trends(found: Iterable[InsightsRun], interval_s: int) -> dict[str, object]:
-    """Get Test Trends: buckets that hold anything, oldest first, and the sums over all of them."""
+    """Return Get Test Trends: the buckets that are not empty, oldest first, and their sums."""
     buckets: dict[int, ItemCounts] = {}
     for item in found:
         buckets.setdefault(item.created_at // interval_s * interval_s, ItemCounts()).add(item)
@@ -136,8 +133,9 @@ def trends(found: Iterable[InsightsRun], interval_s: int) -> dict[str, object]:
 
 
 def builds_and_tests(found: Iterable[InsightsRun], base_url: str) -> dict[str, object]:
-    """Get Builds and Tests: at most 25 builds, newest first, at most ten tests of each; there is no
-    way to see more.
+    """Return Get Builds and Tests: at most 25 builds, newest first, with at most ten tests each.
+
+    The API has no pages here.
     """
     builds: dict[str, ItemSample] = {}
     alone, others = ItemSample(), False
@@ -158,7 +156,7 @@ def builds_and_tests(found: Iterable[InsightsRun], base_url: str) -> dict[str, o
 
 
 def errors(found: Iterable[InsightsRun], base_url: str) -> list[dict[str, object]]:
-    """Get Error Trends: the most frequent first, at most ten tests of each."""
+    """Return Get Error Trends: the most frequent error first, with at most ten tests each."""
     by_error: dict[str, ItemSample] = {}
     for item in found:
         if item.error:
@@ -170,7 +168,7 @@ def errors(found: Iterable[InsightsRun], base_url: str) -> list[dict[str, object
 
 
 class ItemCounts:
-    """How many items by operating system, owner and status."""
+    """Counts items by operating system, owner and status."""
 
     def __init__(self) -> None:
         self.by: dict[str, Counter[str]] = {
@@ -180,20 +178,18 @@ class ItemCounts:
         }
 
     def add(self, item: InsightsRun) -> None:
-        """One more."""
+        """Count one item."""
         for key, counts in self.by.items():
             counts[getattr(item, key)] += 1
 
     def update(self, other: ItemCounts) -> None:
-        """All of another's."""
+        """Add the counts of `other`."""
         for key, counts in self.by.items():
             counts.update(other.by[key])
 
 
 class ItemSample:
-    """The first ten of many items, and of all of them how many, how they ended, and from when to
-    when they ran.
-    """
+    """The first ten of many items; and the count, statuses, first start and last end of all."""
 
     def __init__(self) -> None:
         self.first: list[InsightsRun] = []
@@ -202,18 +198,18 @@ class ItemSample:
 
     @property
     def count(self) -> int:
-        """How many."""
+        """Return how many items there are."""
         return self.statuses.total()
 
     def add(self, item: InsightsRun) -> None:
-        """One more."""
+        """Add one item."""
         if len(self.first) < _TESTS:
             self.first.append(item)
         self.statuses[item.status] += 1
         self.start, self.end = min(self.start, item.started_at), max(self.end, item.ended_at)
 
     def document(self, base_url: str) -> dict[str, object]:
-        """As the API shows them."""
+        """Return the items in the shape of the API."""
         return {
             "items": [item.document(base_url) for item in self.first],
             "has_more": self.count > _TESTS,
@@ -221,7 +217,7 @@ class ItemSample:
 
 
 def iso(time: int, *, milliseconds: bool = False) -> str:
-    """The two ways in which Insights writes a time."""
+    """Return a time as Insights writes it: with or without milliseconds."""
     written = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{written}.000Z" if milliseconds else f"{written}Z"
 

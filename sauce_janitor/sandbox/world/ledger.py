@@ -1,6 +1,4 @@
-"""The truth about one owner's jobs: the population as it was born, and the few things that happened
-to it since.
-"""
+"""The jobs of one owner: the population as it was created, and the changes since."""
 
 from __future__ import annotations
 
@@ -13,8 +11,9 @@ from sauce_janitor.sandbox.world.population import JobFacts, Population
 
 
 class DeletedIndexes:
-    """A sorted set of deleted indexes that can say how many of a range are left, and where the n-th
-    one left is.
+    """A sorted set of deleted indexes.
+
+    It knows how many indexes of a range are left, and which the n-th one left is.
     """
 
     __slots__ = ("_all_below", "_indexes")
@@ -30,31 +29,32 @@ class DeletedIndexes:
         return place < len(self._indexes) and self._indexes[place] == index
 
     def add(self, index: int) -> None:
-        """Delete one."""
+        """Delete one index."""
         if index not in self:
             insort(self._indexes, index)
 
     def discard(self, index: int) -> None:
-        """Bring one back."""
+        """Restore one index."""
         place = bisect_left(self._indexes, index)
         if place < len(self._indexes) and self._indexes[place] == index:
             del self._indexes[place]
 
     def add_all_below(self, count: int) -> None:
-        """Delete everything from 0 to `count - 1`, in constant time and space."""
+        """Delete all indexes from 0 to `count - 1`, in constant time and space."""
         self._all_below = count
         self._indexes = array("Q")
 
     def left(self, low: int, high: int) -> int:
-        """How many indexes of `low <= index < high` are not deleted."""
+        """Return how many indexes of `low <= index < high` are not deleted."""
         low = max(low, self._all_below)
         if high <= low:
             return 0
         return high - low - (bisect_left(self._indexes, high) - bisect_left(self._indexes, low))
 
     def newest_first(self, low: int, high: int, skip: int) -> Iterator[int]:
-        """The indexes left in the range, from the highest down, after the first `skip` of them;
-        finds its start by halving.
+        """Yield the indexes left in the range, from the highest down, without the first `skip`.
+
+        The start is found by binary search.
         """
         low = max(low, self._all_below)
         if self.left(low, high) <= skip:
@@ -73,7 +73,7 @@ class DeletedIndexes:
 
 
 class OwnerLedger:
-    """What is true of one owner's jobs now. Callers hold the world's lock while they change it."""
+    """The present jobs of one owner. A caller that changes it holds the lock of `World`."""
 
     def __init__(self, population: Population) -> None:
         self.population = population
@@ -81,30 +81,30 @@ class OwnerLedger:
         self.stripped: set[int] = set()
         """Jobs whose assets were deleted."""
         self.patches: dict[int, dict[str, object]] = {}
-        """Fields of the job document that changed after birth."""
+        """Fields of the job document that changed since its creation."""
         self.uploads: dict[int, dict[str, bytes]] = {}
-        """Assets that were added after birth."""
+        """Assets that were added since its creation."""
         self.adopted: dict[str, set[int]] = {}
-        """Trimmed build name: jobs that were moved into it."""
+        """The jobs that were moved into a build, by the build's trimmed name."""
         self._arrivals: list[JobFacts] = []
 
     @property
     def count(self) -> int:
-        """How many jobs there ever were, deleted ones too."""
+        """Return how many jobs there are, deleted ones too."""
         return self.population.count + len(self._arrivals)
 
     @property
     def live(self) -> int:
-        """How many jobs there are."""
+        """Return how many jobs are not deleted."""
         return self.gone.left(0, self.count)
 
     def facts(self, index: int) -> JobFacts:
-        """The job as it was born."""
+        """Return the job as it was created."""
         born = self.population.count
         return self.population.facts(index) if index < born else self._arrivals[index - born]
 
     def created_at(self, index: int) -> int:
-        """When the job was created; grows with the index."""
+        """Return when the job was created. It never decreases with the index."""
         born = self.population.count
         return (
             self.population.created_at(index)
@@ -113,15 +113,15 @@ class OwnerLedger:
         )
 
     def has(self, index: int) -> bool:
-        """True for a job that exists and was not deleted."""
+        """Return whether the job exists and is not deleted."""
         return 0 <= index < self.count and index not in self.gone
 
     def is_finished(self, index: int) -> bool:
-        """True once the job has an end."""
+        """Return whether the job has ended."""
         return self.ended_at(index) is not None
 
     def ended_at(self, index: int) -> int | None:
-        """When the job ended, None while it has not."""
+        """Return when the job ended, or None while it has not."""
         patch = self.patches.get(index)
         if patch is not None and "end_time" in patch:
             ended = patch["end_time"]
@@ -129,14 +129,15 @@ class OwnerLedger:
         return self.facts(index).ended_at
 
     def window(self, since: float | None, until: float | None) -> tuple[int, int]:
-        """The range of indexes created in `since <= time < until`."""
+        """Return the range of indexes created in `since <= time < until`."""
         low = 0 if since is None else self._first_from(since)
         high = self.count if until is None else self._first_from(until)
         return low, max(low, high)
 
     def arrive(self, created_at: int, *, duration_s: int = 60) -> int:
-        """A new job ran; it was created now or at `created_at`, whichever fits the order. Its
-        index.
+        """Add a job and return its index.
+
+        It is created at `created_at`, but not before the newest job: times follow the indexes.
         """
         index = self.count
         if index:
@@ -164,7 +165,7 @@ class OwnerLedger:
         return index
 
     def patch(self, index: int, fields: dict[str, object]) -> None:
-        """Change fields of the job document; a new `build` moves the job to that build."""
+        """Change fields of the job document. A new `build` moves the job to that build."""
         if "build" in fields:
             for members in self.adopted.values():
                 members.discard(index)
@@ -173,7 +174,7 @@ class OwnerLedger:
         self.patches.setdefault(index, {}).update(fields)
 
     def build_name(self, index: int) -> str | None:
-        """The trimmed name of the build that the job is in now."""
+        """Return the trimmed name of the job's present build, or None."""
         patch = self.patches.get(index)
         if patch is not None and "build" in patch:
             moved = patch["build"]
@@ -184,7 +185,7 @@ class OwnerLedger:
         return None if build is None else self.population.build_name(build)
 
     def members(self, build_name: str) -> list[int]:
-        """The jobs in a build now, oldest first, deleted ones left out."""
+        """Return the present jobs of a build, oldest first, without deleted ones."""
         build = self.population.build_named(build_name)
         born = [] if build is None else self.population.members(build)
         stayed = [index for index in born if "build" not in self.patches.get(index, {})]

@@ -1,6 +1,4 @@
-"""Logs, HAR, reports and measurements of one job, written anew from its facts each time they are
-asked for.
-"""
+"""The logs, HAR, reports and metrics of a job, generated from its facts at each request."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ _STEPS: tuple[tuple[str, str, dict[str, str]], ...] = (
 
 
 def command_log(facts: JobFacts) -> bytes:
-    """log.json: the commands of the session, as Sauce's command log has them."""
+    """Return log.json: the commands of the session, as in Sauce's command log."""
     start = facts.started_at or facts.created_at
     entries = [
         {
@@ -43,7 +41,7 @@ def command_log(facts: JobFacts) -> bytes:
 
 
 def server_log(facts: JobFacts) -> bytes:
-    """selenium-server.log (for Appium jobs: the Appium log)."""
+    """Return selenium-server.log (for Appium jobs: the Appium log)."""
     program = "Appium" if facts.kind == "appium" else "SeleniumServer"
     browser = f"{facts.platform.browser} {facts.version}"
     lines = [f"{_clock(facts, 0)} INFO [{program}] - Starting for {browser}"]
@@ -57,7 +55,7 @@ def server_log(facts: JobFacts) -> bytes:
 
 
 def automator_log(facts: JobFacts) -> bytes:
-    """automator.log: what drove the virtual machine."""
+    """Return automator.log: the log of the virtual machine's automation."""
     lines = [
         f"[{_clock(facts, number)}] automator {facts.dice.hex(number % 30, 8)} {path}"
         for number, (_, path, _) in _steps(facts)
@@ -66,7 +64,7 @@ def automator_log(facts: JobFacts) -> bytes:
 
 
 def device_log(facts: JobFacts) -> bytes:
-    """logcat.log or ios-syslog.log."""
+    """Return logcat.log or ios-syslog.log."""
     lines = [
         f"{_clock(facts, number)} 1234 1250 I ActivityManager: {facts.dice.hex(number % 50, 12)}"
         for number in range(60)
@@ -75,7 +73,7 @@ def device_log(facts: JobFacts) -> bytes:
 
 
 def network_har(facts: JobFacts) -> bytes:
-    """network.har, HTTP Archive 1.2."""
+    """Return network.har, in the format HTTP Archive 1.2."""
     entries = [
         {
             "startedDateTime": datetime.fromtimestamp(
@@ -121,7 +119,7 @@ def network_har(facts: JobFacts) -> bytes:
 
 
 def performance(facts: JobFacts) -> bytes:
-    """performance.json, as the Jobs API's sample has it, shortened."""
+    """Return performance.json, shortened from the Jobs API's sample."""
     paint = 400 + int(facts.dice.fraction(20) * 4000)
     metrics = {
         "firstPaint": paint,
@@ -142,7 +140,7 @@ def performance(facts: JobFacts) -> bytes:
 
 
 def console(facts: JobFacts) -> bytes:
-    """console.json: what the page wrote to the browser's console."""
+    """Return console.json: the messages of the browser's console."""
     return _json(
         [
             {
@@ -155,7 +153,7 @@ def console(facts: JobFacts) -> bytes:
 
 
 def console_log(facts: JobFacts) -> bytes:
-    """console.log of a Cypress runner."""
+    """Return console.log of a Cypress runner."""
     outcome = "passing" if facts.passed else "failing"
     return (
         f"  {facts.test.suite}\n    {facts.test.name}\n\n  1 {outcome} "
@@ -164,7 +162,7 @@ def console_log(facts: JobFacts) -> bytes:
 
 
 def spec_report(facts: JobFacts) -> bytes:
-    """The JSON report of one Cypress spec."""
+    """Return the JSON report of one Cypress spec."""
     return _json(
         {
             "stats": {"tests": 1, "passes": int(bool(facts.passed))},
@@ -174,7 +172,7 @@ def spec_report(facts: JobFacts) -> bytes:
 
 
 def junit(facts: JobFacts) -> bytes:
-    """A JUnit report as users upload it."""
+    """Return a JUnit report as users upload it."""
     failure = "" if facts.passed else "<failure message='expected 1 to equal 2'/>"
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name={quoteattr(facts.test.suite)}'
@@ -183,9 +181,7 @@ def junit(facts: JobFacts) -> bytes:
 
 
 def trace(facts: JobFacts) -> bytes:
-    """A trace that Sauce keeps for itself: not in the asset list, named only by the answer to a
-    delete.
-    """
+    """Return a trace that is not in the asset list: only the answer to a delete names it."""
     events = [{"ts": number, "name": facts.dice.hex(number % 56, 16)} for number in range(400)]
     return gzip.compress(json.dumps({"traceEvents": events}).encode(), 1, mtime=0)
 

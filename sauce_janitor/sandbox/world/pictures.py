@@ -1,4 +1,4 @@
-"""Screenshots and videos: valid files, other bytes for every job, the same bytes every time."""
+"""Screenshots and videos: valid files that differ between jobs, and never change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BACKGROUND, _PANEL, _LINE, _TEXT, _HEADER = 0, 1, 2, 3, 4
 
 
 def screenshot(dice: SeededBytes, number: int) -> bytes:
-    """A PNG of a made-up page: a header, a side bar, lines of text, a button; 16 colours."""
+    """Return a PNG with 16 colours of a page: a header, a side bar, lines of text, a button."""
     accent = 5 + (int(dice.hex(52, 2), 16) + number) % 5
     rows = [_row((_HEADER, WIDTH))] * 28
     side = 90 + int(dice.hex(53, 2), 16) % 60
@@ -45,24 +45,26 @@ def screenshot(dice: SeededBytes, number: int) -> bytes:
 
 
 def video(dice: SeededBytes) -> bytes:
-    """A real H.264 film of twelve seconds, made a job's own by a `free` box at the end, which
-    players skip.
+    """Return an H.264 video of twelve seconds.
+
+    The `free` box at its end, which players skip, is different for each job.
     """
     padding = 16_000 + int(dice.hex(54, 4), 16) % 40_000
     seed = bytes.fromhex(dice.hex(0, 64))
     filling = (seed * (padding // len(seed) + 1))[:padding]
-    return _film() + pack(">I", 8 + padding) + b"free" + filling
+    return _base_video() + pack(">I", 8 + padding) + b"free" + filling
 
 
 @lru_cache(maxsize=1)
-def _film() -> bytes:
-    """Twelve seconds of a made-up shop being used: drawn for this, H.264 baseline, no sound."""
+def _base_video() -> bytes:
+    """Return a video of a web shop: twelve seconds, H.264 baseline, no sound."""
     return files("sauce_janitor.sandbox").joinpath("data", "base.mp4").read_bytes()
 
 
 def _row(*runs: tuple[int, int]) -> bytes:
-    """One line of pixels, four bits each, cut at the picture's width; a leading 0 says that it is
-    not filtered.
+    """Return a line of pixels, four bits each, cut at the picture's width.
+
+    The leading 0 means PNG filter type None.
     """
     pixels = b"".join(bytes((colour,)) * length for colour, length in runs)[:WIDTH]
     packed = int(pixels.hex()[1::2].ljust(WIDTH, "0"), 16).to_bytes(WIDTH // 2, "big")

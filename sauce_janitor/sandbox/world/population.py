@@ -1,6 +1,4 @@
-"""The jobs of one owner as a function of their index: nothing is stored, so a million jobs cost
-nothing.
-"""
+"""The jobs of one owner, computed from their index: a million jobs need no memory."""
 
 from __future__ import annotations
 
@@ -32,15 +30,15 @@ _WAVE_SECONDS = 45 * 60
 _RC_EVERY = 8
 _FIRST_NIGHTLY, _FIRST_PULL_REQUEST, _FIRST_RC = 100, 1000, 15
 _SPECIALS_FROM = 100
-"""With fewer jobs than this the forced oddities (runaways and the like) are left out."""
+"""With fewer jobs than this, there are no forced oddities such as runaways."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """One job as it was born; what users did to it later is kept elsewhere. Times: epoch seconds.
+    """One job as it was created; later changes are in `OwnerLedger`. Times are epoch seconds.
 
-    `status` is the raw status; `passed` and `error` the verdict; `build` is the number of its build
-    among the owner's.
+    `status` is the raw status, `passed` and `error` are the result. `build` is the number of its
+    build among the owner's builds.
     """
 
     index: int
@@ -68,15 +66,15 @@ class JobFacts:
 
     @property
     def is_finished(self) -> bool:
-        """True once the job has come to its end."""
+        """Return whether the job has ended."""
         return self.ended_at is not None
 
 
 class Population:
-    """The jobs with index 0 (oldest) to `count - 1`, created in `days` days up to `now`, in waves
-    as CI starts them.
+    """The jobs with index 0 (oldest) to `count - 1`, created in the `days` before `now`.
 
-    `created_at` grows with the index, so a time window is found by binary search.
+    They come in waves, as CI starts them. `created_at` never decreases with the index, so a time
+    window is found by binary search.
     """
 
     def __init__(self, seed: int, owner: str, count: int, *, now: int, days: int) -> None:
@@ -89,7 +87,7 @@ class Population:
         self._flaws = _flaws(count)
 
     def created_at(self, index: int) -> int:
-        """When the job was created; never smaller than that of a smaller index."""
+        """Return when the job was created. It never decreases with the index."""
         wave, place = divmod(index, self.wave_size)
         size = max(1, min(self.wave_size, self.count - wave * self.wave_size))
         end = self.now - (self.waves - 1 - wave) * self._interval
@@ -97,11 +95,11 @@ class Population:
         return int(end - self._wave_seconds + (place + jitter) * self._wave_seconds / size)
 
     def first_from(self, time: float) -> int:
-        """The smallest index created at or after `time`."""
+        """Return the smallest index created at or after `time`."""
         return bisect_left(range(self.count), time, key=self.created_at)
 
     def facts(self, index: int) -> JobFacts:
-        """Everything about one job at its birth."""
+        """Return the job as it was created."""
         dice = SeededBytes(self._job_key, b"job", index)
         wave = index // self.wave_size
         flaw = self._flaws(index)
@@ -158,7 +156,7 @@ class Population:
     # --- builds -----------------------------------------------------------------------------------
 
     def build_name(self, build: int) -> str:
-        """The name of a build: nightly-N, PR-N or rc-M.N; unique in an owner's population."""
+        """Return a build's name: nightly-N, PR-N or rc-M.N. It is unique for the owner."""
         wave, slot = divmod(build, BUILDS_A_WAVE)
         if slot == 0:
             return f"nightly-{_FIRST_NIGHTLY + wave}"
@@ -168,7 +166,7 @@ class Population:
         return f"PR-{_FIRST_PULL_REQUEST + build}"
 
     def build_named(self, name: str) -> int | None:
-        """The number of the build with this name."""
+        """Return the number of the build with this name, or None."""
         head, _, tail = name.partition("-")
         try:
             if head == "nightly":
@@ -187,17 +185,17 @@ class Population:
 
     @property
     def builds(self) -> int:
-        """How many builds there may be; one without a job in it does not exist."""
+        """Return how many builds there may be. A build without a job does not exist."""
         return self.waves * BUILDS_A_WAVE
 
     def members(self, build: int) -> list[int]:
-        """The indexes of the jobs born into a build, oldest first."""
+        """Return the indexes of the jobs created in a build, oldest first."""
         start = build // BUILDS_A_WAVE * self.wave_size
         indexes = range(start, min(start + self.wave_size, self.count))
         return [index for index in indexes if self.build_of(index) == build]
 
     def build_of(self, index: int) -> int | None:
-        """The build a job was born into."""
+        """Return the build that a job was created in, or None."""
         dice = SeededBytes(self._job_key, b"job", index)
         if _kind(dice) == "manual" or self._flaws(index) == "runaway":
             return None
@@ -229,7 +227,7 @@ class Population:
     def _course(
         self, dice: SeededBytes, created_at: int, flaw: str | None
     ) -> tuple[str, int | None, int | None]:
-        """Raw status, start and end. Only what has come to its end by `now` has one."""
+        """Return raw status, start and end. A job that has not ended by `now` has no end."""
         if flaw in {"queued", "new"}:
             return flaw, None, None
         started_at = created_at + dice.between(22, 0, 5)
@@ -254,7 +252,7 @@ class Population:
         return (None, None) if build is None and roll < 0.1 else (True, None)
 
     def _is_red(self, test: ShopTest, wave: int) -> bool:
-        """A test that somebody broke stays red for six waves."""
+        """Return whether the test fails in this wave. A broken test fails for six waves."""
         return SeededBytes(self._build_key, b"streak", wave // 6 << 8 | TESTS.index(test)).one_in(
             0, 12
         )
@@ -312,12 +310,11 @@ def _custom_data(dice: SeededBytes, test: ShopTest, kind: Kind) -> dict[str, obj
 
 
 def _flaws(count: int) -> Callable[[int], str | None]:
-    """Which jobs are out of the ordinary, by their rank from the newest (0): some are forced, so
-    that there always are any.
+    """Return a function from an index to the job's oddity, or None. Some are always there.
 
-    The two newest wait, the next three run, three run away (for one to seven days) and three, long
-    over, still claim to be in progress although they say that they passed, as in saucerest-java's
-    issue 56; of many jobs one in a thousand more.
+    The two newest jobs are waiting, the next three are running. Three run away, for one to seven
+    days. Three have ended long ago, but still say that they are in progress and passed, as in
+    saucerest-java's issue 56. Among many jobs, one more in a thousand is odd.
     """
     if count < _SPECIALS_FROM:
         return lambda _index: None

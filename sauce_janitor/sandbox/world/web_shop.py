@@ -1,4 +1,4 @@
-"""What the sandbox's web shop tests, and on what: names, platforms, messages. Plain data."""
+"""The tests of the sandbox's web shop, their platforms and error messages. Plain data."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ShopTest:
-    """One test that runs again and again. A flaky one fails now and then; tags are what its suite
-    gives it.
-    """
+    """One test that runs in every wave. A flaky one fails sometimes. `tags` are its suite's."""
 
     name: str
     suite: str
@@ -65,7 +63,7 @@ TESTS = (
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One browser on one system, by the API's words; `versions` from old to new."""
+    """One browser on one system, by the API's names; `versions` from old to new."""
 
     os: str
     browser: str

@@ -1,4 +1,4 @@
-"""The whole truth of a sandbox: who there is, which jobs they own, and what becomes of them."""
+"""All data of a sandbox: the people, their jobs and builds, and the changes of them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sauce_janitor.sandbox.world.ledger import OwnerLedger
 from sauce_janitor.sandbox.world.population import Population
 
 _SHARES = (1, 10, 20, 20, 40)
-"""How many times fewer jobs each person has than the main user."""
+"""The main user's jobs divided by this are the jobs of each person."""
 _FEWEST = 5
 
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """A job that exists: whose, and which."""
+    """A job that exists: its owner, and its index in the owner's ledger."""
 
     id: str
     person: Person
@@ -33,7 +33,7 @@ class JobRef:
 
 @dataclass(frozen=True, slots=True)
 class BuildRef:
-    """A build: whose, and its name."""
+    """A build: its owner and its name."""
 
     id: str
     person: Person
@@ -43,8 +43,9 @@ class BuildRef:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is true of a job: its document, and every asset it has with its size, hidden ones
-    too.
+    """What is true of a job: its document, and the size of every asset, also of hidden ones.
+
+    `exists` is False for a deleted job.
     """
 
     exists: bool
@@ -53,8 +54,9 @@ class Truth:
 
 
 class World:
-    """Holds the ledgers. `lock` is held around every change, and around reads that must agree with
-    one another.
+    """The people and their ledgers.
+
+    `lock` is held around every change, and around reads that must fit together.
     """
 
     def __init__(self, options: SandboxOptions, *, now: int) -> None:
@@ -76,19 +78,17 @@ class World:
         )
 
     def ledger(self, person: Person) -> OwnerLedger:
-        """The person's jobs."""
+        """Return the person's jobs."""
         return self.ledgers[person.number]
 
     def clock(self) -> int:
-        """The time of what happens from now on, in epoch seconds: the frozen one if it was given,
-        else the real one.
-        """
+        """Return the time of a change, in epoch seconds: the frozen time, or else the real one."""
         return self.now if self.options.now is not None else int(time.time())
 
     # --- jobs -------------------------------------------------------------------------------------
 
     def job(self, job_id: str, *, even_deleted: bool = False) -> JobRef | None:
-        """The job with this id; None for one that never was or is deleted."""
+        """Return the job with this id; None for one that never existed or is deleted."""
         number = self._job_ids.number_of(job_id)
         if number is None or number[0] >= len(self.ledgers):
             return None
@@ -99,11 +99,11 @@ class World:
         return JobRef(job_id, self.organisation.people[owner], ledger, index)
 
     def ref(self, person: Person, index: int) -> JobRef:
-        """The job with this index among the person's."""
+        """Return the person's job with this index."""
         return JobRef(self._job_ids.id_of(person.number, index), person, self.ledger(person), index)
 
     def document(self, job: JobRef, base_url: str) -> dict[str, object]:
-        """The full job document as it is now."""
+        """Return the present job document."""
         return job_document(
             job.person,
             job.id,
@@ -113,7 +113,7 @@ class World:
         )
 
     def truth(self, job_id: str, base_url: str) -> Truth | None:
-        """What is true of a job, deleted ones too; None for one that never was."""
+        """Return what is true of a job, also of a deleted one; None for an unknown id."""
         job = self.job(job_id, even_deleted=True)
         if job is None:
             return None
@@ -124,7 +124,7 @@ class World:
     # --- assets -----------------------------------------------------------------------------------
 
     def assets(self, job: JobRef) -> tuple[Asset, ...]:
-        """The files that the job has now, hidden ones too, by name."""
+        """Return the present files of the job by name, also hidden ones."""
         if job.index in job.ledger.stripped or self.is_purged(job):
             return ()
         uploads = job.ledger.uploads.get(job.index, {})
@@ -134,14 +134,14 @@ class World:
         return tuple(sorted((*kept, *added), key=lambda asset: asset.name))
 
     def is_purged(self, job: JobRef) -> bool:
-        """True once Sauce has removed the assets by itself."""
+        """Return whether Sauce Labs has purged the assets."""
         ended_at = job.ledger.ended_at(job.index)
         return (
             ended_at is not None and ended_at <= self.now - self.options.purge_after_days * 86_400
         )
 
     def destroyed(self, job: JobRef) -> tuple[DestroyedAsset, ...]:
-        """What a delete of the job, or of its assets, destroys."""
+        """Return the files that a delete of the job, or of its assets, destroys."""
         return tuple(
             DestroyedAsset(job.id, asset.name, len(asset.read()), not asset.is_hidden, asset.read)
             for asset in self.assets(job)
@@ -150,7 +150,7 @@ class World:
     # --- builds -----------------------------------------------------------------------------------
 
     def build(self, build_id: str) -> BuildRef | None:
-        """The build with this id."""
+        """Return the build with this id, or None."""
         number = self._build_ids.number_of(build_id)
         if number is None or number[0] >= len(self.ledgers):
             return None
@@ -163,7 +163,7 @@ class World:
         return BuildRef(build_id, person, ledger, name)
 
     def build_called(self, person: Person, name: str) -> BuildRef:
-        """The person's build of this name; names that were never used before get an id as well."""
+        """Return the person's build of this name. A new name gets an id as well."""
         ledger = self.ledger(person)
         index = ledger.population.build_named(name)
         if index is None:
