@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Final, Never
 
 from sauce_janitor.errors import ArchiveError, IncompleteError, SourceError
+from sauce_janitor.execute.asset_lists import asset_list, never_started
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.copies import refuse_if_lost, stored
 from sauce_janitor.execute.events import JobArchived, JobIncomplete, Skip
@@ -16,7 +17,6 @@ from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.ports import AssetStream
 from sauce_janitor.execute.purge_detection import is_purgeable, note_listed_again, note_purged
-from sauce_janitor.execute.unstarted_jobs import asset_list, never_started
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import Action, AssetListing, Job, JobDocument, MissingFile
 from sauce_janitor.model.stored_jobs import StoredJob, StoreReason

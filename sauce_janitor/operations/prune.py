@@ -3,6 +3,8 @@ journal.
 
 Sauce Labs is not asked. Without `execute` nothing is changed. A hold placed meanwhile protects what
 is still there.
+
+One module over 300 lines: what decides and what removes share one session.
 """
 
 from __future__ import annotations

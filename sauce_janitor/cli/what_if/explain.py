@@ -111,7 +111,7 @@ def _waits_until(
     They wait if Sauce Labs listed no assets when the job was archived: the list may have failed.
     """
     from sauce_janitor.archive import Catalogue
-    from sauce_janitor.execute.empty_lists import waits_until
+    from sauce_janitor.execute.asset_lists import waits_until
     from sauce_janitor.model.jobs import DELETES, Action, Verdict, Why
 
     decisions = [outlook.decision for outlook in explanation.outlooks]

@@ -5,6 +5,8 @@ The order of effects is that of one delete (docs/explanation/safety.md), for all
 job's copy is verified and its assets are listed. The whole list is read again, and its oldest
 answer is at most 10 s old when the call is sent. The journal gets an intent for every job. Then
 comes the call, and then each job is looked up.
+
+One module over 300 lines: the checks before the call are read in their order.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.execute.archive_step import forgotten, uncovered
+from sauce_janitor.execute.asset_lists import waits_until
 from sauce_janitor.execute.brake import Brake, UnsafeError
 from sauce_janitor.execute.confirmation import (
     BATCH,
@@ -31,7 +34,6 @@ from sauce_janitor.execute.confirmation import (
     settle,
 )
 from sauce_janitor.execute.delete_addresses import UNSERVED
-from sauce_janitor.execute.empty_lists import waits_until
 from sauce_janitor.execute.events import Halt, JobDeleted
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.manual.bulk_conditions import each_once, too_slow, unfit

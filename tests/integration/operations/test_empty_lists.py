@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sauce_janitor.execute import empty_lists
+from sauce_janitor.execute import asset_lists
 from sauce_janitor.execute.events import Skip
 from tests.support.commands import DAY, Commands
 
@@ -69,7 +69,7 @@ def test_a_job_that_lists_nothing_a_day_later_either_goes(
     [bare] = desk.sandbox.job_ids()
     desk.later_s = 60
     # Executing goes by the machine's clock, which no test sets on: the day is shorter instead.
-    monkeypatch.setattr(empty_lists, "PATIENCE_S", 0)
+    monkeypatch.setattr(asset_lists, "PATIENCE_S", 0)
     assert desk.run(execute=True).complete
     assert bare in desk.deleted()
 

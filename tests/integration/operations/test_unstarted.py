@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sauce_janitor.execute import unstarted_jobs
+from sauce_janitor.execute import asset_lists
 from tests.support.commands import DAY, Commands
 
 POLICY = """
@@ -32,7 +32,7 @@ def test_a_job_that_never_started_is_archived_bare_and_goes(
     desk.run(execute=True)
     desk.run(execute=True, retry_now=True)
     assert desk.deleted() == set()
-    monkeypatch.setattr(unstarted_jobs, "BELIEVED_AFTER_S", 0)  # as if a day had passed
+    monkeypatch.setattr(asset_lists, "BELIEVED_AFTER_S", 0)  # as if a day had passed
     done = desk.run(execute=True, retry_now=True)
     assert done.complete
     assert desk.deleted() == {job}

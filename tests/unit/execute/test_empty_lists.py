@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from sauce_janitor.execute.empty_lists import PATIENCE_S
+from sauce_janitor.execute.asset_lists import PATIENCE_S
 from sauce_janitor.execute.events import ActionSkipped, Skip
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.model.jobs import Action, AssetListing, JobId

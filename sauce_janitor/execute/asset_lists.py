@@ -1,5 +1,7 @@
-"""Missing asset lists: for a job that never started, the same answer a day later proves that it has
-no assets.
+"""Asset lists that are missing or empty, and when such an answer is believed.
+
+A job that never started has no list: the same answer a day later proves that it has no assets. An
+empty list of a young job may be wrong, so its deletes wait for a day.
 """
 
 from __future__ import annotations
@@ -11,9 +13,14 @@ from sauce_janitor.errors import NotReadyError
 from sauce_janitor.execute.job_task import ExecutionContext, JobTask
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.model.jobs import Job, JobState
+from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 
 BELIEVED_AFTER_S: Final = 86_400
 """One answer may come from an outage; two equal ones this far apart are about the job itself."""
+PATIENCE_S: Final = 86_400
+"""How old an empty receipt must be before an empty list is believed. Empty answers that are seconds
+apart may share one outage.
+"""
 
 
 def asset_list(work: ExecutionContext, task: JobTask, job: Job | None = None) -> AssetLookup:
@@ -56,3 +63,17 @@ def _is_bare(work: ExecutionContext, task: JobTask, job: Job | None, answer: str
     # The two answers are a day apart, so an outage is not the cause.
     task.is_believed = True
     return True
+
+
+def waits_until(job: Job, receipt_at: int, *, now: float, is_explained: bool) -> int | None:
+    """Return until when the deletes of a job with an empty asset list wait (epoch seconds); None
+    when they do not wait.
+
+    They wait until its empty receipt, made at `receipt_at`, is a day old. They do not wait where
+    something else explains the empty list: Sauce Labs may have purged the assets by now or, with
+    `is_explained`, a delete by this program took them or the archive has assets of the job.
+    """
+    if is_explained or (isinstance(job.ended_at, int) and now - job.ended_at >= PURGED_AFTER_S):
+        return None
+    until = receipt_at + PATIENCE_S
+    return until if now < until else None
