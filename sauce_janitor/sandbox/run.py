@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from sauce_janitor.sandbox.answers import ServerContext
 from sauce_janitor.sandbox.core.options import SandboxOptions
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.core.request_log import RequestLog
 from sauce_janitor.sandbox.faults.faults import ArmedFaults, Fault, read_faults
-from sauce_janitor.sandbox.server import Server, ServerContext
+from sauce_janitor.sandbox.server import Server
 from sauce_janitor.sandbox.throttle import Throttle
 from sauce_janitor.sandbox.world.world import JobRef, Truth, World
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import gzip
-import hmac
-import re
 import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from sauce_janitor.sandbox.api.routes import RouteMatch, find, handle
-from sauce_janitor.sandbox.core.messages import Effect, SandboxAnswer, SandboxRequest
-from sauce_janitor.sandbox.core.people import Person
-from sauce_janitor.sandbox.core.request_log import LoggedRequest, RequestLog
-from sauce_janitor.sandbox.faults.faults import ArmedFaults, Fault, answer_with
-from sauce_janitor.sandbox.throttle import Throttle
+from sauce_janitor.sandbox.answers import ServerContext, authenticate, decide_answer, log_entry
+from sauce_janitor.sandbox.api.routes import find
+from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
 from sauce_janitor.sandbox.world.world import World
 
 _CHUNK = 64 * 1024
@@ -31,18 +23,6 @@ _IDLE_S = 75
 _LONGEST_BODY = 1 << 20
 _NO_BODY = frozenset({204, 304})
 _LAST_CHUNK = b"0\r\n\r\n"
-_TOKEN = re.compile(r"(auth=)[^&]+")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerContext:
-    """What all connections share."""
-
-    world: World
-    faults: ArmedFaults
-    throttle: Throttle
-    log: RequestLog
-    stopping: threading.Event
 
 
 class Server(ThreadingHTTPServer):
@@ -139,13 +119,13 @@ class ClientConnection(BaseHTTPRequestHandler):
             },
             headers={key.lower(): value for key, value in self.headers.items()},
             body=body,
-            user=_authenticate(context.world, self.headers.get("Authorization", "")),
+            user=authenticate(context.world, self.headers.get("Authorization", "")),
             base_url=self.server.base_url,
         )
         match = find(request.method, request.path)
-        active_faults, answer = _decide_answer(context, request, match, at)
+        active_faults, answer = decide_answer(context, request, match, at)
         # Logged before the client can know the answer, so that a test finds it in the log.
-        context.log.add(_log_entry(at, request, match, answer, active_faults))
+        context.log.add(log_entry(at, request, match, answer, active_faults))
         if answer.wire.wait_s:
             context.stopping.wait(answer.wire.wait_s)
         if answer.wire.is_dropped:
@@ -228,71 +208,6 @@ class ClientConnection(BaseHTTPRequestHandler):
             self.wfile.write(chunks)
             sent += len(chunks)
         self.wfile.write(_LAST_CHUNK)
-
-
-def _decide_answer(
-    context: ServerContext, request: SandboxRequest, match: RouteMatch, at: float
-) -> tuple[tuple[Fault, ...], SandboxAnswer]:
-    """Return the faults that affect the request, and the answer.
-
-    The rate limit comes first, then the faults, then the API.
-    """
-    endpoint = match.endpoint.name if match.endpoint is not None else "unknown"
-    budget = (
-        context.throttle.ask(request.user.name, endpoint, time.monotonic())
-        if request.user is not None
-        else None
-    )
-    if budget is not None and budget.wait_s > 0:
-        return (), context.throttle.refusal(budget, at)
-    active_faults = context.faults.striking(request, endpoint, match.parts.get("job", ""))
-    answer = answer_with(
-        active_faults, context.world, request, lambda asked: handle(context.world, asked, match)
-    )
-    if budget is not None:
-        answer = replace(answer, headers={**answer.headers, **context.throttle.headers(budget, at)})
-    return active_faults, answer
-
-
-def _log_entry(
-    at: float,
-    request: SandboxRequest,
-    match: RouteMatch,
-    answer: SandboxAnswer,
-    active_faults: tuple[Fault, ...],
-) -> LoggedRequest:
-    effect: Effect = answer.effect
-    return LoggedRequest(
-        at=at,
-        method=request.method,
-        path=_TOKEN.sub(r"\1…", request.target),
-        endpoint=match.endpoint.name if match.endpoint is not None else None,
-        user=request.user.name if request.user is not None else None,
-        has_credentials="authorization" in request.headers,
-        status=None if answer.wire.is_dropped else answer.status,
-        size=len(answer.body),
-        job_id=match.parts.get("job", effect.job_id),
-        jobs_deleted=effect.jobs_deleted,
-        stopped=effect.stopped,
-        updated=effect.updated,
-        destroyed=effect.assets,
-        faults=tuple(fault.name for fault in active_faults),
-    )
-
-
-def _authenticate(world: World, header: str) -> Person | None:
-    """Return the person whose Basic credentials these are; None for missing or wrong ones."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        name, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    person = world.organisation.named(name)
-    if person is None or not hmac.compare_digest(person.access_key.encode(), key.encode()):
-        return None
-    return person
 
 
 def _encoded(world: World, request: SandboxRequest, answer: SandboxAnswer) -> tuple[bool, bytes]:

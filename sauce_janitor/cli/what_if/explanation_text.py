@@ -9,22 +9,16 @@ from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.cli.what_if.explanation import Explained
-from sauce_janitor.model.job_changes import BY_HAND
+from sauce_janitor.cli.what_if.journal_text import journal_detail, journal_text
 from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
 from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView, RuleView
 from sauce_janitor.retention.what_if.keep_forecast import KeepView
-from sauce_janitor.state import JournalLine
 
 _MOST_MISSING: Final = 10
 _ASSETS: Final = {
     AssetsStanding.PRESENT: "its assets are at Sauce Labs",
     AssetsStanding.DELETED: "its assets were deleted by us",
     AssetsStanding.PURGED: "its assets were purged by Sauce Labs",
-}
-_LINES: Final = {
-    "archived": "archived",
-    "purged": "purged by Sauce Labs",
-    "listed_again": "not purged after all",
 }
 
 
@@ -63,7 +57,7 @@ def show(out: Console, each: Explained) -> None:
         report.show_table(
             out,
             columns,
-            [(line.at, _journal_text(line), _journal_detail(line)) for line in each.lines],
+            [(line.at, journal_text(line), journal_detail(line)) for line in each.lines],
             indent=2,
         )
 
@@ -271,44 +265,3 @@ def _deleted_text(each: Explained) -> str:
         return "no longer in the inventory; not deleted by us"
     how = "deleted" if gone.outcome == "confirmed" else "already gone before we deleted it"
     return f"{how}, {report.when(gone.at)}, by policy {report.clean(gone.policy)}"
-
-
-_BY_HAND_KINDS = frozenset({"by_hand", "done_by_hand"})
-"""Kinds of journal lines whose text already names the person."""
-
-
-def _journal_text(line: JournalLine) -> str:
-    words = report.ACTIONS[line.action] if isinstance(line.action, Action) else line.action.value
-    if line.kind in _BY_HAND_KINDS:
-        begun = f"begun by {line.detail.get('by')}"
-        return f"{words} by hand: {line.outcome or begun}"
-    if line.kind == "intent":
-        return f"began to {words}"
-    if line.kind in {"pruning", "pruned"}:
-        begun = f"began to prune {line.detail.get('files')} files of it from the archive"
-        return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
-    if line.kind in _LINES:
-        return _LINES[line.kind]
-    outcomes = {
-        "confirmed": "done",
-        "already_gone": "was gone already",
-        "failed": "failed",
-        "unknown": "in doubt",
-    }
-    return f"{words}: {outcomes.get(line.outcome or '', line.outcome)}"
-
-
-def _journal_detail(line: JournalLine) -> str:
-    parts = [f"by {line.policy}"] if line.policy and line.policy != BY_HAND else []
-    if line.policy == BY_HAND and line.kind not in _BY_HAND_KINDS:
-        parts.append(f"by hand of {line.detail['by']}" if "by" in line.detail else "by hand")
-    if wanted := line.detail.get("wanted"):
-        parts.append(", ".join(f"{name}: {value}" for name, value in sorted(wanted.items())))
-    if line.kind == "archived" and line.detail.get("selection"):
-        parts.append(str(line.detail["selection"]))
-    if line.receipt:
-        parts.append(f"receipt {line.receipt[:12]}…")
-    if text := line.detail.get("text") or line.detail.get("why"):
-        parts.append(str(text))
-    run = f" (run {line.run_id})" if line.run_id else ""
-    return (", ".join(parts) + run).strip()

@@ -253,16 +253,8 @@ def as_json(forecast: AccountForecast) -> dict[str, Any]:
     }
 
 
-_SUMMED: Final = (
-    "archive",
-    "delete_assets",
-    "delete_job",
-    "stop",
-    "requests",
-    "archive_bytes",
-    "purged",
-    "lost",
-)
+_SUMMED: Final = COLUMNS[4:-1]
+"""The counts of a day that are added up: from `archive` to `lost`."""
 
 
 def _day_as_json(day: Day) -> dict[str, Any]:

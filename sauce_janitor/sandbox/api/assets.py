@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sauce_janitor.sandbox.api.jobs import may_read, may_write
+from sauce_janitor.sandbox.api.access import may_read, may_write
 from sauce_janitor.sandbox.core.messages import (
     Effect,
     SandboxAnswer,

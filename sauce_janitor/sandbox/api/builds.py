@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from sauce_janitor.sandbox.api.jobs import may_read
+from sauce_janitor.sandbox.api.access import may_read
 from sauce_janitor.sandbox.core.messages import (
     SandboxAnswer,
     SandboxRequest,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NoReturn
 
-from sauce_janitor.sandbox.api.jobs import may_read
+from sauce_janitor.sandbox.api.access import may_read
 from sauce_janitor.sandbox.core.messages import (
     SandboxAnswer,
     SandboxRequest,

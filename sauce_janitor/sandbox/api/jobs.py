@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from sauce_janitor.sandbox.api.access import may_read, may_write
 from sauce_janitor.sandbox.core.messages import (
     Effect,
     SandboxAnswer,
     SandboxRequest,
     as_json,
     bad_request,
-    forbidden,
     not_finished,
     not_found,
     unknown_url,
@@ -189,22 +189,6 @@ def delete_all(
         live = ledger.live
         ledger.gone.add_all_below(ledger.count)
     return SandboxAnswer(204, effect=Effect(jobs_deleted=live))
-
-
-def may_read(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer | None:
-    """Return None, or the refusal to show another person's jobs."""
-    if request.user is person or world.behaviours.others_jobs in {"all", "read"}:
-        return None
-    return forbidden() if world.behaviours.others_jobs == "forbidden" else not_found()
-
-
-def may_write(world: World, request: SandboxRequest, person: Person) -> SandboxAnswer | None:
-    """Return None, or the refusal to change another person's jobs. At most an admin may do that."""
-    if request.user is person:
-        return None
-    if world.behaviours.others_jobs == "all":
-        return None if request.user is not None and request.user.is_admin else forbidden()
-    return may_read(world, request, person) or forbidden()
 
 
 def _found(world: World, request: SandboxRequest, person: Person, page: _Page) -> list[JobRef]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sauce_janitor.sandbox.world import logs, pictures
-from sauce_janitor.sandbox.world.population import JobFacts
+from sauce_janitor.sandbox.world.job_facts import JobFacts
 
 _KEYS = {"selenium-server.log": "selenium-log", "log.json": "sauce-log"}
 _TYPES = {

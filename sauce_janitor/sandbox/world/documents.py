@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sauce_janitor.sandbox.core.people import Organisation, Person
+from sauce_janitor.sandbox.world.job_facts import JobFacts
 from sauce_janitor.sandbox.world.ledger import OwnerLedger
-from sauce_janitor.sandbox.world.population import JobFacts
 
 _BACKENDS = {"webdriver": "webdriver", "cypress": "cypress", "appium": "appium", "manual": None}
 

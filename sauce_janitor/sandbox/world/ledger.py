@@ -7,7 +7,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sauce_janitor.sandbox.world.population import JobFacts, Population
+from sauce_janitor.sandbox.world.job_facts import JobFacts
+from sauce_janitor.sandbox.world.population import Population
 
 
 class DeletedIndexes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from xml.sax.saxutils import quoteattr
 
-from sauce_janitor.sandbox.world.population import JobFacts
+from sauce_janitor.sandbox.world.job_facts import JobFacts
 
 _STEPS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("POST", "url", {"url": "https://shop.example.com/"}),

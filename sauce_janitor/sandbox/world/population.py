@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
+from sauce_janitor.sandbox.world.job_facts import JobFacts, Kind
 from sauce_janitor.sandbox.world.web_shop import (
     DESKTOPS,
     EMULATORS,
@@ -16,11 +16,9 @@ from sauce_janitor.sandbox.world.web_shop import (
     RUNNER,
     TESTS,
     VISIBILITIES,
-    Platform,
     ShopTest,
 )
 
-Kind: TypeAlias = Literal["webdriver", "cypress", "appium", "manual"]
 Mood: TypeAlias = Literal["green", "mixed", "broken", "silent"]
 
 BUILDS_A_WAVE = 3
@@ -31,43 +29,6 @@ _RC_EVERY = 8
 _FIRST_NIGHTLY, _FIRST_PULL_REQUEST, _FIRST_RC = 100, 1000, 15
 _SPECIALS_FROM = 100
 """With fewer jobs than this, there are no forced oddities such as runaways."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobFacts:
-    """One job as it was created; later changes are in `OwnerLedger`. Times are epoch seconds.
-
-    `status` is the raw status, `passed` and `error` are the result. `build` is the number of its
-    build among the owner's builds.
-    """
-
-    index: int
-    kind: Kind
-    test: ShopTest
-    name: str | None
-    platform: Platform
-    version: str
-    build: int | None
-    build_text: str | None
-    status: str
-    passed: bool | None
-    error: str | None
-    created_at: int
-    started_at: int | None
-    ended_at: int | None
-    modified_at: int
-    tags: tuple[str, ...]
-    custom_data: dict[str, object] | None
-    public: str | None
-    has_video: bool
-    is_extended: bool
-    screenshots: int
-    dice: SeededBytes
-
-    @property
-    def is_finished(self) -> bool:
-        """Return whether the job has ended."""
-        return self.ended_at is not None
 
 
 class Population:

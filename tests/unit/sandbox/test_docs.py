@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sauce_janitor.sandbox.api.routes import ENDPOINTS
+from sauce_janitor.sandbox.api.endpoints import ENDPOINTS
 from sauce_janitor.sandbox.core.options import choices
 from sauce_janitor.sandbox.faults.fault import SETTINGS
 from sauce_janitor.sandbox.faults.faults import read_faults
