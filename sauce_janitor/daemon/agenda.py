@@ -53,6 +53,7 @@ class AgendaEntry:
         """Return what is due now, None for nothing. However many of its times have passed, that is
         one run.
         """
+        # Nothing starts in a black-out, the upkeep of the archive neither.
         if self.timetable.dark_at(int(now)) is not None:
             return None
         if self.due_at + self.jitter_s <= now:

@@ -136,6 +136,7 @@ class Daemon:
             self._wake.clear()
             self._scheduler.go()
             self._clock.wait(self._wake, self._pace.round_s)
+        # After a stop, wait for the runs; `is_out_of_patience` limits how long.
         while self._scheduler.runner.under_way():
             # Again in each turn: a run may have started just now.
             self._scheduler.runner.halt()

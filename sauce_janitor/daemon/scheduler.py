@@ -198,6 +198,7 @@ class Scheduler:
         entry = self.agenda[account.name]
         if running is not None:
             dark = entry.timetable.dark_at(now)
+            # A black-out ends a run early and cleanly; the next one continues after it.
             if dark and not running.stop.is_set():
                 self._log.info(
                     "blackout.begins", account=account.name, until=dark.ends_at, reason=dark.reason

@@ -34,8 +34,10 @@ def archive(work: ExecutionContext, task: JobTask) -> None:
     plan = task.plan
     work.permitted(task)
     details = task.details
+    # Details from a look-up ahead may be too old by the time this job has its turn.
     if details is None or work.ports.clock.monotonic() - details.at > YOUNG_DETAILS_S:
         details = task.details = work.lookups.one(plan.owner, plan.job_id)
+    # A list showed the job, so a fresh listing must agree before it counts as gone.
     if details.document is None:
         work.absent(task)
         return
@@ -58,6 +60,7 @@ def listing_for(work: ExecutionContext, task: JobTask, job: Job) -> AssetLookup:
     plan = task.plan
     listed = asset_list(work, task, job)
     check_missing(work, task, job, listed)
+    # One empty answer may be wrong. Only two of them prove that Sauce Labs purged the assets.
     if listed.empty and is_purgeable(work, job):
         listed = work.lookups.assets(plan.owner, plan.job_id)
         check_purged(work, task, job, listed)
@@ -69,6 +72,7 @@ def check_missing(work: ExecutionContext, task: JobTask, job: Job, listed: Asset
     """Raise SourceError for a 404 that nothing explains: the job is young, and this program did not
     delete its assets.
     """
+    # Sauce Labs answers 404 for the list of a purged job, too.
     if listed.names is not None or is_purgeable(work, job):
         return
     if not work.ports.journal.assets_deleted(task.plan.job_id):
@@ -91,6 +95,7 @@ def check_purged(work: ExecutionContext, task: JobTask, job: Job, listed: AssetL
         or not is_purgeable(work, job)
     ):
         return
+    # This program deleted the assets, so nothing was purged.
     if work.ports.journal.assets_deleted(task.plan.job_id):
         return
     had = task.archived or work.ports.archive.archived(job)
@@ -153,10 +158,12 @@ def _store(
         deletes=task.delete is not None,
         emptied=work.ports.journal.assets_deleted(job.id),
     )
+    # Read before the store: afterwards the empty receipt of this pass is the newest.
     before = work.ports.archive.archived(job) if why.purged else None
     archived = work.ports.archive.store(document, listing, selection, fetch, why=why)
     there = archived.stored.keys() | {each.name for each in archived.missing}
     missing = tuple(name for name in listing.names if selection.wants(name) and name not in there)
+    # Checked again here, because the deletes rest on this receipt.
     if missing:
         raise ArchiveError(
             f"job {plan.job_id}: the receipt lacks {len(missing)} of its assets, the first"

@@ -50,6 +50,7 @@ def halt_of(error: JanitorError) -> Halt:
     """Return the halt for an error that ends a run, also for one that usually concerns a single
     job.
     """
+    # Before ENDING: an UnsafeError is a RefusedError, and there that means a pause.
     if isinstance(error, UnsafeError):
         return Halt.REFUSED
     if (why := next((halt for kind, halt in ENDING if isinstance(error, kind)), None)) is not None:
@@ -106,6 +107,7 @@ class Brake:
 
     def pull(self, why: Halt, detail: str, error: JanitorError | None = None) -> None:
         """End the run for this reason, unless it has already ended for another."""
+        # The first reason counts: the others are mostly its consequences.
         with self._lock:
             if self.why is not None:
                 return
@@ -135,6 +137,7 @@ class Brake:
         journaled.
         """
         self._ports.archive.check()
+        # A wrong clock makes every age wrong. Without any answer yet there is nothing to compare.
         skew = self._ports.source.clock_skew_s
         if skew is None or abs(skew) > MAX_CLOCK_SKEW_S:
             apart = "cannot be compared" if skew is None else f"are {abs(skew):.0f} s apart"
@@ -146,6 +149,7 @@ class Brake:
         """Raise HaltError when the budget has no room for this many requests and those that other
         workers are about to make.
         """
+        # The other workers may spend requests before they check the budget again.
         left = self._ports.source.budget_left
         if left is not None and left < requests + self._under_way:
             self.pull(Halt.BUDGET, "the request budget is spent: a later run continues")

@@ -116,6 +116,7 @@ class PendingConfirmations:
         before one was seen to be true, and none after one was not.
         """
         with self._lock:
+            # One more answer is believed without a look; after a false one, none is.
             self._believed -= 1
             return self._believed >= 0 and not self._lied_to
 
@@ -137,6 +138,7 @@ class PendingConfirmations:
         except (SourceError, StoppedError) as error:
             self._leave(batch, f"{ACCEPTED}; not looked up: {error}")
             return
+        # This deployment has no look-up of several jobs.
         if found is None:
             self._leave(batch, f"{ACCEPTED}; to be confirmed by the next full listing")
             return

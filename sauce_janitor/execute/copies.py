@@ -19,6 +19,7 @@ def is_whole(work: ExecutionContext, task: JobTask) -> bool:
     Reads the copy once a run, and not at all where nothing is wanted of the job. Raise ArchiveError
     when it cannot be restored.
     """
+    # Nothing is wanted, so no copy is needed; or this run has already read it.
     if task.selection is None or task.read_back is not None:
         return True
     plan = task.plan
@@ -52,6 +53,7 @@ def stored(work: ExecutionContext, task: JobTask, archived: StoredJob) -> None:
     """
     task.archived, task.proof = archived, Receipt(archived.sha256)
     task.read_back = archived.sha256 if archived.read_back else None
+    # The pass found the damage itself, so it has not been reported yet.
     if archived.restored and not task.is_damaged:
         _tell_damaged(work, task, archived.restored)
         task.is_damaged = True

@@ -100,6 +100,7 @@ class DeleteStep:
                     raise ArchiveError(
                         f"job {task.plan.job_id}: its assets keep changing while they are archived"
                     )
+                # Where no address deletes jobs, nothing is archived for a delete either.
                 if not self._work.is_in_vain(task):
                     archive(self._work, task)
             if task.delete is not None:
@@ -111,6 +112,8 @@ class DeleteStep:
         while waiting:
             ready = self._listed(self._read_back(waiting, again), waiting)
             while ready and not self._is_list_old(ready[0]):
+                # The look-up and the DELETE wait for the budget together: an answer is valid for
+                # seconds, and waiting between them would make it too old.
                 self._work.brake.afford(2 + _DOUBTS + self._pending.requests_due)
                 with self._ports.source.reserved(2):
                     self._look_up(ready)
@@ -210,6 +213,7 @@ class DeleteStep:
         self._work.permitted(task, to_change=True)
         if task.details is None:
             task.details = self._work.lookups.one(plan.owner, plan.job_id)
+        # A list showed the job, so a fresh listing must agree before it counts as gone.
         if task.details.document is None:
             self._work.absent(task)
             return _Next.ENDED
@@ -226,6 +230,7 @@ class DeleteStep:
         if self._ports.holds.protects(job):
             raise SkipError(Skip.HELD, "a hold was set since it was decided on")
         self._work.brake.look_before_write()
+        # The checks above may have taken seconds, for example to read a build.
         if not self._is_fresh(task) or self._list_age(task) > YOUNG_LIST_S:
             return _Next.LOOK_AGAIN
         return self._send(task)
@@ -239,6 +244,7 @@ class DeleteStep:
         if was_purged(self._work, task):
             self._check_still_purged(task)
         if selection is None:
+            # "Nothing is wanted" must come from a policy, never from a missing rule.
             if task.plan.nothing_wanted_by is None:
                 raise ArchiveError(
                     f"job {task.plan.job_id}: no policy says what to archive of it, or that nothing"
@@ -254,6 +260,8 @@ class DeleteStep:
         assert task.listed is not None
         self._list_twice(task)
         check_missing(self._work, task, job, task.listed)
+        # A listed name that is not covered is archived first. One that no policy wants and none may
+        # lose would never be covered: that is an error.
         if names := uncovered(task.archived, task.listed, selection):
             for name in names:
                 if (
@@ -266,6 +274,7 @@ class DeleteStep:
                         " policy gives up"
                     )
             return False
+        # Files that were listed once and never stored may still exist at Sauce Labs.
         if forgotten(task.archived, selection) and not is_emptied(self._work, task, job):
             return False
         check_purged(self._work, task, job, task.listed)
@@ -341,6 +350,7 @@ class DeleteStep:
             # A permit is valid for one try: the next one needs a new answer.
             task.details = None
             return _Next.LOOK_AGAIN
+        # Nothing was sent, and the run ends: the intent must not stay open.
         except (BudgetSpentError, StoppedError) as error:
             self._ports.journal.outcome(sent.intent, "failed", detail=f"not sent: {error}")
             raise

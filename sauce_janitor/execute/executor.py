@@ -82,6 +82,7 @@ class _WorkerPool:
         ]
         for thread in threads:
             thread.start()
+        # The main thread polls, so that it notices a stop while the workers wait for answers.
         while not self._ended.wait(GLANCE_S):
             if stop.is_set():
                 self._ended.wait(self._work.options.grace_s)
@@ -98,6 +99,7 @@ class _WorkerPool:
             with self._lock:
                 self._working -= 1
                 last = self._working == 0
+            # The last worker finishes the run: nothing else can start a job or send a write now.
             if last:
                 self._queue.close()
                 try:
@@ -114,6 +116,7 @@ class _WorkerPool:
         try:
             try:
                 step()
+            # The brake has already reported why the run is over.
             except HaltError:
                 pass
             except JanitorError as error:
@@ -151,6 +154,7 @@ class _WorkerPool:
             with self._work.about(first):
                 stop_job(self._work, self._pending, first)
         elif Action.ARCHIVE in first.to_do:
+            # Jobs without a delete leave the rest of the budget to those with one.
             if self._queue.spares(first):
                 with self._lock:
                     self._spared += 1

@@ -97,6 +97,7 @@ class JobTask:
         `retry`: the job failed before.
         """
         to_do = {decision.action: decision.policy or "" for decision in plan.actions}
+        # Deleting the job deletes its assets, too.
         if Action.DELETE_JOB in to_do:
             to_do.pop(Action.DELETE_ASSETS, None)
         return cls(plan, to_do, retry=retry)
@@ -162,6 +163,7 @@ class ExecutionContext:
             raise
         except _NotTriedError as known:
             self.fail(task, str(known), None)
+        # A 403 is about the owner: their other jobs are not tried in this run.
         except ForbiddenError as forbidden:
             self.forbidden.add(plan.owner)
             self.fail(task, str(forbidden), FailureKind.FORBIDDEN)
@@ -254,6 +256,7 @@ class ExecutionContext:
         detail = (
             "Sauce Labs says twice that there is no such job, and a fresh listing does not show it"
         )
+        # Its assets are lost, so archiving it has failed; a delete has nothing left to do.
         if Action.ARCHIVE in task.to_do:
             policy = task.done(Action.ARCHIVE)
             why, kind = f"not archived: {detail}", FailureKind.VANISHED
@@ -292,6 +295,7 @@ class ExecutionContext:
         """
         if job.state is not state:
             raise SkipError(Skip.CHANGED, f"it is {job.state.value} now")
+        # The fingerprint covers every field and build that the decision read.
         if self.ports.fingerprint(job, asked.at) != task.plan.fingerprint:
             raise SkipError(Skip.CHANGED, "it changed after the plan decided on it")
         if state is JobState.FINISHED:

@@ -70,6 +70,7 @@ class Lookups:
         except SourceError:
             # One job among them may be the cause. Asked about alone, each shows its own error.
             return {}
+        # This deployment has no look-up of several jobs: do not ask for one again.
         if found is None:
             self._batches = False
             return {}
@@ -84,6 +85,7 @@ class Lookups:
         answer about another job.
         """
         document = None
+        # A single 404 may come from a failing server.
         for _ in range(2):
             self._brake.look()
             at = self._clock.monotonic()

@@ -55,6 +55,7 @@ def note_purged(work: ExecutionContext, task: JobTask, job: Job, stored: StoredJ
     archived of them before.
     """
     plan = task.plan
+    # This program deleted the assets, so nothing was purged.
     if work.ports.journal.assets_deleted(plan.job_id):
         return
     policy = next(iter(task.to_do.values()), "")
@@ -125,6 +126,7 @@ def look_for_purged(
                 continue
         except (SourceError, StoppedError):
             break
+        # Looking may take minutes: another run may have the lease by now.
         ports.lease.check()
         if ports.journal.purged(
             suspect.job_id, suspect.owner, policy=suspect.policy, lost=suspect.lost

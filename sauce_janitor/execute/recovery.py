@@ -57,6 +57,7 @@ def recover(
         except SourceError:
             numbers["open"] += 1  # the journal keeps it open, the report says how many
             continue
+        # Still unknown: a second `unknown` line would say nothing new.
         if outcome == "unknown":
             numbers["open"] += 1
             continue
@@ -99,6 +100,7 @@ def _ask(
         document = source.job(one.owner, one.job_id)
         running = document is not None and document.job.state is JobState.RUNNING
         return ("failed", "it still runs") if running else ("confirmed", "it does not run any more")
+    # An accepted delete and its absence are two independent answers.
     there = found.get(one.job_id)
     if _accepted(one) and there is False:
         return "confirmed", "accepted, and absent when looked up"

@@ -109,6 +109,7 @@ class TaskQueue:
             if plan is None:
                 return
             task = JobTask.of(plan, self._work.turns.of(plan.job_id))
+            # Nothing to do, or no delete address works: archiving would only cost requests.
             if not task.to_do or self._work.is_in_vain(task):
                 self._work.ports.passed(1)
                 continue

@@ -85,6 +85,7 @@ class TurnOrder:
         more than a fifth by itself would otherwise never get a turn.
         """
         with self._lock:
+            # Sauce Labs does not answer about this kind: the others wait for a later run.
             if self._silent[retry.kind] >= SILENCE:
                 return False
             if self._budget is not None:
@@ -185,6 +186,7 @@ class TurnOrder:
         requests goes behind the others.
         """
         spent = self._spent_here()
+        # Otherwise it would start first in every run and end every run's budget.
         if self._budget is not None and 2 * spent > self._budget:
             self.failed(
                 job_id,

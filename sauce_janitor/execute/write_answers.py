@@ -38,6 +38,7 @@ def conclude(
     Source: Delete Job answers 200 or 204 with or without a body; Delete Job Assets answers 200 with
     `[[name, bytes], …]`, and 400 or 404 when there is nothing (left) to delete.
     """
+    # The account may read this owner's jobs but not change them: no other one is tried.
     if answer.status == 403:
         work.unchangeable.add(sent.owner)
     if _accepted(answer):
@@ -108,10 +109,12 @@ def _accepted(answer: WriteAnswer) -> bool:
 
 def _may_have_been_done(answer: WriteAnswer) -> bool:
     status = answer.status
+    # 408: the server stopped waiting, perhaps after it had started the delete.
     return answer.doubtful or status is None or status < 400 or status >= 500 or status == 408
 
 
 def _says_gone(sent: Sent, answer: WriteAnswer) -> bool:
+    # Delete Job Assets answers 400 when there is nothing left to delete.
     return answer.status in (404, 410) or (answer.status == 400 and sent.action is not Action.STOP)
 
 

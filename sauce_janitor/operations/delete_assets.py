@@ -160,6 +160,7 @@ class _OneJob(RunSession):
         plan = make_plan(
             self.rules, self._records, as_of=self.as_of, accepted_at=None, retries=retries
         )
+        # Limits apply to plans of policies, not to one job that a person named.
         plan.broken, plan.lifted = (), ()
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.clients.shares(self.scope.owners))

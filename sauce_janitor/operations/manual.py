@@ -105,6 +105,7 @@ class ManualSession:
         if owner is not None:
             return manual_action.look(self.reader(owner), owner, job_id)
         for each in self.owners:
+            # Jobs of another owner may be hidden from these credentials: ask about the next one.
             with suppress(ForbiddenError):
                 document = self.reader(each).job(each, job_id)
                 if document is not None:

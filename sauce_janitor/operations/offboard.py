@@ -111,6 +111,7 @@ def offboard(account: Account, context: RunContext, order: OffboardOrder) -> Off
     anything is changed.
     """
     done = replace(_empty(account, context, order), erases=not order.keep)
+    # The copies are erased only after every job is gone at Sauce Labs.
     if order.keep or (order.execute and not done.complete):
         return done
     erase = PruneOrder(execute=order.execute, erase=order.user, why=f"offboard {order.user}")
@@ -268,6 +269,7 @@ class _Leaving(PolicyRun):
                     self.context.stop,
                 )
                 done, _ = carry_out_shared(plan, [(share, own)], settings)
+            # The call deletes every job, so it is sent only after all of them were archived.
             if done.complete and done.halted is None:
                 with self._phase("execute", len(plans)):
                     done = together([done, self._emptied(share, own, plans)])

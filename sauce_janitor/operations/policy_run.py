@@ -150,6 +150,7 @@ class PolicyRun(RunSession):
             coming = inflow(self.rules, snapshot.records, as_of=self.as_of)
         if self.order.policies:
             plan.only(self.order.policies)
+        # A review can only remove actions, never add one.
         if self._reviewed:
             plan.narrow(self._reviewed.of_job)
         withheld = withhold(plan, listing.unconfirmed)

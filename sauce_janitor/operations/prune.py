@@ -203,6 +203,7 @@ class _PruneSession:
         """Add one job to the plan. Use the archive alone where that shows that nothing is due, as
         for most jobs on most days.
         """
+        # Rules about builds need the state, so the archive alone cannot decide then.
         if self.order.erase is None and not self._needs_builds:
             alone = self.listing.look(place, alone=True)
             if alone is None:
@@ -303,6 +304,7 @@ class _PruneExecutor:
             )
             if made is None:
                 continue
+            # Files that are still there are protected by a hold that was set since.
             if self._pruner.left(place, made) and self._session.listing.is_held(place):
                 self._unfinished(begun.job_id, "a hold protects what is left of it")
                 return False

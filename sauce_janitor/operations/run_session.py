@@ -130,10 +130,12 @@ class RunSession:
         """
         state, name = self.context.state, self.account.name
         pauses = Pauses(state, self.context.config.archive.path)
+        # Before the lease, so that a paused run does not even take it.
         pauses.refuse()
         lease: Lease = self._stack.enter_context(
             state.lease(name, f"run {self.run_id}", now=self.now)
         )
+        # A damaged state could forget a hold or an intent.
         state.check_integrity()
         archive = self._stack.enter_context(
             archives.open_archive(self.context.config.archive, name, state, run_id=self.run_id)
@@ -145,6 +147,7 @@ class RunSession:
         holds = holding.AccountHolds(
             state.holds, archive.holds, name, CLOCK.now, state.accounts.keys()
         )
+        # The archive keeps a copy of the holds, in case the state is lost.
         holds.mirror()
         self.retries = AccountRetries(
             state.retries, name, lambda: int(self.context.clock()), state.notes

@@ -121,6 +121,7 @@ class Accounts:
                 return None
             known = _known(row)
             if not known.is_of(base_url, username, place):
+                # With lines in the journal, correcting the user would make the record false.
                 if known.is_bound or _has_lines(connection, known.key):
                     return known
                 forget_listings(connection, name)

@@ -65,6 +65,7 @@ class BuildIndex:
 
     def build_of(self, job: Job) -> KnownBuild:
         """Return the build of a job that has one."""
+        # One of the owner's builds has an unreadable name, which may be this job's.
         if job.owner in self._unclear or not isinstance(job.build, str):
             return _UNKNOWN
         return self._found.get((job.owner, job.build), _UNKNOWN)

@@ -124,6 +124,7 @@ class Lease:
                     insert(leases), [values | {"account": self._account, "fence": 1}]
                 )
                 return 1
+            # Without an OS lock the row alone says whether somebody holds the lease.
             if self._lock is None and not row.released:
                 raise LeaseError(
                     f"another run holds the lease on account {self._account}{_who(row)}"

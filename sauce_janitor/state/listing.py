@@ -223,6 +223,7 @@ class OwnerJobs:
         with self._database.writing() as connection:
             self._note(connection, mark=mark)
             connection.execute(update(listings).where(*self._listing).values(values))
+            # A partial listing proves nothing about the jobs that it did not show.
             if full_at is None:
                 return 0
             gone = update(jobs).where(*self._mine, jobs.c.listed_at < mark).values(gone=True)

@@ -79,6 +79,7 @@ class Acceptances:
         with self._database.reading() as connection:
             for jobs, by_policy in connection.execution_options(yield_per=100).execute(statement):
                 size = jobs if policy is None else json.loads(by_policy or "{}").get(policy, 0)
+                # A plan without any such job says nothing about the usual size.
                 sizes += [size] if size else []
                 if len(sizes) == last:
                     break

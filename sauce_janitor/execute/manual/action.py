@@ -94,6 +94,7 @@ def look(source: ManualSourcePort, owner: Owner, job_id: JobId) -> JobDocument:
     """Return the job's details. Raise AnswerError for a 404 that comes twice; the message says what
     it may mean.
     """
+    # A single 404 may come from a failing server.
     for _ in range(2):
         document = source.job(owner, job_id)
         if document is not None:
@@ -162,6 +163,7 @@ def settle(
             document = source.job(one.owner, one.job_id) or source.job(one.owner, one.job_id)
         except (CredentialsError, BudgetSpentError):
             raise
+        # No answer about this job: the next command or run asks again.
         except SourceError:
             still_open += 1
             continue

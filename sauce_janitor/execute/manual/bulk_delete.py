@@ -106,6 +106,7 @@ class _Emptying:
                 " purged, as when Sauce Labs' lists fail: delete one by one, without --bulk, or run"
                 " the command again in a day"
             )
+        # The second listing: what is deleted is what this one shows, seconds before the call.
         began = ports.clock.monotonic()
         jobs = list(self._listed())
         self._same(jobs, began)
@@ -249,6 +250,7 @@ class _Emptying:
 
     def _conclude(self, sent: Sequence[Sent], answer: WriteAnswer) -> None:
         """Look up each job; one that is still there has failed."""
+        # Accepted: the jobs are looked up, a hundred at a time, as after single deletes.
         if answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful:
             pending = PendingConfirmations(self._ports, self._tally)
             for one in sent:

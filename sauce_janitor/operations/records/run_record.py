@@ -149,6 +149,7 @@ class RunEntry:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A run that is killed never gets here: its entry stays without a result.
         result = "done" if self._complete else "incomplete"
         if error is not None:
             result = "refused" if isinstance(error, RefusedError) else "failed"

@@ -75,6 +75,7 @@ class OwnersListing:
             try:
                 report = self._list(owner, request)
             except (SourceError, ConfigError) as error:
+                # An error about the account's credentials or budget concerns every owner.
                 if not self.clients.is_about(owner, error):
                     raise
                 self._troubles.append(error)

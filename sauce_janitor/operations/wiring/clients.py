@@ -73,6 +73,7 @@ class Clients:
         if owner not in self._of_owner:
             try:
                 self._of_owner[owner] = self._client_of(owner)
+            # Remembered: reading a secret again for each job would be slow and fail the same way.
             except ConfigError as error:
                 self._of_owner[owner] = error
         found = self._of_owner[owner]

@@ -44,6 +44,7 @@ def carry_out_shared(
     if len(shares) == 1:
         done = [_carry_out(plan, *shares[0], settings)]
     else:
+        # Each share has its own workers, so the number of shares at once is limited.
         at_once = max(1, min(len(shares), _MOST_THREADS // max(1, settings.workers)))
         with ThreadPoolExecutor(at_once, thread_name_prefix="share") as pool:
             done = list(pool.map(lambda each: _carry_out(plan, each[0], each[1], settings), shares))

@@ -68,14 +68,14 @@ class Fingerprints:
 
     def _ask(self, owner: Owner, build_id: str, record: Record) -> Text:
         build = self._reader.build(build_id)
-        if build is None:  # builds v2 is not offered, or there is none: the list says which
+        # Builds v2 is not offered here, or the build does not exist: the list shows which.
+        if build is None:
             listed = self._reader.builds(owner) or ()
             build = next((each for each in listed if each.id == build_id), None)
         if build is None:
             return UNKNOWN
-        if (
-            record.build_counters is not None
-        ):  # our own deletes make it smaller, and perhaps its verdict milder
+        # Deletes by this program make the build smaller, and may improve its verdict.
+        if record.build_counters is not None:
             counters = record.build_counters
             before = Build(
                 build_id, None, None, record.build_status, counters.jobs, counters.open_jobs

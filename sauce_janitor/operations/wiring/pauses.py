@@ -60,6 +60,7 @@ class Pauses:
         """Lift the pause in both places, in the archive first. After ArchiveUnusableError nothing
         is lifted.
         """
+        # The archive first: when this fails, the state still says paused.
         self._mirror.resume(is_known=self._state.identity.archive_uuid(str(self._path)) is not None)
         self._state.switch.resume(by=by, at=at)
 

@@ -268,6 +268,7 @@ class RunJournal:
                 detail["archive_none"] = permit.proof.policy
         if isinstance(permit, DeleteJobPermit) and permit.address is not None:
             detail["address"] = permit.address
+        # In this transaction: a pause or a new lease cannot slip in between check and line.
         self._refuse(connection, permit)
         seq = self._append(
             connection,
@@ -424,6 +425,7 @@ class RunJournal:
         job = {column: begun[column] for column in ("job_id", "owner", "action")}
         more = {"policy": begun["policy"], "intent": intent, "outcome": outcome, "detail": detail}
         self._append(connection, "outcome", job, **more)
+        # An `unknown` outcome leaves the intent open for recovery.
         if outcome in FINAL:
             connection.execute(statements.CLOSE_INTENT, {"closed": intent})
         if outcome in statements.DONE:
