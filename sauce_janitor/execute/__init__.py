@@ -4,8 +4,8 @@ Read `ports` for what execution needs from other packages, `archive_step` and `d
 order of effects, and `executor` for the threads.
 """
 
+from sauce_janitor.execute.execution_context import ExecutionSettings
 from sauce_janitor.execute.executor import carry_out
-from sauce_janitor.execute.job_task import ExecutionSettings
 from sauce_janitor.execute.outcomes import Execution, Outcome
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.recovery import Recovery, recover

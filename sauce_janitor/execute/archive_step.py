@@ -13,7 +13,8 @@ from sauce_janitor.execute.asset_lists import asset_list, never_started
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.copies import refuse_if_lost, stored
 from sauce_janitor.execute.events import JobArchived, JobIncomplete, Skip
-from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.ports import AssetStream
 from sauce_janitor.execute.purge_detection import is_purgeable, note_listed_again, note_purged

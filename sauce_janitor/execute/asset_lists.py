@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from sauce_janitor.errors import NotReadyError
-from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S

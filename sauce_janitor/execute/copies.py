@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.execute.events import CopyDamaged, CopyRestored
-from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.model.permits import Receipt
 from sauce_janitor.model.stored_jobs import StoredJob

@@ -34,7 +34,8 @@ from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirmation import PendingConfirmations, Sent
 from sauce_janitor.execute.copies import is_whole
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import DetailsLookup
 from sauce_janitor.execute.purge_detection import (
     is_emptied,

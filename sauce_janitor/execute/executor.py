@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from sauce_janitor.errors import BudgetSpentError, JanitorError
-from sauce_janitor.execute.absences import settle_absences
+from sauce_janitor.errors import BudgetSpentError, CredentialsError, JanitorError, SourceError
 from sauce_janitor.execute.archive_step import archive
 from sauce_janitor.execute.brake import Brake, HaltError, halt_of
 from sauce_janitor.execute.confirmation import PendingConfirmations
 from sauce_janitor.execute.delete_step import DeleteStep
 from sauce_janitor.execute.events import Event, Halt
-from sauce_janitor.execute.job_task import ExecutionContext, ExecutionSettings, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext, ExecutionSettings
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.outcomes import Execution, Tally
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.stop_step import stop as stop_job
 from sauce_janitor.execute.task_queue import GLANCE_S, TaskQueue
 from sauce_janitor.execute.turn_order import TurnOrder
-from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.jobs import Action, Owner
+from sauce_janitor.model.retries import FailureKind
 from sauce_janitor.retention.plan.planner import JobPlan
 
 
@@ -103,7 +104,7 @@ class _WorkerPool:
             if last:
                 self._queue.close()
                 try:
-                    self._guarded(lambda: settle_absences(self._work))
+                    self._guarded(lambda: _settle_absences(self._work))
                     self._guarded(self._finish)
                 finally:
                     self._ended.set()
@@ -175,3 +176,41 @@ class _WorkerPool:
                 " budget is for deletes"
             )
             self._work.brake.pull(Halt.BUDGET, left)
+
+
+def _settle_absences(work: ExecutionContext) -> None:
+    """Settle the jobs whose details say that they do not exist, though a list showed them.
+
+    Their times are listed again at the end of the run: a job that is not listed any more is gone;
+    one that is has failed.
+    """
+    absent = work.take_absent()
+    by_owner: dict[Owner, list[JobTask]] = {}
+    for task in absent:
+        by_owner.setdefault(task.plan.owner, []).append(task)
+    try:
+        for owner, tasks in by_owner.items():
+            work.brake.look()
+            _settle_owner(work, owner, tasks)
+    finally:
+        # Where the run ends first, they are left for the next one.
+        work.tally.left(sum(bool(task.to_do) for task in absent))
+
+
+def _settle_owner(work: ExecutionContext, owner: Owner, tasks: Sequence[JobTask]) -> None:
+    try:
+        shown = work.ports.listings.contradicted(owner, [task.plan.job_id for task in tasks])
+    except (CredentialsError, BudgetSpentError):
+        raise
+    except SourceError as error:
+        shown = {task.plan.job_id: f"the list cannot be asked again: {error}" for task in tasks}
+    for task in tasks:
+        why = shown.get(task.plan.job_id)
+        if why is None:
+            work.vanished(task)
+        else:
+            work.fail(
+                task,
+                f"Sauce Labs says twice that there is no such job, but {why}",
+                FailureKind.VANISHED,
+            )

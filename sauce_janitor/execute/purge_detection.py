@@ -14,7 +14,8 @@ from typing import Final
 
 from sauce_janitor.errors import SourceError, StoppedError
 from sauce_janitor.execute.events import AssetsPurged, Event
-from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.assets import Selection

@@ -8,7 +8,8 @@ from sauce_janitor.errors import BudgetSpentError, CredentialsError, PermitError
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirmation import PendingConfirmations, Sent
 from sauce_janitor.execute.events import Skip
-from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.write_answers import conclude
 from sauce_janitor.model.jobs import Action, JobState
 from sauce_janitor.model.permits import StopPermit

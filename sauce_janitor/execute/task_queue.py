@@ -6,7 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
-from sauce_janitor.execute.job_task import ExecutionContext, JobTask
+from sauce_janitor.execute.execution_context import ExecutionContext
+from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import BATCH
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.retries import FailureKind, Retry

@@ -16,7 +16,7 @@ from sauce_janitor.execute.confirmation import (
 )
 from sauce_janitor.execute.delete_addresses import UNSERVED
 from sauce_janitor.execute.events import AssetsDeleted, JobDeleted, JobStopped
-from sauce_janitor.execute.job_task import ExecutionContext
+from sauce_janitor.execute.execution_context import ExecutionContext
 from sauce_janitor.execute.lookups import DetailsLookup, is_that_one
 from sauce_janitor.model.jobs import Action, JobState
 from sauce_janitor.model.stored_jobs import StoredJob

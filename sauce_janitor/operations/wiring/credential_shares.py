@@ -12,7 +12,7 @@ from typing import Final
 
 from sauce_janitor.execute import Execution, ExecutionPorts, carry_out
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.execute.job_task import ExecutionSettings
+from sauce_janitor.execute.execution_context import ExecutionSettings
 from sauce_janitor.execute.outcomes import together
 from sauce_janitor.model.jobs import DELETES, Owner
 from sauce_janitor.model.safety_numbers import KEPT_FOR_DELETES
