@@ -83,6 +83,7 @@ def choose(
     kept = tuple(file for file in earlier if file.file not in missing.damaged | again)
     stored = {file.name for file in kept}
     for file in earlier:
+        # The stored copy is the only one left, and it is damaged.
         if file.file in missing.damaged and file.name not in there:
             raise ArchiveError(
                 f"{file.file} in the archive is damaged, and Sauce Labs does not list "

@@ -79,6 +79,7 @@ class ByteAllowance:
             raise ArchiveError(
                 f"the job's assets are over the cap of {self._caps.job_bytes:,} bytes a job"
             )
+        # A system call for each piece would be slow.
         if self._job - self._asked >= _ROOM_EVERY:
             self._asked = self._job
             self._check_room()

@@ -20,6 +20,7 @@ def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile,
     """
     names = list(names)
     numbers = sorted(number for name in names if (number := receipt_number(name)) is not None)
+    # A gap means that a receipt was removed.
     if numbers != list(range(1, len(numbers) + 1)) or (names and not numbers):
         raise ArchiveError(f"{'/'.join(place)} lacks {receipt_name(_first_gap(numbers))}")
     receipts: list[ReceiptFile] = []
@@ -33,6 +34,7 @@ def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile,
             raise ArchiveError(f"{'/'.join(place)}/{name}: {error}") from error
         document = receipt.document
         at = (folder_name(document.account), folder_name(document.owner), document.job_id)
+        # A receipt was copied from another job, or from another number.
         if document.number != number or at != (place[0], place[1], place[-1]):
             raise ArchiveError(f"{'/'.join(place)}/{name} is the receipt of something else")
         if document.previous != (receipts[-1].sha256 if receipts else None):

@@ -67,6 +67,7 @@ class CloseGuard:
         still open.
         """
         with self._lock:
+            # New commits are refused from here on; those that have begun are awaited.
             was_cut, self._is_cut = self._is_cut, True
             self._lock.wait_for(lambda: self._showing == 0)
             if not was_cut:

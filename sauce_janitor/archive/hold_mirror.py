@@ -128,6 +128,7 @@ class HoldMirror:
     def _read(self) -> tuple[MirroredHold, ...]:
         try:
             document = json.loads(read_small(self._root.fd, self._file, at_most=_LARGEST))
+            # The content says which account's mirror it is, where the file's name agrees.
             if self._account is None and _file_of(document["account"]) == self._file:
                 self._account = document["account"]
             if (
@@ -146,7 +147,7 @@ class HoldMirror:
         return ArchiveUnusableError(
             f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is "
             "held: restore that file. If `sauce-janitor hold list` shows all the holds there "
-            "should be, move it away: the next run writes it anew"
+            "should be, move it away: the next run writes it again"
         )
 
 

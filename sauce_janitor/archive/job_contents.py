@@ -77,6 +77,7 @@ def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
                 raise ArchiveError(f"{'/'.join(place)} holds no receipt")
             return JobContents(place, receipts, read_records(folder, place, names, receipts))
     except ArchiveError as error:
+        # The folder does not exist. Without receipts, it would have no such cause.
         if isinstance(error.__cause__, FileNotFoundError):
             return None
         raise

@@ -142,6 +142,7 @@ class JobFetcher:
     def _fetch_bundle(self, pass_: _Pass, folder: int) -> dict[str, tuple[FetchedAsset, str]]:
         """Return what one request brings; nothing where it is not offered or cannot be trusted."""
         shots = in_bundle(pass_.request.wanted, pass_.request.listed)
+        # One request for a bundle must save some.
         if not shots or not self._bundles.is_worth_asking:
             return {}
         url = pass_.request.url_of(BUNDLE)

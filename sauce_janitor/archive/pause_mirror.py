@@ -93,6 +93,7 @@ class PauseMirror:
 
     def resume(self, *, is_known: bool) -> None:
         """Lift the pause, durably, even one that cannot be read; do nothing where there is none."""
+        # The volume is not mounted: its pause cannot be seen, let alone lifted.
         if is_known and not (self._path / SENTINEL).exists():
             raise ArchiveUnusableError(
                 f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is "

@@ -134,6 +134,7 @@ def read_records(
             raise ArchiveError(
                 f"{where}/{name} does not follow the record before it: one of them was changed"
             )
+        # A record must not explain the loss of a file that was never stored.
         if not set(document.files) <= stored:
             raise ArchiveError(f"{where}/{name} takes away what no receipt lists")
         found.append(each)

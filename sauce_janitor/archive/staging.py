@@ -127,6 +127,7 @@ class StagingFolder:
                 # Stuck until the moves are undone: the sweep needs the staged files to do so later.
                 self._stuck = True
                 with suppress(OSError):
+                    # The receipt goes first: without it, nothing of the pass counts.
                     if exists(folder, receipt) and not exists(self.fd, receipt):
                         os.rename(receipt, receipt, src_dir_fd=folder, dst_dir_fd=self.fd)
                     _undo(folder, self.fd, self._number)
@@ -151,6 +152,8 @@ class StagingFolder:
         try:
             with reach(self._root, self._place) as folder:
                 for name, stamp in stamps.items():
+                    # A changed stamp alone proves nothing: where the hash is known, the bytes
+                    # decide.
                     if _stamp(folder, name) != stamp and (
                         name not in hashed or differs(folder, hashed[name])
                     ):
@@ -218,6 +221,7 @@ def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word
     swept = 0
     with disk_errors("sweep leftovers in the archive"):
         for name in sorted(os.listdir(partial)):
+            # It may be the unfinished work of a run on another machine.
             if not is_dead(_word_of(name)) and not _is_old(partial, name):
                 continue
             if stat.S_ISDIR(os.stat(name, dir_fd=partial, follow_symlinks=False).st_mode):

@@ -234,6 +234,7 @@ class Archive:
         place = place_of(self._account, job)
         with self._life.held():
             receipts = self.catalogue.receipts(place)
+            # Nothing of the job was ever stored.
             if not receipts:
                 return None
             if not self.catalogue.is_whole(place, receipts[-1]):
@@ -298,6 +299,7 @@ class Archive:
         choice = choose(
             listing, selection, newest, missing, purged=origin.purged, emptied=origin.emptied
         )
+        # A list of any length would make this job endless.
         if len(choice.wanted) > self._settings.caps.assets:
             raise ArchiveError(
                 f"job {document.job.id} lists {len(choice.wanted):,} assets, over the cap of "
@@ -362,6 +364,7 @@ class Archive:
                     read_back_receipt(staging.fd, receipt_name(task.number), data)
             with disk_errors(f"look at the files of job {task.place[-1]}"):
                 stamps = staging.stamps([*(file.file for file in fresh), receipt_name(task.number)])
+            # The commit. A close waits for it, and refuses it once closed.
             with self._life.committing():
                 self._check_lease()
                 staging.show()
@@ -388,6 +391,7 @@ class Archive:
         """Write the job's document, unless it is stored already as it is now."""
         data = canonical(task.document.document)
         kept = task.choice.kept_job
+        # The document has not changed since it was stored.
         if kept is not None and kept.sha256 == sha256_of(data):
             return kept
         name = job_name(task.number)

@@ -75,11 +75,13 @@ def prove_all(
             for place, is_link in catalogue.walk(
                 account=scope.account, owner=scope.owner, after=scope.after
             ):
+                # A link is reported in every sample.
                 if scope.sample is not None and not is_link and not scope.sample.has(place):
                     continue
                 waiting.append(
                     (place, pool.submit(_link_proof if is_link else _prover(catalogue), place))
                 )
+                # Proofs are yielded in order, so the slowest one limits how many may be ahead.
                 if len(waiting) > thread_count * _AHEAD:
                     first, proof = waiting.popleft()
                     yield first, proof.result()

@@ -87,6 +87,7 @@ def _details_of(
         documents = source.jobs(ids)
     # The answer cannot be used as a whole: search for the row that spoils it.
     except AnswerError:
+        # Halve the batch, down to the row that spoils it.
         if len(ids) > _SMALLEST_BATCH:
             halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
             (first, _), (second, _) = (

@@ -60,6 +60,7 @@ class ListingMemory:
         """Read the memory from `text`; the defaults where there is none, or where it cannot be
         read.
         """
+        # There was no listing yet.
         if text is None:
             return cls()
         try:

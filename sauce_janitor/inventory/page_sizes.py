@@ -27,7 +27,7 @@ _MOST_TRIES: Final = 3
 
 
 class ContradictionError(SourceError):
-    """The answers to one listing contradict each other: the listing has to begin anew."""
+    """The answers to one listing contradict each other: the listing has to start again."""
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class SizedList:
         if self._requests > MOST_PAGES and self.size.rows < self.size.most:
             raise SourceError(
                 f"the job list of {self._owner} is long, and Sauce Labs answers {self.size.rows} "
-                f"rows at a time: {MOST_PAGES:,} pages were read, and the next run goes on from "
+                f"rows at a time: {MOST_PAGES:,} pages were read, and the next run continues from "
                 "there"
             )
         if self._requests > MOST_PAGES:
@@ -170,6 +170,7 @@ class SizedList:
             if row is None:
                 return rows, len(rows) + 1
             rows.append(row)
+            # So many bad rows in a row are no accident of single jobs.
             if len(rows) > _MOST_BAD:
                 raise ContradictionError(
                     f"{_MOST_BAD} consecutive rows of the job list of {self._owner} cannot be "

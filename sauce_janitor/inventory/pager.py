@@ -169,6 +169,7 @@ class Pager:
         ):
             self._filling.add(anchor)
             return PagePosition(place.until, place.skip + len(page.ids) - 1, anchor)
+        # The page repeats the end of the one before: nothing follows.
         if last or count == 0 or page.ids == tail:
             return None
         if anchor is None:
@@ -229,6 +230,7 @@ class _Windows:
         """Return the window that begins with a row near this page's end, and the ids it has to
         begin with.
         """
+        # A short page is the last one: there is nothing below it.
         if self._refuted or len(page.ids) < limit:
             return None
         by_id: dict[str, Job] = {job.id: job for job in page.jobs}

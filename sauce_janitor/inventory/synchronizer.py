@@ -124,6 +124,7 @@ class _Sync:
         base = max(
             (time for time in (listed.watermark, listed.full_at) if time is not None), default=None
         )
+        # News are only enough on top of a complete listing.
         if self._full_is_due(listed.full_at, base):
             base = self._list_all()
         if base is not None and base < now and self._report.confirmed and not self._list_news(base):
@@ -160,7 +161,7 @@ class _Sync:
         if listed.bookmark is not None:
             start = _Start.of(listed.bookmark)
             if 0 <= now - start.until <= _OLD_BOOKMARK_S:
-                # The list moved since the last attempt: begin anew.
+                # The list moved since the last attempt: start again.
                 with suppress(ContradictionError):
                     return self._list_from(start, listed.longest_page)
         return self._list_from(
@@ -238,6 +239,7 @@ class _Sync:
         """Ask for known jobs that were not seen, where a row has no id: that row may be one of
         them.
         """
+        # Every odd row names its job.
         if all(aside.id for aside in self._asides.found):
             return
         now = self._request.now
@@ -370,6 +372,7 @@ class _Sync:
         unreadable: int,
     ) -> int:
         """Store a page and where the listing continues; return how many of its rows stay unread."""
+        # With known jobs, the spelling in use stays.
         if page.spelling is not None and not self._is_known:
             raise SpellingError(self._owner, page.spelling)
         settled = self._asides.settle(page, place)

@@ -83,6 +83,7 @@ class UnreadableRows:
             one = job_id(row.id)
         except ValueError:
             return row.why
+        # Each costs a request, so only a few are asked for.
         if one not in self._answers and len(self._answers) < _FEW:
             self._answers[one] = ask(self._owner, self._source, one)
         # There are many such rows. A row that calls its job deleted only leaves it out, so it is
@@ -136,6 +137,7 @@ def ask_alone(
         # It is still too large or unreadable: it stays set aside.
         except (AnswerError, StrainedError):
             continue
+        # The row above proves that the list has not moved.
         same = len(page.ids) == 1 + before and (not before or page.ids[0] == aside.above)
         if same and not any(row.place == before for row in page.odd):
             take_in(page, place)

@@ -60,6 +60,7 @@ def _limits(transport: Transport) -> AnswerLimits:
 
 
 def _body(answer: Answer, what: str, name: str) -> AssetBody:
+    # A 206 has a part of the file, a 204 nothing of it.
     if answer.status_code != 200:
         raise AnswerError(f"{what} is answered with {answer.status_code}, 200 was expected")
     return ResponseBody(
@@ -85,9 +86,11 @@ def _redirected(
             f"{request.what} is answered with a redirect that leads nowhere"
         ) from None
     origin = f"{place.scheme}://{place.netloc.lower()}"
+    # Any other host may answer anything.
     if origin not in connection.asset_origins:
         refuse_redirect(answer, request.what)
     folder, _, last = place.path.rpartition("/")
+    # Another job's or file's bytes would be stored under this name.
     if unquote(last) != name or folder.removesuffix("/assets").rpartition("/")[2] != job:
         raise AnswerError(
             f"{request.what} is answered with a redirect to another job or file: not followed"

@@ -42,6 +42,7 @@ def each_once(
         yield from fresh.values()
         seen.update(fresh)
         offset += len(page or ())
+        # A page that adds nothing, or that is short, is the last one.
         if not fresh or page is None or len(page) < _FEWEST_A_PAGE:
             return
         page = ask(offset)

@@ -198,6 +198,7 @@ class BuildRecords:
         """
         user_id: str | None = None
         is_own = is_same_user(owner, self._transport.connection.username)
+        # Without a user's id, the newer API lists the builds of the user who asks.
         if not is_own:
             user_id = self._people.user_id(owner)
         if is_own or user_id is not None:

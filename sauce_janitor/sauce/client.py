@@ -179,6 +179,7 @@ class SauceReader:
 
         None where the server does not offer that: ask one by one.
         """
+        # It was refused before it ever worked: do not spend a request on it again.
         if self._batch_offered is False:
             return None
         wanted = list(dict.fromkeys(ids))
@@ -223,6 +224,7 @@ class SauceReader:
         another user by id, where that id is known.
         """
         v2: _BuildPage | None = self._builds_v2_page
+        # Without a user's id, v2 lists the builds of the user who asks.
         if not is_same_user(owner, self._transport.connection.username):
             user_id = self.people.user_id(owner)
             v2 = None if user_id is None else partial(self._builds_v2_page, user_id=user_id)

@@ -50,6 +50,7 @@ class BulkGate(Writer):
                 f"{type(permit).__name__}"
             )
         owner = owner_name(permit.owner)
+        # The operator must have typed this very name: the call cannot be undone.
         if permit.typed != owner:
             raise PermitError(
                 f"the name that was typed, {permit.typed!r:.80}, is not {owner}: nothing was sent"

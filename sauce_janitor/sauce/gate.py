@@ -124,6 +124,7 @@ class Gate(Writer):
 
 
 def _admit_delete(permit: DeleteAssetsPermit | DeleteJobPermit, kind: type) -> None:
+    # Exactly this type: a subclass could carry something else as its proof.
     if type(permit) is not kind:
         raise PermitError(f"this takes a {kind.__name__}, not a {type(permit).__name__}")
     proof = permit.proof

@@ -140,6 +140,7 @@ class Insights:
             rows += page.rows
             new = tuple({item.id: item for item in page.items if item.id not in seen}.values())
             seen.update(item.id for item in new)
+            # Where the answer does not say whether there is more, an empty page is the end.
             more = page.has_more if page.has_more is not None else page.rows > 0
             yield replace(page, items=new, has_more=more)
             if not more:
@@ -202,6 +203,7 @@ class Insights:
             ]
             try:
                 page = self._ask("tests", query, "insights_tests", "the test results", parse_items)
+            # A 404 is about the API as a whole, not about the spelling.
             except NotOfferedError:
                 raise
             except AnswerError as error:

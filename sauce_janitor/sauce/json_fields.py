@@ -67,6 +67,7 @@ def time_field(row: Mapping[str, object], key: str) -> Time:
     value = row.get(key, UNKNOWN)
     if value is None:
         return None
+    # Some answers write the number as a text.
     if isinstance(value, str) and _EPOCH_SECONDS.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and _EARLIEST <= value < _LATEST:

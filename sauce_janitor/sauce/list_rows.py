@@ -37,6 +37,7 @@ def load_rows(
         return load_json(data, what=what, content_type=content_type, secrets=secrets)
     except AnswerError as whole:
         cut = _cut(data)
+        # There is no list to cut into rows, so the error is about the whole answer.
         if cut is None:
             raise
         start, end, texts = cut

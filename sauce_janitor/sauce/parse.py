@@ -77,6 +77,7 @@ def parse_rows(answer: object, owner: Owner) -> JobPage:
     for place, row in enumerate(list_in(answer, "jobs")):
         identity = row.get("id") if isinstance(row, Mapping) else None
         ids.append(identity if isinstance(identity, str) else "")
+        # `load_rows` found that the text of this row is no JSON.
         if isinstance(row, BadRow):
             ids[-1] = row.id
             odd.append(OddRow(place, row.id, Oddness.UNREADABLE, row.why))
@@ -141,6 +142,7 @@ def parse_batch(answer: object, asked: Iterable[JobId]) -> dict[JobId, JobDocume
     for row in list_in(answer, "jobs"):
         try:
             document = _object(row)
+            # The rows are short: the server ignored `full`.
             if not {"owner", "status"} <= document.keys():
                 return None
             parsed = _job(document, None)
@@ -171,6 +173,7 @@ def parse_assets(answer: object, job: JobId) -> AssetListing:
         if key in _ERROR_KEYS and value != key:
             raise AnswerError(f"the asset list of job {job} is an error: {value!a:.80}")
         for name in value if isinstance(value, list) else [value]:
+            # Null stands for an asset that the job does not have.
             if name is None:
                 continue
             if not isinstance(name, str) or not name:
@@ -274,6 +277,7 @@ def _verdict(row: Mapping[str, object], state: JobState, error: Text) -> Text:
         return UNKNOWN
     if state is not JobState.FINISHED:
         return None
+    # A user's own result counts before the status of the session.
     passed = flag_field(row, "passed")
     if isinstance(passed, bool):
         return "passed" if passed else "failed"

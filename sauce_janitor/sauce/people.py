@@ -84,6 +84,7 @@ class People:
         """
         search = _Search()
         users = search.take(self._listed("users", (), "the organization's users"))
+        # Inactive users still own jobs.
         users = users or search.take(
             self._listed("users", (("status", "inactive"),), "the organization's inactive users")
         )
@@ -93,6 +94,7 @@ class People:
         # Not every plan has service accounts.
         if isinstance(services, NotOfferedError):
             services = None
+        # Team management answered completely, so Insights cannot add anything.
         if users is None and services is None and search.owners and not search.gaps:
             return search.found("by team management")
         others = search.take(self._who_ran_tests(now))
@@ -217,6 +219,7 @@ class People:
         for bucket in trends.buckets:
             named = bucket.by.get("owner", ())
             yield _names([name for name, _ in named])
+            # An owner is missing in the counts of this day: read its test results.
             if bucket.count != sum(count for _, count in named):
                 at = bucket.at
                 doubtful.append(

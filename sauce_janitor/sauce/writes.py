@@ -160,6 +160,7 @@ class Writer:
                 raise CredentialsError(
                     f"{self._transport.connection.host} does not accept the credentials (401)"
                 )
+            # With a new key after a 401, the answer is doubtful: a write is never sent twice.
             if not 200 <= code < 300:
                 refusal = self._transport.refusal_of(response)
                 # A write is not repeated, but the check that follows it must wait as well.
@@ -191,6 +192,7 @@ class Writer:
         self._here.armed = None
         line = f"{method} {target}"
         matching = [one for one in self._allowed if one.line.fullmatch(line) is not None]
+        # Two patterns that match would be a mistake in the table of allowed requests.
         if armed is None or line != armed.line or len(matching) != 1:
             raise PermitError(f"no permit covers {line:.160}: it was not sent")
         if body != armed.body or not matching[0].body(body):
@@ -226,5 +228,6 @@ class Writer:
             if permit in self._spent:
                 raise PermitError(f"the permit for {what} was used before")
             self._spent[permit] = None
+            # A permit lives 10 s, so the oldest ones need not be remembered.
             while len(self._spent) > _MOST_REMEMBERED:
                 del self._spent[next(iter(self._spent))]

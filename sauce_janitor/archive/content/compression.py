@@ -78,6 +78,7 @@ class _Unpacked(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        # A compressed stream has no other position that can be reached cheaply.
         if offset or whence != os.SEEK_SET:
             raise io.UnsupportedOperation("a compressed file can only be read from its start")
         self._begin()

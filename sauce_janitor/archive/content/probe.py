@@ -165,6 +165,7 @@ def _probe_text(ending: str, head: bytes, size: int, called: str) -> ProbeResult
     start = _after_preamble(head)
     is_page = _PAGE.match(start) is not None
     is_called_page = called in _HTML_TYPES
+    # A page that the answer calls a page may be an error page of a gateway.
     if is_called_page and (
         is_page or (ending not in _MARKUP_FILES and _PART_OF_A_PAGE.match(start))
     ):
@@ -222,6 +223,7 @@ def _is_error_message(data: bytes) -> bool:
 
 def _json_problem(stream: BinaryIO, size: int, *, har: bool) -> str | None:
     what = "HAR" if har else "JSON"
+    # It is too large to parse in memory, so only its structure is checked.
     if size > _WHOLE:
         error = _structure_problem(stream)
         if error:
@@ -235,6 +237,7 @@ def _json_problem(stream: BinaryIO, size: int, *, har: bool) -> str | None:
     data = stream.read(size)
     try:
         document = json.loads(data.decode(_encoding(data), "replace"))
+    # Nested too deeply for the parser, which proves nothing against the file.
     except RecursionError:
         error = _structure_problem(io.BytesIO(data))
         return f"the bytes are no {what} ({error})" if error else None

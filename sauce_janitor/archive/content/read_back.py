@@ -85,6 +85,7 @@ def damage_of(
     """
     if found is None:
         return Damage.MISSING, f"{file.bytes:,} bytes of {file.name!r:.120}"
+    # A second name could change the bytes later.
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         return Damage.LINK, "not a plain file of its own"
     length, _ = file.on_disk

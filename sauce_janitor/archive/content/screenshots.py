@@ -110,10 +110,12 @@ class Bundle:
         for entry in self._zip.infolist():
             # `filename` is cut at a null byte.
             name = entry.orig_filename
+            # Only listed names are written, so no entry chooses a path.
             if name not in listed or _SHOT.fullmatch(name) is None:
                 raise ArchiveError(
                     f"{BUNDLE} has an entry {name!r:.120} that the list does not have"
                 )
+            # Which of two entries is the picture cannot be known.
             if name in entries:
                 raise ArchiveError(f"{BUNDLE} has two entries {name!r:.120}")
             if entry.flag_bits & 1 or entry.compress_type not in _METHODS:

@@ -68,6 +68,7 @@ def _syncfs_for(device: int) -> Callable[[int], None] | None:
     if sys.platform != "linux" or _kernel() < (5, 8) or kind_of(device) not in _FLUSHED_WHOLE:
         return None
     call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    # Not every C library has it.
     if call is None:
         return None
 

@@ -47,6 +47,7 @@ def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
         yield
     except OSError as error:
         kind = ArchiveUnusableError if of_all or error.errno in _OF_THE_WHOLE_DISK else ArchiveError
+        # This is how O_NOFOLLOW and O_DIRECTORY report a link or a file.
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
             raise kind(
                 f"cannot {doing}: a link or a file stands where a folder of the archive should be"
@@ -129,6 +130,7 @@ def open_file(folder: int, name: str) -> int:
     file.
     """
     file = os.open(name, _READ, dir_fd=folder)
+    # A pipe, a device or a folder may stand there.
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise OSError(errno.ELOOP, "not a regular file")

@@ -75,8 +75,10 @@ def folder_name(name: str) -> str:
     receipts hold it whole.
     """
     encoded = "".join(char if char in _PLAIN else _percent(char) for char in name)
+    # The archive skips hidden names, and tools take a dash for an option.
     if encoded.startswith((".", "-")) or _is_reserved(encoded):
         encoded = _percent(encoded[0]) + encoded[1:]
+    # Windows drops a dot at the end.
     if encoded.endswith("."):
         encoded = encoded[:-1] + _percent(".")
     if len(encoded) > _LONGEST_FOLDER:

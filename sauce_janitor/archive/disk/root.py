@@ -69,6 +69,7 @@ class ArchiveRoot:
         """
         with disk_errors(f"look at the archive {self.path}", of_all=True):
             ours, there = os.fstat(self.fd), self.path.stat()
+        # The path leads to another folder than the open one.
         if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
             raise ArchiveUnusableError(
                 f"the archive {self.path} is another folder now: was its volume mounted or "
@@ -99,6 +100,7 @@ class ArchiveRoot:
 
 def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str | None) -> str:
     found = _read_sentinel(path, fd)
+    # Only a folder that no state knows may become an archive: an unmounted volume is empty too.
     if found is None and known is None and make:
         with disk_errors(f"look into {path}", of_all=True):
             foreign_names = _foreign_names(fd)

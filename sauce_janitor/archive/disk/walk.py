@@ -38,6 +38,7 @@ def walk(
         if pattern.fullmatch(name) is None:
             continue
         place = (*above, name)
+        # It comes before the place to resume after.
         if place < after[: len(place)] or place == after:
             continue
         if by_name and len(place) == len(_LEVELS):
@@ -46,6 +47,7 @@ def walk(
         try:
             with disk_errors(f"open the archive's folder {'/'.join(place)}"):
                 kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+                # A link is reported, and nothing behind it is read.
                 if stat.S_ISLNK(kind):
                     yield place, True
                 if not stat.S_ISDIR(kind):

@@ -94,6 +94,7 @@ def _export_job(
 ) -> None:
     proof = catalogue.prove(place)
     contents = contents_of(catalogue.root, place) if not proof.findings else None
+    # Only what matches its receipts is exported.
     if contents is None:
         exported.refused.append(_refusal_of(proof))
         return
@@ -181,6 +182,7 @@ class _Verifying:
 
     def check(self) -> None:
         more = self._source.read(1)
+        # The bytes were verified a moment ago, so they changed since.
         if more or (self._length, self._digest.hexdigest()) != (self._item.size, self._item.sha256):
             raise ArchiveError(
                 f"{self._item.path} changed while it was copied: the disk or memory is bad. "

@@ -56,6 +56,7 @@ def refuse_target(target: Path, *, force: bool) -> None:
         return
     if not force:
         raise ConfigError(f"{target} exists: name another place, or add --force to replace it")
+    # A folder of the user's own files must never be removed.
     made_by_us = target.is_dir() and not target.is_symlink() and (target / SUMS).is_file()
     if _is_file(target):
         if not target.is_file():
@@ -107,6 +108,7 @@ def _flush(aside: Path) -> None:
 def _put(aside: Path, target: Path, *, force: bool) -> None:
     if not force and os.path.lexists(target):
         raise ConfigError(f"{target} was made meanwhile: it is not replaced")
+    # One folder cannot replace another in one step.
     if aside.is_dir() and target.is_dir():
         old = aside.with_suffix(".old")
         target.rename(old)

@@ -154,6 +154,7 @@ class ArchiveLease:
         except BaseException:
             self._unlock()
             raise
+        # Other machines do not see the lock, so they must see signs of life.
         if not self._locks_bind_all:
             self._beats = threading.Thread(
                 target=self._keep_beating, name="archive-lease", daemon=True
@@ -210,6 +211,7 @@ class ArchiveLease:
                 self._unlock()
                 raise LeaseError(self._taken_by(read_lease(self._root, self._account))) from taken
             except OSError as error:
+                # A file system without locks: the record alone decides, see `_refuse_live_holder`.
                 if error.errno not in NO_LOCKS:
                     self._unlock()
                     raise
@@ -249,6 +251,7 @@ class ArchiveLease:
     def _refuse_live_holder(self, found: LeaseRecord) -> None:
         # We hold the lock, so a holder on this machine has ended, or one anywhere if locks reach.
         is_ours = self._has_lock and (self._is_local or found.boot == boot_id())
+        # The earlier holder cannot be working any more.
         if found.released or is_ours:
             self._dead = found.word
             return

@@ -71,6 +71,7 @@ def claim(path: Path, root: int, instance: str, *, at: int) -> None:
             _write(path, root, owner, replaces=False)
             return
         owner = read_owner(path, root)
+    # Another state claimed it first.
     if owner is None or owner.instance != instance:
         raise RefusedError(foreign(path, owner))
 
@@ -161,6 +162,7 @@ def write_plain(
                 os.fsync(file)
             finally:
                 os.close(file)
+            # A link fails where the name exists, a rename replaces it.
             if replaces:
                 os.rename(aside, name, src_dir_fd=root, dst_dir_fd=root)
             else:

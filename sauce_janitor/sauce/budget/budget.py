@@ -114,7 +114,7 @@ class RequestBudget:
         """Record that the request leaves now.
 
         A request that was held up since its turn, by a reservation or a handshake, counts from now
-        on. Otherwise it would arrive together with those that were let go after it.
+        on. Otherwise it would arrive together with those that left after it.
         """
         if ticket.number is not None and self._clock.monotonic() - ticket.taken_at > _HELD_UP_S:
             self._meter.put_off(ticket.number)
@@ -187,6 +187,7 @@ class RequestBudget:
         if code == 429:
             self._meter.slow_down(SLOWED_S)
         hour = vendor_remaining(headers, now=now)
+        # The hour is shared with the user's own tests, so our count alone is not enough.
         if hour is not None:
             self._vendors_left = (hour.left, self._clock.monotonic() + hour.ends_in_s)
             if hour.left <= 0:
@@ -203,9 +204,11 @@ class RequestBudget:
         """Return what is left of the hour, by our count or by what Sauce Labs said last: the
         smaller.
         """
+        # Sauce Labs asks for a longer wait than a request sits out.
         if reading.turn.wait_for is WaitFor.VENDOR and reading.turn.wait_s > self._patience_s:
             return 0
         left, vendors = reading.left_hour, self._vendors_left
+        # The hour that Sauce Labs spoke of has ended.
         if vendors is None or self._clock.monotonic() >= vendors[1]:
             return left
         return vendors[0] if left is None else min(left, vendors[0])
@@ -236,6 +239,7 @@ class RequestBudget:
                 if turn.wait_for is WaitFor.NOTHING:
                     now = self._clock.monotonic()
                     return _tickets(turn, count, now - began, now)
+                # The pace of a second's window is always waited for.
                 if turn.wait_for is not WaitFor.PACE and turn.wait_s > self._patience_s:
                     raise BudgetSpentError(self._spent(turn))
                 self._stop.wait(turn.wait_s)

@@ -103,6 +103,7 @@ class CountFile:
                 try:
                     return _alone(self._opened(), work)
                 except (sqlite3.DatabaseError, _DamagedError) as error:
+                    # A full disk or a lock is no damage. A file that was replaced is opened anew.
                     if not _is_damage(error) and _inode(self._path) == self._inode:
                         raise
                     self._give_up()
@@ -164,6 +165,7 @@ class CountFile:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
+        # The usual case: the file is there and complete.
         if found == _FORMAT and connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
             return
         if found or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

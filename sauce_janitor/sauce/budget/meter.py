@@ -159,6 +159,7 @@ class Meter:
         connection.execute(
             "UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id)
         )
+        # A window that is narrower than the request for many lets only a part of them leave.
         together = min(requests, *(rate.limit for rate in rates))
         decision = SQLiteBucket(rates, connection, self._table).put_decision(
             RateItem("", now, weight=together)
@@ -167,6 +168,7 @@ class Meter:
         if decision.failing_rate is None:
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             return RequestTurn(numbers=range(last - together + 1, last + 1))
+        # Requests that do not leave must not be counted.
         connection.execute("ROLLBACK")
         wait = max(decision.retry_after_ms or 0, 1) / 1000
         return RequestTurn(min(wait, changes_in), _kind(decision.failing_rate))
@@ -187,6 +189,7 @@ class Meter:
             wait = self._wait_ms(connection, rate, now, room) / 1000
             if turn.wait_for in {WaitFor.NOTHING, WaitFor.PACE} and wait > turn.wait_s:
                 turn = RequestTurn(min(wait, changes_in), _kind(rate))
+        # While a request waits for the hour, none is left in it.
         if turn.wait_for is WaitFor.HOUR and WaitFor.HOUR in left:
             left[WaitFor.HOUR] = 0
         return Reading(left.get(WaitFor.PACE), left.get(WaitFor.HOUR), turn, slowed)
@@ -213,6 +216,7 @@ class Meter:
         if row is None:
             return self._add_row(connection, now)
         boot, seen_ms, seen_at, *until = row
+        # The recorded times are of this boot's clock.
         if boot == _boot() and now >= seen_ms:
             return _CredentialRow(*until)
         moment = self._clock.time()

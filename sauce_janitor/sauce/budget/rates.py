@@ -43,6 +43,7 @@ def window_rates(allowed: RequestAllowance, *, slowed: bool = False) -> list[Rat
     Each wider window must be larger and tighter. However large the burst, no more requests leave in
     a second than the vendor's own limit allows. `slowed` halves every rate.
     """
+    # An account without a limit has no rate to halve, so take the vendor's.
     if slowed and allowed.unlimited:
         allowed = _UNASKED
     rates = [_seconds(allowed, slowed=slowed)] if allowed.per_second is not None else []
@@ -62,6 +63,7 @@ def _seconds(allowed: RequestAllowance, *, slowed: bool) -> Rate:
     burst = max(
         1, allowed.burst if allowed.per_hour is None else min(allowed.burst, allowed.per_hour - 1)
     )
+    # Shrink the burst until no second can hold more than the vendor allows.
     while burst > 1 and burst * math.ceil(1000 / _interval_ms(burst, allowed.per_second)) > most:
         burst -= 1
     return Rate(burst, _interval_ms(burst, allowed.per_second) * (2 if slowed else 1))
@@ -104,8 +106,10 @@ def _seconds_until(text: str | None, now: float) -> float | None:
     if value is None:
         moment = epoch_of_date(text) or _epoch_of_iso(text)
         return None if moment is None else moment - now
+    # So large a number is a time of the epoch, in seconds or milliseconds.
     if value >= _EPOCH_NOT_DELTA:
         return (value / 1000 if value >= _EPOCH_NOT_DELTA * 1000 else value) - now
+    # More than a day from now: the number is in milliseconds.
     return value / 1000 if value > _DAY_S else value
 
 

@@ -107,6 +107,7 @@ def epoch_of_date(value: str | None) -> float | None:
 
 def _decode(data: bytes, content_type: str, what: str) -> str:
     charset = _DECLARED_CHARSET.search(content_type)
+    # RFC 8259 asks for UTF-8; another charset would change names.
     if charset and charset[1].lower() not in {"utf-8", "utf8", "us-ascii", "ascii"}:
         raise AnswerError(f"{what} is in the charset {charset[1]:.20}, JSON must be UTF-8")
     try:
@@ -117,6 +118,7 @@ def _decode(data: bytes, content_type: str, what: str) -> str:
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
+    # With two values for one key, nobody knows which one is meant.
     if len(value) != len(pairs):
         raise ValueError("the same key twice in one object")
     return value

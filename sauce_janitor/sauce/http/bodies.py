@@ -149,6 +149,8 @@ class _Decoder:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the next bytes of the wire, decoded."""
+        # A Content-Encoding may describe a .gz file itself: only a gzip inside a gzip was encoded
+        # for the way.
         if self._undecided:
             self._held += data
             start = _first_bytes(self._held)
@@ -187,6 +189,7 @@ class _Decoder:
             except zlib.error as error:
                 raise AnswerError(f"{self._what} says it is {self._coding} and is not") from error
             self._out += len(out)
+            # A small answer must not fill the disk.
             if self._out > self._in * _MAX_RATIO + _RATIO_SLACK:
                 raise AnswerError(
                     f"{self._what} swells to more than {_MAX_RATIO} times its size: refused"
@@ -197,11 +200,12 @@ class _Decoder:
 
     def _next_member(self, data: bytes) -> _Inflater:
         if self._coding == "gzip":
+            # A gzip stream may have several members in a row (RFC 1952, 2.2).
             if self._stream is not None and not data.startswith(_GZIP_MAGIC[:1]):
-                raise AnswerError(f"{self._what} goes on after the end of its compressed stream")
+                raise AnswerError(f"{self._what} continues after the end of its compressed stream")
             return zlib.decompressobj(16 + zlib.MAX_WBITS)
         if self._stream is not None:
-            raise AnswerError(f"{self._what} goes on after the end of its compressed stream")
+            raise AnswerError(f"{self._what} continues after the end of its compressed stream")
         # Some servers send deflate without the zlib header that RFC 9110 asks for.
         bare = data[0] & 0x0F != 8 or (len(data) > 1 and (data[0] << 8 | data[1]) % 31 != 0)
         return zlib.decompressobj(-zlib.MAX_WBITS if bare else zlib.MAX_WBITS)
@@ -242,6 +246,7 @@ def _coding(raw: Raw, what: str) -> str | None:
 
 def _length(raw: Raw, what: str) -> int | None:
     transfer = raw.headers.get("Transfer-Encoding", "").strip().lower()
+    # No other coding was offered in the request.
     if transfer not in {"", "chunked"}:
         raise AnswerError(
             f"{what} has the Transfer-Encoding {transfer!a:.40}, which was not asked for"
@@ -249,6 +254,7 @@ def _length(raw: Raw, what: str) -> int | None:
     declared = raw.headers.get("Content-Length")
     if transfer or declared is None:
         return None
+    # A repeated header with one and the same value is allowed (RFC 9110, 8.6).
     values = {value.strip() for value in declared.split(",")}
     value = values.pop()
     if values or not (value.isascii() and value.isdigit()):

@@ -59,6 +59,7 @@ class Credential:
                 raise CredentialsError(
                     f"the access key is not accepted (401), and cannot be read again: {error}"
                 ) from error
+            # A key of another user, or the same key, would not help.
             if username != self.username or key.get_secret_value() == self._key.get_secret_value():
                 return False
             self._key = key

@@ -68,6 +68,7 @@ class ExchangeWatch:
             sock.settimeout(self._patience(began))
             try:
                 count = sock.recv_into(buffer)
+            # Only this short wait has ended: look again at the stop and the deadline.
             except TimeoutError:
                 continue
             self._count(count, time.monotonic() - began)
@@ -89,12 +90,14 @@ class ExchangeWatch:
         if self._stop is None or not self._stop.is_set():
             return
         self._stop_seen = self._stop_seen or now
+        # A write that has left gets some seconds for its answer.
         if now - self._stop_seen >= self._limits.stop_grace_s:
             raise StoppedError(f"asked to stop while waiting for {self._host}")
 
     def _count(self, count: int, waited_s: float) -> None:
         self._received += count
         if self._in_header:
+            # The last read may have taken a part of the body.
             if self._received > _MAX_HEADER_BYTES + READ_BYTES:
                 raise AnswerError(
                     f"{self._host} sent a header of more than {_MAX_HEADER_BYTES // 1024} KiB"

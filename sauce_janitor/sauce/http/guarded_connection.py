@@ -40,6 +40,7 @@ It raises PermitError to stop the request.
 
 def reads_only(method: str, target: str, body: object) -> None:
     """Let only GET and HEAD without a body pass: the guard of everything but the gate."""
+    # A GET with a body could change something at a careless server.
     if method not in {"GET", "HEAD"} or body is not None:
         raise PermitError(f"a reading connection was asked to send {method} {target:.120}")
 

@@ -248,6 +248,7 @@ class Transport:
     def _json_once(self, request: HttpRequest) -> FoundJson | None:
         response = self.send(request, self.answer_limits())
         try:
+            # A 404 without a page for people means that it does not exist.
             if response.status_code >= 400:
                 answer = self.refusal_of(response)
                 missing = answer.code == 404 and not answer.html
@@ -271,6 +272,7 @@ class Transport:
     def _failure(self, answer: Refusal, request: HttpRequest) -> Exception:
         host = self._host(request)
         to_error = asset_refusal if request.endpoint in {"assets", "asset"} else refusal
+        # Without a credential, a 401 or 403 says nothing about the user.
         user = self.connection.username if request.origin is None else None
         failure = to_error(answer, what=request.what, host=host, user=user)
         if isinstance(failure, RetryableError) and answer.retry_after is not None:
@@ -429,6 +431,7 @@ class Transport:
         now = time.monotonic()
         with self._counting:
             worst = self._skew
+            # A worst value that is older than the answers in use does not count any more.
             if worst is None or abs(skew_s) >= abs(worst[0]) or now - worst[1] > _SKEW_COUNTS_S:
                 self._skew = skew_s, now
 
@@ -495,6 +498,7 @@ class _Session(requests.Session):
 
 def _session(edge: PoolGuard) -> requests.Session:
     session = _Session()
+    # Proxies, certificates and passwords of the environment must not apply.
     session.trust_env = False
     session.max_redirects = 0
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
