@@ -219,7 +219,7 @@ def test_files_are_found_from_the_folder_of_the_file(
 
 
 def test_an_included_file_includes_nothing_and_every_pattern_names_a_file(folder: Path) -> None:
-    """Configuration checks: An included file includes nothing. A pattern without a file is an
+    """Configuration checks: An included file cannot include others. A pattern without a file is an
     error, because its holds would protect nothing."""
     assert "include[0]: `teams/*.yaml` matches no file" in faults()
     add(folder, app=f"{APP}include: [more.yaml]\n")

@@ -145,8 +145,8 @@ def test_what_only_protects_asks_nothing_without_a_terminal(desk: Commands) -> N
 
 
 def test_a_lost_state_takes_no_hold_with_it(desk: Commands) -> None:
-    """Holds: Local holds (`hold add`) are stored in the state and mirrored in the archive, out of
-    reach of whoever can only run tests."""
+    """Holds: Local holds (`hold add`) are stored in the state and mirrored in the archive, where
+    people who can only run tests cannot change them."""
     before = due(desk)
     desk.say("hold", "add", before[0], "--reason", "audit", "--yes")
     lose_the_state(desk)

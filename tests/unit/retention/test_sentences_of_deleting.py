@@ -384,7 +384,7 @@ policies:
 
 
 def test_the_archive_holds() -> None:
-    """Archiving: | `keep_for: 2y` | how long the archive keeps the files; default: for ever |"""
+    """Archiving: | `keep_for: 2y` | how long the archive keeps the files; default: forever |"""
     wish = (
         told("[{name: p, match: all, then: {archive: {after: 1h, keep_for: 2y}}}]")
         .policies[0]

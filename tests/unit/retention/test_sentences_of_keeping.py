@@ -347,7 +347,7 @@ def test_jobs_add_up(listed: int, deleted: int, total: Any) -> None:
 
 
 def test_a_build_goes_with_its_jobs() -> None:
-    """Builds: Sauce Labs has no call to delete a build: it goes with its jobs."""
+    """Builds: Sauce Labs has no call to delete a build: it disappears with its jobs."""
     house = House()
     jobs = [house.add(n) for n in (1, 2)]
     run(house, [house.planned(job, JOB) for job in jobs])
@@ -405,7 +405,7 @@ def test_unfinished_jobs(aside: Record) -> None:
 
 def test_unclear_holds() -> None:
     """Holds: A hold whose `match` is unknown protects the job. A `tag_prefix` (`keep-until=`) holds
-    through the date that follows it in the tag, and for ever if no date can be read."""
+    through the date that follows it in the tag, and forever if no date can be read."""
     rules = told(
         f'holds: [{{match: {{os: Linux}}}}, {{tag_prefix: "keep-until="}}]\npolicies: {PLAIN}'
     )

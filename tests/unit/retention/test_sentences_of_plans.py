@@ -218,7 +218,7 @@ def test_lift() -> None:
 @pytest.mark.parametrize("most", [29, 30])
 def test_max_jobs_of_an_approval(most: int) -> None:
     """Limits and approvals: `max_jobs` lifts the limit of that name, too, but then the approval is
-    only for plans with at most so many new jobs."""
+    only for plans with at most that many new jobs."""
     rules = limited("{max_percent: 5, max_jobs: 7}")
     given = approved(f"lift: [max_percent], max_jobs: {most}")
     jobs = [*old(30, changed_at=6), *old(9, "left", accepted_for=JOB, changed_at=5)]
@@ -270,7 +270,7 @@ def digest(text: str) -> str:
 
 
 def test_the_order() -> None:
-    """Limits and approvals: Held jobs are archived first, then policies go by `priority:
+    """Limits and approvals: Held jobs are archived first, then policies follow by `priority:
     high|normal|low`, then by the nearest purge (archiving) or the longest overdue (deletes)."""
     rules = told("""
 holds: [{tag: keep}]

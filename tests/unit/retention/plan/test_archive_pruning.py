@@ -141,8 +141,8 @@ def test_overrides_and_the_default() -> None:
 
 
 def test_no_policy() -> None:
-    """Pruning the archive: Jobs for which no policy states `archive` stay in the archive for
-    ever."""
+    """Pruning the archive: Jobs for which no policy states `archive` stay in the archive
+    forever."""
     assert (
         going(told("[{name: p, match: {name: x}, then: {archive: {keep_for: 1d}}}]"), OLD) == set()
     )

@@ -91,7 +91,7 @@ def test_a_job_that_is_late_twice_counts_once() -> None:
 
 
 def test_jobs_within_the_warning_are_counted_apart() -> None:
-    """Deadlines: `warn: 12h` reports jobs that will be late that soon."""
+    """Deadlines: `warn: 12h` reports jobs that will be late within that time."""
     plan = planned(pii("a", 2.5), pii("b", 2.4), pii("c", 4), by=deadline(warn="12h"))
     assert (plan.late["privacy"].soon, plan.late["privacy"].total) == (1, 1)
 
