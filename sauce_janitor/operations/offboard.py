@@ -317,7 +317,7 @@ class _Leaving(PolicyRun):
 
     def _proven(self, job: Job) -> StoredJob | None:
         """Return what is stored of the job, after reading every byte of it; None for nothing."""
-        found = self.copies.read_back(job.owner, job.id, anew=True)
+        found = self.copies.read_back(job.owner, job.id, force=True)
         if found.damaged:
             raise ArchiveError(
                 f"job {job.id}: its copy in the archive is damaged: {found.damaged[0]}. Without"

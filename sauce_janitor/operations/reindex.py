@@ -57,7 +57,7 @@ def reindex(
             state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
             journal = state.journal.during(account.name, RUN_ID, lambda: int(context.clock()))
             found = _Reindexing(catalogue, journal).all_of(state.accounts.key(account.name), step)
-            keep_up(state, catalogue, anew=True)
+            keep_up(state, catalogue, everything=True)
     return found
 
 

@@ -45,8 +45,8 @@ def move(connection: Connection, old: str, new: str) -> None:
         connection.execute(update(table).where(table.c.account == old).values(account=new))
     # The renaming command holds the lease under the old name and releases none under the new one.
     connection.execute(update(leases).where(leases.c.account == new).values(released=True))
-    anew = {"watermark": None, "full_at": None, "bookmark": None}
-    connection.execute(update(listings).where(listings.c.account == new).values(anew))
+    not_listed = {"watermark": None, "full_at": None, "bookmark": None}
+    connection.execute(update(listings).where(listings.c.account == new).values(not_listed))
     for key, moved in _keys(connection, old, new):
         connection.execute(delete(meta).where(meta.c.key == moved))
         connection.execute(update(meta).where(meta.c.key == key).values(key=moved))

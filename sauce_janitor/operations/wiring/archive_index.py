@@ -32,17 +32,17 @@ def keep_up(
     state: State,
     catalogue: Catalogue,
     *,
-    anew: bool = False,
+    everything: bool = False,
     step: Callable[[int], None] | None = None,
 ) -> Indexed:
-    """Bring the entries up to date with the archive; `anew` reads everything. Changes nothing but
-    the entries.
+    """Bring the entries up to date with the archive; `everything` reads all of it again. Changes
+    nothing but the entries.
 
     `step` is called for every batch. A job that cannot be read has no entry: `archive verify` says
     more about it.
     """
     uuid, (head, _) = catalogue.root.uuid, state.journal.head()
-    through = None if anew else state.archived.through(uuid)
+    through = None if everything else state.archived.through(uuid)
     indexed = Indexed()
     if through is None or through > head:
         state.archived.forget()

@@ -123,7 +123,7 @@ def pause_if_new(state: State, path: Path) -> None:
             return
         reason = (
             f"this state is new and the archive {path} is not: if the state that was used with it"
-            " is lost, restore that from a backup; to begin anew on purpose, look at"
+            " is lost, restore that from a backup; to start with a new state on purpose, look at"
             " `sauce-janitor plan`, then run `sauce-janitor archive adopt` and `sauce-janitor"
             " resume`"
         )

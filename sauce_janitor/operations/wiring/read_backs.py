@@ -35,15 +35,15 @@ class CheckedCopies:
         if trust_s is not None:
             kept.read_backs.forget_before(account, self._now() - trust_s)
 
-    def read_back(self, owner: Owner, job_id: JobId, /, *, anew: bool = False) -> ReadBack:
-        """Read every stored byte of the job from the disk; with `anew` also where an earlier
+    def read_back(self, owner: Owner, job_id: JobId, /, *, force: bool = False) -> ReadBack:
+        """Read every stored byte of the job from the disk; with `force` also where an earlier
         read-back is trusted.
 
         Raise ArchiveError when a receipt cannot be trusted: then it is unknown what was stored.
         """
         ended_at = self._kept.jobs.ended_at(self._account, job_id)
         try:
-            if not anew and (receipt := self._trusted(owner, job_id, ended_at)) is not None:
+            if not force and (receipt := self._trusted(owner, job_id, ended_at)) is not None:
                 return ReadBack(receipt)
             proof = self._held.read_back(owner, job_id, ended_at=ended_at)
         except ArchiveUnusableError:
@@ -120,5 +120,5 @@ def _untrusted(job_id: JobId, why: str) -> ArchiveError:
     return ArchiveError(
         f"job {job_id}: its copy in the archive cannot be trusted ({why}), so nothing is deleted of"
         " the job: restore its folder from a backup, or move it out of the archive, and the next"
-        " run archives the job anew"
+        " run archives the job again"
     )

@@ -158,7 +158,7 @@ def _make(path: Path) -> None:
     if leftovers:
         raise StateError(
             f"the state {path} is gone but {leftovers[0]} is still there: it was lost or moved, so"
-            " restore it; to begin anew on purpose, move that file away too"
+            " restore it; to start with a new state on purpose, move that file away too"
         )
     if path.is_symlink():
         raise StateError(f"the state {path} is a link to nothing: is its file system mounted?")

@@ -185,7 +185,7 @@ journal = Table(
     Column("outcome", Text),
     Column("receipt", Text),
     Column("fence", BigInteger),
-    Column("detail", Text, nullable=False),  # JSON: what is told besides
+    Column("detail", Text, nullable=False),  # JSON: everything else about the line
     Column("hash", LargeBinary(32), nullable=False),
     Index("ix_journal_job_id", "job_id"),
 )

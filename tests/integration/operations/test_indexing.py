@@ -28,7 +28,7 @@ def box(open_desk: Callable[..., Commands]) -> Box:
 
 def kept_up(box: Box, *, anew: bool = False) -> Indexed:
     with Catalogue.open(box.desk.folder / "archive") as catalogue:
-        return keep_up(box.desk.state, catalogue, anew=anew)
+        return keep_up(box.desk.state, catalogue, everything=anew)
 
 
 def names(box: Box) -> list[str | None]:
