@@ -10,6 +10,10 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 # One more than there are cores: many tests wait for a process, a disk or an answer.
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Temporary folders are in memory where there is room: each test that keeps a state or an archive waits for the disk otherwise.
+# Those that need a disk say so.
+ROOMY := $(shell [ -w /dev/shm ] && [ $$(df -Pk /dev/shm | awk 'NR==2 {print $$4}') -gt 1500000 ] && echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
+PYTEST_ALL := $(ROOMY) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 help:
 	@sed -n 's/^# make/  make/p' Makefile
@@ -23,12 +27,12 @@ demo:
 
 test: venv
 	@.ci/components
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(PYTEST)
+	$(PYTEST_ALL) $(PYTEST)
 
 # make test-thorough   what `make test` leaves out: the image, weeks of a daemon, real minutes of its schedule; 1,000 examples a law
 test-thorough: venv
 	@.ci/components
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "thorough or hypothesis" --hypothesis-profile thorough --timeout 1800 $(PYTEST)
+	$(PYTEST_ALL) -m "thorough or hypothesis" --hypothesis-profile thorough --timeout 1800 $(PYTEST)
 
 # make attack SEEDS=200 STEP=20   seeded faults, and a strike at every 20th system call of a run; ONLY=seed:17 replays one
 SEEDS ?= 200
