@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ def accept_global(command: click.Command, options: list[click.Option]) -> None:
     The last one on the command line counts. A name that the command uses itself keeps the command's
     meaning. The options are hidden in the command's help, and have no environment variable.
     """
-    own = {name for parameter in command.params for name in parameter.opts}
+    own = set(chain.from_iterable(parameter.opts for parameter in command.params))
     for option in options:
         if option.opts and not own & {*option.opts, *option.secondary_opts}:
             command.params.append(_hidden(option))

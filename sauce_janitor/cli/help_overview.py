@@ -5,6 +5,7 @@ This module imports no command, so that help is fast.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final
 
 import click
@@ -60,7 +61,7 @@ TASKS: Final = {
 
 def write_tasks(formatter: click.HelpFormatter) -> None:
     """Write the commands by task."""
-    longest = max(len(name) for commands in TASKS.values() for name in commands)
+    longest = max(map(len, chain.from_iterable(TASKS.values())))
     for task, commands in TASKS.items():
         with formatter.section(task):
             formatter.write_dl([(name.ljust(longest), text) for name, text in commands.items()])

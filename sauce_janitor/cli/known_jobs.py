@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from sauce_janitor.state import KnownAccount, Query, State
 
 
-def select_accounts(config: Config, wanted: tuple[str, ...]) -> list[Account]:
+def select_accounts(config: Config, names: tuple[str, ...]) -> list[Account]:
     """Return the accounts with these names, in the configuration's order; all if there is no name.
 
     Raises ConfigError for a name that the configuration does not have.
     """
     known = {account.name for account in config.accounts}
-    for name in wanted:
+    for name in names:
         if name not in known:
             raise ConfigError(
                 f"there is no account {name!r} in {config.file}; there are: "
                 f"{', '.join(sorted(known))}"
             )
-    return [account for account in config.accounts if not wanted or account.name in wanted]
+    return [account for account in config.accounts if not names or account.name in names]
 
 
 def find_account(config: Config, name: str) -> Account | None:
@@ -37,18 +37,18 @@ def find_account(config: Config, name: str) -> Account | None:
     return next((each for each in config.accounts if each.name == name), None)
 
 
-def select_policies(config: Config, wanted: tuple[str, ...]) -> frozenset[str]:
+def select_policies(config: Config, names: tuple[str, ...]) -> frozenset[str]:
     """Return the names, after checking them. Raises ConfigError for one that no account has."""
-    known = {
-        policy.name for account in config.accounts for policy in config.rules(account.name).policies
-    }
-    for name in wanted:
+    known: set[str] = set()
+    for account in config.accounts:
+        known.update(policy.name for policy in config.rules(account.name).policies)
+    for name in names:
         if name not in known:
             raise ConfigError(
                 f"there is no policy {name!r} in {config.file}; there are: "
                 f"{', '.join(sorted(known))}"
             )
-    return frozenset(wanted)
+    return frozenset(names)
 
 
 def existing_state(path: Path) -> Path:

@@ -41,7 +41,8 @@ class Server(ThreadingHTTPServer):
     @property
     def base_url(self) -> str:
         """Return the address on which it listens."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.server_port}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self.server_port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection in a thread of its own."""

@@ -144,11 +144,10 @@ def _shown(contents: JobContents, document: Mapping[str, object] | None) -> Show
 
     newest = contents.newest
     started = (document or {}).get("start_time")
-    pruned = [
-        UnstoredAsset(file.name, f"pruned from the archive ({record.record.why})")
-        for record in contents.records
-        for file in record.record.files
-    ]
+    pruned: list[UnstoredAsset] = []
+    for each in contents.records:
+        why = f"pruned from the archive ({each.record.why})"
+        pruned += [UnstoredAsset(file.name, why) for file in each.record.files]
     unstored = [
         UnstoredAsset(each.name, f"not stored: {each.why}")
         for each in (*newest.discarded, *newest.absent)

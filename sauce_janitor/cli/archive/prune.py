@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,7 +52,9 @@ def prune(
         printer = _PrunePrinter(command, form)
         if dry_run or not yes:
             previews, code = _prune_each(command, selected, PruneOrder(show=printer.plan))
-            rows = [row for _, done in previews if not done.plan.broken for row in done.plan.rows]
+            # A plan that breaks a limit removes nothing.
+            allowed = [done.plan for _, done in previews if not done.plan.broken]
+            rows = list(chain.from_iterable(plan.rows for plan in allowed))
             if dry_run or not rows:
                 return printer.end(previews, code)
             with command.progress.hidden():

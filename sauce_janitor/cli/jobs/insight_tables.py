@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from rich.console import Console
@@ -51,9 +52,9 @@ class InsightOutput:
 
 def shown_tests(pages: Sequence[InsightItems], limit: int) -> InsightOutput:
     """Return the output of Get Test Results, whose `pages` are in order."""
-    items = [item for page in pages for item in page.items][:limit]
+    items = list(chain.from_iterable(page.items for page in pages))[:limit]
     more = bool(pages) and pages[-1].has_more is True
-    rejected = [reason for page in pages for reason in page.rejected]
+    rejected = list(chain.from_iterable(page.rejected for page in pages))
     rows = [item_row(item) for item in items]
     return InsightOutput(
         {"items": rows, "has_more": more, "rejected": rejected},
@@ -80,11 +81,9 @@ def shown_metrics(found: Summary) -> InsightOutput:
         for which, item in (("fastest", found.fastest), ("slowest", found.slowest))
         if item
     ]
-    pairs += [
-        (f"{which}_{key}", item_row(item)[key])
-        for which, item in ends
-        for key in ("id", "duration_s")
-    ]
+    for which, item in ends:
+        row = item_row(item)
+        pairs += [(f"{which}_id", row["id"]), (f"{which}_duration_s", row["duration_s"])]
 
     def show(out: Console) -> None:
         statuses = [report.Column(name.capitalize(), "number") for name, _ in found.statuses]
@@ -118,28 +117,22 @@ def shown_metrics(found: Summary) -> InsightOutput:
 
 def shown_trends(found: Trends) -> InsightOutput:
     """Return the output of Get Test Trends."""
-    rows = [
-        {
-            "at": report.iso(known_time(bucket.at)),
-            "count": known(bucket.count),
-            "by": by,
-            "name": name,
-            "tests": count,
-        }
-        for bucket in found.buckets
-        for by, named in (bucket.by or {"": ()}).items()
-        for name, count in named or (("", known(bucket.count)),)
-    ]
+    rows: list[dict[str, Any]] = []
+    for bucket in found.buckets:
+        at, all_tests = report.iso(known_time(bucket.at)), known(bucket.count)
+        # A bucket without names is still a row, with the count of all its tests.
+        for by, named in (bucket.by or {"": ()}).items():
+            rows += [
+                {"at": at, "count": all_tests, "by": by, "name": name, "tests": count}
+                for name, count in named or (("", all_tests),)
+            ]
 
     def show(out: Console) -> None:
         if not found.buckets:
             out.print("No test ran.")
             return
-        statuses = list(
-            dict.fromkeys(
-                name for bucket in found.buckets for name, _ in bucket.by.get("status", ())
-            )
-        )
+        by_status = chain.from_iterable(bucket.by.get("status", ()) for bucket in found.buckets)
+        statuses = list(dict.fromkeys(name for name, _ in by_status))
         headers = ("Tests", *(name.capitalize() for name in statuses))
         rows = []
         for bucket in found.buckets:
@@ -224,7 +217,7 @@ def shown_builds(found: BuildsAndTests) -> InsightOutput:
     )
     rejected = [
         *found.rejected,
-        *(why for build in found.builds for why in build.some.rejected),
+        *chain.from_iterable(build.some.rejected for build in found.builds),
         *without.rejected,
     ]
     document = {
@@ -271,7 +264,10 @@ def shown_errors(found: ErrorTrends) -> InsightOutput:
         )
         report.show_table(out, columns, rows)
 
-    rejected = [*found.rejected, *(why for error in found.errors for why in error.some.rejected)]
+    rejected = [
+        *found.rejected,
+        *chain.from_iterable(error.some.rejected for error in found.errors),
+    ]
     document = {
         "errors": [
             {

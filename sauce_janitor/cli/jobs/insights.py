@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -62,7 +63,7 @@ _PLATFORM_FILTERS: tuple[Callable[[Any], Any], ...] = (
 
 def _options(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[_F], _F]:
     def decorate(command: _F) -> _F:
-        for option in reversed([option for group in groups for option in group]):
+        for option in reversed(list(chain.from_iterable(groups))):
             command = option(command)
         return command
 

@@ -151,7 +151,7 @@ def _tag_test(globs: Sequence[Callable[[str], bool]]) -> Callable[[Job], bool]:
     def test(job: Job) -> bool:
         # Tags that could not be read match nothing.
         tags = job.tags if isinstance(job.tags, tuple) else ()
-        return any(glob(tag) for glob in globs for tag in tags)
+        return any(any(map(glob, tags)) for glob in globs)
 
     return test
 

@@ -69,8 +69,8 @@ def offboard(
     from sauce_janitor.cli.session import open_command_session
     from sauce_janitor.operations.offboard import OffboardOrder
 
-    whose = parse_owner(user)
-    assert whose is not None
+    owner = parse_owner(user)
+    assert owner is not None
     erase = options["fate"] == "erase"
     needs_name = bulk or erase
     if typed is not None and typed != user:
@@ -78,10 +78,11 @@ def offboard(
             f"--confirm is {typed!r:.80}, but the user is {user!r:.80}: nothing was done"
         )
     if needs_name and typed is None and not dry_run and (yes or not terminal.can_ask()):
-        raise click.UsageError(f"{'--bulk' if bulk else '--archive erase'} needs --confirm {user}")
+        option = "--bulk" if bulk else "--archive erase"
+        raise click.UsageError(f"{option} needs --confirm {user}")
     with open_command_session(session) as command, ended_by_signal(command):
         account = select_account(command.config, options["wanted"])
-        order = OffboardOrder(whose, keep=not erase, bulk=bulk, typed=typed or "")
+        order = OffboardOrder(owner, keep=not erase, bulk=bulk, typed=typed or "")
         printer = _OffboardPrinter(command, options["form"])
         if dry_run or not yes:
             preview = printer.run(account, order)

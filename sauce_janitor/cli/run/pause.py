@@ -34,9 +34,9 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
     if dry_run:
         terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
         return 0
-    wanted = MirroredPause(current_user(), reason, int(time.time()))
+    mark = MirroredPause(current_user(), reason, int(time.time()))
     done = pauses.pause(
-        config.state, config.archive.path, wanted, accept_filesystem=config.accept_filesystem
+        config.state, config.archive.path, mark, accept_filesystem=config.accept_filesystem
     )
     terminal.echo(
         "Paused. Nothing is changed until `sauce-janitor resume`."

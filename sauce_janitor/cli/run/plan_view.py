@@ -65,12 +65,7 @@ def _show(command: CommandSession, results: list[Result], options: Mapping[str, 
         terminal.write(planfile.text(plans, secret=plan_secret(command)))
         return
     if form == "csv":
-        rows = (
-            {"account": result.account.name, **row}
-            for result in results
-            for row in _actions(result)
-        )
-        terminal.write(report.csv_lines(rows))
+        terminal.write(report.csv_lines(_csv_rows(results)))
         return
     out = command.session.console()
     for result in results:
@@ -85,6 +80,12 @@ def _show(command: CommandSession, results: list[Result], options: Mapping[str, 
         terminal.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
     totals = {action: sum(result.plan.totals[action] for result in results) for action in Action}
     terminal.echo(report.last_line(totals))
+
+
+def _csv_rows(results: list[Result]) -> Iterator[dict[str, Any]]:
+    for result in results:
+        for row in _actions(result):
+            yield {"account": result.account.name, **row}
 
 
 def _show_kept(command: CommandSession, result: Result) -> None:
@@ -127,15 +128,15 @@ def gaps(result: Result) -> tuple[str, ...]:
 
 def _examples(command: CommandSession, result: Result) -> list[tuple[Job | None, Decision]]:
     """Return up to two planned jobs for each policy and action."""
-    wanted = dict.fromkeys(result.plan.counts, _EXAMPLES)
+    missing_examples = dict.fromkeys(result.plan.counts, _EXAMPLES)
     found: list[tuple[Job | None, Decision]] = []
     with command.context.state.jobs.snapshot(result.query) as snapshot:
         for planned in result.plan.jobs():
-            if not any(wanted.values()):
+            if not any(missing_examples.values()):
                 break
             for decision in planned.actions:
-                if wanted.get((decision.policy, decision.action)):
-                    wanted[decision.policy, decision.action] -= 1
+                if missing_examples.get((decision.policy, decision.action)):
+                    missing_examples[decision.policy, decision.action] -= 1
                     record = snapshot.record(planned.job_id)
                     found.append((record.job if record else None, decision))
     order = list(Action)

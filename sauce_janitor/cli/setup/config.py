@@ -50,7 +50,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     terminal.echo(f"{session.config_path}: valid")
     for account in config.accounts:
         count = len(config.rules(account.name).policies)
-        policies = f"{count} polic{'y' if count == 1 else 'ies'}"
+        policies = "1 policy" if count == 1 else f"{count} policies"
         terminal.echo(
             f"{account.identity()}, jobs of {account.whose}, {policies}, "
             f"{config.policy_digest(account.name)}"
@@ -107,12 +107,10 @@ def _possible_interactions(config: Config) -> list[str]:
     """Return which times other policies may make longer. What is certain is a warning."""
     from sauce_janitor.retention.interactions import foreseen, possible_lines
 
-    found = (
-        line
-        for account in config.accounts
-        for line in possible_lines(foreseen(config.rules(account.name)))
-    )
-    return list(dict.fromkeys(found))
+    found: dict[str, None] = {}
+    for account in config.accounts:
+        found |= dict.fromkeys(possible_lines(foreseen(config.rules(account.name))))
+    return list(found)
 
 
 def _print_blocking_rules(config: Config) -> None:

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,7 +180,7 @@ class StockCount:
 def _at_sauce_labs(sandbox: Sandbox) -> StockCount:
     """Return what the sandbox really has, not what the state believes."""
     found = [truth for job in sandbox.job_ids() if (truth := sandbox.truth(job)) is not None]
-    sizes = [size for truth in found for size in truth.assets.values()]
+    sizes = list(chain.from_iterable(truth.assets.values() for truth in found))
     return StockCount(len(found), len(sizes), sum(sizes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
@@ -50,6 +51,12 @@ class Findings:
     def as_json(self) -> dict[str, Any]:
         """Return one document. A new key does not change `version`."""
         failed = [test for test in self.tests if test.failures]
+        failures: list[dict[str, str]] = []
+        for test in failed:
+            failures += [
+                {"test": test.name, "place": test.place, "account": account, "message": message}
+                for account, message in test.failures
+            ]
         return {
             "version": 1,
             "file": str(self.file),
@@ -62,11 +69,7 @@ class Findings:
             "tests": {
                 "total": len(self.tests),
                 "failed": len(failed),
-                "failures": [
-                    {"test": test.name, "place": test.place, "account": account, "message": message}
-                    for test in failed
-                    for account, message in test.failures
-                ],
+                "failures": failures,
             },
         }
 
@@ -157,5 +160,5 @@ def findings_of(config: Config) -> Findings:
 
 
 def _warnings(config: Config) -> tuple[Problem, ...]:
-    missing = [problem for account in config.accounts for problem in account.missing()]
+    missing = chain.from_iterable(account.missing() for account in config.accounts)
     return (*config.warnings, *missing)

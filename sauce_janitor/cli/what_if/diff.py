@@ -101,9 +101,7 @@ def _load_both(old: Path, new: Path) -> tuple[Config, Config]:
 def _compare_accounts(
     old: Config, new: Config, state: State, wanted: tuple[str, ...], *, now: int
 ) -> Iterator[AccountDiff]:
-    names = tuple(
-        dict.fromkeys(account.name for config in (new, old) for account in config.accounts)
-    )
+    names = tuple(dict.fromkeys(account.name for account in (*new.accounts, *old.accounts)))
     for name in wanted:
         if name not in names:
             raise ConfigError(

@@ -21,7 +21,7 @@ from sauce_janitor.retention.what_if.forecast import Forecast
 
 WORDS: Final = {
     (ChangeKind.NEW, Action.ARCHIVE): "newly archived",
-    (ChangeKind.DROPPED, Action.ARCHIVE): "not archived any more",
+    (ChangeKind.DROPPED, Action.ARCHIVE): "no longer archived",
     (ChangeKind.EARLIER, Action.ARCHIVE): "archived earlier",
     (ChangeKind.LATER, Action.ARCHIVE): "archived later",
     (ChangeKind.OTHER_FILES, Action.ARCHIVE): "archived, other files of it",
@@ -34,7 +34,7 @@ WORDS: Final = {
     (ChangeKind.EARLIER, Action.DELETE_JOB): "job deleted earlier",
     (ChangeKind.LATER, Action.DELETE_JOB): "job deleted later",
     (ChangeKind.NEW, Action.STOP): "newly stopped",
-    (ChangeKind.DROPPED, Action.STOP): "not stopped any more",
+    (ChangeKind.DROPPED, Action.STOP): "no longer stopped",
     (ChangeKind.EARLIER, Action.STOP): "stopped earlier",
     (ChangeKind.LATER, Action.STOP): "stopped later",
 }

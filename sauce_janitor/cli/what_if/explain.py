@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -116,9 +117,10 @@ def _waits_until(
 
     decisions = [outlook.decision for outlook in explanation.outlooks]
     is_due = any(each.action in DELETES and each.verdict is Verdict.DUE for each in decisions)
-    archives = (each for each in decisions if each.action is Action.ARCHIVE)
+    archives = [each for each in decisions if each.action is Action.ARCHIVE]
+    reasons = chain.from_iterable(each.reasons for each in archives)
     # Without a policy that archives the job, its deletes do not depend on an asset list.
-    is_archived = any(reason.why is Why.DONE for each in archives for reason in each.reasons)
+    is_archived = any(reason.why is Why.DONE for reason in reasons)
     ended_at = explanation.record.job.ended_at
     if not is_due or not is_archived or not isinstance(ended_at, int):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from rich.console import Console
@@ -203,7 +204,7 @@ def _precedence_text(view: PolicyView) -> str:
         )
     if view.speaks or not view.rule_views:
         return "matches" if view.rule_views else "matches, and decides no action"
-    names = ", ".join(sorted({name for word in view.rule_views for name in word.by}))
+    names = ", ".join(sorted(set(chain.from_iterable(word.by for word in view.rule_views))))
     if all(word.standing == "steps_back" for word in view.rule_views):
         return f"does not apply: it is the default, and all of its actions are decided by {names}"
     return f"is overridden by {names}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sauce_janitor import terminal
@@ -19,7 +20,9 @@ TESTS_FAILED = 6
 def run_tests(config: Config, *, name_mutants: bool) -> int:
     """Run the configuration's tests; print the failures and the gaps, and return the exit code."""
     groups = _groups(config)
-    names = {test.name for _, _, tests in groups for test in tests}
+    names: set[str] = set()
+    for _, _, tests in groups:
+        names.update(test.name for test in tests)
     if not names:
         if name_mutants:
             terminal.echo("tests: none, so no mistake would be noticed")
@@ -30,10 +33,10 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
     ]
     failed = set()
     for account, _, outcomes in tried:
-        for failure in (failure for outcome in outcomes for failure in outcome.trial.failures):
+        for failure in chain.from_iterable(outcome.trial.failures for outcome in outcomes):
             failed.add(failure.test.name)
-            whose = f"account {account}: " if len(groups) > 1 else ""
-            terminal.echo(f"{failure.test.place}: {whose}{failure.text}")
+            prefix = f"account {account}: " if len(groups) > 1 else ""
+            terminal.echo(f"{failure.test.place}: {prefix}{failure.text}")
     if failed:
         terminal.echo(f"tests: {len(failed)} of {len(names)} failed")
         return TESTS_FAILED

@@ -89,7 +89,9 @@ def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
     refused = may_read(world, request, person)
     if refused is not None:
         return refused
-    statuses = {word for value in request.query.get("status", ()) for word in value.split(",")}
+    statuses: set[str] = set()
+    for value in request.query.get("status", ()):
+        statuses.update(value.split(","))
     name = request.one("name")
 
     def is_wanted(document: dict[str, object]) -> bool:

@@ -154,12 +154,10 @@ def _page(request: SandboxRequest, rows: list[dict[str, object]]) -> SandboxAnsw
     if not limit.isdecimal() or not offset.isdecimal():
         return as_json({"limit": ["A valid integer is required."]}, 400)
     size, start = max(1, min(int(limit), _LARGEST)), int(offset)
-    filters = [
-        (key, value)
-        for key, values in request.query.items()
-        if key not in {"limit", "offset"}
-        for value in values
-    ]
+    filters: list[tuple[str, str]] = []
+    for key, values in request.query.items():
+        if key not in {"limit", "offset"}:
+            filters += [(key, value) for value in values]
 
     def link(place: int) -> str:
         query = urlencode([*filters, ("limit", size), ("offset", place)])

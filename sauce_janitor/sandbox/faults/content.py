@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from itertools import chain
 
 from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
 from sauce_janitor.sandbox.faults.fault import NUMBER, FaultContext, after, alter
@@ -113,4 +114,4 @@ def short_page(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after()
 def duplicate_rows(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Return every row twice."""
-    return with_rows(answer, lambda rows: [row for row in rows for _ in range(2)])
+    return with_rows(answer, lambda rows: list(chain.from_iterable(zip(rows, rows, strict=True))))
