@@ -216,7 +216,7 @@ class BuildKeeper(Keeper):
             reasons.append(Reason(Why.UNDECIDED, name, "build", unlisted))
         if problem & BuildProblem.NO_BUILD:
             reasons.append(
-                Reason(Why.UNDECIDED, name, "build", "it has no build, or which cannot be told")
+                Reason(Why.UNDECIDED, name, "build", "it has no build, or its build is unknown")
             )
         return reasons
 

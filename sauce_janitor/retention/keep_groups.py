@@ -140,14 +140,14 @@ class Keeper:
             Reason(Why.KEPT, name, rule.id) for n, rule in enumerate(self.rules) if bits & 1 << n
         ]
         reasons += [
-            Reason(Why.KEPT, name, rule.id, "it cannot be told whether the rule counts the job")
+            Reason(Why.KEPT, name, rule.id, "it is unknown whether the rule counts the job")
             for n, rule in enumerate(self.rules)
             if bits & 1 << n + count
         ]
         if bits & self.null_group:
             reasons.append(Reason(Why.KEPT, name, "group_by", "a field of group_by is null"))
         if bits & self.unknown_group:
-            reasons.append(Reason(Why.KEPT, name, "group_by", "a field of group_by cannot be told"))
+            reasons.append(Reason(Why.KEPT, name, "group_by", "a field of group_by is unknown"))
         return reasons
 
 

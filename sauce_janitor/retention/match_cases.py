@@ -195,8 +195,7 @@ class _CaseMaker:
         if not sure:
             fields = self._match_cases.facts.unknown_fields(policy.match, self._case.number)
             reasons = tuple(
-                Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told")
-                for name in fields
+                Reason(Why.UNDECIDED, policy.name, name, f"{name} is unknown") for name in fields
             )
             return AppliedRule(policy, undecided=reasons, archive_rule=policy.archive)
         slot = self._slot(index, action, takes_slots=takes_slots)

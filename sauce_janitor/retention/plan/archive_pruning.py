@@ -229,7 +229,7 @@ class ArchivePruning:
             if not precedence.sure:
                 fields = self._facts.unknown_fields(policy.match, number)
                 protected += [
-                    Reason(Why.UNDECIDED, policy.name, name, f"{name} cannot be told")
+                    Reason(Why.UNDECIDED, policy.name, name, f"{name} is unknown")
                     for name in fields
                 ]
             elif not policy.archive.none:

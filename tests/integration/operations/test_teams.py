@@ -184,7 +184,7 @@ def test_a_rule_on_the_team_takes_that_team_s_jobs_and_none_whose_team_is_not_to
     assert sum(result.plan.undecided.values()) == 1, (
         "what Sauce Labs does not tell is unclear, and kept"
     )
-    assert "undecided (team_id cannot be told)" in desk.say("explain", jobs[2]).stdout
+    assert "undecided (team_id is unknown)" in desk.say("explain", jobs[2]).stdout
     found = {
         row["id"]: row["team_id"] for row in json.loads(desk.say("jobs", "--format", "json").stdout)
     }

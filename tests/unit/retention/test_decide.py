@@ -67,7 +67,7 @@ def test_where_a_match_is_unknown_the_policy_vetoes_the_actions_it_states() -> N
     jobs = [record("j", DAY, os=UNKNOWN)]
     assert whys(both, jobs, "j", ASSETS) == {Why.UNDECIDED}
     assert [r.text for r in reasons(both, jobs, "j", ASSETS)] == [
-        "unsure: undecided (os cannot be told)"
+        "unsure: undecided (os is unknown)"
     ]
     assert whys(both, jobs, "j", JOB) == {Why.ASSETS_PROTECTED}
 

@@ -381,7 +381,7 @@ def test_who_is_undecided() -> None:
     """Matching: Plans list these jobs, with what to write instead,"""
     rules = told(f"[{{name: p, match: {{os: Linux}}, {DELETE}}}]")
     assert [reason.text for reason in reasons(rules, [job(os=UNKNOWN)], "j")] == [
-        "p: undecided (os cannot be told)"
+        "p: undecided (os is unknown)"
     ]
 
 

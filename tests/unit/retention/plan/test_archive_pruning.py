@@ -177,8 +177,7 @@ def test_may_match() -> None:
     for says in ("none", "1h", "{keep_for: 1h}"):
         assert going(told(text.replace("ARCHIVE", says)), unclear) == set()
     assert (
-        "os cannot be told"
-        in shelved(told(text.replace("ARCHIVE", "none")), unclear).protected[0].text
+        "os is unknown" in shelved(told(text.replace("ARCHIVE", "none")), unclear).protected[0].text
     )
     silent = SIMPLE[:-1] + ", {name: q, match: {os: Linux}, then: {stop: 6h}}]"
     assert going(told(silent), unclear) == {VIDEO, DOCUMENT}
