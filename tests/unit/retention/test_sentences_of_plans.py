@@ -348,7 +348,7 @@ def test_secrets(node: str, tmp_path: Path) -> None:
     ("said", "harmless", "warning"),
     [
         ("then: {archive: 5d, delete_assets: 30d}", "then: {archive: 5d, delete_assets: 29d}", "so this deletes nothing"),
-        ("then: {archive: 26d}", "then: {archive: 25d}", "to win the race"),
+        ("then: {archive: 26d}", "then: {archive: 25d}", "archive at 25d or earlier"),
         ("then: {archive: 1d, delete_assets: 10d, delete_job: 5d}", "then: {archive: 1d, delete_assets: 5d, delete_job: 10d}",
          "a job with assets stays until delete_assets (10d)"),
         ("then: {archive: 31d}", "then: {archive: {keep_for: 31d}}", "write {after: 5d, keep_for: 31d}"),
