@@ -512,7 +512,7 @@ def test_deletes_wait_no_longer() -> None:
     assert going(told(WAITING % ", if_unavailable: {proceed: 14d}"), [held], JOB) == set()
     assert "too short" in faults(WAITING % ", if_unavailable: {proceed: 1min}")
     for wrong in ("proceed", "14d", "[keep]"):
-        assert "write {proceed: 14d}" in faults(WAITING % f", if_unavailable: {wrong}")
+        assert "such as {proceed: 14d}" in faults(WAITING % f", if_unavailable: {wrong}")
 
     house = House()
     job = house.add(1, age_days=12, assets={"log.json": b"[]"})
