@@ -346,7 +346,8 @@ def test_sauce_deletes_all_files() -> None:
 
 
 def test_discard_rest() -> None:
-    """Archiving: | `discard: rest` | required with a list of assets shorter than `all` |"""
+    """Archiving: | `discard: rest` | required with a list of assets shorter than `all`: a delete
+    also destroys the others |"""
     text = (
         "[{name: p, match: all, then: {archive: {after: 1h, assets: [logs]REST}, delete_assets:"
         " 1d}}]"

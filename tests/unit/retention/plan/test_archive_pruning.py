@@ -150,8 +150,7 @@ def test_no_policy() -> None:
 
 
 def test_a_hold() -> None:
-    """Pruning the archive: No file is removed of a job that is held, as archived or as last
-    seen;"""
+    """Pruning the archive: A job's files stay if it is held, as archived or as last seen;"""
     held = told(
         f"{{policies: {SIMPLE}, holds: [{{tag: keep}}, {{match: {{os: Linux}}, until:"
         " 2027-01-01}]}"
@@ -165,12 +164,12 @@ def test_a_hold() -> None:
 
 
 def test_a_keep_rule_keeps() -> None:
-    """Pruning the archive: that a keep rule keeps;"""
+    """Pruning the archive: if a keep rule keeps it;"""
     assert going(told(SIMPLE), replace(OLD, protected=(Reason(Why.KEPT, "p", "last 20"),))) == set()
 
 
 def test_may_match() -> None:
-    """Pruning the archive: that might match a policy which states `archive` (its match is
+    """Pruning the archive: if it might match a policy which states `archive` (its match is
     unknown);"""
     text = SIMPLE[:-1] + ", {name: q, match: {os: Linux}, then: {archive: ARCHIVE}}]"
     unclear = archived(record("j", os=UNKNOWN), "video.mp4")
@@ -184,7 +183,7 @@ def test_may_match() -> None:
 
 
 def test_still_at_sauce_labs() -> None:
-    """Pruning the archive: or that may still have assets at Sauce Labs (it ended under 30 days ago,
+    """Pruning the archive: or if it may still have assets at Sauce Labs (it ended under 30 days ago,
     and they are not known to be gone)."""
     quick = told("[{name: p, match: all, then: {archive: {keep_for: 1d}}}]")
     young = archived(record("j"), "video.mp4", age=29 * DAY)
