@@ -651,7 +651,7 @@ def test_only_offboarding_can_build_the_address_that_deletes_everything() -> Non
             if isinstance(node, ast.ImportFrom) and node.module == "sauce_janitor.sauce.delete_all":
                 importers.add(name)
             if isinstance(node, ast.Import) and any(
-                "sauce.bulk" in each.name for each in node.names
+                "sauce.delete_all" in each.name for each in node.names
             ):
                 importers.add(name)
             if isinstance(node, ast.Constant | ast.JoinedStr) and re.search(

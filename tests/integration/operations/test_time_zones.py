@@ -39,9 +39,13 @@ def test_each_command_shows_the_configured_zone_and_with_utc_utc(
 
 
 def test_each_command_loads_its_configuration_so_that_times_follow_it() -> None:
-    modules = (Path(cli.__file__).parent).glob("*.py")
-    apart = {path.name for path in modules if "load(session.config_path" in path.read_text()}
-    assert apart == {"serving.py"}, "say session.load(); the daemon keeps UTC"
+    folder = Path(cli.__file__).parent
+    apart = {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*.py")
+        if "load(session.config_path" in path.read_text()
+    }
+    assert apart == {"setup/serve.py"}, "say session.load(); the daemon keeps UTC"
 
 
 def test_what_machines_read_is_in_utc_in_every_zone(open_desk: Callable[..., Commands]) -> None:
