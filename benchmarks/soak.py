@@ -161,9 +161,12 @@ class Soak:
         environment = {**os.environ, "SOAK_KEY": self.sandbox.access_key}
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, __file__, "--serve", str(self.folder)], env=environment, stdin=subprocess.DEVNULL,
-                stdout=errors, stderr=errors,
-            )  # fmt: skip
+                [sys.executable, __file__, "--serve", str(self.folder)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+            )
         self.lives.append(Life(process, log))
         wait_for(lambda: "Next run</dt><dd><time" in self.page(), "the next run on the page")
 
@@ -323,8 +326,13 @@ class Soak:
         assert self.journal["delete_job"] == at_sauce["job.delete"]
         assert self.journal["delete_assets"] == at_sauce["assets.delete"]
         for action, endpoint in (("delete_job", "job.delete"), ("delete_assets", "assets.delete")):
-            done = sum(value for name, value in found.items()
-                       if "_actions_total" in name and f'action="{action}"' in name and 'outcome="done"' in name)  # fmt: skip
+            done = sum(
+                value
+                for name, value in found.items()
+                if "_actions_total" in name
+                and f'action="{action}"' in name
+                and 'outcome="done"' in name
+            )
             assert done == at_sauce[endpoint], (action, done, at_sauce)
         asked = sum(value for name, value in found.items() if "_api_requests_total" in name)
         assert asked == len(self.sandbox.log), (asked, len(self.sandbox.log))

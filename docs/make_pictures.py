@@ -136,8 +136,12 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "sauce_janitor", *arguments],
-        cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=follower, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=follower,
+        stderr=subprocess.DEVNULL,
+    )
     os.close(follower)
     printed = bytearray()
     while True:

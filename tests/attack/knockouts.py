@@ -58,11 +58,31 @@ _JOURNAL: Final = "state/journal/journal.py"
 
 KNOCK_OUTS: Final = (
     # the gate
-    KnockOut("permit's type", "sauce/gate.py", "    if type(permit) is not kind:", "    if False:", GATE),
+    KnockOut(
+        "permit's type", "sauce/gate.py", "    if type(permit) is not kind:", "    if False:", GATE
+    ),
     KnockOut("permit's proof", "sauce/gate.py", "    if not proven:", "    if False:", GATE),
-    KnockOut("request line armed", _WRITING, "armed is None or line != armed.line or", "armed is None or", GATE),
-    KnockOut("request line allowed", _WRITING, " or len(matching) != 1:", " or not matching and not self._allowed:", GATE),
-    KnockOut("body of a write", _WRITING, "if body != armed.body or not matching[0].body(body):", "if False:", GATE),
+    KnockOut(
+        "request line armed",
+        _WRITING,
+        "armed is None or line != armed.line or",
+        "armed is None or",
+        GATE,
+    ),
+    KnockOut(
+        "request line allowed",
+        _WRITING,
+        " or len(matching) != 1:",
+        " or not matching and not self._allowed:",
+        GATE,
+    ),
+    KnockOut(
+        "body of a write",
+        _WRITING,
+        "if body != armed.body or not matching[0].body(body):",
+        "if False:",
+        GATE,
+    ),
     KnockOut("permit's age", _WRITING, "if not 0 <= age <= PERMIT_LIFE_S:", "if False:", GATE),
     KnockOut(
         "last look at the socket",
@@ -71,8 +91,20 @@ KNOCK_OUTS: Final = (
         f"if armed is not None:\n            {_PASS}",
         GATE,
     ),
-    KnockOut("list's age", _WRITING, "if armed.listed_at is not None and not 0 <=", "if False and not 0 <=", GATE),
-    KnockOut("permit used once", _WRITING, "            if permit in self._spent:", "            if False:", GATE),
+    KnockOut(
+        "list's age",
+        _WRITING,
+        "if armed.listed_at is not None and not 0 <=",
+        "if False and not 0 <=",
+        GATE,
+    ),
+    KnockOut(
+        "permit used once",
+        _WRITING,
+        "            if permit in self._spent:",
+        "            if False:",
+        GATE,
+    ),
     KnockOut(
         "no redirect",
         "sauce/http/transport.py",
@@ -81,75 +113,245 @@ KNOCK_OUTS: Final = (
         READING,
     ),
     # right before a delete
-    KnockOut("same as decided", _DELETING, "self._work.same(task, task.details, job)", _PASS, EXECUTE),
-    KnockOut("local hold", _DELETING, "if self._ports.holds.protects(job):", "if False:", EXECUTE),
-    KnockOut("look before a write", _DELETING, "self._work.brake.look_before_write()", _PASS, EXECUTE),
     KnockOut(
-        "missing list", _DELETING, "check_missing(self._work, task, job, task.listed)", _PASS, EXECUTE
+        "same as decided", _DELETING, "self._work.same(task, task.details, job)", _PASS, EXECUTE
     ),
-    KnockOut("uncovered names", _DELETING, "if names := uncovered(task.archived, task.listed, selection):",
-             "if names := ():", EXECUTE),
+    KnockOut("local hold", _DELETING, "if self._ports.holds.protects(job):", "if False:", EXECUTE),
+    KnockOut(
+        "look before a write", _DELETING, "self._work.brake.look_before_write()", _PASS, EXECUTE
+    ),
+    KnockOut(
+        "missing list",
+        _DELETING,
+        "check_missing(self._work, task, job, task.listed)",
+        _PASS,
+        EXECUTE,
+    ),
+    KnockOut(
+        "uncovered names",
+        _DELETING,
+        "if names := uncovered(task.archived, task.listed, selection):",
+        "if names := ():",
+        EXECUTE,
+    ),
     KnockOut("doubtful empty list", _DELETING, "self._check_doubtful(task, job)", _PASS, EXECUTE),
-    KnockOut("copy read back", _DELETING, " or task.archived.sha256 != task.read_back:", ":", EXECUTE),
-    KnockOut("still purged", _DELETING, "            self._check_still_purged(task)", f"            {_PASS}", EXECUTE),
-    KnockOut("nothing wanted, said", _DELETING, "if task.plan.nothing_wanted_by is None:", "if False:", EXECUTE),
-    KnockOut("empty list twice", _DELETING, "        self._list_twice(task)\n        check_missing",
-             "        check_missing", EXECUTE),
-    KnockOut("answer about this job", "execute/lookups.py", "if document is not None and not is_that_one(",
-             "if False and not is_that_one(", EXECUTE),
-    KnockOut("look-up about this job", "execute/lookups.py",
-             "if job_id in found and is_that_one(found[job_id], owner, job_id)", "if job_id in found", EXECUTE),
-    KnockOut("404 twice", "execute/lookups.py", "for _ in range(2):", "for _ in range(1):", EXECUTE),
-    KnockOut("finished", "execute/execution_context.py", "if job.state is not state:", "if False:", EXECUTE),
-    KnockOut("fingerprint", "execute/execution_context.py",
-             "if self.ports.fingerprint(job, asked.at) != task.plan.fingerprint:", "if False:", EXECUTE),
-    KnockOut("settled", "execute/execution_context.py",
-             "or self.ports.clock.now() - ended_at < self.options.settle_s", "or False", EXECUTE),
-    KnockOut("clocks", "execute/brake.py", "if skew is None or abs(skew) > MAX_CLOCK_SKEW_S:", "if False:", EXECUTE),
-    KnockOut("paused", "execute/brake.py", "elif self._ports.switch.is_paused():", "elif False:", EXECUTE),
+    KnockOut(
+        "copy read back", _DELETING, " or task.archived.sha256 != task.read_back:", ":", EXECUTE
+    ),
+    KnockOut(
+        "still purged",
+        _DELETING,
+        "            self._check_still_purged(task)",
+        f"            {_PASS}",
+        EXECUTE,
+    ),
+    KnockOut(
+        "nothing wanted, said",
+        _DELETING,
+        "if task.plan.nothing_wanted_by is None:",
+        "if False:",
+        EXECUTE,
+    ),
+    KnockOut(
+        "empty list twice",
+        _DELETING,
+        "        self._list_twice(task)\n        check_missing",
+        "        check_missing",
+        EXECUTE,
+    ),
+    KnockOut(
+        "answer about this job",
+        "execute/lookups.py",
+        "if document is not None and not is_that_one(",
+        "if False and not is_that_one(",
+        EXECUTE,
+    ),
+    KnockOut(
+        "look-up about this job",
+        "execute/lookups.py",
+        "if job_id in found and is_that_one(found[job_id], owner, job_id)",
+        "if job_id in found",
+        EXECUTE,
+    ),
+    KnockOut(
+        "404 twice", "execute/lookups.py", "for _ in range(2):", "for _ in range(1):", EXECUTE
+    ),
+    KnockOut(
+        "finished",
+        "execute/execution_context.py",
+        "if job.state is not state:",
+        "if False:",
+        EXECUTE,
+    ),
+    KnockOut(
+        "fingerprint",
+        "execute/execution_context.py",
+        "if self.ports.fingerprint(job, asked.at) != task.plan.fingerprint:",
+        "if False:",
+        EXECUTE,
+    ),
+    KnockOut(
+        "settled",
+        "execute/execution_context.py",
+        "or self.ports.clock.now() - ended_at < self.options.settle_s",
+        "or False",
+        EXECUTE,
+    ),
+    KnockOut(
+        "clocks",
+        "execute/brake.py",
+        "if skew is None or abs(skew) > MAX_CLOCK_SKEW_S:",
+        "if False:",
+        EXECUTE,
+    ),
+    KnockOut(
+        "paused", "execute/brake.py", "elif self._ports.switch.is_paused():", "elif False:", EXECUTE
+    ),
     KnockOut("lease", "execute/brake.py", "self._ports.lease.check()", _PASS, EXECUTE),
-    KnockOut("archive still there", "execute/brake.py", "self._ports.archive.check()", _PASS, EXECUTE),
-    KnockOut("gone, said twice", "execute/confirmation.py",
-             "source.job(owner, job_id) is None and source.job(owner, job_id) is None",
-             "source.job(owner, job_id) is None", EXECUTE),
-    KnockOut("job still there, of a delete", "execute/write_answers.py", "for _ in range(2):", "for _ in range(1):", EXECUTE),
-    KnockOut("second address for a missing one alone", "execute/write_answers.py", "and answer.status in UNSERVED and",
-             "and answer.status and", EXECUTE),
-    KnockOut("second address for this job", "execute/write_answers.py", " and _is_about(seen, sent):", ":", EXECUTE),
-    KnockOut("addresses in turn", "execute/delete_addresses.py", "        with self._turn:", "        if True:", EXECUTE),
+    KnockOut(
+        "archive still there", "execute/brake.py", "self._ports.archive.check()", _PASS, EXECUTE
+    ),
+    KnockOut(
+        "gone, said twice",
+        "execute/confirmation.py",
+        "source.job(owner, job_id) is None and source.job(owner, job_id) is None",
+        "source.job(owner, job_id) is None",
+        EXECUTE,
+    ),
+    KnockOut(
+        "job still there, of a delete",
+        "execute/write_answers.py",
+        "for _ in range(2):",
+        "for _ in range(1):",
+        EXECUTE,
+    ),
+    KnockOut(
+        "second address for a missing one alone",
+        "execute/write_answers.py",
+        "and answer.status in UNSERVED and",
+        "and answer.status and",
+        EXECUTE,
+    ),
+    KnockOut(
+        "second address for this job",
+        "execute/write_answers.py",
+        " and _is_about(seen, sent):",
+        ":",
+        EXECUTE,
+    ),
+    KnockOut(
+        "addresses in turn",
+        "execute/delete_addresses.py",
+        "        with self._turn:",
+        "        if True:",
+        EXECUTE,
+    ),
     # the journal
     KnockOut("fence", _JOURNAL, "if standing.fence != permit.fence:", "if False:", JOURNAL),
-    KnockOut("pause at the intent", _JOURNAL, "if standing.pause is not None:", "if False:", JOURNAL),
-    KnockOut("done is not repeated", _JOURNAL, "if standing.confirmed is not None:", "if False:", JOURNAL),
-    KnockOut("begun is not repeated", _JOURNAL, "if standing.begun is not None:", "if False:", JOURNAL),
+    KnockOut(
+        "pause at the intent", _JOURNAL, "if standing.pause is not None:", "if False:", JOURNAL
+    ),
+    KnockOut(
+        "done is not repeated", _JOURNAL, "if standing.confirmed is not None:", "if False:", JOURNAL
+    ),
+    KnockOut(
+        "begun is not repeated", _JOURNAL, "if standing.begun is not None:", "if False:", JOURNAL
+    ),
     KnockOut("chain", _JOURNAL, 'or link(before, dict(row)) != row["hash"]:', ":", JOURNAL),
-    KnockOut("write lock first", "state/file/database.py", '"BEGIN IMMEDIATE" if', '"BEGIN" if', JOURNAL),
-    KnockOut("open intent", _JOURNAL, "        connection.execute(statements.OPEN_INTENT, [row])\n", "",
-             ("tests/attack/test_attack.py",)),
+    KnockOut(
+        "write lock first", "state/file/database.py", '"BEGIN IMMEDIATE" if', '"BEGIN" if', JOURNAL
+    ),
+    KnockOut(
+        "open intent",
+        _JOURNAL,
+        "        connection.execute(statements.OPEN_INTENT, [row])\n",
+        "",
+        ("tests/attack/test_attack.py",),
+    ),
     # the archive
-    KnockOut("read back", "archive/store.py", "                read_back(staging.fd, fresh)",
-             f"                {_PASS}", ARCHIVE),
-    KnockOut("flushed", "archive/store.py", "make_durable(staging.fd, [file.file for file in fresh])", _PASS, ARCHIVE),
-    KnockOut("shown as written", "archive/store.py", "staging.verify_shown(stamps, fresh)", _PASS, ARCHIVE),
-    KnockOut("sentinel", "archive/disk/root.py", "        if found != self.uuid:", "        if False:", ARCHIVE),
-    KnockOut("another volume", "archive/disk/root.py", "if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):",
-             "if False:", ARCHIVE),
+    KnockOut(
+        "read back",
+        "archive/store.py",
+        "                read_back(staging.fd, fresh)",
+        f"                {_PASS}",
+        ARCHIVE,
+    ),
+    KnockOut(
+        "flushed",
+        "archive/store.py",
+        "make_durable(staging.fd, [file.file for file in fresh])",
+        _PASS,
+        ARCHIVE,
+    ),
+    KnockOut(
+        "shown as written",
+        "archive/store.py",
+        "staging.verify_shown(stamps, fresh)",
+        _PASS,
+        ARCHIVE,
+    ),
+    KnockOut(
+        "sentinel",
+        "archive/disk/root.py",
+        "        if found != self.uuid:",
+        "        if False:",
+        ARCHIVE,
+    ),
+    KnockOut(
+        "another volume",
+        "archive/disk/root.py",
+        "if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):",
+        "if False:",
+        ARCHIVE,
+    ),
     KnockOut("room", "archive/disk/root.py", "    if free < least:", "    if False:", ARCHIVE),
-    KnockOut("unframed twice", "archive/asset_fetch.py", "elif not received.framed or fetched.bytes", "elif fetched.bytes",
-             ARCHIVE),
+    KnockOut(
+        "unframed twice",
+        "archive/asset_fetch.py",
+        "elif not received.framed or fetched.bytes",
+        "elif fetched.bytes",
+        ARCHIVE,
+    ),
     # the inventory, and what is decided
-    KnockOut("shrunk list", "inventory/synchronizer.py", "        self._check_losses(start.mark, rows)",
-             f"        {_PASS}", SYNC),
-    KnockOut("watermark", "inventory/synchronizer.py", "watermark=None if unreadable else start.until",
-             "watermark=start.until", SYNC),
-    KnockOut("held", "retention/decide.py", "                flags |= HELD\n", f"                {_PASS}\n", DECIDE),
-    KnockOut("unfinished", "retention/decide.py", "                flags = UNFINISHED | self._running(case, record)",
-             f"                {_PASS}", DECIDE),
-    KnockOut("limits", "operations/policy_run.py", "        if plan.broken:", "        if False:", RUNS),
-    KnockOut("sealed plan", "planfile.py",
-             'if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):',
-             "if False:", ("tests/unit/test_planfile.py", *RUNS[:2])),
-)  # fmt: skip
+    KnockOut(
+        "shrunk list",
+        "inventory/synchronizer.py",
+        "        self._check_losses(start.mark, rows)",
+        f"        {_PASS}",
+        SYNC,
+    ),
+    KnockOut(
+        "watermark",
+        "inventory/synchronizer.py",
+        "watermark=None if unreadable else start.until",
+        "watermark=start.until",
+        SYNC,
+    ),
+    KnockOut(
+        "held",
+        "retention/decide.py",
+        "                flags |= HELD\n",
+        f"                {_PASS}\n",
+        DECIDE,
+    ),
+    KnockOut(
+        "unfinished",
+        "retention/decide.py",
+        "                flags = UNFINISHED | self._running(case, record)",
+        f"                {_PASS}",
+        DECIDE,
+    ),
+    KnockOut(
+        "limits", "operations/policy_run.py", "        if plan.broken:", "        if False:", RUNS
+    ),
+    KnockOut(
+        "sealed plan",
+        "planfile.py",
+        'if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):',
+        "if False:",
+        ("tests/unit/test_planfile.py", *RUNS[:2]),
+    ),
+)
 
 
 def main(names: list[str]) -> int:

@@ -136,9 +136,12 @@ class World:
             text = re.sub(r"(delete_assets|delete_job|stop): \d+[dh]", r"\1: 3600d", text)
         text = _CONFIG + text
         for word, value in (
-            ("BASE_URL", self.sandbox.base_url), ("WORKERS", str(workers)), ("STATE", state), ("ARCHIVE", archive),
+            ("BASE_URL", self.sandbox.base_url),
+            ("WORKERS", str(workers)),
+            ("STATE", state),
+            ("ARCHIVE", archive),
             ("ATTEMPTS", str(attempts)),
-        ):  # fmt: skip
+        ):
             text = text.replace(word, value)
         (self.folder / name).write_text(text)
 

@@ -37,9 +37,14 @@ state: {path: ./state.db}
 policies: [{name: everything, default: true, then: {archive: 5d}}]
 """
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def picture(shade: int) -> bytes:
@@ -58,22 +63,36 @@ def picture(shade: int) -> bytes:
 def har() -> bytes:
     entries = [
         {
-            "startedDateTime": f"2025-12-31T23:59:0{number % 10}.000Z", "time": 100 * number,
-            "request": {"method": "POST" if number % 5 == 0 else "GET", "url": f"https://shop.example/api/{number}"},
-            "response": {"status": 500 if number == 7 else 200, "content": {"size": 10, "mimeType": "application/json"}},
+            "startedDateTime": f"2025-12-31T23:59:0{number % 10}.000Z",
+            "time": 100 * number,
+            "request": {
+                "method": "POST" if number % 5 == 0 else "GET",
+                "url": f"https://shop.example/api/{number}",
+            },
+            "response": {
+                "status": 500 if number == 7 else 200,
+                "content": {"size": 10, "mimeType": "application/json"},
+            },
             "timings": {"wait": 1},
         }
         for number in range(20)
-    ]  # fmt: skip
+    ]
     return json.dumps({"log": {"entries": entries}}).encode()
 
 
 def assets(started_at: int) -> dict[str, bytes]:
     commands = [
-        {"method": "POST", "path": f"element/{number}/click", "request": {"value": EVIL}, "result": None,
-         "start_time": started_at + number, "duration": 0.1, "screenshot": number if number < 3 else None}
+        {
+            "method": "POST",
+            "path": f"element/{number}/click",
+            "request": {"value": EVIL},
+            "result": None,
+            "start_time": started_at + number,
+            "duration": 0.1,
+            "screenshot": number if number < 3 else None,
+        }
         for number in range(4)
-    ]  # fmt: skip
+    ]
     log = "".join(
         f"line {number} {'needle' if number == 3210 else 'hay'} {EVIL}\n" for number in range(4000)
     )
@@ -96,12 +115,21 @@ def fill(root: Path) -> None:
         for number in range(1, 131):
             ended = ENDED_AT - number * 3600
             row = {
-                "id": f"{number:032x}", "owner": "alice" if number % 2 else "bob", "status": "complete",
-                "passed": number % 3 != 0, "name": EVIL if number == 1 else f"test {number}",
-                "error": None if number % 3 else "Element not found", "build": f"nightly-{number // 10}",
-                "creation_time": ended - 60, "start_time": ended - 50, "end_time": ended, "modification_time": ended,
-                "os": "Linux", "browser": "chrome", "tags": [EVIL],
-            }  # fmt: skip
+                "id": f"{number:032x}",
+                "owner": "alice" if number % 2 else "bob",
+                "status": "complete",
+                "passed": number % 3 != 0,
+                "name": EVIL if number == 1 else f"test {number}",
+                "error": None if number % 3 else "Element not found",
+                "build": f"nightly-{number // 10}",
+                "creation_time": ended - 60,
+                "start_time": ended - 50,
+                "end_time": ended,
+                "modification_time": ended,
+                "os": "Linux",
+                "browser": "chrome",
+                "tags": [EVIL],
+            }
             document = parse_details(row, owner_name(row["owner"]), job_id(row["id"]))
             assert document is not None
             files = {
@@ -125,9 +153,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     fill(folder / "archive")
     (folder / "config.yaml").write_text(CONFIG)
     process = subprocess.Popen(
-        [*PROGRAM, "archive", "open", "--no-browser"], cwd=folder, env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [*PROGRAM, "archive", "open", "--no-browser"],
+        cwd=folder,
+        env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
     assert found is not None
@@ -332,9 +363,14 @@ def test_without_scripts_everything_is_still_there(browser: Browser, address: st
 def test_it_listens_for_this_machine_alone(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     said = subprocess.run(
-        [*PROGRAM, "archive", "open", "--no-browser", "--listen", "0.0.0.0:0"], cwd=tmp_path, env=dict(ENVIRONMENT),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [*PROGRAM, "archive", "open", "--no-browser", "--listen", "0.0.0.0:0"],
+        cwd=tmp_path,
+        env=dict(ENVIRONMENT),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert said.returncode == 2
     assert "is not a loopback address" in said.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]

@@ -51,8 +51,13 @@ def test_every_step_prints_what_the_page_says(
         assert program == "sauce-janitor"
         done = subprocess.run(
             [sys.executable, "-m", "sauce_janitor", *arguments],
-            cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

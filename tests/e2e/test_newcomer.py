@@ -100,9 +100,16 @@ class Terminal:
         pipe.
         """
         done = subprocess.run(
-            self._words(line), cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LATEST_S, check=False,
-        )  # fmt: skip
+            self._words(line),
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LATEST_S,
+            check=False,
+        )
         return self._keep(
             f"kubectl exec deploy/janitor -- {line}", done.stdout, done.returncode, code
         )
@@ -116,8 +123,15 @@ class Terminal:
         self._clock.go_on(seconds)
 
     def _start(self, line: str, slave: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._words(line), cwd=self.folder, env=self._environment(), stdin=slave, stdout=slave,
-                                stderr=slave, start_new_session=True)  # fmt: skip
+        return subprocess.Popen(
+            self._words(line),
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
 
     def _words(self, line: str) -> list[str]:
         name, *arguments = shlex.split(line)

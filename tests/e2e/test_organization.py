@@ -76,9 +76,13 @@ def test_insights_fits_the_terminal_and_the_spreadsheet(desk: Processes) -> None
     main, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 72, 0, 0))
     with subprocess.Popen(
-        [*PROGRAM, *asked], cwd=desk.folder, env={**desk.environment, "TERM": "xterm", "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL, stdout=terminal, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+        [*PROGRAM, *asked],
+        cwd=desk.folder,
+        env={**desk.environment, "TERM": "xterm", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         os.close(terminal)
         shown = b""
         while chunk := _read(main):

@@ -39,9 +39,15 @@ def in_shell(
 ) -> subprocess.CompletedProcess[str]:
     command = f"{' '.join(PROGRAM)} {words} {redirections}"
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=ENVIRONMENT | variables, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, check=False, timeout=60,
-    )  # fmt: skip
+        ["bash", "-c", command],
+        cwd=folder,
+        env=ENVIRONMENT | variables,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        timeout=60,
+    )
 
 
 def due(sandbox: Sandbox) -> int:

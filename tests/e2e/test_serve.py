@@ -97,9 +97,14 @@ def served(desk: Processes, *options: str, overdue: bool = True) -> Iterator[Ser
     log = desk.folder / f"serve-{time.monotonic_ns()}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [*PROGRAM, "--log-format", "json", "serve", *options], cwd=desk.folder, env=desk.environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, text=True,
-        )  # fmt: skip
+            [*PROGRAM, "--log-format", "json", "serve", *options],
+            cwd=desk.folder,
+            env=desk.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            text=True,
+        )
     try:
         yield Served(process, log)
     finally:
@@ -242,8 +247,18 @@ def test_whoever_asks_for_whatever_changes_nothing(desk: Processes) -> None:
     with served(desk, overdue=False) as daemon:
         daemon.logged("state.opened")
         address = ("127.0.0.1", int(daemon.url.rpartition(":")[2]))
-        for line in (b"POST /", b"PUT /jobs", b"DELETE /rest/v1/x/jobs/y", b"OPTIONS *", b"TRACE /", b"GET http://evil.example/",
-                     b"GET //evil.example", b"GET /%00", b"GET /../../etc/passwd", b"GET /static/%2e%2e/pages.py"):  # fmt: skip
+        for line in (
+            b"POST /",
+            b"PUT /jobs",
+            b"DELETE /rest/v1/x/jobs/y",
+            b"OPTIONS *",
+            b"TRACE /",
+            b"GET http://evil.example/",
+            b"GET //evil.example",
+            b"GET /%00",
+            b"GET /../../etc/passwd",
+            b"GET /static/%2e%2e/pages.py",
+        ):
             with socket.create_connection(address, timeout=30) as client:
                 client.sendall(
                     line + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection:"
@@ -284,14 +299,26 @@ def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Process
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('web: {listen: "127.0.0.1:TAKEN"}', "cannot listen on 127.0.0.1:TAKEN: Address already in use"),
+        (
+            'web: {listen: "127.0.0.1:TAKEN"}',
+            "cannot listen on 127.0.0.1:TAKEN: Address already in use",
+        ),
         ('web: {listen: "0.0.0.0:0"}', "an address that others can reach needs auth"),
-        ('web: {listen: "0.0.0.0:0", auth: {token: {file: absent}}}', "the file absent cannot be read: No such file"),
+        (
+            'web: {listen: "0.0.0.0:0", auth: {token: {file: absent}}}',
+            "the file absent cannot be read: No such file",
+        ),
         ('web: {listen: "0.0.0.0:0", auth: {token: {file: empty}}}', "the file empty is empty"),
-        ('web: {listen: "0.0.0.0:0", auth: {token: {file: short}}}', "the file short is too short for a token: at least 16"),
-        ('schedule: {cron: "every hour"}', "`every hour` is not a schedule: write minute hour day month weekday"),
+        (
+            'web: {listen: "0.0.0.0:0", auth: {token: {file: short}}}',
+            "the file short is too short for a token: at least 16",
+        ),
+        (
+            'schedule: {cron: "every hour"}',
+            "`every hour` is not a schedule: write minute hour day month weekday",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_start_is_one_sentence_and_ends_with_2(
     desk: Processes, text: str, said: str
 ) -> None:

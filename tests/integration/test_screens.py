@@ -75,9 +75,13 @@ class Session:
         self._time.set(NOON + 60 * self._minute)
         screen = Screen()
         environment = {
-            "COLUMNS": str(self.columns), "LINES": str(self._rows), "TERM": "xterm-256color", "LOGNAME": "jane",
-            "KEY": self.sandbox.access_key, "NAME": self.sandbox.user,
-        }  # fmt: skip
+            "COLUMNS": str(self.columns),
+            "LINES": str(self._rows),
+            "TERM": "xterm-256color",
+            "LOGNAME": "jane",
+            "KEY": self.sandbox.access_key,
+            "NAME": self.sandbox.user,
+        }
         with self._patch.context() as patch:
             for variable, value in environment.items():
                 patch.setenv(variable, value)

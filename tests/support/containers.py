@@ -45,9 +45,17 @@ class Engine:
 
 
 HARDENED = (
-    "--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges",
-    "--user", f"{SOMEBODY}:0", "--memory", "512m",
-)  # fmt: skip
+    "--read-only",
+    "--read-only-tmpfs=false",
+    "--cap-drop",
+    "all",
+    "--security-opt",
+    "no-new-privileges",
+    "--user",
+    f"{SOMEBODY}:0",
+    "--memory",
+    "512m",
+)
 """As the Pod Security Standard `restricted` runs it, and no file system writable but the one that
 is mounted.
 """

@@ -97,10 +97,21 @@ def a_document(number: int, at: int, **fields: Any) -> JobDocument:
 
     ended = at - 3600
     row = {
-        "id": f"{number + 1:032x}", "owner": "demo", "status": "complete", "passed": True, "name": f"test {number}",
-        "build": None, "tags": [], "creation_time": ended - 60, "start_time": ended - 50, "end_time": ended,
-        "modification_time": ended, "error": None, "os": "Linux", "browser": "chrome",
-    }  # fmt: skip
+        "id": f"{number + 1:032x}",
+        "owner": "demo",
+        "status": "complete",
+        "passed": True,
+        "name": f"test {number}",
+        "build": None,
+        "tags": [],
+        "creation_time": ended - 60,
+        "start_time": ended - 50,
+        "end_time": ended,
+        "modification_time": ended,
+        "error": None,
+        "os": "Linux",
+        "browser": "chrome",
+    }
     made = parse_details(row | fields, OWNER, job_id(row["id"]))
     assert made is not None
     return made

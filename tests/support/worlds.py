@@ -281,9 +281,19 @@ def rules(rng: Random) -> Rules:
 
 
 JOB_FIELDS = (
-    "name", "build", "tags", "status", "os", "browser", "custom_data", "created_at", "started_at", "ended_at",
-    "modified_at", "state",
-)  # fmt: skip
+    "name",
+    "build",
+    "tags",
+    "status",
+    "os",
+    "browser",
+    "custom_data",
+    "created_at",
+    "started_at",
+    "ended_at",
+    "modified_at",
+    "state",
+)
 RECORD_FIELDS = ("build_id", "build_status", "build_counters")
 
 

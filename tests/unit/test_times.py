@@ -24,9 +24,14 @@ def test_the_hour_that_clocks_repeat_is_told_apart_by_the_zones_name() -> None:
 
 @pytest.mark.parametrize(
     ("zone", "shown"),
-    [("Asia/Colombo", "+0530"), ("America/Sao_Paulo", "-03"), ("Asia/Kathmandu", "+0545"), ("Etc/UTC", "UTC"),
-     ("America/New_York", "EDT")],
-)  # fmt: skip
+    [
+        ("Asia/Colombo", "+0530"),
+        ("America/Sao_Paulo", "-03"),
+        ("Asia/Kathmandu", "+0545"),
+        ("Etc/UTC", "UTC"),
+        ("America/New_York", "EDT"),
+    ],
+)
 def test_a_zone_without_a_name_has_its_offset(zone: str, shown: str) -> None:
     show_times_in(ZoneInfo(zone))
     assert when(TWICE).split()[2] == shown

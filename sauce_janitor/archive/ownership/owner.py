@@ -80,9 +80,9 @@ def foreign(path: Path, owner: ArchiveOwner | None) -> str:
     """Return why a state may not write to another's archive, and what to do."""
     owner_text = f"{owner.instance[:8]} on {owner.host}" if owner else "unknown"
     return (
-        f"the archive {path} belongs to another state ({owner_text}): give this state an archive of its "
-        "own; or, if that state is lost or was replaced for good, `sauce-janitor archive adopt` "
-        "takes the archive over. Nothing was changed"
+        f"the archive {path} belongs to another state ({owner_text}): give this state an archive"
+        " of its own; or, if that state is lost or was replaced for good,"
+        " `sauce-janitor archive adopt` takes the archive over. Nothing was changed"
     )
 
 

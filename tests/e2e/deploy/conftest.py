@@ -50,9 +50,14 @@ def pushgateway(component: Callable[[str], Path]) -> Iterator[str]:
     """A real Pushgateway; its address."""
     port = free_port()
     process = subprocess.Popen(
-        [component("prometheus-pushgateway"), f"--web.listen-address=127.0.0.1:{port}", "--persistence.file="],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            component("prometheus-pushgateway"),
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--persistence.file=",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         until_answers(f"http://127.0.0.1:{port}/-/ready")
         yield f"http://127.0.0.1:{port}"

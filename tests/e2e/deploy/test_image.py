@@ -41,10 +41,18 @@ class Site:
     def options(self) -> tuple[str, ...]:
         """What `podman run` is given before the image's name."""
         return (
-            *HARDENED, "--network", "host",
-            "--env", "SAUCE_USERNAME=demo", "--env", "SAUCE_ACCESS_KEY=demo-key",
-            "--volume", f"{self.data}:/var/lib/sauce-janitor", "--volume", f"{self.config}:/etc/sauce-janitor:ro",
-        )  # fmt: skip
+            *HARDENED,
+            "--network",
+            "host",
+            "--env",
+            "SAUCE_USERNAME=demo",
+            "--env",
+            "SAUCE_ACCESS_KEY=demo-key",
+            "--volume",
+            f"{self.data}:/var/lib/sauce-janitor",
+            "--volume",
+            f"{self.config}:/etc/sauce-janitor:ro",
+        )
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """`sauce-janitor ARGUMENTS…` in a container, to its end."""
@@ -141,8 +149,13 @@ def test_no_secret_state_or_archive_that_lies_about_is_sent_to_a_build() -> None
     assert first == "*"
     copied = {line.removeprefix("!") for line in rest if line.startswith("!")}
     assert copied == {
-        "requirements/build.txt", "requirements/run.txt", "pyproject.toml", "README.md", "LICENSE", "sauce_janitor",
-    }  # fmt: skip
+        "requirements/build.txt",
+        "requirements/run.txt",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "sauce_janitor",
+    }
 
 
 def test_the_folder_for_the_data_may_be_written_by_group_0_as_well(engine: Engine) -> None:

@@ -183,9 +183,12 @@ def test_it_ships_in_dry_run_and_one_component_ends_that(
         relative = os.path.relpath(MANIFESTS, own)
         components = [f"{relative}/components/execute", f"{relative}/components/alerts"]
         kustomization = {
-            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": "elsewhere",
-            "resources": [f"{relative}/overlays/{name}"], "components": components,
-        }  # fmt: skip
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "namespace": "elsewhere",
+            "resources": [f"{relative}/overlays/{name}"],
+            "components": components,
+        }
         (own / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
         objects = render(own)
         assert container_of(objects)["args"] == [command, "--execute"]

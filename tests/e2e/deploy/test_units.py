@@ -44,8 +44,11 @@ def composed(component: Callable[[str], Path]) -> Callable[..., dict[str, Any]]:
     def compose(**more: str) -> dict[str, Any]:
         done = subprocess.run(
             [program, "-f", COMPOSE, "config"],
-            env={"PATH": os.environ["PATH"], **SETTINGS, **more}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            env={"PATH": os.environ["PATH"], **SETTINGS, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert (done.returncode, done.stderr) == (0, "")
         found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
         return found

@@ -228,10 +228,17 @@ def prometheus(
         text = POLICIES.replace("BASE_URL}", f"{sandbox.base_url}, budget: {BUDGET}}}")
         (folder / "config.yaml").write_text(text + MORE.replace("PORT", str(port)))
         commands = (
-            ([str(component("prometheus")), "--config.file=prometheus.yml", f"--storage.tsdb.path={folder / 'data'}",
-              f"--web.listen-address=127.0.0.1:{own}"], None),
+            (
+                [
+                    str(component("prometheus")),
+                    "--config.file=prometheus.yml",
+                    f"--storage.tsdb.path={folder / 'data'}",
+                    f"--web.listen-address=127.0.0.1:{own}",
+                ],
+                None,
+            ),
             ([*PROGRAM, "serve", "--execute"], ENVIRONMENT),
-        )  # fmt: skip
+        )
         processes = [
             subprocess.Popen(
                 command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -133,10 +133,14 @@ def test_unzip_finds_a_zip_whole(config: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "jobs"),
     [
-        (("nightly-1",), 2), (("nightly-*",), 2), (("--build", "PR-7"), 1), (("--owner", "alice"), 3), (("--all",), 3),
+        (("nightly-1",), 2),
+        (("nightly-*",), 2),
+        (("--build", "PR-7"), 1),
+        (("--owner", "alice"), 3),
+        (("--all",), 3),
         ((JOB, "--status", "complete"), 1),
     ],
-)  # fmt: skip
+)
 def test_a_build_or_what_one_looks_for_is_exported(
     config: Path, tmp_path: Path, what: tuple[str, ...], jobs: int
 ) -> None:
@@ -148,10 +152,12 @@ def test_a_build_or_what_one_looks_for_is_exported(
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        ((), "nothing is selected"), (("PR-8",), "holds no such job"), (("f" * 32,), "holds no such job"),
+        ((), "nothing is selected"),
+        (("PR-8",), "holds no such job"),
+        (("f" * 32,), "holds no such job"),
         (("PR-7", "--build", "x"), "give the build once"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there_is_said_and_nothing_is_written(
     config: Path, tmp_path: Path, what: tuple[str, ...], sentence: str
 ) -> None:
@@ -307,9 +313,12 @@ def test_memory_does_not_grow_with_the_files(
 ) -> None:
     def peak(target: str) -> int:
         made = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(root), str(tmp_path / target)], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", MEASURE, str(root), str(tmp_path / target)],
+            capture_output=True,
+            text=True,
+            check=True,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
-        )  # fmt: skip
+        )
         return int(made.stdout)
 
     shelf = AssetShelf({"video.mp4": MP4})

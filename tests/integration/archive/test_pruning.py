@@ -215,13 +215,16 @@ def edited(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], object]
 LIES: list[tuple[str, Callable[[Path], object]]] = [
     ("cut or was changed", lambda path: path.write_bytes(path.read_bytes()[:-40])),
     ("not as it was written", lambda path: path.write_bytes(path.read_bytes() + b" ")),
-    ("takes away what no receipt lists", edited(lambda said: said["files"][0].update(file="assets/x.mp4"))),
+    (
+        "takes away what no receipt lists",
+        edited(lambda said: said["files"][0].update(file="assets/x.mp4")),
+    ),
     ("not a file of the archive", edited(lambda said: said["files"][0].update(file="../../x"))),
     ("the record of something else", edited(lambda said: said.update(receipt="ab" * 32))),
     ("the record of something else", edited(lambda said: said.update(owner="bob"))),
     ("has version 2", edited(lambda said: said.update(version=2))),
     ("does not follow", edited(lambda said: said.update(previous="ab" * 32))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("sentence", "lie"), LIES, ids=[sentence for sentence, _ in LIES])

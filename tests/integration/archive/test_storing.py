@@ -501,10 +501,27 @@ def test_ten_thousand_screenshots_are_stored_under_one_receipt(archive: Archive)
 
 
 HOSTILE = (
-    "../../x", "../../../../../../tmp/x.log", "/etc/passwd", "a\0b.log", "x" * 5000, "CON", "con.txt", "video.mp4", "VIDEO.MP4",
-    "vid\u00e9o.bin", "vide\u0301o.bin", "receipt.json", "job.json", "assets", ".bashrc", "..", "trailing.", "evil\u202e.bin",
-    "\udcff.bin", "",
-)  # fmt: skip
+    "../../x",
+    "../../../../../../tmp/x.log",
+    "/etc/passwd",
+    "a\0b.log",
+    "x" * 5000,
+    "CON",
+    "con.txt",
+    "video.mp4",
+    "VIDEO.MP4",
+    "vid\u00e9o.bin",
+    "vide\u0301o.bin",
+    "receipt.json",
+    "job.json",
+    "assets",
+    ".bashrc",
+    "..",
+    "trailing.",
+    "evil\u202e.bin",
+    "\udcff.bin",
+    "",
+)
 
 
 def test_no_name_leads_outside_and_none_is_lost(archive: Archive, root: Path) -> None:

@@ -23,9 +23,15 @@ def sauce_janitor(folder: Path, *words: str, **environ: str) -> subprocess.Compl
     given.
     """
     return subprocess.run(
-        [sys.executable, "-m", "sauce_janitor", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=60,
-        env={"PYTHONPATH": str(TOP), "HOME": str(folder), "PATH": "/usr/bin:/bin", **environ}, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "sauce_janitor", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PYTHONPATH": str(TOP), "HOME": str(folder), "PATH": "/usr/bin:/bin", **environ},
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def run(*words: str) -> Result:

@@ -30,8 +30,11 @@ class Newcomer:
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder, self.sandbox = folder, sandbox
         self.environ = {
-            "SAUCE_USERNAME": sandbox.user, "SAUCE_ACCESS_KEY": sandbox.access_key, "HOME": str(folder), "NO_COLOR": "1",
-        }  # fmt: skip
+            "SAUCE_USERNAME": sandbox.user,
+            "SAUCE_ACCESS_KEY": sandbox.access_key,
+            "HOME": str(folder),
+            "NO_COLOR": "1",
+        }
 
     @property
     def path(self) -> Path:
@@ -150,16 +153,44 @@ def test_no_proposal_deletes_a_job_or_what_is_not_archived_and_releases_are_kept
     thens = re.findall(r"^    then: (.*?)(?:   #.*)?$", text, re.MULTILINE)
     assert len(thens) > 5
     assert set(thens) == {
-        "{archive: 24d, delete_assets: 26d}", "{archive: 2h, delete_assets: never, delete_job: never}",
-    }  # fmt: skip
+        "{archive: 24d, delete_assets: 26d}",
+        "{archive: 2h, delete_assets: never, delete_job: never}",
+    }
     assert re.search(r'match: {build: "rc-\*"}\n    then: {archive: 2h, delete_assets: never', text)
 
 
 HOSTILE = (
-    'say "hi"', "a'b\"c", "two\nlines", "x: y\n  - name: evil\n    match: all", "- item", "{a,b}", "[ab]*", "wild*card",
-    "what?", "keep\u200b", "k\u0435ep", "\u202egnp", "\x1b]0;x\x07", "${HOME}", "!!python/object", "&anchor", "*alias",
-    "# comment", "%YAML", "|", ">", "`id`", "null\\n", "a" * 300, "\U0001f600", " ", "--", "~", "a\tb", "100%",
-)  # fmt: skip
+    'say "hi"',
+    "a'b\"c",
+    "two\nlines",
+    "x: y\n  - name: evil\n    match: all",
+    "- item",
+    "{a,b}",
+    "[ab]*",
+    "wild*card",
+    "what?",
+    "keep\u200b",
+    "k\u0435ep",
+    "\u202egnp",
+    "\x1b]0;x\x07",
+    "${HOME}",
+    "!!python/object",
+    "&anchor",
+    "*alias",
+    "# comment",
+    "%YAML",
+    "|",
+    ">",
+    "`id`",
+    "null\\n",
+    "a" * 300,
+    "\U0001f600",
+    " ",
+    "--",
+    "~",
+    "a\tb",
+    "100%",
+)
 
 
 def test_names_that_could_mean_something_else_or_be_a_secret_are_left_out(

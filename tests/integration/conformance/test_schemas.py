@@ -155,24 +155,63 @@ CALLS = (
     ("jobs", "GET", "/v1.1/users/{username}/organization", "/rest/v1.1/users/demo/organization"),
     ("older jobs", "GET", "/v1.1/{username}/builds", "/rest/v1.1/demo/builds?limit=50"),
     ("older jobs", "GET", "/v1/builds/{id}/jobs", "/rest/v1/builds/{build}/jobs?full=true"),
-    ("older jobs", "GET", "/v1/{username}/builds/{id}/failed-jobs", "/rest/v1/demo/builds/{failed}/failed-jobs"),
+    (
+        "older jobs",
+        "GET",
+        "/v1/{username}/builds/{id}/failed-jobs",
+        "/rest/v1/demo/builds/{failed}/failed-jobs",
+    ),
     ("builds", "GET", "/{build_source}/", "/v2/builds/vdc/?limit=100"),
     ("builds", "GET", "/{build_source}/{build_id}/", "/v2/builds/vdc/{build}/"),
     ("builds", "GET", "/{build_source}/jobs/{job_id}/build/", "/v2/builds/vdc/jobs/{job}/build/"),
     ("builds", "GET", "/{build_source}/{build_id}/jobs/", "/v2/builds/vdc/{build}/jobs/"),
     ("newer builds", "GET", "/v2/builds/{build_source}/", "/v2/builds/vdc/?limit=100"),
     ("newer builds", "GET", "/v2/builds/{build_source}/{build_id}/", "/v2/builds/vdc/{build}/"),
-    ("newer builds", "GET", "/v2/builds/{build_source}/jobs/{job_id}/build/", "/v2/builds/vdc/jobs/{job}/build/"),
-    ("newer builds", "GET", "/v2/builds/{build_source}/{build_id}/jobs/", "/v2/builds/vdc/{build}/jobs/"),
+    (
+        "newer builds",
+        "GET",
+        "/v2/builds/{build_source}/jobs/{job_id}/build/",
+        "/v2/builds/vdc/jobs/{job}/build/",
+    ),
+    (
+        "newer builds",
+        "GET",
+        "/v2/builds/{build_source}/{build_id}/jobs/",
+        "/v2/builds/vdc/{build}/jobs/",
+    ),
     ("people", "GET", "/users", "/team-management/v1/users"),
     ("people", "GET", "/teams", "/team-management/v1/teams"),
-    ("insights", "GET", "/v1/analytics/tests", "/v1/analytics/tests?time_range=60d&size=500&scope=organization"),
-    ("insights", "GET", "/v1/analytics/insights/test-metrics",
-     "/v1/analytics/insights/test-metrics?time_range=60d&query=search: by name"),
-    ("insights", "GET", "/v1/analytics/trends/tests", "/v1/analytics/trends/tests?time_range=60d&interval=1d"),
-    ("insights", "GET", "/v1/analytics/trends/builds_tests", "/v1/analytics/trends/builds_tests?time_range=60d"),
-    ("insights", "GET", "/v1/analytics/trends/errors", "/v1/analytics/trends/errors?time_range=60d"),
-)  # fmt: skip
+    (
+        "insights",
+        "GET",
+        "/v1/analytics/tests",
+        "/v1/analytics/tests?time_range=60d&size=500&scope=organization",
+    ),
+    (
+        "insights",
+        "GET",
+        "/v1/analytics/insights/test-metrics",
+        "/v1/analytics/insights/test-metrics?time_range=60d&query=search: by name",
+    ),
+    (
+        "insights",
+        "GET",
+        "/v1/analytics/trends/tests",
+        "/v1/analytics/trends/tests?time_range=60d&interval=1d",
+    ),
+    (
+        "insights",
+        "GET",
+        "/v1/analytics/trends/builds_tests",
+        "/v1/analytics/trends/builds_tests?time_range=60d",
+    ),
+    (
+        "insights",
+        "GET",
+        "/v1/analytics/trends/errors",
+        "/v1/analytics/trends/errors?time_range=60d",
+    ),
+)
 """File, method and path as the file names them, and what is asked of the sandbox."""
 
 INSIDE = {

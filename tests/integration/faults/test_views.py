@@ -30,12 +30,31 @@ VIEWS = (
     ("insights", "errors"),
 )
 UNREADABLE = (
-    "deep_json", "trailing_garbage", "not_a_list", "html", "big_header", "redirect", "truncated", "short_gzip", "disconnect",
-)  # fmt: skip
+    "deep_json",
+    "trailing_garbage",
+    "not_a_list",
+    "html",
+    "big_header",
+    "redirect",
+    "truncated",
+    "short_gzip",
+    "disconnect",
+)
 TWISTED = (
-    "foreign_owner", "wrong_id", "empty_id", "nan", "nulls", "milliseconds", "times_as_text", "duplicate_rows", "empty_list",
-    "short_page", "same_page", "capped_page", "clock_skew",
-)  # fmt: skip
+    "foreign_owner",
+    "wrong_id",
+    "empty_id",
+    "nan",
+    "nulls",
+    "milliseconds",
+    "times_as_text",
+    "duplicate_rows",
+    "empty_list",
+    "short_page",
+    "same_page",
+    "capped_page",
+    "clock_skew",
+)
 
 
 @pytest.fixture(scope="module")

@@ -257,8 +257,14 @@ def test_builds_are_found_by_time_status_and_name_whatever_the_api_filters(
 
 def test_builds_of_real_devices_are_another_source(desk: Commands) -> None:
     job, build_id = "ab" * 16, "cd" * 16
-    record = {"id": build_id, "name": "phones", "status": "failed", "source": "rdc", "creation_time": 1780300800,
-              "jobs": {"finished": 1, "failed": 1, "passed": 0, "errored": 0, "running": 0, "queued": 0}}  # fmt: skip
+    record = {
+        "id": build_id,
+        "name": "phones",
+        "status": "failed",
+        "source": "rdc",
+        "creation_time": 1780300800,
+        "jobs": {"finished": 1, "failed": 1, "passed": 0, "errored": 0, "running": 0, "queued": 0},
+    }
     member = {
         "id": job,
         "creation_time": 1780300800,
@@ -420,9 +426,23 @@ def test_a_dry_run_and_a_command_that_nobody_answers_send_only_gets(
 def test_tags_and_fields_are_changed_and_the_rest_stays(desk: Commands, job: JobId) -> None:
     desk.sandbox.edit(job, **{"custom-data": {"team": "qa"}})
     desk.say(
-        "tag", job, "--add", "keep", "--remove", "e2e", "--name", "pay", "--build", "rc-2", "--public", "private",
-        "--failed", "--custom-data", "run=8", "--yes",
-    )  # fmt: skip
+        "tag",
+        job,
+        "--add",
+        "keep",
+        "--remove",
+        "e2e",
+        "--name",
+        "pay",
+        "--build",
+        "rc-2",
+        "--public",
+        "private",
+        "--failed",
+        "--custom-data",
+        "run=8",
+        "--yes",
+    )
     now = truth(desk, job)
     assert (now["tags"], now["name"], now["build"], now["public"], now["passed"]) == (
         ["old", "keep"], "pay", "rc-2", "private", False

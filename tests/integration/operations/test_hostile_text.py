@@ -43,10 +43,22 @@ def job(desk: Commands) -> JobId:
     then = int(time.time()) - 20 * DAY
     found = desk.sandbox.arrive(created_at=then)
     desk.sandbox.edit(
-        found, name=EVIL, build=EVIL, tags=[f"go{EVIL}", EVIL], error=EVIL, os=EVIL, browser=EVIL, browser_version=EVIL,
-        status="error", passed=False, automation_backend=EVIL, public=EVIL, **{"custom-data": {EVIL: EVIL}},
-        start_time=then, end_time=then + 60,
-    )  # fmt: skip
+        found,
+        name=EVIL,
+        build=EVIL,
+        tags=[f"go{EVIL}", EVIL],
+        error=EVIL,
+        os=EVIL,
+        browser=EVIL,
+        browser_version=EVIL,
+        status="error",
+        passed=False,
+        automation_backend=EVIL,
+        public=EVIL,
+        **{"custom-data": {EVIL: EVIL}},
+        start_time=then,
+        end_time=then + 60,
+    )
     desk.sandbox.upload(found, f"{EVIL}.log", EVIL.encode())
     return JobId(found)
 
@@ -172,7 +184,15 @@ def test_what_sauce_labs_says_of_an_error_is_harmless(
 ) -> None:
     desk.sandbox.inject("status", endpoint="*", user="*", times=1000, status=418, body=body)
     for words in (
-        ("jobs",), ("job", job), ("builds",), ("assets", job), ("insights", "tests"), ("plan",),
-        ("run", "--execute", "--format", "json"), ("tag", job, "--add", "x", "--yes"), ("stop", job, "--yes"), ("status",),
-    ):  # fmt: skip
+        ("jobs",),
+        ("job", job),
+        ("builds",),
+        ("assets", job),
+        ("insights", "tests"),
+        ("plan",),
+        ("run", "--execute", "--format", "json"),
+        ("tag", job, "--add", "x", "--yes"),
+        ("stop", job, "--yes"),
+        ("status",),
+    ):
         assert heard(desk, *words).code in {0, 4}

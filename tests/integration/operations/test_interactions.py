@@ -27,9 +27,15 @@ def test_a_plan_says_for_how_many_jobs_a_shorter_time_does_not_come_true(
     longer = {(each["policy"], each["becomes"]): each for each in plan["interactions"]}
     jobs = longer["passed", "10d"]["jobs"]
     assert longer["passed", "10d"] == {
-        "policy": "passed", "action": "delete_assets", "after": "3d", "becomes": "10d", "jobs": jobs, "by": "suites",
-        "by_action": "delete_assets", "kept_by": [],
-    }  # fmt: skip
+        "policy": "passed",
+        "action": "delete_assets",
+        "after": "3d",
+        "becomes": "10d",
+        "jobs": jobs,
+        "by": "suites",
+        "by_action": "delete_assets",
+        "kept_by": [],
+    }
     assert longer["passed", None]["kept_by"] == ["recent"]
 
     said = desk.say("plan").stdout

@@ -315,9 +315,20 @@ class Written:
 
 
 KINDS = (
-    "open", "write", "fsync", "close", "link", "rename", "replace", "mkdir", "unlink", "stat", "file open", "file write",
+    "open",
+    "write",
+    "fsync",
+    "close",
+    "link",
+    "rename",
+    "replace",
+    "mkdir",
+    "unlink",
+    "stat",
+    "file open",
+    "file write",
     "file close",
-)  # fmt: skip
+)
 
 
 @contextmanager

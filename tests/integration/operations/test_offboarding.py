@@ -258,8 +258,12 @@ def test_what_may_never_be_stored_is_not_stored_and_goes(desk: Commands) -> None
 
 
 def test_erase_needs_the_name_and_takes_jobs_and_copies_but_what_is_held(desk: Commands) -> None:
-    desk.configure("limits: {max_percent: null}\nholds: [{tag: keep}]\naccounts_: 0\n".replace("accounts_: 0\n", "")
-                   + "policies: [{name: a, match: all, then: {archive: 1h}}]\n")  # fmt: skip
+    desk.configure(
+        "limits: {max_percent: null}\nholds: [{tag: keep}]\naccounts_: 0\n".replace(
+            "accounts_: 0\n", ""
+        )
+        + "policies: [{name: a, match: all, then: {archive: 1h}}]\n"
+    )
     text = (desk.folder / "config.yaml").read_text()
     (desk.folder / "config.yaml").write_text(
         text.replace("username: demo", "username: demo, users: [me, bob]")

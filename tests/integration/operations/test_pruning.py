@@ -248,9 +248,11 @@ def test_a_crash_at_any_step_is_settled_by_the_next_prune(
         raise Crash
 
     places: dict[str, tuple[Any, str]] = {
-        "begin": (taking.Pruner, "prune"), "rename": (taking.Pruner, "finish"), "unlink": (taking, "_remove_from"),
+        "begin": (taking.Pruner, "prune"),
+        "rename": (taking.Pruner, "finish"),
+        "unlink": (taking, "_remove_from"),
         "end": (PruneJournal, "end"),
-    }  # fmt: skip
+    }
     with monkeypatch.context() as patch:
         patch.setattr(*places[step], crash)
         with pytest.raises(Crash):

@@ -78,16 +78,34 @@ def an_archived_job(desk: Commands, heard: Callable[..., Heard]) -> str:
 
 
 READS = (
-    ("status",), ("status", "--format", "json"), ("explain", "JOB"), ("simulate",), ("prove",), ("hold", "list"),
+    ("status",),
+    ("status", "--format", "json"),
+    ("explain", "JOB"),
+    ("simulate",),
+    ("prove",),
+    ("hold", "list"),
     ("account", "list"),
-    ("archive", "list"), ("archive", "show", "JOB"), ("archive", "verify"), ("archive", "verify", "JOB"),
-    ("archive", "prune", "--dry-run"), ("archive", "export", "JOB", "--output", "OUT"), ("plan", "--offline"),
-    ("diff", "CONFIG", "CONFIG"), ("check",), ("config", "show"),
-)  # fmt: skip
+    ("archive", "list"),
+    ("archive", "show", "JOB"),
+    ("archive", "verify"),
+    ("archive", "verify", "JOB"),
+    ("archive", "prune", "--dry-run"),
+    ("archive", "export", "JOB", "--output", "OUT"),
+    ("plan", "--offline"),
+    ("diff", "CONFIG", "CONFIG"),
+    ("check",),
+    ("config", "show"),
+)
 WRITES = (
-    ("plan",), ("run", "--execute"), ("hold", "add", "b" * 32, "--reason", "x"), ("pause",),
-    ("approve", "DIGEST", "--yes"), ("resume", "--yes"), ("archive", "prune", "--yes"), ("archive", "reindex"),
-)  # fmt: skip
+    ("plan",),
+    ("run", "--execute"),
+    ("hold", "add", "b" * 32, "--reason", "x"),
+    ("pause",),
+    ("approve", "DIGEST", "--yes"),
+    ("resume", "--yes"),
+    ("archive", "prune", "--yes"),
+    ("archive", "reindex"),
+)
 
 
 def test_what_only_reads_works_on_a_disk_that_is_mounted_read_only_and_what_writes_says_so(
@@ -202,8 +220,11 @@ for words in (["status"], ["archive", "list"], ["plan", "--offline"], ["pause"],
 """
         done = subprocess.run(
             [*without, sys.executable, "-c", code, str(folder / "config.yaml")],
-            env={**os.environ, "KEY": desk.sandbox.access_key}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            env={**os.environ, "KEY": desk.sandbox.access_key},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     ended = [
         line.rpartition(" ")[2] for line in done.stdout.splitlines() if line.startswith("ENDED")
     ]

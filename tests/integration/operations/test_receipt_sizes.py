@@ -50,10 +50,22 @@ def put(
         )
 
     receipt = ReceiptDocument(
-        number=1, tool="sauce-janitor", archive="a", account="eu", base_url="http://x", owner=owner_name(owner),
-        job_id=job_id(text[:32]), ended_at=ended_at, policy=policy, run_id="r", selection="video", made_at=ended_at,
-        job=stored("job.json", 1), listed=("video.mp4",), assets=(stored("video.mp4", video_bytes),),
-    )  # fmt: skip
+        number=1,
+        tool="sauce-janitor",
+        archive="a",
+        account="eu",
+        base_url="http://x",
+        owner=owner_name(owner),
+        job_id=job_id(text[:32]),
+        ended_at=ended_at,
+        policy=policy,
+        run_id="r",
+        selection="video",
+        made_at=ended_at,
+        job=stored("job.json", 1),
+        listed=("video.mp4",),
+        assets=(stored("video.mp4", video_bytes),),
+    )
     folder = root.joinpath(*job_place("eu", receipt.owner, receipt.job_id, ended_at))
     folder.mkdir(parents=True)
     (folder / "receipt.json").write_bytes(write_receipt(receipt))

@@ -86,10 +86,14 @@ def test_every_command_that_takes_an_id_takes_each_form_of_it(desk: Commands) ->
 def test_what_is_more_than_one_job_is_refused_and_nothing_is_sent(desk: Commands) -> None:
     desk.say("plan")
     for words in (
-        ("tag", "twin", "--add", "x", "--yes"), ("tag", _solo(desk), "pair", "--add", "x", "--yes"),
-        ("stop", "twin", "--yes"), ("hold", "release", "twin", "--yes"), ("explain", "twin"), ("job", "twin"),
+        ("tag", "twin", "--add", "x", "--yes"),
+        ("tag", _solo(desk), "pair", "--add", "x", "--yes"),
+        ("stop", "twin", "--yes"),
+        ("hold", "release", "twin", "--yes"),
+        ("explain", "twin"),
+        ("job", "twin"),
         ("assets", "pair"),
-    ):  # fmt: skip
+    ):
         wrong = desk.say(*words, code=2).exception
         assert isinstance(wrong, ConfigError)
         assert "matches 2 jobs, and must match one" in str(wrong)
@@ -114,8 +118,10 @@ def test_a_job_that_is_called_otherwise_by_now_is_not_the_one_that_is_named(desk
     job, asked = _solo(desk), len(desk.sandbox.log)
     desk.sandbox.edit(job, name="other", build="elsewhere")
     for words in (
-        ("tag", "solo", "--add", "x", "--yes"), ("stop", "alone", "--yes"), ("assets", "solo", "--delete", "--yes"),
-    ):  # fmt: skip
+        ("tag", "solo", "--add", "x", "--yes"),
+        ("stop", "alone", "--yes"),
+        ("assets", "solo", "--delete", "--yes"),
+    ):
         wrong = desk.say(*words, code=2).exception
         assert "it is now 'other' in build 'elsewhere'" in str(wrong), words
     assert desk.writes() == []

@@ -18,9 +18,15 @@ MOST_BYTES_A_JOB = 150
 """A million jobs are to be planned in 250 MB by a process that has some 80 MB of code loaded."""
 RULES = rules(
     policy("pull-requests", where(build="PR-*"), assets="1d", job="2d"),
-    policy("nightly", where(build="nightly-*"), archive="2h", job="20d", keep=(keep("recent", "last", count=2),),
-           group_by=("name", "os", "browser")),
-)  # fmt: skip
+    policy(
+        "nightly",
+        where(build="nightly-*"),
+        archive="2h",
+        job="20d",
+        keep=(keep("recent", "last", count=2),),
+        group_by=("name", "os", "browser"),
+    ),
+)
 
 
 def fill(store: Store, count: int) -> None:

@@ -29,8 +29,13 @@ STATUSES = ("passed", "passed", "failed", "failed", "error", "complete", None, U
 NAMES = ("login", "checkout", "search", None, UNKNOWN)
 BROWSERS = ("chrome", "firefox")
 PICKS = (
-    ("newest",), ("oldest",), ("failed",), ("passed", "oldest"), ("failed", "newest"), ("failed", "error", "passed"),
-)  # fmt: skip
+    ("newest",),
+    ("oldest",),
+    ("failed",),
+    ("passed", "oldest"),
+    ("failed", "newest"),
+    ("failed", "error", "passed"),
+)
 CALENDAR = {
     "daily": ("day", "date(:today, '-' || :back || ' days')"),
     "weekly": ("week", "date(:today, 'weekday 0', '-6 days', '-' || (7 * :back) || ' days')"),

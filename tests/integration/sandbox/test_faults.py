@@ -207,8 +207,10 @@ def test_lists_can_repeat_shrink_and_lie(start: Start, call: Call) -> None:
     assert told("capped_page", limit=5) == true[:5]
     assert told("not_a_list") == {"errors": "Something went wrong"}
     assert told("lie", set={"owner": "mallory"}, drop=["tags"], row=1) == [
-        true[0], {key: value for key, value in {**true[1], "owner": "mallory"}.items() if key != "tags"}, *true[2:],
-    ]  # fmt: skip
+        true[0],
+        {key: value for key, value in {**true[1], "owner": "mallory"}.items() if key != "tags"},
+        *true[2:],
+    ]
     assert told("milliseconds")[0]["creation_time"] == true[0]["creation_time"] * 1000  # type: ignore[index]  # a list
     assert told("times_as_text")[0]["creation_time"] == str(true[0]["creation_time"])  # type: ignore[index]  # a list
     assert ask.get(LIST).json() == true

@@ -11,15 +11,55 @@ import pytest
 from tests.support.sandbox import NOW, Call, Start, finished, unfinished
 
 SEED_ROW = {
-    "status", "base_config", "command_counts", "deletion_time", "url", "org_id", "creation_time", "id", "team_id",
-    "performance_enabled", "assigned_tunnel_id", "container", "group_id", "public", "breakpointed",
-}  # fmt: skip
+    "status",
+    "base_config",
+    "command_counts",
+    "deletion_time",
+    "url",
+    "org_id",
+    "creation_time",
+    "id",
+    "team_id",
+    "performance_enabled",
+    "assigned_tunnel_id",
+    "container",
+    "group_id",
+    "public",
+    "breakpointed",
+}
 DETAILS = {
-    "browser_short_version", "video_url", "creation_time", "custom-data", "browser_version", "owner", "automation_backend",
-    "id", "collects_automator_log", "record_screenshots", "record_video", "build", "passed", "public", "assigned_tunnel_id",
-    "status", "log_url", "start_time", "proxied", "modification_time", "tags", "name", "commands_not_successful",
-    "consolidated_status", "selenium_version", "manual", "end_time", "error", "os", "breakpointed", "browser",
-}  # fmt: skip
+    "browser_short_version",
+    "video_url",
+    "creation_time",
+    "custom-data",
+    "browser_version",
+    "owner",
+    "automation_backend",
+    "id",
+    "collects_automator_log",
+    "record_screenshots",
+    "record_video",
+    "build",
+    "passed",
+    "public",
+    "assigned_tunnel_id",
+    "status",
+    "log_url",
+    "start_time",
+    "proxied",
+    "modification_time",
+    "tags",
+    "name",
+    "commands_not_successful",
+    "consolidated_status",
+    "selenium_version",
+    "manual",
+    "end_time",
+    "error",
+    "os",
+    "breakpointed",
+    "browser",
+}
 
 
 def test_the_main_user_owns_exactly_as_many_jobs_as_asked_for(start: Start, call: Call) -> None:

@@ -114,10 +114,26 @@ def test_what_a_person_does_are_these_two_requests(vendor: Vendor, gate: Gate) -
 
 @pytest.mark.parametrize(
     "body",
-    ["", "{}", "[]", "null", "{", '{"tags": "keep"}', '{"tags": [1]}', '{"tags": null}', '{"passed": "true"}',
-     '{"public": "everybody"}', '{"name": 1}', '{"custom-data": []}', '{"data": {"passed": true}}', '{"status": "complete"}',
-     '{"tags": [], "deletion_time": 1}', '{"name": "' + "x" * 70_000 + '"}', "[" * 20_000],
-)  # fmt: skip
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{",
+        '{"tags": "keep"}',
+        '{"tags": [1]}',
+        '{"tags": null}',
+        '{"passed": "true"}',
+        '{"public": "everybody"}',
+        '{"name": 1}',
+        '{"custom-data": []}',
+        '{"data": {"passed": true}}',
+        '{"status": "complete"}',
+        '{"tags": [], "deletion_time": 1}',
+        '{"name": "' + "x" * 70_000 + '"}',
+        "[" * 20_000,
+    ],
+)
 def test_an_update_that_says_anything_but_what_a_job_has_reaches_no_socket(
     vendor: Vendor, gate: Gate, body: str
 ) -> None:

@@ -83,10 +83,20 @@ def test_parameters_that_changed_their_names_are_sent_under_both(
     list(insights.tests(Period(back="7d"), which, most=10))
     (asked,) = _asked(vendor)
     assert asked == {
-        "time_range": ["7d"], "scope": ["single"], "owner": ["jörg", "x/y"], "status": ["failed"],
-        "os": ["Linux", "Windows 10"], "query": ["a b&c"], "name": ["a b&c"], "missing_build": [""],
-        "build_missing": ["true"], "desc": ["true"], "descending": ["true"], "from": ["0"], "size": ["10"],
-    }  # fmt: skip
+        "time_range": ["7d"],
+        "scope": ["single"],
+        "owner": ["jörg", "x/y"],
+        "status": ["failed"],
+        "os": ["Linux", "Windows 10"],
+        "query": ["a b&c"],
+        "name": ["a b&c"],
+        "missing_build": [""],
+        "build_missing": ["true"],
+        "desc": ["true"],
+        "descending": ["true"],
+        "from": ["0"],
+        "size": ["10"],
+    }
 
 
 @pytest.mark.parametrize(("refusals", "left"), [(1, "descending"), (2, "desc")])

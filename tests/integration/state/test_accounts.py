@@ -163,8 +163,17 @@ def test_an_unknown_account_and_a_change_in_doubt_are_refused(state: State) -> N
     with pytest.raises(RefusedError, match="the state knows no account ue; it knows: eu"):
         state.accounts.rename("ue", "prod")
     with state._database.writing() as connection:
-        line = {"seq": 1, "at": 1, "account": "eu", "kind": "intent", "job_id": bytes(16), "owner": OWNER,
-                "action": "delete_job", "detail": json.dumps({}), "hash": bytes(32)}  # fmt: skip
+        line = {
+            "seq": 1,
+            "at": 1,
+            "account": "eu",
+            "kind": "intent",
+            "job_id": bytes(16),
+            "owner": OWNER,
+            "action": "delete_job",
+            "detail": json.dumps({}),
+            "hash": bytes(32),
+        }
         connection.execute(insert(metadata.tables["journal"]), [line])
         begun = {"intent": 1, "account": "eu", "job_id": bytes(16), "action": "delete_job"}
         connection.execute(insert(metadata.tables["open_intents"]), [begun])

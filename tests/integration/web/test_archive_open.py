@@ -84,9 +84,17 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 PATHS = [
-    "/", "/builds", f"/jobs/eu/{JOB}", f"/jobs/eu/{JOB}/files/0", f"/jobs/eu/{JOB}/files/1/lines?q=x", "/nothing",
-    "/static/archive/job.js", "/%2e%2e/%2e%2e/etc/passwd", f"/jobs/eu/{JOB}/files/0?save", "/?page=999999999999999999999",
-]  # fmt: skip
+    "/",
+    "/builds",
+    f"/jobs/eu/{JOB}",
+    f"/jobs/eu/{JOB}/files/0",
+    f"/jobs/eu/{JOB}/files/1/lines?q=x",
+    "/nothing",
+    "/static/archive/job.js",
+    "/%2e%2e/%2e%2e/etc/passwd",
+    f"/jobs/eu/{JOB}/files/0?save",
+    "/?page=999999999999999999999",
+]
 
 
 def test_no_method_path_host_or_body_changes_anything(

@@ -121,9 +121,18 @@ def test_metrics_are_in_prometheus_text_format() -> None:
 def test_the_page_says_all_that_there_is_to_know() -> None:
     _, page = get(Told(BAD), "/")
     for words in (
-        "DRY RUN", "By jane: audit", "the archive is not there", "wokers", "nothing is deleted", "1,300", "12,345",
-        "carrying out, 12 of 1,300 done", "until 2026-11-19 06:00 UTC: releases", "incomplete", "(holds)",
-    ):  # fmt: skip
+        "DRY RUN",
+        "By jane: audit",
+        "the archive is not there",
+        "wokers",
+        "nothing is deleted",
+        "1,300",
+        "12,345",
+        "carrying out, 12 of 1,300 done",
+        "until 2026-11-19 06:00 UTC: releases",
+        "incomplete",
+        "(holds)",
+    ):
         assert words in page
     assert "DRY RUN" not in get(Told(), "/")[1]
 
@@ -149,13 +158,26 @@ class Tags(HTMLParser):
 
 def test_hostile_text_stays_text() -> None:
     account = replace(
-        ACCOUNT, name=HOSTILE, identity=HOSTILE, now=HOSTILE, dark=HOSTILE, facts=(LabeledFact(HOSTILE, HOSTILE, bad=True),),
-        actions=(HOSTILE,), policies=(PolicyLine(HOSTILE, (1,)),), runs=(RunLine(AT, HOSTILE, HOSTILE, 1, HOSTILE),),
-    )  # fmt: skip
+        ACCOUNT,
+        name=HOSTILE,
+        identity=HOSTILE,
+        now=HOSTILE,
+        dark=HOSTILE,
+        facts=(LabeledFact(HOSTILE, HOSTILE, bad=True),),
+        actions=(HOSTILE,),
+        policies=(PolicyLine(HOSTILE, (1,)),),
+        runs=(RunLine(AT, HOSTILE, HOSTILE, 1, HOSTILE),),
+    )
     view = replace(
-        BAD, version=HOSTILE, paused=HOSTILE, troubles=(HOSTILE,), faults=(HOSTILE,), warnings=(HOSTILE,),
-        accounts=(account,), upkeep=(LabeledFact(HOSTILE, HOSTILE),),
-    )  # fmt: skip
+        BAD,
+        version=HOSTILE,
+        paused=HOSTILE,
+        troubles=(HOSTILE,),
+        faults=(HOSTILE,),
+        warnings=(HOSTILE,),
+        accounts=(account,),
+        upkeep=(LabeledFact(HOSTILE, HOSTILE),),
+    )
     tags = Tags()
     page = get(Told(view), "/")[1]
     tags.feed(page)

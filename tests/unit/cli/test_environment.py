@@ -14,15 +14,51 @@ from sauce_janitor.cli.app import COMMANDS, cli
 # Every option that makes something happen, or lifts a brake. One that is new here or below has to
 # be judged.
 ACTS = {
-    "accept-loss", "add", "archive", "build", "bulk", "by", "clear", "confirm", "custom-data",
-    "custom-data-json", "execute", "force", "lift", "max-jobs", "name", "passed", "public", "reason",
-    "remove", "remove-custom-data", "retry-now", "set", "tag", "until", "withdraw", "yes",
-}  # fmt: skip
+    "accept-loss",
+    "add",
+    "archive",
+    "build",
+    "bulk",
+    "by",
+    "clear",
+    "confirm",
+    "custom-data",
+    "custom-data-json",
+    "execute",
+    "force",
+    "lift",
+    "max-jobs",
+    "name",
+    "passed",
+    "public",
+    "reason",
+    "remove",
+    "remove-custom-data",
+    "retry-now",
+    "set",
+    "tag",
+    "until",
+    "withdraw",
+    "yes",
+}
 ACTS_BESIDE = {"assets": {"delete", "yes"}}
 CHANGING = {
-    "account rename", "apply", "approve", "archive adopt", "archive prune", "hold add", "hold list", "hold release",
-    "offboard", "pause", "resume", "run", "serve", "stop", "tag",
-}  # fmt: skip
+    "account rename",
+    "apply",
+    "approve",
+    "archive adopt",
+    "archive prune",
+    "hold add",
+    "hold list",
+    "hold release",
+    "offboard",
+    "pause",
+    "resume",
+    "run",
+    "serve",
+    "stop",
+    "tag",
+}
 
 
 def options(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Option]]:

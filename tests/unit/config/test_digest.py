@@ -31,14 +31,23 @@ def test_it_is_a_sha256() -> None:
     "same",
     [
         pytest.param(ACCOUNT + HOLDS + "policies:\n" + B + A, id="the order of policies"),
-        pytest.param(ACCOUNT + "holds: [{match: {owner: bot}}, {tag: keep}]\npolicies:\n" + A + B,
-                     id="the order and the reasons of holds"),
+        pytest.param(
+            ACCOUNT + "holds: [{match: {owner: bot}}, {tag: keep}]\npolicies:\n" + A + B,
+            id="the order and the reasons of holds",
+        ),
         pytest.param(WHOLE.replace("2w", "14d"), id="how a duration is written"),
-        pytest.param("# hello\nworkers: 8\narchive: {path: /x}\nstate: {path: /y}\n" + WHOLE, id="where things are"),
-        pytest.param(WHOLE.replace("region: eu", "region: EU_CENTRAL"), id="how the region is written"),
-        pytest.param(WHOLE.replace("jane", "jane, access_key: {env: K}, timeout: 5s"), id="keys and patience"),
+        pytest.param(
+            "# hello\nworkers: 8\narchive: {path: /x}\nstate: {path: /y}\n" + WHOLE,
+            id="where things are",
+        ),
+        pytest.param(
+            WHOLE.replace("region: eu", "region: EU_CENTRAL"), id="how the region is written"
+        ),
+        pytest.param(
+            WHOLE.replace("jane", "jane, access_key: {env: K}, timeout: 5s"), id="keys and patience"
+        ),
     ],
-)  # fmt: skip
+)
 def test_it_does_not_depend_on(same: str) -> None:
     assert digest(same) == digest(WHOLE)
 

@@ -74,8 +74,17 @@ def test_a_thousand_levels_end_the_reading_in_a_sentence() -> None:
 
 def test_no_message_shows_a_secret() -> None:
     """Whatever stands where a secret is meant, in whatever wrong form."""
-    for wrong in ("hunter2", "[hunter2]", "{command: hunter2}", "{env: hunter2!}", "0123456", "12:30", "{file: [hunter2]}",
-                  "!hunter2 x", "https://hunter2"):  # fmt: skip
+    for wrong in (
+        "hunter2",
+        "[hunter2]",
+        "{command: hunter2}",
+        "{env: hunter2!}",
+        "0123456",
+        "12:30",
+        "{file: [hunter2]}",
+        "!hunter2 x",
+        "https://hunter2",
+    ):
         said = faults_of(f"accounts: {{eu: {{region: eu, access_key: {wrong}}}}}".encode())
         assert "0123456" not in said
         assert "12:30" not in said

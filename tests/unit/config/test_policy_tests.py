@@ -159,10 +159,19 @@ tests:
             "{name: t, jobs: [{id: a b}]}",
             "tests[0].jobs[0].id: `a b` is not a valid job id: use up to 100 letters, digits, `_`, `.`, `-`",
         ),
-        ("{name: t, jobs: [{id: x, nmae: y}]}", "tests[0].jobs[0].nmae: unknown key `nmae`; did you mean `name`?"),
+        (
+            "{name: t, jobs: [{id: x, nmae: y}]}",
+            "tests[0].jobs[0].nmae: unknown key `nmae`; did you mean `name`?",
+        ),
         ("{name: t, jobs: [{id: x, every: 1d}]}", "tests[0].jobs[0]: `every` needs `repeat`"),
-        ("{name: t, jobs: [{id: x, repeat: 0}]}", "tests[0].jobs[0].repeat: 0 is too small: at least 1"),
-        ("{name: t, jobs: [{id: x, repeat: 1001}]}", "tests[0].jobs[0].repeat: 1001 is too large: at most 1000"),
+        (
+            "{name: t, jobs: [{id: x, repeat: 0}]}",
+            "tests[0].jobs[0].repeat: 0 is too small: at least 1",
+        ),
+        (
+            "{name: t, jobs: [{id: x, repeat: 1001}]}",
+            "tests[0].jobs[0].repeat: 1001 is too large: at most 1000",
+        ),
         (
             "{name: t, jobs: [{id: x, end_time: 400d}]}",
             "tests[0].jobs[0].end_time: `400d` is not a time: write -400d for that long before as_of, or a moment",
@@ -191,7 +200,10 @@ tests:
             "{name: t, jobs: [{id: x, owner: null}]}",
             "tests[0].jobs[0]: owner: is null: write a value, or remove the key",
         ),
-        ("{name: t, jobs: [{id: x, owner: a/b}]}", "tests[0].jobs[0].owner: not a user name: 'a/b'"),
+        (
+            "{name: t, jobs: [{id: x, owner: a/b}]}",
+            "tests[0].jobs[0].owner: not a user name: 'a/b'",
+        ),
         (
             "{name: t, jobs: [{id: x, status: green}]}",
             "tests[0].jobs[0].status: `green` is not valid here: use passed, failed, error, errored or complete",
@@ -200,13 +212,18 @@ tests:
             "{name: t, jobs: [{id: x, custom_data.a: [1]}]}",
             "tests[0].jobs[0].custom_data.a: must be text, a number, true, false or null, not a list",
         ),
-        ("{name: t, jobs: [{id: x}, {id: x}]}", "tests[0].jobs[1].id: `x` is the id of another job of this test"),
+        (
+            "{name: t, jobs: [{id: x}, {id: x}]}",
+            "tests[0].jobs[1].id: `x` is the id of another job of this test",
+        ),
         (
             "{name: t, jobs: [{id: x, repeat: 2}, {id: x-2}]}",
             "tests[0].jobs[1].id: `x-2` is the id of another job of this test",
         ),
         (
-            "{name: t, jobs: [" + ", ".join(f"{{id: x{n}, repeat: 1000}}" for n in range(11)) + "]}",
+            "{name: t, jobs: ["
+            + ", ".join(f"{{id: x{n}, repeat: 1000}}" for n in range(11))
+            + "]}",
             "tests[0].jobs: has more than 10000 jobs",
         ),
         (
@@ -229,10 +246,12 @@ tests:
             "{name: t, jobs: [{id: x}], expect: {x: {delete_assets: b}}}",
             "tests[0].expect.x.delete_assets: policy `b` has no delete_assets, or `never`",
         ),
-        ("{name: t, jobs: [{id: x}], accounts: uss}",
-         "tests[0].accounts: `uss` is not an account of this file; did you mean `us`?"),
+        (
+            "{name: t, jobs: [{id: x}], accounts: uss}",
+            "tests[0].accounts: `uss` is not an account of this file; did you mean `us`?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_test_is_told_what_is_wrong(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_tests(f"  - {text}\n")

@@ -56,13 +56,23 @@ BEFORE: dict[str, tuple[Callable[[House], None], Halt]] = {
     "no clock": (lambda house: setattr(house.sauce, "skew", None), Halt.CLOCK),
     "journal": (lambda house: setattr(house.journal, "fail", StateError("disk full")), Halt.STATE),
     "pause seen by the journal": (
-        lambda house: setattr(house.journal, "refuses", RefusedError("paused")), Halt.PAUSED
+        lambda house: setattr(house.journal, "refuses", RefusedError("paused")),
+        Halt.PAUSED,
     ),
-    "credentials": (lambda house: house.sauce.lie("jobs", _fail(CredentialsError("401"))), Halt.CREDENTIALS),
+    "credentials": (
+        lambda house: house.sauce.lie("jobs", _fail(CredentialsError("401"))),
+        Halt.CREDENTIALS,
+    ),
     "budget": (lambda house: setattr(house.sauce, "budget", 1), Halt.BUDGET),
-    "budget at the limiter": (lambda house: house.sauce.lie("jobs", _fail(BudgetSpentError("spent"))), Halt.BUDGET),
-    "stopped in the client": (lambda house: house.sauce.lie("jobs", _fail(StoppedError("asked to stop"))), Halt.STOPPED),
-}  # fmt: skip
+    "budget at the limiter": (
+        lambda house: house.sauce.lie("jobs", _fail(BudgetSpentError("spent"))),
+        Halt.BUDGET,
+    ),
+    "stopped in the client": (
+        lambda house: house.sauce.lie("jobs", _fail(StoppedError("asked to stop"))),
+        Halt.STOPPED,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BEFORE)

@@ -66,8 +66,12 @@ def test_every_field_is_sent_whole_and_only_where_it_differs() -> None:
     )
     sent = change.of(before)
     assert sent == {
-        "tags": ["x", "y"], "build": "rc-2", "public": "private", "passed": True, "custom-data": {"team": "qa", "run": "8"}
-    }  # fmt: skip
+        "tags": ["x", "y"],
+        "build": "rc-2",
+        "public": "private",
+        "passed": True,
+        "custom-data": {"team": "qa", "run": "8"},
+    }
     assert is_body(json.dumps(sent))
     assert "name" not in sent
 
@@ -141,13 +145,21 @@ def test_several_roles_are_set_and_compared_in_any_order() -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"add": ("",)}, {"add": (" keep",)}, {"remove": ("a\nb",)}, {"tags": ("x" * 256,)},
-        {"public": "all"}, {"public": "team,all"}, {"name": " "}, {"build": "a\x1bb"},
-        {"add": ("a",), "remove": ("a",)}, {"custom_data": ((" ", "x"),)}, {"drop_custom_data": ("",)},
+        {"add": ("",)},
+        {"add": (" keep",)},
+        {"remove": ("a\nb",)},
+        {"tags": ("x" * 256,)},
+        {"public": "all"},
+        {"public": "team,all"},
+        {"name": " "},
+        {"build": "a\x1bb"},
+        {"add": ("a",), "remove": ("a",)},
+        {"custom_data": ((" ", "x"),)},
+        {"drop_custom_data": ("",)},
         {"custom_data": (("a", 1),), "drop_custom_data": ("a",)},
         {"custom_data": (("a", json.loads("[" * 33 + "]" * 33)),)},
     ],
-)  # fmt: skip
+)
 def test_what_no_job_can_have_is_refused(wanted: dict[str, Any]) -> None:
     said = r"is no tag|one of|cannot be|a name before|nested deeper"
     with pytest.raises(ValueError, match=said):

@@ -31,13 +31,18 @@ policies:
 """)
 WEIGHTS = Weights(
     {
-        "command_log": 1e6, "server_log": 1e6, "video": 8e6, "screenshots": 2e6, "har": 0.0, "performance": 0.0,
+        "command_log": 1e6,
+        "server_log": 1e6,
+        "video": 8e6,
+        "screenshots": 2e6,
+        "har": 0.0,
+        "performance": 0.0,
         "console": 0.0,
     },
     receipts=500,
     whole=15e6,
     deletes=212,
-)  # fmt: skip
+)
 ABOUT = report.About(
     "eu: alice at https://api.eu-central-1.saucelabs.com",
     " (61 listed just now)",

@@ -18,9 +18,14 @@ from sauce_janitor.report import Column
 from sauce_janitor.times import show_times_in
 
 JOBS = (
-    Column("Job", "id"), Column("Status", "word"), Column("Ended", "time"), Column("Size", "size", 2), Column("Build"),
-    Column("Name"), Column("Tags", rank=3),
-)  # fmt: skip
+    Column("Job", "id"),
+    Column("Status", "word"),
+    Column("Ended", "time"),
+    Column("Size", "size", 2),
+    Column("Build"),
+    Column("Name"),
+    Column("Tags", rank=3),
+)
 MAY, NOON = 1_780_000_000, 1_764_417_600
 
 

@@ -174,9 +174,14 @@ def test_one_name_can_be_several_builds() -> None:
 
 def test_keep_rules_of_builds_may_read_the_build_status() -> None:
     red = policy(
-        "rcs", where(build="rc-*"), unit="build", job="1d",
-        keep=(keep("red", "within", duration="90d", where=where(build_status=("failed", "error"))),),
-    )  # fmt: skip
+        "rcs",
+        where(build="rc-*"),
+        unit="build",
+        job="1d",
+        keep=(
+            keep("red", "within", duration="90d", where=where(build_status=("failed", "error"))),
+        ),
+    )
     jobs = [
         *build("a", 20 * DAY, build_status="failed"),
         *build("b", 21 * DAY),

@@ -233,10 +233,15 @@ def test_a_day_of_23_or_25_hours_is_one_day() -> None:
 @pytest.mark.parametrize(
     ("pick", "kept"),
     [
-        (("newest",), "late"), (("oldest",), "early"), (("failed", "newest"), "red"), (("failed", "oldest"), "red"),
-        (("error", "oldest"), "early"), (("error", "passed"), "late"), (("error",), None),
+        (("newest",), "late"),
+        (("oldest",), "early"),
+        (("failed", "newest"), "red"),
+        (("failed", "oldest"), "red"),
+        (("error", "oldest"), "early"),
+        (("error", "passed"), "late"),
+        (("error",), None),
     ],
-)  # fmt: skip
+)
 def test_pick_says_which_job_of_the_period(pick: tuple[str, ...], kept: str | None) -> None:
     jobs = [record("early", DAY + 2), record("red", DAY + 1, status="failed"), record("late", DAY)]
     assert stay(keeping(keep("d", "daily", count=5, pick=pick)), jobs) == (

@@ -107,10 +107,14 @@ def test_unknown_is_neither_and_not_of_it_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "both", "either"),
     [
-        (True, True, True, True), (True, False, False, True), (False, False, False, False), (True, None, None, True),
-        (False, None, False, None), (None, None, None, None),
+        (True, True, True, True),
+        (True, False, False, True),
+        (False, False, False, False),
+        (True, None, None, True),
+        (False, None, False, None),
+        (None, None, None, None),
     ],
-)  # fmt: skip
+)
 def test_truth_is_three_valued(first: Truth, second: Truth, both: Truth, either: Truth) -> None:
     said = {True: atom("name", "checkout"), False: atom("name", "other"), None: atom("os", "x")}
     item = record("j", os=UNKNOWN)
@@ -177,10 +181,18 @@ def test_a_job_whose_team_is_not_told_matches_no_rule_on_it() -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"team": "web"}, True), ({"team": "ios"}, False), ({"team": None}, False), ({}, False), (None, False),
-        (UNKNOWN, None), ({"team": ["web"]}, None), ({"team": 7}, True), ({"team": 7.5}, False), ({"team": True}, False),
+        ({"team": "web"}, True),
+        ({"team": "ios"}, False),
+        ({"team": None}, False),
+        ({}, False),
+        (None, False),
+        (UNKNOWN, None),
+        ({"team": ["web"]}, None),
+        ({"team": 7}, True),
+        ({"team": 7.5}, False),
+        ({"team": True}, False),
     ],
-)  # fmt: skip
+)
 def test_custom_data_is_matched_by_key(data: object, expected: Truth) -> None:
     assert truth(atom("custom_data.team", "web", "7"), record("j", custom_data=data)) is expected
 

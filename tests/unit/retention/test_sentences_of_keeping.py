@@ -126,10 +126,15 @@ def test_calendar_rules(kind: str, inside: list[str], outside: str) -> None:
 @pytest.mark.parametrize(
     ("pick", "stays"),
     [
-        ("", "late"), (", pick: newest", "late"), (", pick: oldest", "early"), (", pick: failed", "red"),
-        (", pick: passed", "late"), (", pick: [error, failed, newest]", "red"), (", pick: [error, oldest]", "early"),
+        ("", "late"),
+        (", pick: newest", "late"),
+        (", pick: oldest", "early"),
+        (", pick: failed", "red"),
+        (", pick: passed", "late"),
+        (", pick: [error, failed, newest]", "red"),
+        (", pick: [error, oldest]", "early"),
     ],
-)  # fmt: skip
+)
 def test_pick(pick: str, stays: str) -> None:
     """Keep rules: `pick` chooses the job of a period: `newest` (default), `oldest`, `failed`,
     `passed`, or a list by preference; a job with an unknown status stays and takes no slot."""
@@ -473,11 +478,14 @@ def test_only_kept_of_a_job_not_kept() -> None:
 @pytest.mark.parametrize(
     ("odd", "counters"),
     [
-        ({"held": True}, None), ({"state": JobState.RUNNING}, None), ({"started_at": UNKNOWN}, None),
-        ({"build_status": UNKNOWN}, BuildCounters(1, UNKNOWN)), ({}, BuildCounters(2, 0)),
+        ({"held": True}, None),
+        ({"state": JobState.RUNNING}, None),
+        ({"started_at": UNKNOWN}, None),
+        ({"build_status": UNKNOWN}, BuildCounters(1, UNKNOWN)),
+        ({}, BuildCounters(2, 0)),
     ],
     ids=["held", "unfinished", "ageless", "unknown", "a count that differs"],
-)  # fmt: skip
+)
 def test_builds_that_take_no_slot(odd: dict[str, Any], counters: BuildCounters | None) -> None:
     """Builds: A build stays and takes no slot if a job is held, unfinished, unknown or without an
     age, or if the count differs."""

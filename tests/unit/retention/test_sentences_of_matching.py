@@ -180,9 +180,18 @@ def test_fields(field: str) -> None:
 def row(**fields: object) -> Job:
     """A job as the listing gives it."""
     known: Mapping[str, object] = {
-        "id": id_of("j"), "owner": "jane", "status": "complete", "passed": True, "error": None, "build": "b", "tags": [],
-        "start_time": NOW - DAY - 60, "end_time": NOW - DAY, "creation_time": NOW - DAY - 60, "modification_time": NOW - DAY,
-    }  # fmt: skip
+        "id": id_of("j"),
+        "owner": "jane",
+        "status": "complete",
+        "passed": True,
+        "error": None,
+        "build": "b",
+        "tags": [],
+        "start_time": NOW - DAY - 60,
+        "end_time": NOW - DAY,
+        "creation_time": NOW - DAY - 60,
+        "modification_time": NOW - DAY,
+    }
     (parsed,) = parse_rows([dict(known) | fields], Owner("jane")).jobs
     return parsed
 

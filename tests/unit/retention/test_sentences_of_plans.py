@@ -57,9 +57,12 @@ def test_words_of_sauce_labs() -> None:
 
 
 MIXED = (
-    record("due", 2 * DAY), record("young", HOUR), record("held", 2 * DAY, held=True), running("running", DAY),
+    record("due", 2 * DAY),
+    record("young", HOUR),
+    record("held", 2 * DAY, held=True),
+    running("running", DAY),
     record("foreign", 2 * DAY, name="other"),
-)  # fmt: skip
+)
 NARROW = (
     "[{name: p, match: {name: checkout}, then: {archive: 1h, delete_assets: 1d, delete_job: 1d,"
     " stop: 1h}}]"
@@ -240,19 +243,27 @@ def test_what_the_digest_covers() -> None:
     """Limits and approvals: The policy digest covers timezone, accounts' identity, defaults, holds,
     limits, policies and archive selection; nothing else,"""
     covered = {
-        "timezone: Europe/Berlin", "defaults: {grace: 1d}", "holds: [{tag: keep}]", "limits: {max_jobs: 7}",
+        "timezone: Europe/Berlin",
+        "defaults: {grace: 1d}",
+        "holds: [{tag: keep}]",
+        "limits: {max_jobs: 7}",
         "policies: [{name: p, match: all, then: {archive: 1h}}]",
         "archive: {path: ./archive, forbid: [{match: all, assets: video}]}",
         "accounts: {eu: {region: eu, username: other, access_key: {env: KEY}}}",
-    }  # fmt: skip
+    }
     others = {
-        "workers: 2", "state: {path: ./other.db}", "archive: {path: ./other}", "lists: {unused: [a]}",
+        "workers: 2",
+        "state: {path: ./other.db}",
+        "archive: {path: ./other}",
+        "lists: {unused: [a]}",
         "deadlines: [{name: d, match: all, assets_gone_by: 3d}]",
         "tests: [{name: t, jobs: [{id: x}], expect: {}}]",
         "accounts: {eu: {region: eu, username: demo, access_key: {env: OTHER}, timeout: 5s}}",
-        "approvals: [{account: eu, policy_digest: 'sha256:" + "0" * 64 + "', lift: [max_jobs], until: 2030-01-01, by: a,"
+        "approvals: [{account: eu, policy_digest: 'sha256:"
+        + "0" * 64
+        + "', lift: [max_jobs], until: 2030-01-01, by: a,"
         " reason: b}]",
-    }  # fmt: skip
+    }
     plain = digest("{}")
     assert {text for text in covered | others if digest(text) != plain} == covered
 
@@ -309,8 +320,13 @@ policies:
 """
     with pytest.raises(ConfigError) as caught:
         from_bytes(text.encode(), Path("config.yaml"), environ={})
-    starts = ("2: colour: unknown key", "4: timezone: is given twice", "5: holds: `&all` is an anchor", "6: workers: ",
-              "8: policies[0].then.delete_job: 30 has no unit")  # fmt: skip
+    starts = (
+        "2: colour: unknown key",
+        "4: timezone: is given twice",
+        "5: holds: `&all` is an anchor",
+        "6: workers: ",
+        "8: policies[0].then.delete_job: 30 has no unit",
+    )
     lines = str(caught.value).splitlines()
     assert len(lines) == len(starts)
     for line, start in zip(lines, starts, strict=True):
@@ -347,19 +363,39 @@ def test_secrets(node: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "harmless", "warning"),
     [
-        ("then: {archive: 5d, delete_assets: 30d}", "then: {archive: 5d, delete_assets: 29d}", "so this deletes nothing"),
+        (
+            "then: {archive: 5d, delete_assets: 30d}",
+            "then: {archive: 5d, delete_assets: 29d}",
+            "so this deletes nothing",
+        ),
         ("then: {archive: 26d}", "then: {archive: 25d}", "archive at 25d or earlier"),
-        ("then: {archive: 1d, delete_assets: 10d, delete_job: 5d}", "then: {archive: 1d, delete_assets: 5d, delete_job: 10d}",
-         "a job with assets stays until delete_assets (10d)"),
-        ("then: {archive: 31d}", "then: {archive: {keep_for: 31d}}", "write {after: 5d, keep_for: 31d}"),
-        ("match: {browser: edge}, then: {archive: 1d}", "match: {browser: microsoftedge}, then: {archive: 1d}",
-         "did you mean `microsoftedge`?"),
-        ("keep: [{last: 3}, {last: 9}], then: {archive: none, delete_job: 9d}",
-         "keep: [{last: 3, where: {status: passed}}, {daily: 9}], then: {archive: none, delete_job: 9d}", "keeps nothing that"),
-        ("keep: [{within: 31d}], then: {archive: none, delete_job: 9d}",
-         "keep: [{within: 30d}], then: {archive: none, delete_job: 9d}", "only the record is left"),
+        (
+            "then: {archive: 1d, delete_assets: 10d, delete_job: 5d}",
+            "then: {archive: 1d, delete_assets: 5d, delete_job: 10d}",
+            "a job with assets stays until delete_assets (10d)",
+        ),
+        (
+            "then: {archive: 31d}",
+            "then: {archive: {keep_for: 31d}}",
+            "write {after: 5d, keep_for: 31d}",
+        ),
+        (
+            "match: {browser: edge}, then: {archive: 1d}",
+            "match: {browser: microsoftedge}, then: {archive: 1d}",
+            "did you mean `microsoftedge`?",
+        ),
+        (
+            "keep: [{last: 3}, {last: 9}], then: {archive: none, delete_job: 9d}",
+            "keep: [{last: 3, where: {status: passed}}, {daily: 9}], then: {archive: none, delete_job: 9d}",
+            "keeps nothing that",
+        ),
+        (
+            "keep: [{within: 31d}], then: {archive: none, delete_job: 9d}",
+            "keep: [{within: 30d}], then: {archive: none, delete_job: 9d}",
+            "only the record is left",
+        ),
     ],
-)  # fmt: skip
+)
 def test_lints(said: str, harmless: str, warning: str) -> None:
     """Configuration checks: `check` warns of likely mistakes: an archive that comes after the
     purge, a `delete_job` before `delete_assets`, a browser or status that Sauce Labs does not

@@ -13,7 +13,16 @@ from sauce_janitor.sauce.builds import BuildFilter, parse_record
 # Source: Jobs API, Get Builds, the sample (the older API).
 OLDER: dict[str, Any] = {
     "status": "failed",
-    "jobs": {"completed": 0, "finished": 44, "queued": 0, "failed": 22, "running": 0, "passed": 22, "errored": 0, "public": 0},
+    "jobs": {
+        "completed": 0,
+        "finished": 44,
+        "queued": 0,
+        "failed": 22,
+        "running": 0,
+        "passed": 22,
+        "errored": 0,
+        "public": 0,
+    },
     "name": "Release",
     "deletion_time": None,
     "org_id": "******",
@@ -30,7 +39,7 @@ OLDER: dict[str, Any] = {
     "team_id": "******",
     "group_id": "******",
     "id": "45d7c21d1df748abbe9c425ab0ecbe4b",
-}  # fmt: skip
+}
 
 
 def test_the_older_apis_build_is_kept_whole() -> None:

@@ -30,10 +30,20 @@ EVIL = '<script>alert(1)</script>"\u202egnp.exe\x1b[31m'
 
 def entry(number: int = 1, **more: object) -> ArchiveEntry:
     known: dict[str, object] = {
-        "account": "eu", "owner": owner_name("alice"), "job_id": JobId(f"{number:032x}"), "place": "eu/alice/x",
-        "ended_at": 1_767_225_599, "stored_at": 1_767_226_000, "policy": "nightly", "assets": 2, "size_bytes": 4200,
-        "name": f"test {number}", "build": "nightly-1", "status": "passed", "duration_s": 75,
-    }  # fmt: skip
+        "account": "eu",
+        "owner": owner_name("alice"),
+        "job_id": JobId(f"{number:032x}"),
+        "place": "eu/alice/x",
+        "ended_at": 1_767_225_599,
+        "stored_at": 1_767_226_000,
+        "policy": "nightly",
+        "assets": 2,
+        "size_bytes": 4200,
+        "name": f"test {number}",
+        "build": "nightly-1",
+        "status": "passed",
+        "duration_s": 75,
+    }
     return ArchiveEntry(**(known | more))  # type: ignore[arg-type]  # a test's own words
 
 
@@ -119,14 +129,23 @@ def test_the_list_shows_every_entry_and_how_many_there_are(
     ("address", "query"),
     [
         ("/", ArchiveQuery(limit=100)),
-        ("/?q=not+found&status=failed&status=error", ArchiveQuery(text="not found", status=("failed", "error"), limit=100)),
-        ("/?owner=bob&build=n-*&account=eu", ArchiveQuery("eu", owner_name("bob"), build="n-*", limit=100)),
-        ("/?since=2026-01-01&until=2026-01-01", ArchiveQuery(since=1_767_225_600, until=1_767_312_000, limit=100)),
+        (
+            "/?q=not+found&status=failed&status=error",
+            ArchiveQuery(text="not found", status=("failed", "error"), limit=100),
+        ),
+        (
+            "/?owner=bob&build=n-*&account=eu",
+            ArchiveQuery("eu", owner_name("bob"), build="n-*", limit=100),
+        ),
+        (
+            "/?since=2026-01-01&until=2026-01-01",
+            ArchiveQuery(since=1_767_225_600, until=1_767_312_000, limit=100),
+        ),
         ("/?since=yesterday&until=2026-99-99&status=x&owner=a/b&page=x", ArchiveQuery(limit=100)),
         ("/?page=3", ArchiveQuery(limit=100, skip=200)),
         ("/?page=-7", ArchiveQuery(limit=100)),
     ],
-)  # fmt: skip
+)
 def test_an_address_asks_for_what_it_says_and_leaves_out_what_cannot_be_meant(
     shelf: Shelf, client: FlaskClient, address: str, query: ArchiveQuery
 ) -> None:
@@ -282,11 +301,19 @@ def test_a_line_without_an_end_is_cut(shelf: Shelf, client: FlaskClient) -> None
 @pytest.mark.parametrize(
     "address",
     [
-        f"/jobs/eu/{2:032x}", f"/jobs/us/{JOB}", "/jobs/eu/xyz", "/jobs/eu/../../etc/passwd", f"/jobs/eu/{JOB}/files/1",
-        f"/jobs/eu/{JOB}/files/-1", f"/jobs/eu/{JOB}/files/99999999999999999999", f"/jobs/eu/{JOB}/files/0/lines",
-        f"/jobs/eu/{JOB}/files/a", "/static/../archive_view.py", "/static/archive/../../guard.py",
+        f"/jobs/eu/{2:032x}",
+        f"/jobs/us/{JOB}",
+        "/jobs/eu/xyz",
+        "/jobs/eu/../../etc/passwd",
+        f"/jobs/eu/{JOB}/files/1",
+        f"/jobs/eu/{JOB}/files/-1",
+        f"/jobs/eu/{JOB}/files/99999999999999999999",
+        f"/jobs/eu/{JOB}/files/0/lines",
+        f"/jobs/eu/{JOB}/files/a",
+        "/static/../archive_view.py",
+        "/static/archive/../../guard.py",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there_is_not_found(shelf: Shelf, client: FlaskClient, address: str) -> None:
     shelf.files = {"video.mp4": b"v"}
     assert client.get(address).status_code == 404

@@ -84,8 +84,15 @@ def test_a_foreign_name_on_loopback_is_turned_away_so_that_rebinding_shows_nothi
     assert b"trusted" not in body
 
 
-@pytest.mark.parametrize(("host", "status"), [("janitor.example.com", 200), ("JANITOR.example.com:80", 200),
-                                              ("sauce-janitor:9469", 200), ("other.example.com", 421)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("janitor.example.com", 200),
+        ("JANITOR.example.com:80", 200),
+        ("sauce-janitor:9469", 200),
+        ("other.example.com", 421),
+    ],
+)
 def test_who_listens_for_others_answers_to_configured_names_and_to_names_of_one_label(
     host: str, status: int
 ) -> None:
@@ -112,9 +119,21 @@ def test_the_token_opens_as_a_bearer_or_as_any_users_password(shown: str) -> Non
 
 @pytest.mark.parametrize(
     "shown",
-    ["", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", TOKEN, f"Token {TOKEN}", basic(TOKEN, ""),
-     basic("any", TOKEN + "x"), "Basic ???", "Basic " + "A" * 5000, "Bearer \xff\xfe"],
-)  # fmt: skip
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        TOKEN,
+        f"Token {TOKEN}",
+        basic(TOKEN, ""),
+        basic("any", TOKEN + "x"),
+        "Basic ???",
+        "Basic " + "A" * 5000,
+        "Bearer \xff\xfe",
+    ],
+)
 def test_anything_else_does_not_open(shown: str) -> None:
     status, headers, body = ask(OPEN, HTTP_AUTHORIZATION=shown)
     assert status == 401

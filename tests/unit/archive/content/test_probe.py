@@ -64,11 +64,21 @@ def test_a_true_asset_passes(name: str, data: bytes) -> None:
         ("video.mp4", PAGE, TrustLevel.FOREIGN, "an HTML page"),
         ("shots.zip", PAGE, TrustLevel.FOREIGN, "an HTML page"),
         ("report.pdf", b'{"errors": "Not found"}', TrustLevel.FOREIGN, "an error message"),
-        ("a.png", b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code></Error>", TrustLevel.FOREIGN, "an error message"),
+        (
+            "a.png",
+            b"<?xml version='1.0'?>\n<Error><Code>AccessDenied</Code></Error>",
+            TrustLevel.FOREIGN,
+            "an error message",
+        ),
         ("log.json", PAGE, TrustLevel.LATER, "an HTML page"),
         ("a.log", PAGE, TrustLevel.TWICE, "an HTML page"),
         ("a.log", b"<HTML><head>", TrustLevel.TWICE, "an HTML page"),
-        ("a.log", b"\xef\xbb\xbf <?xml version='1.0'?>\n<html xmlns=''>", TrustLevel.TWICE, "an HTML page"),
+        (
+            "a.log",
+            b"\xef\xbb\xbf <?xml version='1.0'?>\n<html xmlns=''>",
+            TrustLevel.TWICE,
+            "an HTML page",
+        ),
         ("noending", PAGE, TrustLevel.TWICE, "an HTML page"),
         ("video.mp4", b"RIFF", TrustLevel.TWICE, "no MP4"),
         ("video.mp4", b"ftypmp42", TrustLevel.TWICE, "no MP4"),
@@ -76,8 +86,18 @@ def test_a_true_asset_passes(name: str, data: bytes) -> None:
         ("a.jpeg", PNG, TrustLevel.MARKED, "a PNG file"),
         ("a.png", PNG[: len(PNG) // 2], TrustLevel.TWICE, "the PNG file has no end"),
         ("a.jpeg", PNG[: len(PNG) // 2], TrustLevel.TWICE, "the PNG file has no end"),
-        ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov" + b"x" * 99, TrustLevel.TWICE, "the MP4 file has no end"),
-        ("video.mp4", MP4[:24] + b"\x00\x00\x00\x01mdat" + (1 << 40).to_bytes(8, "big") + b"x", TrustLevel.TWICE, "no end"),
+        (
+            "video.mp4",
+            MP4[:24] + b"\x00\x00\x01\x00moov" + b"x" * 99,
+            TrustLevel.TWICE,
+            "the MP4 file has no end",
+        ),
+        (
+            "video.mp4",
+            MP4[:24] + b"\x00\x00\x00\x01mdat" + (1 << 40).to_bytes(8, "big") + b"x",
+            TrustLevel.TWICE,
+            "no end",
+        ),
         ("a.zip", b"PK\x03\x04" + b"x" * 99, TrustLevel.TWICE, "the zip file has no end"),
         ("a.zip", PNG, TrustLevel.TWICE, "no ZIP"),
         ("a.json.gz", b"{}", TrustLevel.TWICE, "no GZ"),
@@ -89,7 +109,7 @@ def test_a_true_asset_passes(name: str, data: bytes) -> None:
         ("network.har", b"[]", TrustLevel.TWICE, "no HAR"),
         ("network.har", HAR[:-1], TrustLevel.TWICE, "no HAR"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_look_like_its_name_is_believed_by_degrees(
     name: str, data: bytes, trust: TrustLevel, sentence: str
 ) -> None:

@@ -38,8 +38,10 @@ def test_json_has_warnings_accounts_deadlines_and_failed_tests(tmp_path: Path) -
     assert any("NO_SUCH_KEY" in each["message"] for each in found["warnings"])
     assert found["accounts"][0]["policies"] == ["old"]
     assert found["deadlines"][0]["blocked_by"] == [
-        "old: delete_job: 10d", "no policy says delete_job of a job that old does not match", "limits: max_percent",
-    ]  # fmt: skip
+        "old: delete_job: 10d",
+        "no policy says delete_job of a job that old does not match",
+        "limits: max_percent",
+    ]
     tests = found["tests"]
     assert (tests["total"], tests["failed"]) == (2, 1)
     assert [(each["test"], each["account"]) for each in tests["failures"]] == [("bad", "eu")]

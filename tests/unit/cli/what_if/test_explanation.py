@@ -22,11 +22,21 @@ from tests.support.jobs import DAY, NOW, id_of, keep, policy, record, rules, whe
 
 HOSTILE = "login\x1b[2J\x07\u202egnp.exe\r\nPlan: 0 to archive [bold red]x[/]"
 RULES = rules(
-    policy("nightly", where(build="nightly-*"), job="10d", assets="5d", archive="2h", group_by=("name",),
-           keep=(keep("recent", "last", count=1), keep("green", "last", count=1, where=where(status="passed")))),
+    policy(
+        "nightly",
+        where(build="nightly-*"),
+        job="10d",
+        assets="5d",
+        archive="2h",
+        group_by=("name",),
+        keep=(
+            keep("recent", "last", count=1),
+            keep("green", "last", count=1, where=where(status="passed")),
+        ),
+    ),
     policy("rest", default=True, job="1d", assets="1d"),
     policy("others", where(name="nobody"), job="1d"),
-)  # fmt: skip
+)
 
 
 def told(made: Rules, jobs: list[Record], label: str, *lines: JournalLine) -> Explained:
@@ -55,9 +65,22 @@ def line(
     seq: int, kind: str, outcome: str | None, action: Action = Action.DELETE_JOB
 ) -> JournalLine:
     return JournalLine(
-        seq, NOW + seq, "box", kind, id_of("a"), Owner("jane"), action, "nightly", "run1", None, outcome,
-        "ab" * 32 if kind == "archived" else None, 1, {"text": "x\x1b[31m"}, "00",
-    )  # fmt: skip
+        seq,
+        NOW + seq,
+        "box",
+        kind,
+        id_of("a"),
+        Owner("jane"),
+        action,
+        "nightly",
+        "run1",
+        None,
+        outcome,
+        "ab" * 32 if kind == "archived" else None,
+        1,
+        {"text": "x\x1b[31m"},
+        "00",
+    )
 
 
 def test_names_and_tags_of_strangers_are_cleaned() -> None:
@@ -106,9 +129,19 @@ def test_what_happens_is_told_with_dates() -> None:
 
 
 def test_a_deleted_job_is_told_from_the_journal() -> None:
-    each = Explained("box", id_of("a"), NOW, None, (
-        line(1, "archived", None, Action.ARCHIVE), line(2, "intent", None), line(3, "outcome", "confirmed"),
-    ), (), frozenset())  # fmt: skip
+    each = Explained(
+        "box",
+        id_of("a"),
+        NOW,
+        None,
+        (
+            line(1, "archived", None, Action.ARCHIVE),
+            line(2, "intent", None),
+            line(3, "outcome", "confirmed"),
+        ),
+        (),
+        frozenset(),
+    )
     text = text_of(each)
     assert f"{id_of('a')} of account box: deleted, 2026-06-01 12:00 UTC, by policy nightly" in text
     assert "began to delete job" in text

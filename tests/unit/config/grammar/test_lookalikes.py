@@ -102,11 +102,24 @@ def test_what_is_meant_as_it_stands_says_so(glob: str) -> None:
 @pytest.mark.parametrize(
     "glob",
     [
-        "v1.*", "120.*", "com.shop.LoginTest.*", "LoginTest.*", "[Ff]ailed*", "[0-9a-f]*", "[a-zA-Z_]x", "[!m]*", "[^m]*",
-        "[[]release] *", "release/2.1 (eu)", "C++ build", "x$y", "{main,release/*}", "{branch}-*",
+        "v1.*",
+        "120.*",
+        "com.shop.LoginTest.*",
+        "LoginTest.*",
+        "[Ff]ailed*",
+        "[0-9a-f]*",
+        "[a-zA-Z_]x",
+        "[!m]*",
+        "[^m]*",
+        "[[]release] *",
+        "release/2.1 (eu)",
+        "C++ build",
+        "x$y",
+        "{main,release/*}",
+        "{branch}-*",
         "jörg.weiß+qa@example.com",
     ],
-)  # fmt: skip
+)
 def test_what_is_a_glob_is_taken(glob: str) -> None:
     loaded(PLACES["match"].replace("GLOB", glob))
 

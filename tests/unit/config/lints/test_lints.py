@@ -56,7 +56,8 @@ def warnings(text: str) -> list[str]:
             "HERE.then.archive: 6d is later than the delete, which waits for it",
         ),
         (
-            RULE + "then: {archive: {after: 1d, keep_for: {video: 8d, all: 9d}}, delete_assets: 10d}}\n",
+            RULE
+            + "then: {archive: {after: 1d, keep_for: {video: 8d, all: 9d}}, delete_assets: 10d}}\n",
             "HERE.then.archive.keep_for: 8d ends before delete_assets (10d): the copy is removed before the original",
         ),
         (
@@ -68,7 +69,8 @@ def warnings(text: str) -> list[str]:
             "HERE.group_by: has no effect: there are no keep rules",
         ),
         (
-            RULE + "keep: [{id: few, last: 3}, {id: many, last: 9}], then: {archive: none, delete_job: 9d}}",
+            RULE
+            + "keep: [{id: few, last: 3}, {id: many, last: 9}], then: {archive: none, delete_job: 9d}}",
             "HERE.keep[0]: keeps nothing that `many` does not keep: remove it",
         ),
         (
@@ -77,7 +79,8 @@ def warnings(text: str) -> list[str]:
             "HERE.keep[1]: keeps nothing that `w` does not keep: remove it",
         ),
         (
-            RULE + "keep: [{id: x, last: 3}, {id: y, last: 3}], then: {archive: none, delete_job: 9d}}",
+            RULE
+            + "keep: [{id: x, last: 3}, {id: y, last: 3}], then: {archive: none, delete_job: 9d}}",
             "HERE.keep[1]: keeps nothing that `x` does not keep: remove it",
         ),
         (
@@ -89,11 +92,13 @@ def warnings(text: str) -> list[str]:
             "HERE.keep[0]: keeps for 12 months, but nothing is archived: after 30 days only the record is left",
         ),
         (
-            "lists: {x: [a]}\n" + POLICIES + "  - {name: a, match: {name: {in: y}}, then: {archive: 1d}}\nholds: []\n",
+            "lists: {x: [a]}\n"
+            + POLICIES
+            + "  - {name: a, match: {name: {in: y}}, then: {archive: 1d}}\nholds: []\n",
             "config.yaml:1: lists.x: is not used by any policy or hold",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_is_hardly_meant_is_warned_of(text: str, said: str) -> None:
     if "{in: y}" in text:
         text = text.replace("lists: {x: [a]}", "lists: {x: [a], y: [b]}")
@@ -109,18 +114,30 @@ ONE = (
 @pytest.mark.parametrize(
     ("other", "overrides", "said"),
     [
-        ("match: {build: main}, then: {delete_job: never}", "[b]",
-         ".overrides[0]: overrides nothing of `b`: no job can match both"),
-        ("match: {build: PR-1}, then: {stop: 6h}", "[b]",
-         ".overrides[0]: overrides nothing of `b`: they have no action in common"),
-        ("match: all, accounts: us, then: {delete_job: never}", "[b]",
-         ".overrides[0]: overrides nothing of `b`: they have no account in common"),
-        ("match: {build: main}, then: {delete_job: never}", "all",
-         ".overrides: overrides nothing: no job can match both this policy and another one with the same action"),
+        (
+            "match: {build: main}, then: {delete_job: never}",
+            "[b]",
+            ".overrides[0]: overrides nothing of `b`: no job can match both",
+        ),
+        (
+            "match: {build: PR-1}, then: {stop: 6h}",
+            "[b]",
+            ".overrides[0]: overrides nothing of `b`: they have no action in common",
+        ),
+        (
+            "match: all, accounts: us, then: {delete_job: never}",
+            "[b]",
+            ".overrides[0]: overrides nothing of `b`: they have no account in common",
+        ),
+        (
+            "match: {build: main}, then: {delete_job: never}",
+            "all",
+            ".overrides: overrides nothing: no job can match both this policy and another one with the same action",
+        ),
         ("match: {build: PR-1}, then: {delete_job: never}", "[b]", None),
         ("match: {build: PR-1}, then: {delete_job: never}", "all", None),
     ],
-)  # fmt: skip
+)
 def test_an_override_that_overlaps_nothing_is_warned_of_where_it_can_be_told(
     other: str, overrides: str, said: str | None
 ) -> None:
@@ -142,16 +159,21 @@ NEVER = (
     ("other", "said"),
     [
         ("match: all, then: {archive: none, delete_assets: 10d}", NEVER.format("", "b", "10d")),
-        ('match: {build: "PR-*"}, then: {archive: none, delete_assets: never}', NEVER.format("", "b", "never")),
-        ("accounts: eu, match: all, then: {archive: none, delete_assets: 10d}",
-         NEVER.format(" in account eu", "b", "10d")),
+        (
+            'match: {build: "PR-*"}, then: {archive: none, delete_assets: never}',
+            NEVER.format("", "b", "never"),
+        ),
+        (
+            "accounts: eu, match: all, then: {archive: none, delete_assets: 10d}",
+            NEVER.format(" in account eu", "b", "10d"),
+        ),
         ("match: {os: Linux}, then: {archive: none, delete_assets: 10d}", None),
         ("match: {build: PR-2}, then: {archive: none, delete_assets: 10d}", None),
         ("match: all, keep: [{last: 9}], then: {archive: none, delete_assets: 3d}", None),
         ("default: true, then: {archive: none, delete_assets: 10d}", None),
         ("match: all, overrides: all, then: {archive: none, delete_assets: 10d}", None),
     ],
-)  # fmt: skip
+)
 def test_a_time_that_never_comes_true_is_warned_of_where_that_is_certain(
     other: str, said: str | None
 ) -> None:
@@ -193,10 +215,15 @@ def of_match(match: str) -> list[str]:
 @pytest.mark.parametrize(
     ("pattern", "meant"),
     [
-        ("edge", "microsoftedge"), ("ie", "iexplore"), ("Chrome", "googlechrome"), ("fire fox", "firefox"), ("netscape", ""),
-        ("Safari", "safari"), ("edge*", "microsoftedge"),
+        ("edge", "microsoftedge"),
+        ("ie", "iexplore"),
+        ("Chrome", "googlechrome"),
+        ("fire fox", "firefox"),
+        ("netscape", ""),
+        ("Safari", "safari"),
+        ("edge*", "microsoftedge"),
     ],
-)  # fmt: skip
+)
 def test_a_browser_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(
     pattern: str, meant: str
 ) -> None:
@@ -209,10 +236,16 @@ def test_a_browser_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(
 @pytest.mark.parametrize(
     ("pattern", "meant"),
     [
-        ("macOS 13", "Mac 13"), ("OS X 10.11", "Mac 10.11"), ("windows 11", "Windows 11"), ("Win10", "Windows 10"),
-        ("macOS Ventura", "Mac *"), ("ubuntu", "Linux"), ("macOS*", "Mac *"), ("BeOS", ""),
+        ("macOS 13", "Mac 13"),
+        ("OS X 10.11", "Mac 10.11"),
+        ("windows 11", "Windows 11"),
+        ("Win10", "Windows 10"),
+        ("macOS Ventura", "Mac *"),
+        ("ubuntu", "Linux"),
+        ("macOS*", "Mac *"),
+        ("BeOS", ""),
     ],
-)  # fmt: skip
+)
 def test_a_system_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(
     pattern: str, meant: str
 ) -> None:
@@ -223,12 +256,21 @@ def test_a_system_that_sauce_labs_never_writes_is_warned_of_with_the_nearest(
 @pytest.mark.parametrize(
     "match",
     [
-        "browser: googlechrome", "browser: [chrome, googlechrome]", "browser: '*'", "browser: 'google*'", "browser: null",
-        "browser: {regex: edge}", "os: Windows 2012 R2", "os: [Linux, Mac 13, iOS, ANDROID]", "os: 'Win*'",
-        "os: saucelabs/stt-cypress-mocha-node:v6.0.2", "status: 'pass*'", "status: {regex: '(pass|fail)ed'}",
+        "browser: googlechrome",
+        "browser: [chrome, googlechrome]",
+        "browser: '*'",
+        "browser: 'google*'",
+        "browser: null",
+        "browser: {regex: edge}",
+        "os: Windows 2012 R2",
+        "os: [Linux, Mac 13, iOS, ANDROID]",
+        "os: 'Win*'",
+        "os: saucelabs/stt-cypress-mocha-node:v6.0.2",
+        "status: 'pass*'",
+        "status: {regex: '(pass|fail)ed'}",
         "custom_data.os: macOS 13",
     ],
-)  # fmt: skip
+)
 def test_the_words_that_sauce_labs_writes_are_not_warned_of(match: str) -> None:
     assert of_match(match) == []
 

@@ -13,12 +13,27 @@ from sauce_janitor.config.source.scalars import plain_scalar
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("true", True), ("False", False), ("NULL", None), ("~", None), ("0", 0), ("25", 25), ("-3", -3), ("2.5", 2.5),
-        ("2027-01-31", "2027-01-31"), ("2027-01-31T18:00:00Z", "2027-01-31T18:00:00Z"), ("1.2.3", "1.2.3"), ("3d", "3d"),
-        ("127.0.0.1:9469", "127.0.0.1:9469"), ("node", "node"), ("yess", "yess"), ("-", "-"), ("=", "="), ("y", "y"),
+        ("true", True),
+        ("False", False),
+        ("NULL", None),
+        ("~", None),
+        ("0", 0),
+        ("25", 25),
+        ("-3", -3),
+        ("2.5", 2.5),
+        ("2027-01-31", "2027-01-31"),
+        ("2027-01-31T18:00:00Z", "2027-01-31T18:00:00Z"),
+        ("1.2.3", "1.2.3"),
+        ("3d", "3d"),
+        ("127.0.0.1:9469", "127.0.0.1:9469"),
+        ("node", "node"),
+        ("yess", "yess"),
+        ("-", "-"),
+        ("=", "="),
+        ("y", "y"),
         ("17 * * * *", "17 * * * *"),
     ],
-)  # fmt: skip
+)
 def test_what_every_reader_agrees_on_is_read(text: str, value: object) -> None:
     read = plain_scalar(text)
     assert (read, type(read)) == (value, type(value))
@@ -26,9 +41,31 @@ def test_what_every_reader_agrees_on_is_read(text: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["yes", "No", "ON", "off","010", "0o17", "0x1F", "0b11", "08", "1_000", "12:30", "1:2:3.5", "1e3", "-2E-5", ".5",
-     "5.", "+.5", ".inf", "-.INF", ".NaN", "", "1234567890123456789"],
-)  # fmt: skip
+    [
+        "yes",
+        "No",
+        "ON",
+        "off",
+        "010",
+        "0o17",
+        "0x1F",
+        "0b11",
+        "08",
+        "1_000",
+        "12:30",
+        "1:2:3.5",
+        "1e3",
+        "-2E-5",
+        ".5",
+        "5.",
+        "+.5",
+        ".inf",
+        "-.INF",
+        ".NaN",
+        "",
+        "1234567890123456789",
+    ],
+)
 def test_what_readers_disagree_on_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"put it in quotes|has no value"):
         plain_scalar(text)

@@ -65,9 +65,16 @@ class World:
     def now(self) -> JobDocument:
         custom = self.job.get("custom-data")
         job = Job(
-            JOB, DEMO, self.state, name=self.job["name"], build=self.job.get("build"), tags=tuple(self.job["tags"]),
-            status="complete", custom_data=custom, public=self.job.get("public"),
-        )  # fmt: skip
+            JOB,
+            DEMO,
+            self.state,
+            name=self.job["name"],
+            build=self.job.get("build"),
+            tags=tuple(self.job["tags"]),
+            status="complete",
+            custom_data=custom,
+            public=self.job.get("public"),
+        )
         return JobDocument(job, dict(self.job))
 
     def monotonic(self) -> float:

@@ -217,9 +217,16 @@ def test_a_short_run_writes_nothing() -> None:
 
 def note(**fields: Any) -> str:
     whole = {
-        "run_id": "old", "mode": "execute", "began_at": 5, "at": int(time.time()), "phase": "execute", "done": 1,
-        "total": 2, "per_second": None, "process": progress._this_process(),
-    }  # fmt: skip
+        "run_id": "old",
+        "mode": "execute",
+        "began_at": 5,
+        "at": int(time.time()),
+        "phase": "execute",
+        "done": 1,
+        "total": 2,
+        "per_second": None,
+        "process": progress._this_process(),
+    }
     return json.dumps(whole | fields)
 
 
@@ -232,8 +239,12 @@ def a_dead_process() -> list[Any]:
 @pytest.mark.usefixtures("hurried")
 def test_what_a_killed_run_left_is_not_shown_and_the_next_run_removes_it() -> None:
     now, notes = int(time.time()), NotesInMemory()
-    notes.kept = {"progress eu dead": note(process=a_dead_process()), "progress eu old": note(at=now - 31),
-                  "progress eu far": note(process=["another host", 1, 1]), "progress us old": note(at=0)}  # fmt: skip
+    notes.kept = {
+        "progress eu dead": note(process=a_dead_process()),
+        "progress eu old": note(at=now - 31),
+        "progress eu far": note(process=["another host", 1, 1]),
+        "progress us old": note(at=0),
+    }
     assert [each["run_id"] for each in under_way(notes, "eu", now=now)] == ["old"]
     assert under_way(notes, "eu", now=now + 40) == []
     with PublishedProgress(ProgressTracker(), notes, "eu", run_id="new", mode="execute"):

@@ -121,18 +121,32 @@ ASSETS = policy("p", assets="1d")
         ({"policies": (ASSETS,), "holds": (Hold("tag pii", tag="pii"),)}, {}, "hold"),
         ({"policies": (ASSETS,)}, {"held": True}, "hold"),
         ({"policies": (ASSETS,)}, {"state": JobState.UNKNOWN}, "unfinished"),
-        ({"policies": (policy("p", assets="1d", keep=(keep("one", "last", count=1),)),)}, {}, "keep"),
+        (
+            {"policies": (policy("p", assets="1d", keep=(keep("one", "last", count=1),)),)},
+            {},
+            "keep",
+        ),
         ({"policies": (ASSETS, policy("q", assets="never"))}, {}, "keep"),
-        ({"policies": (ASSETS, policy("q", where(name="x"), assets="9d"))}, {"name": UNKNOWN}, "undecided"),
+        (
+            {"policies": (ASSETS, policy("q", where(name="x"), assets="9d"))},
+            {"name": UNKNOWN},
+            "undecided",
+        ),
         ({"policies": (ASSETS, policy("q", assets="9d"))}, {}, "not_yet"),
         ({"policies": (policy("p", assets="1d", archive="5d"),)}, {}, "no_receipt"),
         ({"policies": (policy("p", assets="1d", archive="1h"),)}, {}, "nothing"),
         ({"policies": (ASSETS,), "grace": Duration("9d", 9 * DAY)}, {}, "grace"),
-        ({"policies": (policy("p", assets="1d", archive="1h"),), "forbid": (Forbid(where(name="x"), ("video",)),)},
-         {"name": UNKNOWN}, "undecided"),
+        (
+            {
+                "policies": (policy("p", assets="1d", archive="1h"),),
+                "forbid": (Forbid(where(name="x"), ("video",)),),
+            },
+            {"name": UNKNOWN},
+            "undecided",
+        ),
         ({"policies": (policy("p", job="9d"),)}, {}, "not_yet"),
     ],
-)  # fmt: skip
+)
 def test_what_blocks_a_late_job(fields: dict[str, Any], own: dict[str, Any], blocker: str) -> None:
     assert late(pii("a", 4, **own), **fields) == {blocker: 1}
 
@@ -163,8 +177,11 @@ deadlines:
   - {name: records, match: {tags: pii}, job_gone_by: 5d}
 """)
     records = [
-        pii("held", 6, tags=("pii", "keep")), pii("young", 3), pii("soon", 2), pii("gone", 5, assets=AssetsStanding.DELETED),
-    ]  # fmt: skip
+        pii("held", 6, tags=("pii", "keep")),
+        pii("young", 3),
+        pii("soon", 2),
+        pii("gone", 5, assets=AssetsStanding.DELETED),
+    ]
     ordered = newest_first(records, these.age_from)
     assert list(
         late_lines(make_plan(these, lambda: ordered, as_of=NOW, accepted_at=None).late)
@@ -276,9 +293,17 @@ def test_a_plan_says_who_is_late_and_why() -> None:
 
 def test_each_rule_that_can_block_a_deadline_is_named() -> None:
     rich = policy(
-        "rich", assets="10d", job="20d", archive=ArchiveRule(after=parse_duration("4d"), if_purged="keep"), unit="build",
-        keep=(keep("recent", "last", count=5), keep("short", "within", duration="2d"), keep("long", "within", duration="3d")),
-    )  # fmt: skip
+        "rich",
+        assets="10d",
+        job="20d",
+        archive=ArchiveRule(after=parse_duration("4d"), if_purged="keep"),
+        unit="build",
+        keep=(
+            keep("recent", "last", count=5),
+            keep("short", "within", duration="2d"),
+            keep("long", "within", duration="3d"),
+        ),
+    )
     these = rules(
         rich,
         policy("forever", job="never"),
@@ -289,9 +314,16 @@ def test_each_rule_that_can_block_a_deadline_is_named() -> None:
     )
     promise = deadline("3d", match=where(build="PR-*"))
     assert blocking_rules(promise, these) == (
-        "hold tag keep", "rich: delete_assets: 10d", "rich: keep rule recent", "rich: keep rule long", "rich: unit: build",
-        "rich: archive: 4d", "rich: if_purged: keep", "rich: if_unavailable: keep", "limits: max_jobs",
-    )  # fmt: skip
+        "hold tag keep",
+        "rich: delete_assets: 10d",
+        "rich: keep rule recent",
+        "rich: keep rule long",
+        "rich: unit: build",
+        "rich: archive: 4d",
+        "rich: if_purged: keep",
+        "rich: if_unavailable: keep",
+        "limits: max_jobs",
+    )
     whole = blocking_rules(deadline(None, "15d", match=where(build="PR-*")), these)
     assert "rich: delete_job: 20d" in whole
     assert "forever: delete_job: never" in whole

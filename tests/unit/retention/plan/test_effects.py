@@ -28,11 +28,16 @@ from tests.support.policies import told
 
 BY_RECEIPTS = Weights(
     {
-        "command_log": 1e6, "server_log": 0.0, "video": 6e6, "screenshots": 2e6, "har": 0.0, "performance": 0.0,
+        "command_log": 1e6,
+        "server_log": 0.0,
+        "video": 6e6,
+        "screenshots": 2e6,
+        "har": 0.0,
+        "performance": 0.0,
         "console": 0.0,
     },
     receipts=40,
-)  # fmt: skip
+)
 KNOWN = replace(BY_RECEIPTS, whole=10e6, deletes=30)
 RULES = """
 archive: {path: ./archive, forbid: [{match: {tags: pii}, assets: [video]}]}
@@ -206,9 +211,22 @@ def test_the_row_has_every_effect_and_each_loss() -> None:
         "bytes": 13_000_000,
         "unknown": [],
         "by": [
-            {"policy": "nothing", "jobs": 1, "stored": [], "forbidden": [], "given_up": [], "only_records": False},
-            {"policy": "some", "jobs": 1, "stored": ["logs", "video"], "forbidden": [], "given_up": [],
-             "only_records": False},
+            {
+                "policy": "nothing",
+                "jobs": 1,
+                "stored": [],
+                "forbidden": [],
+                "given_up": [],
+                "only_records": False,
+            },
+            {
+                "policy": "some",
+                "jobs": 1,
+                "stored": ["logs", "video"],
+                "forbidden": [],
+                "given_up": [],
+                "only_records": False,
+            },
         ],
-    }  # fmt: skip
+    }
     assert row["estimated_by"] == {"receipts": 40, "deletes": 30}

@@ -385,13 +385,18 @@ READING = rules(
 @pytest.mark.parametrize(
     "change",
     [
-        lambda job: replace(job, owner=Owner("joe")), lambda job: replace(job, status="failed"),
-        lambda job: replace(job, tags=("x",)), lambda job: replace(job, ended_at=NOW - 1),
-        lambda job: replace(job, started_at=NOW - 99), lambda job: replace(job, name="other"),
-        lambda job: replace(job, os="x"), lambda job: replace(job, browser="y"), lambda job: replace(job, name=UNKNOWN),
+        lambda job: replace(job, owner=Owner("joe")),
+        lambda job: replace(job, status="failed"),
+        lambda job: replace(job, tags=("x",)),
+        lambda job: replace(job, ended_at=NOW - 1),
+        lambda job: replace(job, started_at=NOW - 99),
+        lambda job: replace(job, name="other"),
+        lambda job: replace(job, os="x"),
+        lambda job: replace(job, browser="y"),
+        lambda job: replace(job, name=UNKNOWN),
         lambda job: replace(job, name=None),
     ],
-)  # fmt: skip
+)
 def test_a_fingerprint_changes_with_anything_a_decision_read(change: Callable[..., object]) -> None:
     fields, item = decision_fields(READING), record("j")
     assert fingerprint(item.job, None, fields) != fingerprint(change(item.job), None, fields)  # type: ignore[arg-type]  # a job

@@ -172,10 +172,17 @@ def test_a_rule_by_time_lets_go_at_exactly_that_time() -> None:
     assert kept_until(keep("k", "daily", count=5), JOBS, "j3") == (NOW + DAY + DAY // 2, True)
 
 
-@pytest.mark.parametrize("rule", [
-    keep("k", "within", duration="7d"), keep("k", "daily", count=5), keep("k", "weekly", count=2),
-    keep("k", "monthly", count=2), keep("k", "yearly", count=1), keep("k", "daily", count=4, pick=("failed", "oldest")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rule",
+    [
+        keep("k", "within", duration="7d"),
+        keep("k", "daily", count=5),
+        keep("k", "weekly", count=2),
+        keep("k", "monthly", count=2),
+        keep("k", "yearly", count=1),
+        keep("k", "daily", count=4, pick=("failed", "oldest")),
+    ],
+)
 def test_what_is_exact_is_true_to_the_second(rule: KeepRule) -> None:
     made = rules(policy("p", job="1h", keep=(rule,)), timezone=BERLIN)
     jobs = [record(f"j{n}", n * DAY + 7 * HOUR) for n in range(3, 20)]

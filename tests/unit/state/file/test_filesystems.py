@@ -22,10 +22,40 @@ from sauce_janitor.state.file.filesystems import (
 )
 
 SHARED = (
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "fuse", "fuse.ceph", "fuse.sshfs", "fuse.s3fs",
-    "fuse.mergerfs", "fuse.juicefs", "fuse.gcsfuse", "fuse.blobfuse2", "fuse.glusterfs", "lustre", "gpfs", "beegfs", "ocfs2",
-    "gfs2", "pvfs2", "orangefs", "vboxsf", "vmhgfs", "prl_fs", "fakeowner", "drvfs", "davfs", "webdav", "a-new-one",
-)  # fmt: skip
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "virtiofs",
+    "afs",
+    "ceph",
+    "fuse",
+    "fuse.ceph",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.mergerfs",
+    "fuse.juicefs",
+    "fuse.gcsfuse",
+    "fuse.blobfuse2",
+    "fuse.glusterfs",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ocfs2",
+    "gfs2",
+    "pvfs2",
+    "orangefs",
+    "vboxsf",
+    "vmhgfs",
+    "prl_fs",
+    "fakeowner",
+    "drvfs",
+    "davfs",
+    "webdav",
+    "a-new-one",
+)
 
 
 def mountinfo(*mounts: tuple[int, int, str, str]) -> bytes:
