@@ -58,6 +58,7 @@ def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Store
         stored={asset.name: asset.bytes for asset in document.assets},
         discarded=frozenset(each.name for each in document.discarded),
         made_at=document.made_at,
+        listed=frozenset(document.listed),
         pruned=frozenset(asset.name for asset in document.assets if asset.file in gone),
         missing=document.missing,
     )

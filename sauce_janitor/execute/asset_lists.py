@@ -13,15 +13,19 @@ from sauce_janitor.errors import NotReadyError
 from sauce_janitor.execute.execution_context import ExecutionContext
 from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import AssetLookup
+from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.model.stored_jobs import StoredJob
 
 BELIEVED_AFTER_S: Final = 86_400
 """One answer may come from an outage; two equal ones this far apart are about the job itself."""
 PATIENCE_S: Final = 86_400
-"""How old an empty receipt must be before an empty list is believed. Empty answers that are seconds
-apart may share one outage.
+"""For how long a list must be empty before that is believed. Empty answers that are seconds apart
+may share one outage.
 """
+EMPTY: Final = "empty"
+"""The recorded answer for a list without names. The others are the status codes 400 and 404."""
 
 
 def asset_list(work: ExecutionContext, task: JobTask, job: Job | None = None) -> AssetLookup:
@@ -39,8 +43,13 @@ def asset_list(work: ExecutionContext, task: JobTask, job: Job | None = None) ->
         if not _is_bare(work, task, job, "400"):
             raise
         return AssetLookup((), at)
-    if listed.names is not None and job is not None and never_started(job):
-        # The job has a list after all: a later missing list starts a new day.
+    # The job has assets, or a list after all: a later empty or missing list starts a new day.
+    if listed.names or (
+        listed.names is not None
+        and job is not None
+        and never_started(job)
+        and work.ports.retries.unlisted_since(plan.job_id, EMPTY, note=False) is None
+    ):
         work.ports.retries.listed(plan.job_id)
     if listed.names is None and _is_bare(work, task, job, "404"):
         return replace(listed, names=())
@@ -66,15 +75,37 @@ def _is_bare(work: ExecutionContext, task: JobTask, job: Job | None, answer: str
     return True
 
 
-def waits_until(job: Job, receipt_at: int, *, now: float, is_explained: bool) -> int | None:
+def empty_list_waits_until(ports: ExecutionPorts, job: Job, archived: StoredJob) -> int | None:
     """Return until when the deletes of a job with an empty asset list wait (epoch seconds); None
-    when they do not wait.
+    when they do not wait. Record when the list was first seen empty.
 
-    They wait until its empty receipt, made at `receipt_at`, is a day old. They do not wait where
-    something else explains the empty list: Sauce Labs may have purged the assets by now or, with
-    `is_explained`, a delete by this program took them or the archive has assets of the job.
+    Only a delete by this program, or a purge, explains the empty list. Otherwise the deletes wait
+    for a day.
     """
-    if is_explained or (isinstance(job.ended_at, int) and now - job.ended_at >= PURGED_AFTER_S):
+    if ports.journal.assets_deleted(job.id):
         return None
-    until = receipt_at + PATIENCE_S
+    now = ports.clock.now()
+    since: int | None = archived.made_at
+    # A receipt that lists files contradicts the empty list, so its time says nothing about it.
+    if archived.listed and not _may_be_purged(job, now):
+        since = ports.retries.unlisted_since(job.id, EMPTY, note=True)
+    return waits_until(job, int(now) if since is None else since, now=now)
+
+
+def waits_until(job: Job, since: int, *, now: float) -> int | None:
+    """Return until when the deletes of a job wait whose asset list has been empty `since` then;
+    None when they do not wait. Times are epoch seconds.
+
+    They wait for a day, but not beyond the time at which Sauce Labs may have purged the assets.
+    """
+    if _may_be_purged(job, now):
+        return None
+    until = since + PATIENCE_S
+    # A receipt of a wrong clock may be from any year.
+    if isinstance(job.ended_at, int):
+        until = min(until, job.ended_at + PURGED_AFTER_S)
     return until if now < until else None
+
+
+def _may_be_purged(job: Job, now: float) -> bool:
+    return isinstance(job.ended_at, int) and now - job.ended_at >= PURGED_AFTER_S

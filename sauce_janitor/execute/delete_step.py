@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from enum import Enum
 from math import inf
 from typing import Final
@@ -29,7 +28,7 @@ from sauce_janitor.execute.archive_step import (
     forgotten,
     uncovered,
 )
-from sauce_janitor.execute.asset_lists import asset_list, waits_until
+from sauce_janitor.execute.asset_lists import asset_list, empty_list_waits_until
 from sauce_janitor.execute.brake import SkipError
 from sauce_janitor.execute.confirmation import PendingConfirmations, Sent
 from sauce_janitor.execute.copies import is_whole
@@ -52,6 +51,7 @@ from sauce_janitor.model.permits import (
     NothingWanted,
     Receipt,
 )
+from sauce_janitor.times import when
 
 FRESH_S: Final = 9.0
 """An answer may be 10 s old when the DELETE is sent; the last second is for the journal's line
@@ -285,8 +285,8 @@ class DeleteStep:
         return True
 
     def _check_doubtful(self, task: JobTask, job: Job) -> None:
-        """Raise SkipError while the delete would rest only on empty lists that are all younger than
-        a day.
+        """Raise SkipError while the delete would rest on a list that has been empty for less than a
+        day, and nothing explains that.
         """
         listed, archived = task.listed, task.archived
         if (
@@ -297,16 +297,11 @@ class DeleteStep:
             or task.is_believed
         ):
             return
-        is_explained = bool(archived.stored) or self._ports.journal.assets_deleted(job.id)
-        now = self._ports.clock.now()
-        if (
-            until := waits_until(job, archived.made_at, now=now, is_explained=is_explained)
-        ) is not None:
-            at = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if (until := empty_list_waits_until(self._ports, job, archived)) is not None:
             raise SkipError(
                 Skip.NOTHING_LISTED,
                 "nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is"
-                f" still so after {at}",
+                f" still so after {when(until)}",
             )
 
     def _list_twice(self, task: JobTask) -> None:

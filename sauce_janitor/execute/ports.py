@@ -253,7 +253,7 @@ class RetryBook(Protocol):
         """
 
     def listed(self, job_id: JobId, /) -> None:
-        """Forget the recorded answer: the job has an asset list."""
+        """Forget the recorded answer: the job has an asset list, or one that names files again."""
 
 
 class Listings(Protocol):

@@ -13,10 +13,11 @@ class StoredJob:
     """What the verified receipts of one job hold together.
 
     `path` is the job's folder below the archive's root, `sha256` the newest receipt's hash, `key`
-    its selection, `made_at` its time (epoch seconds). `stored` has the size in bytes of each stored
-    asset by name. `pruned` are those of them whose bytes have since been removed from the archive.
-    `discarded` are the names that a receipt says are not stored on purpose. `missing` are the files
-    that are wanted and could not be fetched yet.
+    its selection, `made_at` its time (epoch seconds). `listed` are the names that Sauce Labs has
+    listed at any of its receipts. `stored` has the size in bytes of each stored asset by name.
+    `pruned` are those of them whose bytes have since been removed from the archive. `discarded` are
+    the names that a receipt says are not stored on purpose. `missing` are the files that are wanted
+    and could not be fetched yet.
 
     The other fields are about the pass that returned this: `fetched_assets` and `fetched_bytes` are
     what it added; `added` is False when everything was there already. `odd` lists (name, reason) of
@@ -30,6 +31,7 @@ class StoredJob:
     stored: Mapping[str, int]
     discarded: frozenset[str]
     made_at: int
+    listed: frozenset[str]
     pruned: frozenset[str] = frozenset()
     fetched_assets: int = 0
     fetched_bytes: int = 0

@@ -136,6 +136,20 @@ KNOCK_OUTS: Final = (
     ),
     KnockOut("doubtful empty list", _DELETING, "self._check_doubtful(task, job)", _PASS, EXECUTE),
     KnockOut(
+        "empty list after names",
+        "execute/asset_lists.py",
+        "if archived.listed and",
+        "if False and",
+        EXECUTE,
+    ),
+    KnockOut(
+        "names again, a new day",
+        "execute/asset_lists.py",
+        "if listed.names or (",
+        "if False or (",
+        EXECUTE,
+    ),
+    KnockOut(
         "copy read back", _DELETING, " or task.archived.sha256 != task.read_back:", ":", EXECUTE
     ),
     KnockOut(

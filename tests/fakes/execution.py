@@ -349,6 +349,7 @@ class FakeArchive:
         self.passes: dict[JobId, int] = {}
         self.files: dict[JobId, dict[str, bytes]] = {}
         self.discarded: dict[JobId, frozenset[str]] = {}
+        self.listed: dict[JobId, frozenset[str]] = {}
         self.missing: dict[JobId, tuple[MissingFile, ...]] = {}
         self.whys: list[StoreReason] = []
         self.documents: dict[JobId, JobDocument] = {}
@@ -376,6 +377,7 @@ class FakeArchive:
             stored={name: len(data) for name, data in files.items()},
             discarded=discarded,
             made_at=self.made_at.get(job.id, NOW - 2 * DAY),
+            listed=self.listed.get(job.id, frozenset()),
             missing=self.missing.get(job.id, ()),
             read_back=True,
         )
@@ -433,6 +435,7 @@ class FakeArchive:
             self.passes[job_id] = self.passes.get(job_id, 1) + bool(rotten)
             self.made_at[job_id] = self.clock.now()
             self.discarded[job_id] = self.discarded.get(job_id, frozenset()) | discarded
+            self.listed[job_id] = self.listed.get(job_id, frozenset()) | set(listing.names)
             self.documents[job_id] = document
             self.missing[job_id] = tuple(missing)
             self.whys.append(why)
@@ -724,6 +727,7 @@ class House:
         self.archive.discarded[job_id] = frozenset(
             name for name in fake.assets if not selection.wants(name)
         )
+        self.archive.listed[job_id] = frozenset(fake.assets)
 
     def planned(
         self, job_id: JobId, *actions: Action, selection: Selection | None = None

@@ -109,11 +109,13 @@ def _waits_until(
 ) -> int | None:
     """Return until when the due deletes of a job wait, in epoch seconds; None if they do not.
 
-    They wait if Sauce Labs listed no assets when the job was archived: the list may have failed.
+    They wait if Sauce Labs listed no assets when the job was archived, or before the last try to
+    delete: the list may have failed.
     """
     from sauce_janitor.archive import Catalogue
-    from sauce_janitor.execute.asset_lists import waits_until
+    from sauce_janitor.execute.asset_lists import EMPTY, waits_until
     from sauce_janitor.model.jobs import DELETES, Action, Verdict, Why
+    from sauce_janitor.operations.steps.retries import unlisted_since
 
     decisions = [outlook.decision for outlook in explanation.outlooks]
     is_due = any(each.action in DELETES and each.verdict is Verdict.DUE for each in decisions)
@@ -140,7 +142,11 @@ def _waits_until(
         line.action is Action.DELETE_ASSETS and line.outcome in ("confirmed", "already_gone")
         for line in lines
     )
-    return waits_until(job, newest.made_at, now=now, is_explained=bool(newest.assets) or emptied)
+    # As the executor counts: a receipt that lists files says nothing about an empty list.
+    since: int | None = newest.made_at
+    if newest.listed:
+        since = unlisted_since(state.notes, account.name, job.id, EMPTY)
+    return None if emptied or since is None else waits_until(job, since, now=now)
 
 
 def _explanation(

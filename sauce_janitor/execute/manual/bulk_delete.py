@@ -24,7 +24,7 @@ from sauce_janitor.errors import (
     StoppedError,
 )
 from sauce_janitor.execute.archive_step import forgotten, uncovered
-from sauce_janitor.execute.asset_lists import waits_until
+from sauce_janitor.execute.asset_lists import empty_list_waits_until
 from sauce_janitor.execute.brake import Brake, UnsafeError
 from sauce_janitor.execute.confirmation import (
     BATCH,
@@ -180,16 +180,9 @@ class _Emptying:
                 f"job {job.id}: {names[0]!r:.120} was listed before and never archived"
             )
         # The call deletes every job, so one that must wait for a day holds up all of them.
-        self._bare += listed.empty and self._waits(job, archived)
+        if listed.empty and empty_list_waits_until(self._ports, job, archived) is not None:
+            self._bare += 1
         return Receipt(archived.sha256)
-
-    def _waits(self, job: Job, archived: StoredJob) -> bool:
-        """Return whether only an empty list younger than a day says that the job has nothing to
-        lose.
-        """
-        is_explained = bool(archived.stored) or self._ports.journal.assets_deleted(job.id)
-        now = self._ports.clock.now()
-        return waits_until(job, archived.made_at, now=now, is_explained=is_explained) is not None
 
     def _is_purgeable(self, job: Job) -> bool:
         return (
@@ -207,6 +200,8 @@ class _Emptying:
             at = ports.clock.monotonic()
             listing = ports.source.assets(job.owner, job.id)
             if listing is not None and listing.names:
+                # A later empty list starts a new day.
+                ports.retries.listed(job.id)
                 break
         if (
             listing is None

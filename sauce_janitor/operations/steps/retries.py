@@ -12,6 +12,18 @@ from sauce_janitor.model.retries import Failing, Retry
 from sauce_janitor.state import Notes, Retries
 
 
+def _key(account: str, job_id: str = "") -> str:
+    return f"no asset list {account} {job_id}"
+
+
+def unlisted_since(notes: Notes, account: str, job_id: JobId, answer: str) -> int | None:
+    """Return since when Sauce Labs gives exactly this answer for the job's asset list, in epoch
+    seconds; None where no answer or a different one is recorded.
+    """
+    recorded, _, since = (notes.read(_key(account, job_id)) or "").partition(" ")
+    return int(since) if recorded == answer else None
+
+
 class AccountRetries:
     """One account's retries (`execute.ports.RetryBook`). Any thread may use it.
 
@@ -23,7 +35,7 @@ class AccountRetries:
         self._kept, self._account, self._clock, self._notes = kept, account, clock, notes
         self._planned: dict[JobId, Retry] = {}
         self._rows = set(kept.of(account))
-        self._unlisted = f"no asset list {account} "
+        self._noted = set(notes.starting(_key(account)))
 
     def take(self, planned: Mapping[JobId, Retry], *, now: int, at_once: bool = False) -> None:
         """Set the retries of the plan that is carried out `now` (epoch seconds); `at_once` ends
@@ -53,17 +65,20 @@ class AccountRetries:
         """Return since when Sauce Labs gives exactly this answer for the job's asset list, in epoch
         seconds; `note` records the first one.
         """
-        key = f"{self._unlisted}{job_id}"
-        recorded, _, since = (self._notes.read(key) or "").partition(" ")
-        if recorded == answer:
-            return int(since)
-        if note:
+        since = unlisted_since(self._notes, self._account, job_id, answer)
+        if since is None and note:
+            key = _key(self._account, job_id)
             self._notes.write(key, f"{answer} {self._clock()}")
-        return None
+            self._noted.add(key)
+        return since
 
     def listed(self, job_id: JobId, /) -> None:
-        """Forget since when there is no list: there is one now, or no job."""
-        self._notes.forget(f"{self._unlisted}{job_id}")
+        """Forget since when there is no list, or an empty one: there is one now, or no job."""
+        key = _key(self._account, job_id)
+        # Almost every job has a list, and nothing is noted about it.
+        if key in self._noted:
+            self._noted.discard(key)
+            self._notes.forget(key)
 
     def left(self) -> Collection[JobId]:
         """Return the jobs that have failed and are not done."""
@@ -77,8 +92,7 @@ class AccountRetries:
             self._kept.keep_only(self._account, job_ids, owners=owners)
             self._rows = set(self._kept.of(self._account))
         # Otherwise every job that never started would leave a note for ever.
-        noted = [
-            JobId(key.removeprefix(self._unlisted)) for key in self._notes.starting(self._unlisted)
-        ]
+        prefix = _key(self._account)
+        noted = [JobId(key.removeprefix(prefix)) for key in self._notes.starting(prefix)]
         for job_id in self._kept.absent(self._account, noted):
             self.listed(job_id)

@@ -13,6 +13,7 @@ import pytest
 
 from sauce_janitor.execute import asset_lists
 from sauce_janitor.execute.events import Skip
+from sauce_janitor.model.jobs import JobId
 from tests.support.commands import DAY, Commands
 
 POLICY = """
@@ -88,3 +89,44 @@ def test_only_a_due_job_with_an_empty_receipt_waits(desk: Commands) -> None:
     ]
     assert found[0] is not None
     assert found[1] is None
+
+
+@pytest.mark.parametrize("action", ["delete_job", "delete_assets"])
+def test_a_list_that_is_empty_after_a_receipt_with_files_is_doubted_for_a_day(
+    desk: Commands, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    due = POLICY.replace("delete_job: 3d", f"{action}: 3d")
+    desk.configure(due.replace(f"{action}: 3d", f"{action}: 300d").replace("4d", "400d"))
+    assert desk.run(execute=True).complete
+    job, bare = desk.sandbox.job_ids()
+    desk.sandbox.remove(bare)
+    desk.sandbox.upload(job, "late.log", b"uploaded after the archiving")
+    desk.configure(due)
+    lists = desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
+
+    def told() -> str | None:
+        [explained] = json.loads(desk.say("explain", job, "--format", "json").stdout)
+        until = explained["waits_until"]
+        assert until is None or isinstance(until, str)
+        return until
+
+    assert told() is None, "no empty list was seen yet"
+    began = int(time.time())
+    for _ in range(2):
+        result = desk.run(execute=True)
+        assert result.execution is not None
+        assert result.execution.skips == {Skip.NOTHING_LISTED: 1}
+        assert result.complete
+    assert lists.fired >= 4
+    until = told()
+    assert until is not None
+    assert began + DAY <= datetime.fromisoformat(until).timestamp() <= time.time() + DAY
+    assert desk.writes() == []
+    assert not desk.state.journal.of(JobId(job))[1:], "nothing but the archiving is journaled"
+
+    desk.sandbox.faults.disarm()
+    monkeypatch.setattr(asset_lists, "PATIENCE_S", 0)
+    assert desk.run(execute=True).complete
+    assert len(desk.writes()) == 1
+    assert desk.state.notes.starting("no asset list box ") == ()
+    assert list((desk.folder / "archive").rglob("*late.log*"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.execute import purge_detection
+from sauce_janitor.execute import asset_lists, purge_detection
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.retries import FailureKind
 from tests.support.commands import DAY, Commands
@@ -131,7 +131,8 @@ def test_a_job_that_is_purged_while_files_are_missing_is_a_loss_and_never_exit_0
     desk.run(execute=True)
     desk.sandbox.faults.disarm()
     desk.sandbox.inject("empty_list", endpoint="assets.list", job=job)
-    monkeypatch.setattr(purge_detection, "PURGED_AFTER_S", 9 * DAY)  # as if its 30 days were over
+    for module in (purge_detection, asset_lists):
+        monkeypatch.setattr(module, "PURGED_AFTER_S", 9 * DAY)  # as if its 30 days were over
     said = desk.say("run", "--execute", "--retry-now", code=4).stdout
     assert (
         "Lost: Sauce Labs had purged the assets of 1 job before they were archived (1 of them"

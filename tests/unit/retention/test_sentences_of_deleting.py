@@ -449,6 +449,34 @@ def test_an_empty_list() -> None:
     assert kinds[kinds.index("journal.intent") - 1] == "assets"
 
 
+def test_an_empty_list_after_files() -> None:
+    """Archiving: If a receipt lists files that sauce-janitor did not delete, that day begins when a
+    delete first finds the list empty, and again when the list names files in between."""
+    house = House()
+    job, emptied = house.add(1, age_days=12), house.add(2, age_days=12)
+    run(house, [house.planned(job, ARCHIVE, selection=ALL)])
+    run(house, [house.planned(emptied, ARCHIVE, Action.DELETE_ASSETS, selection=ALL)])
+    house.clock.passed += 2 * DAY
+    files = dict(house.sauce.world[job].assets)
+    plan = [house.planned(each, JOB, selection=ALL) for each in (job, emptied)]
+
+    house.sauce.world[job].assets = {}
+    run(house, plan)
+    assert set(house.sauce.world) == {job}
+
+    house.clock.passed += DAY - 60
+    house.sauce.world[job].assets = dict(files)
+    run(house, [house.planned(job, ARCHIVE, selection=ALL)])
+    house.sauce.world[job].assets = {}
+    for wait in (60, DAY - 60):
+        house.clock.passed += wait
+        run(house, plan[:1])
+        assert job in house.sauce.world
+    house.clock.passed += 60
+    run(house, plan[:1])
+    assert job not in house.sauce.world
+
+
 def test_a_missing_list() -> None:
     """Archiving: If it answers 404, archiving fails and the job stays."""
     house = House()
