@@ -32,7 +32,7 @@ _LARGEST: Final = 256 * 2**20
 @dataclass(frozen=True, slots=True)
 class MirroredHold:
     """A hold on one job. Times are epoch seconds UTC; `until` is the first second after it, None
-    for ever.
+    forever.
     """
 
     job_id: JobId

@@ -33,7 +33,7 @@ TASKS: Final = {
     },
     "Understand": {
         "status": "Show the last runs, what is due and what failed",
-        "explain": "Explain why a job stays or goes, by which rule, and when",
+        "explain": "Explain why a job stays or is deleted, by which rule, and when",
         "prove": "Prove that deleted jobs were archived first",
         "archive": "List, show, verify, export and prune what is archived",
     },

@@ -138,4 +138,8 @@ def listing_text(state: State, account: Account) -> str:
     from sauce_janitor import report
 
     full_at = state.jobs.full_at(account.name, owners(state, account))
-    return "never listed whole" if full_at is None else f"listed whole {report.when(full_at)}"
+    return (
+        "never listed completely"
+        if full_at is None
+        else f"listed completely {report.when(full_at)}"
+    )

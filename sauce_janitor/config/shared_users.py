@@ -1,6 +1,6 @@
 """Finds users whose jobs two accounts of one configuration would both cover.
 
-A user's jobs at one address belong to one account: with two, what one account keeps for ever the
+A user's jobs at one address belong to one account: with two, what one account keeps forever the
 other may delete. Overlaps that the configuration itself shows are refused here. Those that depend
 on credentials or on the members of an organization are found by the run.
 """

@@ -127,7 +127,7 @@ def _archive(then: Then) -> policies.ArchiveRule | None:
 
 
 def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
-    """Return how long the archive keeps each class, empty for ever.
+    """Return how long the archive keeps each class, empty forever.
 
     The pairs are sorted: the order in the file must not change the policy digest.
     """

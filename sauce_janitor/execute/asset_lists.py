@@ -32,7 +32,7 @@ def asset_list(work: ExecutionContext, task: JobTask, job: Job | None = None) ->
     """Return the job's asset list. Raises what the reader raises.
 
     Sauce Labs has no list for a job that ended in error before it started: it answers 404, or the
-    400 of an unfinished job, for ever. Such an answer counts as an empty list once it has been the
+    400 of an unfinished job, forever. Such an answer counts as an empty list once it has been the
     same for a day.
     """
     plan = task.plan

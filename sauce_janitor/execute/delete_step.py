@@ -200,7 +200,7 @@ class DeleteStep:
 
     def _count_look(self, task: JobTask) -> None:
         """Count a look-up; raise SourceError when there are too many. A slow Sauce Labs must not
-        keep a worker on one job for ever.
+        keep a worker on one job forever.
         """
         task.look_count += 1
         if task.look_count > MOST_LOOKUPS:

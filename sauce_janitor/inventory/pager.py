@@ -176,7 +176,7 @@ class Pager:
             raise ContradictionError(
                 f"no row of the job list of {self._owner} has an id: nothing is concluded"
             )
-        # A server that ignores `skip` answers the same page for ever.
+        # A server that ignores `skip` answers the same page forever.
         key = (place.until, page.ids[0], page.ids[-1], len(page.ids))
         if key in self._seen:
             raise ContradictionError(

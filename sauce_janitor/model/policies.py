@@ -149,10 +149,10 @@ class ArchiveRule:
     """What a policy archives. `none` says explicitly that it archives nothing; then no other field
     counts.
 
-    `if_unavailable` is how long a delete waits for a file that cannot be fetched, None for ever.
+    `if_unavailable` is how long a delete waits for a file that cannot be fetched, None forever.
     `assets` are classes or globs, `("all",)` is everything. `keep_for` is how long the archive
-    keeps a file, by class or glob, None for ever. `all` is for files that no other key names;
-    without it they stay for ever.
+    keeps a file, by class or glob, None forever. `all` is for files that no other key names;
+    without it they stay forever.
     """
 
     none: bool = False

@@ -73,7 +73,7 @@ class ArchiveListing:
         ).owners
         if self._state.jobs.full_at(name, asked) is None:
             raise RefusedError(
-                f"the jobs of account {name} were never listed whole, so nobody can say which"
+                f"the jobs of account {name} were never listed completely, so nobody can say which"
                 " archived ones its keep rules keep: `sauce-janitor plan` lists them first."
                 " Nothing was pruned"
             )

@@ -40,7 +40,7 @@ def _prefix_test(prefix: str, *, as_of: int, zone: ZoneInfo) -> Test:
         if not isinstance(tag, str) or not tag.startswith(prefix):
             return False
         end = _end_of_day(tag.removeprefix(prefix), zone)
-        # A tag such as `keep-until=soon` has no date: it holds for ever.
+        # A tag such as `keep-until=soon` has no date: it holds forever.
         return end is None or as_of < end
 
     return holds

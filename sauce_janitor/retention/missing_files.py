@@ -32,7 +32,7 @@ class Gaps:
         """Return when the last of the files has been missing for the longest of these times (epoch
         seconds).
 
-        Return None while a policy waits for ever (a time of None), no policy limits the wait, or a
+        Return None while a policy waits forever (a time of None), no policy limits the wait, or a
         file among them was never requested.
         """
         times = list(waits)

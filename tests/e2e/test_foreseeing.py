@@ -49,7 +49,7 @@ def test_a_simulation_reads_as_a_table_and_as_csv(desk: Processes) -> None:
     desk.run("plan")
     text = desk.run("simulate").stdout
     assert "90 days" in text
-    assert "No limit trips." in text
+    assert "No limit is broken." in text
     assert "everything-else" in text
     assert "no job is new" in text
     rows = list(

@@ -73,7 +73,7 @@ def chunked(
 
 @dataclass
 class Vendor:
-    """The server. `on(target, *replies)` says what to answer in turn (the last for ever); anything
+    """The server. `on(target, *replies)` says what to answer in turn (the last forever); anything
     else is 404.
     """
 

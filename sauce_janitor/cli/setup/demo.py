@@ -233,9 +233,9 @@ Look around in ./{FOLDER}/
   config.yaml      the policies that decided
   plan.json        the reviewed plan: every action with its reasons
   archive/         a folder a job: job.json, assets, a receipt with every hash
-  requests.jsonl   what the look-alike was asked, line by line
+  requests.jsonl   the requests that the sandbox received, a line each
   state.db         the inventory and the journal
 
-Why a job stayed or went:
+Why a job stays or is deleted:
   sauce-janitor --config {FOLDER}/config.yaml explain JOB_ID
 On your own account:           sauce-janitor init, check, plan""")

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 def explain(
     session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
 ) -> None:
-    """Explain why JOB stays or goes, by which rule, and when; for a deleted job, show what the
-    journal has. Sends nothing to Sauce Labs.
+    """Explain why JOB stays or is deleted, by which rule, and when; for a deleted job, show what
+    the journal has. Sends nothing to Sauce Labs.
     """
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.job_lookup import find_known_ids

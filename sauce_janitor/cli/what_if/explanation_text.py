@@ -80,7 +80,7 @@ def _show_job(out: Console, each: Explained, explanation: Explanation) -> None:
     age = (
         "has no age"
         if explanation.age_time is None
-        else f"aged {report.span(max(0, each.as_of - explanation.age_time))}"
+        else f"age {report.span(max(0, each.as_of - explanation.age_time))}"
     )
     ended = f"ended {report.when(job.ended_at)}, " if isinstance(job.ended_at, int) else ""
     archived = (

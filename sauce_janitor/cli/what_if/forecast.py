@@ -87,7 +87,7 @@ def show(out: Console, forecast: AccountForecast) -> None:
 def _show_limit(out: Console, simulation: Simulation) -> None:
     first = simulation.first_broken
     if first is None:
-        out.print("No limit trips.")
+        out.print("No limit is broken.")
         return
     when = "today" if first.number == 0 else f"on day {first.number}, {report.day(first.as_of)}"
     out.print(f"A limit trips {when}:", style="red")

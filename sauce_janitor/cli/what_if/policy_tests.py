@@ -72,7 +72,7 @@ def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
 def _mutants(measured: list[tuple[Rules, list[Tried]]], *, name_them: bool) -> str:
     noticed = measure(measured)
     if not noticed.unnoticed:
-        return f"each of {noticed.mutants} rules and match parts is missed when it is dropped"
+        return f"they fail without any one of {noticed.mutants} rules and match parts"
     could = (
         f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped "
         "without any test noticing"

@@ -91,7 +91,7 @@ class AccountRetries:
         if self._rows:
             self._kept.keep_only(self._account, job_ids, owners=owners)
             self._rows = set(self._kept.of(self._account))
-        # Otherwise every job that never started would leave a note for ever.
+        # Otherwise every job that never started would leave a note forever.
         prefix = _key(self._account)
         noted = [JobId(key.removeprefix(prefix)) for key in self._notes.starting(prefix)]
         for job_id in self._kept.absent(self._account, noted):

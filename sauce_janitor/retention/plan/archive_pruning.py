@@ -59,7 +59,7 @@ class ArchivedJob:
 
 @dataclass(frozen=True, slots=True)
 class FileTerm:
-    """How long one file stays: until `at` (epoch seconds), None for ever; and the policy that says
+    """How long one file stays: until `at` (epoch seconds), None forever; and the policy that says
     so.
     """
 
@@ -186,7 +186,7 @@ class ArchivePruning:
         since = max(file.stored_at, job.ended_at)
         found: list[tuple[int, str, str]] = []
         for matched_rules in rule_sets:
-            # No policy that matches limits the time, so the file stays for ever.
+            # No policy that matches limits the time, so the file stays forever.
             if not matched_rules.archive_rules:
                 return FileTerm(file, None)
             for policy, archive_rule in matched_rules.archive_rules:
@@ -245,7 +245,7 @@ def times_of(archive_rule: ArchiveRule, name: str | None) -> tuple[Duration, ...
     longest time counts.
 
     These are the times of all keys of its `keep_for` that name the asset, else the time of `all`;
-    None for ever.
+    None forever.
     """
     times = [
         time

@@ -86,7 +86,7 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a job stays or goes."""
+    """Why a job stays or is deleted."""
 
     record: Record
     age_time: int | None

@@ -32,7 +32,7 @@ class KeepView:
     `rank` is the job's place among the `of` jobs of its group that the rule counts, 1 for the
     newest; None where the rule does not count it. `lets_go_at` (epoch seconds) is when the rule
     stops keeping it, at `per_day` new jobs that count a day; None where it does not keep it, or
-    keeps it for ever as things stand. `exact`: whatever happens, it does not keep it after that.
+    keeps it forever as things stand. `exact`: whatever happens, it does not keep it after that.
     """
 
     rule: str

@@ -39,7 +39,7 @@ class Person:
     def link_token(self, job_id: str, until: str = "") -> str:
         """Return the `auth` of a link to the job's assets.
 
-        `until` is empty (for ever), or a day or an hour in UTC: `2026-01-31` or `2026-01-31-23`.
+        `until` is empty (forever), or a day or an hour in UTC: `2026-01-31` or `2026-01-31-23`.
 
         Source: Sauce's "Sharing test results": HMAC-MD5 of the job id with `user:key[:until]`.
         """

@@ -159,7 +159,7 @@ policies: [{name: p, match: all, keep: [{last: 1}], then: {archive: {keep_for: 9
         journal = box.desk.state.journal.during("box", "r", lambda: at)
         journal.purged(job.id, OWNER, policy="p", lost=False)
         journal.archived(job.id, OWNER, receipt="ab" * 32, selection="all", policy="p")
-    with pytest.raises(RefusedError, match="never listed whole"):
+    with pytest.raises(RefusedError, match="never listed completely"):
         box.prune(execute=False)
     known.conclude(mark=1, watermark=1, full_at=1, longest_page=1)
     plan = box.prune(execute=False).plan
