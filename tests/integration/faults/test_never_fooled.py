@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.sandbox.faults.fault import SETTINGS
+from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
 from tests.support.faulted_account import Account
 from tests.support.oddities import ODDITIES, ODDITIES_OF_PEOPLE, Oddity
 

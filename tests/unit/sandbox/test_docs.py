@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sauce_janitor.sandbox.api.endpoints import ENDPOINTS
 from sauce_janitor.sandbox.core.options import choices
-from sauce_janitor.sandbox.faults.fault import SETTINGS
-from sauce_janitor.sandbox.faults.faults import read_faults
+from sauce_janitor.sandbox.faults.armed_faults import read_faults
+from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
 
