@@ -40,6 +40,7 @@ from sauce_janitor.errors import (
     SourceUnavailableError,
 )
 from sauce_janitor.model.jobs import NOT_ASKED, MissingFile
+from sauce_janitor.model.safety_numbers import DAY_S
 
 _LONGEST_WHY: Final = 400
 _BUNDLE_ERRORS = (AnswerError, ForbiddenError, SourceUnavailableError)
@@ -52,7 +53,7 @@ _UNANSWERED: Final = 2
 """After so many files in a row without an answer, the rest of the job is not asked for."""
 _LONGEST_STREAK: Final = 50
 _LONGEST_STREAK_S: Final = 180
-BELIEVED_AFTER_S: Final = 86_400
+BELIEVED_AFTER_S: Final = DAY_S
 """What reads like another answer is believed when the same bytes come again so much later."""
 
 

@@ -31,9 +31,10 @@ from sauce_janitor.archive.disk.folders import (
 )
 from sauce_janitor.archive.receipts import StoredFile, assets_name, job_name, receipt_name
 from sauce_janitor.errors import ArchiveError
+from sauce_janitor.model.safety_numbers import DAY_S
 
 _PASS = "pass.json"  # noqa: S105 - a file's name
-_OLD_S = 86_400
+_OLD_S = DAY_S
 
 Stamp: TypeAlias = tuple[int, int, int]
 """Inode, size and time of the last change (ns), which a rename keeps. An inode alone may be

@@ -16,6 +16,7 @@ from sauce_janitor.cli.options import parse_job
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.job_references import Candidate, JobReference, only
 from sauce_janitor.model.jobs import JobId, is_same_user
+from sauce_janitor.model.safety_numbers import DAY_S
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.account_session import AccountSession
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _ID: Final = re.compile("[0-9a-f]{32}")
 _MOST_ROWS: Final = 20_000
 """How many rows of a job list are searched for a job that the state does not know."""
-_BEFORE_S: Final = 86_400
+_BEFORE_S: Final = DAY_S
 """How long before the last listing the search begins: that listing may have missed new jobs."""
 
 

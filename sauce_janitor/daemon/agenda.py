@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.schedule import RunTimes
 from sauce_janitor.daemon.work import RUN, UPKEEP
+from sauce_janitor.model.safety_numbers import DAY_S
 
-_DAY_S: Final = 86_400
 _FIRST_UPKEEP_S: Final = 3600
 
 
@@ -58,7 +58,7 @@ class AgendaEntry:
             return None
         if self.due_at + self.jitter_s <= now:
             return RUN
-        return UPKEEP if self.kept_up_at + _DAY_S <= now else None
+        return UPKEEP if self.kept_up_at + DAY_S <= now else None
 
 
 class Agenda:
@@ -86,7 +86,7 @@ class Agenda:
             kept_up_at = (
                 known.kept_up_at
                 if known
-                else _noted(notes, UPKEEP, account.name, now - _DAY_S + _FIRST_UPKEEP_S)
+                else _noted(notes, UPKEEP, account.name, now - DAY_S + _FIRST_UPKEEP_S)
             )
             timetable = RunTimes(schedule, config.timezone)
             entries[account.name] = AgendaEntry(

@@ -16,9 +16,9 @@ from apscheduler.triggers.cron import CronTrigger
 from sauce_janitor.config import BlackoutPeriod, DailyBlackout, Schedule
 from sauce_janitor.config.source.cron import WEEKDAYS, Cron
 from sauce_janitor.daemon.wall_clock import WallClock
+from sauce_janitor.model.safety_numbers import DAY_S
 
 _DAY_MIN: Final = 24 * 60
-_DAY_S: Final = 86_400
 _WEEKDAY_OF_DAY_0: Final = 4
 """1970-01-01 is a Thursday; Sunday is 0."""
 
@@ -77,7 +77,7 @@ class RunTimes:
         change is known.
         """
         of_hours = not self.schedule.cron.is_of_every_hour
-        at = after - _DAY_S
+        at = after - DAY_S
         before = self._clock.offset(at)
         shown = at + before
         while True:
@@ -107,7 +107,7 @@ class RunTimes:
                 if blackout.starts_at <= at < blackout.ends_at
                 else None
             )
-        today = (at + self._clock.offset(at)) // _DAY_S
+        today = (at + self._clock.offset(at)) // DAY_S
         # It may have begun yesterday.
         for begun in (today, today - 1):
             starts_at, ends_at = self._bounds(blackout, begun)
@@ -121,8 +121,8 @@ class RunTimes:
         """
         over_midnight = blackout.to_min <= blackout.from_min
         to_min = blackout.to_min + (_DAY_MIN if over_midnight else 0)
-        begins, _ = self._clock.instants(day * _DAY_S + blackout.from_min * 60)
-        _, last_minute = self._clock.instants(day * _DAY_S + (to_min - 1) * 60)
+        begins, _ = self._clock.instants(day * DAY_S + blackout.from_min * 60)
+        _, last_minute = self._clock.instants(day * DAY_S + (to_min - 1) * 60)
         return begins, last_minute + 60
 
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sauce_janitor.errors import SourceError, StoppedError
-from sauce_janitor.execute.events import ActionFailed, AlreadyGone, JobDeleted
+from sauce_janitor.execute.events import AlreadyGone, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.ports import ExecutionPorts, Proven, SourcePort
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.model.permits import DeleteAddress
 from sauce_janitor.model.retries import FailureKind

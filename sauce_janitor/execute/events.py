@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, JobId, Owner
-from sauce_janitor.model.retries import FailureKind
 
 
 class Skip(StrEnum):
@@ -179,21 +179,6 @@ class ActionSkipped:
     action: Action
     why: Skip
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class ActionFailed:
-    """An action failed; `detail` is one sentence.
-
-    `kind` says when the job is tried again. None: nothing was tried, so the job needs no pause.
-    """
-
-    job_id: JobId
-    owner: Owner
-    policy: str
-    action: Action
-    detail: str
-    kind: FailureKind | None = FailureKind.OTHER
 
 
 @dataclass(frozen=True, slots=True)

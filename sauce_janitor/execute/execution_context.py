@@ -18,7 +18,6 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute.brake import ENDING, Brake, SkipError
 from sauce_janitor.execute.events import (
-    ActionFailed,
     ActionSkipped,
     AlreadyGone,
     AssetsDeleted,
@@ -31,6 +30,7 @@ from sauce_janitor.execute.lookups import DetailsLookup, Lookups
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.turn_order import TurnOrder
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, Job, JobState, Owner
 from sauce_janitor.model.retries import FailureKind
 from sauce_janitor.model.safety_numbers import KEPT_FOR_DELETES

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.execute.events import (
-    ActionFailed,
     ActionSkipped,
     AlreadyGone,
     AssetsDeleted,
@@ -28,6 +27,7 @@ from sauce_janitor.execute.events import (
     JobStopped,
     Skip,
 )
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.model.retries import FailureKind
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError
 from sauce_janitor.execute.confirmation import ACCEPTED, BATCH, are_assets_gone, is_job_gone
-from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
+from sauce_janitor.execute.events import AssetsDeleted, Event, JobDeleted, JobStopped
 from sauce_janitor.execute.ports import JournalPort, Proven, SourcePort
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, JobId, JobState, Owner
 from sauce_janitor.model.open_intents import OpenIntent
 

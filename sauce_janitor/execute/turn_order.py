@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from sauce_janitor.execute.events import (
-    ActionFailed,
     ActionSkipped,
     AlreadyGone,
     AssetsDeleted,
@@ -22,6 +21,7 @@ from sauce_janitor.execute.events import (
     Skip,
 )
 from sauce_janitor.execute.ports import ExecutionPorts
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.retries import Failing, FailureKind, Retry
 

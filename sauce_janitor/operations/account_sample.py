@@ -14,6 +14,7 @@ from sauce_janitor.config.output.proposals import JobSample
 from sauce_janitor.errors import SourceError
 from sauce_janitor.inventory.pager import PagePosition, Pager
 from sauce_janitor.model.jobs import Job, JobId, owner_name
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.wiring.account_client import AccountClient, connection
 from sauce_janitor.sauce.http.connection import Connection
 
@@ -42,7 +43,7 @@ def newest_jobs(account: Account, *, now: int) -> JobSample:
     finally:
         client.close()
     oldest = min((job.created_at for job in jobs if isinstance(job.created_at, int)), default=now)
-    days = DAYS if is_whole else max(1, (now - oldest) // 86_400)
+    days = DAYS if is_whole else max(1, (now - oldest) // DAY_S)
     return JobSample(f"{_shown(to.username)} at {to.base_url}", days, jobs, is_whole)
 
 
@@ -50,7 +51,7 @@ def _listed(client: AccountClient, to: Connection, now: int) -> tuple[tuple[Job,
     """Return the jobs, each once, and whether they are all jobs of those days."""
     found: dict[JobId, Job] = {}
     began = time.monotonic()
-    pager = Pager(client.reader, owner_name(to.username), since=now - DAYS * 86_400, longest_page=0)
+    pager = Pager(client.reader, owner_name(to.username), since=now - DAYS * DAY_S, longest_page=0)
     try:
         for page, following in pager.pages(PagePosition(now)):
             found.update((job.id, job) for job in page.jobs)

@@ -18,9 +18,10 @@ from sauce_janitor.errors import (
     ForbiddenError,
     LeaseError,
 )
-from sauce_janitor.execute.events import ActionFailed, JobStopped
+from sauce_janitor.execute.events import JobStopped
 from sauce_janitor.execute.manual import action as manual_action
 from sauce_janitor.execute.manual.action import ManualPorts, ManualResult, ManualSourcePort
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
 from sauce_janitor.model.permits import ManualAction

@@ -24,11 +24,11 @@ from sauce_janitor.archive.verify import ArchiveScope, JobSampleShare, prove_all
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ConfigError
 from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.records.repeats import RepeatedEvents
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 
-_DAY_S: Final = 86_400
 _KEEP_EVERY_S: Final = 5.0
 _MOST_KEPT: Final = 10_000
 DAILY_SHARE: Final = 0.05
@@ -268,7 +268,7 @@ def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_
     """
     log = structlog.get_logger().bind(account=account.name)
     path, state = context.config.archive.path, context.state
-    sample = JobSampleShare.of(share, int(context.clock()) // _DAY_S)
+    sample = JobSampleShare.of(share, int(context.clock()) // DAY_S)
     known = state.identity.archive_uuid(str(path))
     repeats = RepeatedEvents()
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_r
 from sauce_janitor.report.dangers import unstored_words
 from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
 from sauce_janitor.report.plan_text import About, markdown, show_plan
-from sauce_janitor.report.results import Ended, FailedAction, closing_lines, done_line, show_end
+from sauce_janitor.report.results import Ended, closing_lines, done_line, show_end
 from sauce_janitor.report.retries import (
     retry_lines,
     retry_row,
@@ -30,7 +30,6 @@ __all__ = [
     "CellKind",
     "Column",
     "Ended",
-    "FailedAction",
     "action_row",
     "clean",
     "closing_lines",

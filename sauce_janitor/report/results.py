@@ -5,28 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from rich.console import Console
 
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.text import ACTIONS, actions_line, counted, size
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
-
-
-class FailedAction(Protocol):
-    """One action that failed."""
-
-    @property
-    def job_id(self) -> str: ...
-    @property
-    def policy(self) -> str: ...
-    @property
-    def action(self) -> Action: ...
-    @property
-    def detail(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +35,7 @@ class Ended:
     unlisted_files: int
     left: int
     halted: str | None
-    failures: Sequence[FailedAction]
+    failures: Sequence[ActionFailed]
     skips: Mapping[str, int]
     recovered: str | None = None
     missing: Sequence[str] = ()
@@ -174,12 +161,12 @@ def closing_lines(
         yield "To continue, run the same command again"
 
 
-def _failures(failures: Sequence[FailedAction]) -> Iterator[str]:
+def _failures(failures: Sequence[ActionFailed]) -> Iterator[str]:
     """Yield one line for each kind of failure, the most frequent first.
 
     Failures that differ only in ids and numbers are of one kind.
     """
-    kinds: dict[tuple[Action, str, str], list[FailedAction]] = {}
+    kinds: dict[tuple[Action, str, str], list[ActionFailed]] = {}
     for failure in failures:
         # Without ids and numbers the same failure of a thousand jobs is one line.
         kind = _VARYING.sub("", failure.detail)

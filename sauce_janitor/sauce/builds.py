@@ -23,6 +23,7 @@ from sauce_janitor.model.jobs import (
     Unknown,
     is_same_user,
 )
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.sauce.build_members import (
     MEMBERS_A_PAGE,
     BuildMember,
@@ -45,7 +46,7 @@ _MOST_OLDER: Final = 2_500
 _MOST_BUILD_PAGES: Final = 2_000
 # 2099: the API may refuse a start without an end.
 _FAR: Final = 4_102_444_799
-_LONGEST_BUILD_S: Final = 7 * 86_400
+_LONGEST_BUILD_S: Final = 7 * DAY_S
 COUNTERS: Final = (
     "passed",
     "failed",

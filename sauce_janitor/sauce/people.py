@@ -22,19 +22,19 @@ from sauce_janitor.errors import (
     SourceUnavailableError,
 )
 from sauce_janitor.model.jobs import Owner, owner_name
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.sauce.http.request_events import Endpoint
 from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.insights import Filter, Insights, Period
 from sauce_janitor.sauce.people_pages import PeoplePage, parse_people
 from sauce_janitor.sauce.teams import Team, parse_teams, the_team
 
-SEEN_BACK_S: Final = 30 * 86_400
+SEEN_BACK_S: Final = 30 * DAY_S
 """How far back Insights is asked who ran tests."""
 # Source: Lookup Users, limit: at most 100.
 _PEOPLE_A_PAGE: Final = 100
 _MOST_PAGES: Final = 1_000
 _MOST_ITEMS: Final = 5_000
-_DAY_S: Final = 86_400
 _REMEDY: Final = "list their names under `users`, or use the credentials of an organization"
 _FEW: Final = 3
 _ORGANIZATION: Final = Filter(scope="organization", newest_first=False)
@@ -222,9 +222,7 @@ class People:
             # An owner is missing in the counts of this day: read its test results.
             if bucket.count != sum(count for _, count in named):
                 at = bucket.at
-                doubtful.append(
-                    Period(at, min(at + _DAY_S, now)) if isinstance(at, int) else period
-                )
+                doubtful.append(Period(at, min(at + DAY_S, now)) if isinstance(at, int) else period)
         left = _MOST_ITEMS
         for each in dict.fromkeys(doubtful):
             for page in self._insights.tests(each, _ORGANIZATION, most=left):
@@ -290,7 +288,7 @@ class _Search:
                 f"the members of the organization cannot be listed: {why}. Nothing was listed; "
                 f"{_REMEDY} admin"
             )
-        days = SEEN_BACK_S // _DAY_S
+        days = SEEN_BACK_S // DAY_S
         by_insights = f"by Insights, which knows who ran tests in the last {days} days"
         if others is None:
             how = by_insights if users is not None else f"by team management and {by_insights}"

@@ -12,12 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, literal_column, or_, select, update
 
 from sauce_janitor.model.jobs import DELETES, Action, JobId
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.state.file import tables
 from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import acceptances, counters, runs
 from sauce_janitor.state.id_conditions import named
-
-_DAY_S = 86_400
 
 
 class Acceptances:
@@ -167,7 +166,7 @@ class Runs:
         """Return whether any run except `but` was active since then, or may have been: a killed run
         counts for a day.
         """
-        killed = and_(runs.c.ended_at.is_(None), runs.c.started_at >= at - _DAY_S)
+        killed = and_(runs.c.ended_at.is_(None), runs.c.started_at >= at - DAY_S)
         going_on = or_(runs.c.started_at >= at, runs.c.ended_at >= at, killed)
         with self._database.reading() as connection:
             return (

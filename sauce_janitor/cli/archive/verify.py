@@ -10,6 +10,7 @@ import click
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.model.safety_numbers import DAY_S
 
 if TYPE_CHECKING:
     from sauce_janitor.archive import Finding, Proof
@@ -126,7 +127,7 @@ def _verify(
         account=options["account"],
         owner=_owner(options["owner"]),
         job=find_stored_id(session, job_id, options["account"]) if job_id else None,
-        sample=JobSampleShare.of(share, int(now) // 86_400) if share else None,
+        sample=JobSampleShare.of(share, int(now) // DAY_S) if share else None,
         resume=options["resume"],
     )
     with ExitStack() as stack:

@@ -12,13 +12,13 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user, require_consent
 from sauce_janitor.cli.options import parse_end
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.model.safety_numbers import DAY_S
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
     from sauce_janitor.retention.plan.limits import Approval
 
 _LIMITS = ("max_percent", "max_jobs", "max_growth")
-_A_DAY_S = 86_400
 
 
 @click.command()
@@ -123,7 +123,7 @@ def _approval(
 ) -> Approval:
     from sauce_janitor.retention.plan.limits import ALL_LIMITS, Approval
 
-    end = now + _A_DAY_S if until is None else parse_end("--until", until, config.timezone, now=now)
+    end = now + DAY_S if until is None else parse_end("--until", until, config.timezone, now=now)
     if end <= now:
         raise click.UsageError(f"--until {until} has passed already")
     most = options["max_jobs"]

@@ -21,6 +21,7 @@ from sauce_janitor.config.source.cron import Cron, parse_cron, weekdays_of
 from sauce_janitor.config.source.problems import shown
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.policies import Duration
+from sauce_janitor.model.safety_numbers import DAY_S
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
 DAY_MIN: Final = 24 * 60
@@ -37,7 +38,7 @@ CronTerm = Annotated[Cron, PlainValidator(sentence(cron)), WithJsonSchema({"type
 def jitter(value: object) -> Duration:
     """Return a duration between zero and a day."""
     read = duration(value)
-    if read.months or read.seconds > 86_400:
+    if read.months or read.seconds > DAY_S:
         raise ValueError(f"{read.text} is too long: the jitter is at most 24h")
     return read
 

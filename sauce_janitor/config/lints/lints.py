@@ -19,12 +19,11 @@ from sauce_janitor.config.source.yaml import Document, Table, Value
 from sauce_janitor.errors import Problem
 from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.policies import Duration, Rules
+from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 from sauce_janitor.retention.interactions import Postponement, foreseen
 
-_DAY_S = 86_400
-_PURGE_S = 30 * _DAY_S
 """Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
-_LATEST_ARCHIVE_S = 25 * _DAY_S
+_LATEST_ARCHIVE_S = 25 * DAY_S
 _TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier"
 
 
@@ -127,7 +126,7 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     assets, job = _after(then.delete_assets), _after(then.delete_job)
     archive = _archive_after(policy)
     wants = archive is not None
-    if assets is not None and approximately(assets) >= _PURGE_S:
+    if assets is not None and approximately(assets) >= PURGED_AFTER_S:
         yield (
             ("then", "delete_assets"),
             f"{assets.text}: Sauce Labs purges assets after 30 days, so this deletes nothing",
@@ -173,7 +172,7 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
 def _keep_for_meant(policy: PolicyTerm, archive: Duration) -> str:
     """Return what to write instead of `archive: 1y`, which is probably meant as `keep_for`."""
     term = policy.then.archive
-    if approximately(archive) <= _PURGE_S or (
+    if approximately(archive) <= PURGED_AFTER_S or (
         isinstance(term, ArchiveTerm) and term.keep_for is not None
     ):
         return ""
@@ -273,11 +272,13 @@ def _kept_for(rule: KeepRuleTerm) -> str | None:
     """Return how long a rule keeps jobs, if that is certainly longer than Sauce Labs keeps assets;
     otherwise None.
     """
-    if rule.within is not None and approximately(rule.within) > _PURGE_S:
+    if rule.within is not None and approximately(rule.within) > PURGED_AFTER_S:
         return rule.within.text
     for period in CalendarPeriod:
         count = getattr(rule, period)
-        if count is not None and not rule.nonempty and count * period.facts.shortest_s > _PURGE_S:
+        if count is None or rule.nonempty:
+            continue
+        if count * period.facts.shortest_s > PURGED_AFTER_S:
             return f"{count} {period.facts.noun}s"
     return None
 
@@ -295,4 +296,4 @@ def _archive_after(policy: PolicyTerm) -> Duration | None:
 
 def approximately(duration: Duration) -> int:
     """Return a duration in seconds, with a month as 30 days: good enough for a warning."""
-    return duration.seconds + duration.months * 30 * _DAY_S
+    return duration.seconds + duration.months * 30 * DAY_S

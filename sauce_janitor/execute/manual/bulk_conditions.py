@@ -11,9 +11,10 @@ from sauce_janitor.clock import Clock
 from sauce_janitor.errors import SourceError
 from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Action, Job, JobId, JobState, Owner
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.plan.planner import JobPlan
 
-IDLE_S: Final = 7 * 86_400
+IDLE_S: Final = 7 * DAY_S
 """The user must have had no job for this long."""
 FRESH_S: Final = 9.0
 """The listing's first answer may be 10 s old when the call is sent; the last second is for the

@@ -9,6 +9,7 @@ import structlog
 from sauce_janitor.execute import events
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.operations.records.repeats import RepeatedEvents
 from sauce_janitor.operations.wiring.run_settings import HOLD
@@ -63,7 +64,7 @@ class EventTelemetry:
                     why=event.why.value,
                     detail=event.detail,
                 )
-            case events.ActionFailed():
+            case ActionFailed():
                 self._count(event.policy, event.action, Outcome.FAILED)
                 kind = {
                     "action": event.action.value,

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.plan.planner import Plan
 
-_GOOD_FOR_S = 7 * 86_400
+_GOOD_FOR_S = 7 * DAY_S
 
 
 def refusal(plan: Plan, account: str, digest: str, timezone: str) -> str:

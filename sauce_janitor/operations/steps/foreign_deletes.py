@@ -16,21 +16,21 @@ from sauce_janitor.execute import events
 from sauce_janitor.execute.events import Event
 from sauce_janitor.model.jobs import DELETES, Action
 from sauce_janitor.model.permits import Deed
-from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
+from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 from sauce_janitor.operations.wiring.run_settings import Vanished
 from sauce_janitor.state import State
 
 if TYPE_CHECKING:  # reading the state loads no metrics
     from sauce_janitor.operations.records.telemetry import Telemetry
 
-_FORGOTTEN_S: Final = 85 * 86_400
+_FORGOTTEN_S: Final = 85 * DAY_S
 """Sauce Labs may have removed jobs older than about three months itself."""
 _EXPLAINS: Final[Mapping[Action, Collection[Deed]]] = {
     Action.DELETE_JOB: (Action.DELETE_JOB,),
     Action.DELETE_ASSETS: DELETES,
 }
 """Which deletes by this program may explain that the object of an action is gone."""
-TOLD_S: Final = 7 * 86_400
+TOLD_S: Final = 7 * DAY_S
 """`status` reports it for this long."""
 
 

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from sauce_janitor.execute import ExecutionPorts
 from sauce_janitor.execute.events import AssetsPurged, Event
 from sauce_janitor.execute.purge_detection import look_for_purged
 from sauce_janitor.model.jobs import Owner
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.state import Notes
-
-_DAY_S: Final = 86_400
 
 OwnerGroup = tuple[Callable[[Owner], bool], ExecutionPorts]
 """Whose jobs, and the ports that may ask about them."""
@@ -35,7 +33,7 @@ def look_daily(
     Return how many were found purged that an earlier run had tried to archive. Raise what the lease
     and the state raise.
     """
-    key, day = f"looked for purged {account}", str(plan.as_of // _DAY_S)
+    key, day = f"looked for purged {account}", str(plan.as_of // DAY_S)
     if not plan.purge_candidates or notes.read(key) == day:
         return 0
     missed = 0

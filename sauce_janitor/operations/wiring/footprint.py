@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sauce_janitor.config import ArchiveConfig
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.wiring.disk_space import room_of
 from sauce_janitor.operations.wiring.receipt_sizes import MOST_RECEIPTS, sizes_of
 from sauce_janitor.retention.plan.effects import (
@@ -22,7 +23,6 @@ from sauce_janitor.retention.plan.effects import (
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.state import State
 
-_DAY_S: Final = 86_400
 _MOST_DELETES: Final = 500
 
 
@@ -88,7 +88,7 @@ def _known(note: str | None, archive: str, *, now: int) -> tuple[dict[str, float
         return None
     try:
         document = json.loads(note)
-        if document["archive"] != archive or not 0 <= now - document["at"] < _DAY_S:
+        if document["archive"] != archive or not 0 <= now - document["at"] < DAY_S:
             return None
         return {str(each): float(size) for each, size in document["by_class"].items()}, int(
             document["receipts"]

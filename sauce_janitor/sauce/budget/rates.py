@@ -16,6 +16,7 @@ from typing import Final
 from pyrate_limiter import Rate
 
 from sauce_janitor.model.request_allowance import RequestAllowance
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.sauce.http.answers import epoch_of_date
 
 HOUR_MS: Final = 3_600_000
@@ -33,7 +34,6 @@ _LEFT_TO_OTHERS: Final = 0.05
 _UNSAID_S: Final = 60.0
 """How long to wait when an hour is spent and its end is not given, or cannot be read."""
 _LONGEST_S: Final = 3600.0
-_DAY_S: Final = 86_400
 _EPOCH_NOT_DELTA: Final = 1_000_000_000
 
 
@@ -110,7 +110,7 @@ def _seconds_until(text: str | None, now: float) -> float | None:
     if value >= _EPOCH_NOT_DELTA:
         return (value / 1000 if value >= _EPOCH_NOT_DELTA * 1000 else value) - now
     # More than a day from now: the number is in milliseconds.
-    return value / 1000 if value > _DAY_S else value
+    return value / 1000 if value > DAY_S else value
 
 
 def _epoch_of_iso(text: str | None) -> float | None:

@@ -11,13 +11,14 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import archives, meta
 from sauce_janitor.times import when
 
 _OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 _BACKWARDS_S: Final = 300
-_VOUCHED_S: Final = 35 * 86_400
+_VOUCHED_S: Final = 35 * DAY_S
 """Executing runs may be a month apart."""
 _SEEN: Final = "newest_time"
 _BUDGET: Final = "budget"

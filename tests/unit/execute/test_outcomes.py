@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sauce_janitor.errors import CredentialsError, SourceError
 from sauce_janitor.execute import Execution
-from sauce_janitor.execute.events import ActionFailed, Halt, Halted, Skip
+from sauce_janitor.execute.events import Halt, Halted, Skip
 from sauce_janitor.execute.outcomes import Outcome, together
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, Owner, job_id
 
 FAILED = ActionFailed(job_id("0" * 32), Owner("alice"), "p", Action.DELETE_JOB, "no")

@@ -6,7 +6,8 @@ import pytest
 
 from sauce_janitor.errors import CredentialsError, SourceError
 from sauce_janitor.execute import Recovery, recover
-from sauce_janitor.execute.events import ActionFailed, AssetsDeleted, Event, JobDeleted, JobStopped
+from sauce_janitor.execute.events import AssetsDeleted, Event, JobDeleted, JobStopped
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, JobId, JobState
 from sauce_janitor.model.permits import (
     DeleteAssetsPermit,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from sauce_janitor import report
-from sauce_janitor.execute.events import ActionFailed
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, job_id, owner_name
 
 JOBS = [job_id(f"{number:032x}") for number in range(757)]

@@ -8,7 +8,6 @@ import pytest
 import structlog.testing
 
 from sauce_janitor.execute.events import (
-    ActionFailed,
     AssetsPurged,
     Event,
     Halt,
@@ -17,6 +16,7 @@ from sauce_janitor.execute.events import (
 )
 from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, job_id, owner_name
 from sauce_janitor.model.retries import FailureKind
 from sauce_janitor.operations.records.telemetry import Telemetry
