@@ -225,5 +225,5 @@ def test_an_explanation_of_an_unknown_job_says_what_to_do(desk: Processes) -> No
     assert "plan" in desk.run("explain", "0" * 32, code=2).stderr
     assert not (desk.folder / "state.db").exists()
     desk.run("plan")
-    assert "not known here" in desk.run("explain", "0" * 32, code=2).stderr
+    assert "is unknown here" in desk.run("explain", "0" * 32, code=2).stderr
     assert "no known job has the id" in desk.run("explain", "12345", code=2).stderr
