@@ -40,11 +40,14 @@ def decide_answer(
     The rate limit comes first, then the faults, then the API.
     """
     endpoint = match.endpoint.name if match.endpoint is not None else "unknown"
+    # A request without valid credentials belongs to nobody, so it uses up nobody's limit.
     budget = (
         context.throttle.ask(request.user.name, endpoint, time.monotonic())
         if request.user is not None
         else None
     )
+    # A throttled request reaches no fault, so faults count only requests that the API would have
+    # answered.
     if budget is not None and budget.wait_s > 0:
         return (), context.throttle.refusal(budget, at)
     active_faults = context.faults.striking(request, endpoint, match.parts.get("job", ""))
@@ -67,6 +70,7 @@ def log_entry(
     return LoggedRequest(
         at=at,
         method=request.method,
+        # A signed link works without credentials, so its token is a secret that no log may keep.
         path=_TOKEN.sub(r"\1…", request.target),
         endpoint=match.endpoint.name if match.endpoint is not None else None,
         user=request.user.name if request.user is not None else None,
@@ -88,6 +92,7 @@ def authenticate(world: World, header: str) -> Person | None:
     if scheme.lower() != "basic":
         return None
     try:
+        # A user name has no colon (RFC 7617), so the first one ends it; the key may have more.
         name, _, key = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None

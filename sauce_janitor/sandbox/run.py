@@ -29,6 +29,7 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions | None = None) -> None:
         self.options = options or SandboxOptions()
+        # Read before anything is opened: a wrong file leaves no log file and no port behind.
         armed = read_faults(self.options.faults) if self.options.faults is not None else ()
         now = self.options.now if self.options.now is not None else int(time.time())
         self.world = World(self.options, now=now)
@@ -39,6 +40,7 @@ class Sandbox:
         self._thread: threading.Thread | None = None
         try:
             self._server = Server(context, self.options.port, _tls(self.options))
+        # The port is in use, so nobody will call `stop`, which closes the log.
         except OSError:
             self.log.close()
             raise
@@ -61,6 +63,7 @@ class Sandbox:
             self._thread.join()
             self._thread = None
         else:
+            # `shutdown` waits for `serve_forever`, which was never started, and would hang.
             self._server.server_close()
         self.log.close()
 
@@ -69,6 +72,7 @@ class Sandbox:
         return self._server.drain(within_s)
 
     def __enter__(self) -> Self:
+        # `with Sandbox().start() as sauce` must not start it twice.
         return self if self._thread is not None else self.start()
 
     def __exit__(

@@ -28,6 +28,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 class Server(ThreadingHTTPServer):
     """A server on loopback that knows its connections, so that it can end them."""
 
+    # A thread that still waits in a fault must not keep the process from ending.
     daemon_threads = True
     request_queue_size = 128
 
@@ -44,6 +45,8 @@ class Server(ThreadingHTTPServer):
         scheme = "https" if self._tls else "http"
         return f"{scheme}://127.0.0.1:{self.server_port}"
 
+    # ThreadingHTTPServer starts threads too, but does not tell which of them are alive; `drain`
+    # needs to know.
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection in a thread of its own."""
         worker = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)
@@ -63,6 +66,9 @@ class Server(ThreadingHTTPServer):
 
     def end(self) -> None:
         """Stop listening, end every connection and wait for its thread."""
+        # The order matters: first end the waits of faults such as `stall`, then accept no more
+        # connections, then cut those that are open. Otherwise the last join waits as long as the
+        # fault does.
         self.context.stopping.set()
         self.shutdown()
         with self._lock:
@@ -77,8 +83,11 @@ class Server(ThreadingHTTPServer):
         served = connection
         try:
             if self._tls is not None:
+                # The handshake is made here, in the connection's thread: a client that stalls in it
+                # delays nobody else.
                 served = self._tls.wrap_socket(connection, server_side=True)
                 with self._lock:
+                    # Wrapping detaches the plain socket, so `end` can only cut the wrapped one.
                     self._open.add(served)
             self.finish_request(served, client_address)
         # The client has closed the connection, or `end` has.
@@ -97,7 +106,9 @@ class ClientConnection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "sauce-janitor-sandbox"
     sys_version = ""
+    # Without this, small answers wait for the client's delayed acknowledgement.
     disable_nagle_algorithm = True
+    # Headers and body leave in one packet where they fit.
     wbufsize = -1
     timeout = _IDLE_S
     server: Server
@@ -105,6 +116,8 @@ class ClientConnection(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         context, at = self.server.context, time.time()
         parts = self.requestline.split(" ")
+        # The target is taken from the request line, because http.server has already changed
+        # `self.path`: it shortens `//` at the beginning.
         target = parts[1] if len(parts) > 1 else self.path
         body = self._read_body()
         if body is None:
@@ -127,6 +140,7 @@ class ClientConnection(BaseHTTPRequestHandler):
         active_faults, answer = decide_answer(context, request, match, at)
         # Logged before the client can know the answer, so that a test finds it in the log.
         context.log.add(log_entry(at, request, match, answer, active_faults))
+        # Waiting on the event instead of sleeping lets `end` interrupt it.
         if answer.wire.wait_s:
             context.stopping.wait(answer.wire.wait_s)
         if answer.wire.is_dropped:
@@ -146,6 +160,8 @@ class ClientConnection(BaseHTTPRequestHandler):
     def _read_body(self) -> bytes | None:
         """Return the request's body, or None after refusing one that is too long or unframed."""
         text = self.headers.get("Content-Length", "0")
+        # Without a length that can be trusted, the rest of the connection cannot be split into
+        # requests, so it is closed. Only updates have a body, and they are small.
         if not text.isdecimal() or int(text) > _LONGEST_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             self.send_error(413 if text.isdecimal() else 400)
@@ -157,6 +173,8 @@ class ClientConnection(BaseHTTPRequestHandler):
         wire = answer.wire
         packed, body = _encoded(self.server.context.world, request, answer)
         if wire.keep_encoded is not None:
+            # Cut before the framing is chosen: the framing is right, only the gzip stream is
+            # incomplete.
             body = body[: int(len(body) * wire.keep_encoded)]
         has_body = answer.status not in _NO_BODY
         framing = wire.framing if wire.framing != "auto" else "chunked" if packed else "length"
@@ -173,6 +191,7 @@ class ClientConnection(BaseHTTPRequestHandler):
                 self.send_header("Transfer-Encoding", "chunked")
         for key, value in answer.headers.items():
             self.send_header(key, value)
+        # In both cases only the end of the connection tells the client that nothing more comes.
         if framing == "close" or wire.keep_framed is not None:
             self.close_connection = True
             self.send_header("Connection", "close")
@@ -185,10 +204,12 @@ class ClientConnection(BaseHTTPRequestHandler):
         wire = answer.wire
         if wire.keep_framed is not None:
             framed = framed[: int(len(framed) * wire.keep_framed)]
+        # The headers must reach the client first, or the fault would be the same as `delay`.
         if wire.stall_s:
             self.wfile.flush()
             self.server.context.stopping.wait(wire.stall_s)
         if wire.repeat_to is not None:
+            # The end mark is sent once, after the last repetition.
             self._repeat(framed.removesuffix(_LAST_CHUNK), wire.repeat_to)
         elif wire.bytes_per_second is not None:
             self._drip(framed, wire.bytes_per_second)
@@ -196,6 +217,8 @@ class ClientConnection(BaseHTTPRequestHandler):
             self.wfile.write(framed)
 
     def _drip(self, framed: bytes, bytes_per_second: float) -> None:
+        # Many small writes: at the usual rates the client's read timeout does not fire, so only a
+        # limit on the whole transfer helps.
         step = max(1, int(bytes_per_second / 10))
         for start in range(0, len(framed), step):
             self.wfile.write(framed[start : start + step])
@@ -225,6 +248,7 @@ def _encoded(world: World, request: SandboxRequest, answer: SandboxAnswer) -> tu
     )
     if not wanted or not answer.compress or not answer.body:
         return False, answer.body
+    # No time stamp in the header and always the same level: the same job gives the same bytes.
     return True, gzip.compress(answer.body, 1, mtime=0)
 
 

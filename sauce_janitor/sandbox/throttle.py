@@ -43,14 +43,20 @@ class Throttle:
         windows = self._windows()
         if not windows:
             return None
+        # Sauce Labs' sources disagree: its documents count for each user, its announcement of the
+        # limits for each endpoint.
         key = (user, endpoint if self._behaviours.rate_bucket == "endpoint" else "")
         with self._lock:
             sent = self._sent.setdefault(key, deque())
+            # The last window is the longest, so nothing older can count in any of them.
             while sent and sent[0] <= now - windows[-1][1]:
                 sent.popleft()
             wait = max(_wait(sent, allowed, length, now) for allowed, length in windows)
+            # A refused request is not counted: a client that retries too early does not push its
+            # own wait further away.
             if wait <= 0:
                 sent.append(now)
+            # The headers can show only one window; the hour's is the one that a long run exhausts.
             allowed, length = windows[-1]
             used = (
                 sum(1 for moment in sent if moment > now - length)
@@ -81,6 +87,7 @@ class Throttle:
     def refusal(self, budget: RequestQuota, now: float) -> SandboxAnswer:
         """Return the answer with status 429; `now` in epoch seconds."""
         headers = self.headers(budget, now)
+        # At least one second: a client would take 0 as a request to retry at once.
         if self._behaviours.retry_after == "seconds":
             headers["Retry-After"] = str(max(1, math.ceil(budget.wait_s)))
         elif self._behaviours.retry_after == "date":

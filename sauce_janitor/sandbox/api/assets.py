@@ -36,11 +36,13 @@ def list_assets(world: World, request: SandboxRequest, job: JobRef) -> SandboxAn
     assets = world.assets(job)
     if assets:
         return as_json(listing(job.ledger.facts(job.index), assets))
+    # A job can be both: assets deleted, and old enough for the purge. Then the delete counts.
     if job.index in job.ledger.stripped:
         return _gone(world.behaviours.deleted_assets)
     return (
         _gone(world.behaviours.purged_assets)
         if world.is_purged(job)
+        # A finished job that never had an asset is not gone; clients get an empty list.
         else as_json({"screenshots": []})
     )
 
@@ -52,6 +54,7 @@ def get_asset(world: World, request: SandboxRequest, job: JobRef, name: str) -> 
         return refused
     if not job.ledger.is_finished(job.index):
         return not_finished()
+    # Only a file that exists redirects, or the signed link would lead to a 404.
     if world.behaviours.asset_redirect == "on" and _find(world, job, name) is not None:
         link = f"{request.base_url}/jobs/{job.id}/{name}?auth={job.person.link_token(job.id)}"
         return SandboxAnswer(302, headers={"Location": link}, content_type="text/html")
@@ -76,9 +79,12 @@ def delete_assets(world: World, request: SandboxRequest, job: JobRef) -> Sandbox
     if not job.ledger.is_finished(job.index):
         return not_finished()
     with world.lock:
+        # Read under the lock: of two deletes at once, only the first may report the files.
         destroyed = world.destroyed(job)
         job.ledger.stripped.add(job.index)
         job.ledger.uploads.pop(job.index, None)
+    # sauce_whisk treats 400 as "already deleted", so the real API does not answer a second delete
+    # as it does the first.
     if destroyed:
         return as_json(
             [[asset.name, asset.size] for asset in destroyed],
@@ -108,10 +114,12 @@ def _file(world: World, request: SandboxRequest, job: JobRef, name: str) -> Sand
     data = _find(world, job, name)
     if data is None:
         return not_found()
+    # Files that are compressed already are sent as they are, and so with a Content-Length.
     answer = SandboxAnswer(200, data, content_type(name), compress=not name.endswith(_COMPRESSED))
     wanted = _RANGE.fullmatch(request.headers.get("range", ""))
     if world.behaviours.asset_range == "off" or wanted is None:
         return answer
+    # A range beyond the end is cut there (RFC 9110).
     first, last = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
     if first > last:
         return SandboxAnswer(416, headers={"Content-Range": f"bytes */{len(data)}"})
@@ -121,8 +129,11 @@ def _file(world: World, request: SandboxRequest, job: JobRef, name: str) -> Sand
 
 def _find(world: World, job: JobRef, name: str) -> bytes | None:
     assets = world.assets(job)
+    # The archive is not in the list, but the vendor's later documentation has it ("Get All
+    # Screenshots").
     if name == "screenshots.zip" and world.behaviours.screenshots_zip == "on":
         return screenshots_zip(assets)
+    # Hidden files appear only in the answer to a delete, so nobody can download them.
     found = next((asset for asset in assets if asset.name == name and not asset.is_hidden), None)
     return None if found is None else found.read()
 
@@ -136,5 +147,7 @@ def _is_signed(world: World, request: SandboxRequest, job: JobRef) -> bool:
         hmac.compare_digest(
             (token if colon else auth).encode(), person.link_token(job.id, until).encode()
         )
+        # A token is valid forever, for a day or for an hour; it does not say which, so each is
+        # tried.
         for until in ("", today.strftime("%Y-%m-%d"), today.strftime("%Y-%m-%d-%H"))
     )

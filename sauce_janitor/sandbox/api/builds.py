@@ -64,6 +64,7 @@ def jobs_v1(
         for each in documents
         if not only_failed or each["consolidated_status"] in {"failed", "error"}
     ]
+    # The short rows of this method have no result either, so `only_failed` chooses before.
     if not request.flag("full"):
         chosen = [seed_row(each, world.organisation, build.person, "******") for each in chosen]
     return as_json({"jobs": chosen, "truncated": False})
@@ -77,9 +78,12 @@ def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
     person = request.user
     user_id = request.one("user_id")
     if user_id is not None:
+        # The Builds API names owners by uuid, where the Jobs API has their names.
         person = world.organisation.with_uuid(user_id)
     limit, offset = _number(request, "limit", _V2_LIMIT), _number(request, "offset", 0)
     start, end = (_number(request, key, -1, also=f"{key}_time") for key in ("start", "end"))
+    # Node's client sends `start_time` and `end_time`, the documentation has `start` and `end`: both
+    # work.
     if limit is None or offset is None or start is None or end is None:
         return bad_request("limit, offset, start and end must be whole numbers")
     if world.behaviours.builds_v2 == "off":
@@ -91,6 +95,7 @@ def list_v2(world: World, request: SandboxRequest) -> SandboxAnswer:
         return refused
     statuses: set[str] = set()
     for value in request.query.get("status", ()):
+        # Clients repeat the parameter or join the values with commas.
         statuses.update(value.split(","))
     name = request.one("name")
 
@@ -175,6 +180,8 @@ def _names(world: World, person: Person, *, newest_first: bool) -> Iterator[str]
     """Yield the names of builds by their start. Builds that users made later are newest."""
     ledger = world.ledger(person)
     population = ledger.population
+    # A build exists once a job is in it, so a build that an update names for the first time is the
+    # newest.
     made = [name for name in ledger.adopted if population.build_named(name) is None]
     if newest_first:
         yield from reversed(made)
@@ -190,6 +197,7 @@ def _names(world: World, person: Person, *, newest_first: bool) -> Iterator[str]
 def _document(world: World, build: BuildRef) -> dict[str, object] | None:
     with world.lock:
         members = build.ledger.members(build.name)
+        # Statuses are counted from the jobs each time: an update or a delete shows at once.
         if members:
             return build_document(
                 world.organisation,
@@ -199,6 +207,7 @@ def _document(world: World, build: BuildRef) -> dict[str, object] | None:
                 BuildStatusCounts(build.ledger, members),
             )
         number = build.ledger.population.build_named(build.name)
+        # A build whose jobs are all deleted, or moved away: whether it stays is not documented.
         born = [] if number is None else build.ledger.population.members(number)
     if not born or world.behaviours.empty_builds == "hide":
         return None

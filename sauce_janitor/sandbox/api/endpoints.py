@@ -38,6 +38,8 @@ class RoutedRequest:
     def job(self) -> JobRef | None:
         """Return the job in the path. If the path has a user, that user must own the job."""
         job = self.world.job(self.parts["job"])
+        # Without this check, a request with another user in the path could delete a job that the
+        # user does not own.
         if job is None or ("user" in self.parts and job.person is not self.person()):
             return None
         return job
@@ -75,6 +77,7 @@ _NAMES = {
 def _endpoint(
     name: str, methods: str, path: str, handle: Handler, *, is_public: bool = False
 ) -> Endpoint:
+    # Dots in `v1.1` must match only dots. `re.escape` also escapes the braces of the variables.
     pattern = re.escape(path).replace(r"\{", "{").replace(r"\}", "}")
     for written, meant in _NAMES.items():
         pattern = pattern.replace(written, meant)
@@ -100,6 +103,7 @@ def _of_job(act: Callable[[RoutedRequest, JobRef], SandboxAnswer]) -> Handler:
 def _of_build(act: Callable[[RoutedRequest, BuildRef], SandboxAnswer]) -> Handler:
     def handle(call: RoutedRequest) -> SandboxAnswer:
         build = call.build()
+        # The Builds API has another body for 404 than the Jobs API.
         return as_json({"detail": "Not found."}, 404) if build is None else act(call, build)
 
     return handle
@@ -158,6 +162,8 @@ _build_v2 = _of_build(lambda call, build: builds.one_v2(call.world, call.request
 _build_jobs_v2 = _of_build(lambda call, build: builds.jobs_v2(call.world, call.request, build))
 _build_of_job = _of_job(lambda call, job: builds.build_of_job(call.world, call.request, job))
 
+# Fixed paths come before those with a variable in the same place: `users` is otherwise a user's
+# name.
 ENDPOINTS = (
     _endpoint("status", "GET", "/rest/v1/info/status", lambda _: people.status(), is_public=True),
     _endpoint(

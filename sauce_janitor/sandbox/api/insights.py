@@ -50,6 +50,7 @@ class _Query:
 
     def refuse(self, name: str, message: str) -> NoReturn:
         """Refuse the request: the newer tests and trends as FastAPI does, all others with 400."""
+        # The documentation says 400, the newer OpenAPI file 422 for these methods.
         if self.is_newer and self.refuses_with_422:
             detail = [{"loc": ["query", name], "msg": message, "type": "value_error"}]
             raise _BadError(as_json({"detail": detail}, 422))
@@ -76,6 +77,8 @@ class _Query:
 
     def span(self) -> tuple[float, float]:
         """Return the first and the last time, both included."""
+        # The documentation wants either `time_range` or both ends; saucerest-java refuses both
+        # together.
         length = self.request.one("time_range")
         if length is not None:
             now = self.world.clock()
@@ -94,6 +97,7 @@ class _Query:
         return int(found[1]) * _UNITS[found[2]]
 
     def _time(self, name: str, text: str) -> float:
+        # The older documentation also allows Unix time.
         if text.isdecimal():
             return float(text)
         try:
@@ -109,21 +113,27 @@ def tests(world: World, request: SandboxRequest) -> SandboxAnswer:
     """
 
     def found(query: _Query) -> dict[str, object]:
+        # The vendor documents no maximum; a page must stay small enough to build in memory.
         size, start = min(query.whole("size", _SIZE), _LARGEST), query.whole("from", 0)
+        # Elasticsearch refuses deeper pages by default; whether Insights does is not documented.
         if world.behaviours.insights_depth == "10000" and start + size > _DEEPEST:
             query.refuse("from", f"from + size must be at most {_DEEPEST}")
         checks: list[Callable[[InsightsRun], bool]] = []
         build, error, name = query.one("build"), query.one("error"), query.one("query", "name")
         if build is not None:
             checks.append(lambda item: item.build == build)
+        # In the older generation the parameter has no value, so an empty one is true.
         if query.flag("missing_build", "build_missing", default=False):
             checks.append(lambda item: item.build is None)
         if error is not None:
             checks.append(lambda item: item.error == error)
         if name is not None:
             checks.append(lambda item: item.name == name)
+        # The default order changed between the generations: a client that relies on it reads the
+        # other end.
         newest_first = query.flag("desc", "descending", default=query.is_newer)
         every = insights.items(world, _wanted(query, checks), newest_first=newest_first)
+        # One row more than the page shows whether there is another page.
         rows = [item.document(request.base_url) for item in islice(every, start, start + size + 1)]
         return {"items": rows[:size], "has_more": len(rows) > size}
 
@@ -157,6 +167,7 @@ def trends(world: World, request: SandboxRequest) -> SandboxAnswer:
                 if query.is_newer
                 else query.refuse("interval", "interval parameter is required.")
             )
+        # The older documentation allows any duration, the newer one has a list.
         if query.is_newer and text not in _INTERVALS:
             query.refuse("interval", f"interval is one of {', '.join(_INTERVALS)}")
         interval_s = query.duration("interval", text)
@@ -211,6 +222,7 @@ def _wanted(
     statuses, systems, browsers = (
         frozenset(query.all(name)) for name in ("status", "os", "browser")
     )
+    # Clients confuse `error` (Jobs API) with `errored`; an empty result would hide that.
     unknown = statuses - set(insights.STATUSES)
     if unknown:
         query.refuse("status", f"status is one of {', '.join(insights.STATUSES)}")
@@ -241,6 +253,7 @@ def _people(query: _Query) -> list[Person]:
     if scope == "organization":
         chosen = list(organisation.people)
     elif scope == "single" or (scope is None and owners):
+        # A repeated owner must not double the counts.
         named = (organisation.named(name) for name in dict.fromkeys(owners))
         chosen = [person for person in named if person is not None]
     else:

@@ -102,10 +102,13 @@ def update(world: World, request: SandboxRequest, job: JobRef) -> SandboxAnswer:
         return refused
     try:
         wanted = json.loads(request.body or b"{}")
+    # Deeply nested brackets exhaust the parser's stack, which must be the client's error and not a
+    # 500.
     except (ValueError, RecursionError):
         return bad_request("Malformed JSON")
     if not isinstance(wanted, dict):
         return bad_request("Expected an object")
+    # Other fields are ignored: an update moves a job to no other owner or date.
     fields = {key: value for key, value in wanted.items() if key in _UPDATABLE}
     problem = _problem(fields)
     if problem is not None:
@@ -151,6 +154,8 @@ def delete(world: World, request: SandboxRequest, job: JobRef, *, version: str) 
     refused = may_write(world, request, job.person)
     if refused is not None:
         return refused
+    # The vendor says nothing about deleting a job that runs. The default refuses, as the asset
+    # methods are recorded to do.
     if not job.ledger.is_finished(job.index) and world.behaviours.unfinished_delete != "obey":
         return (
             not_finished()
@@ -179,6 +184,7 @@ def delete_all(
     A test can prove with it that a tool never calls it by accident, such as by an empty job id.
     """
     switch = world.behaviours.delete_all
+    # The vendor's later documentation no longer has this method; whether it still works is unknown.
     if switch == "off" or (switch == "v1.1" and version != "v1.1"):
         return not_found()
     refused = may_write(world, request, person)
@@ -187,6 +193,7 @@ def delete_all(
     ledger = world.ledger(person)
     with world.lock:
         live = ledger.live
+        # One step for all jobs, or a delete of a million jobs would hold the lock for seconds.
         ledger.gone.add_all_below(ledger.count)
     return SandboxAnswer(204, effect=Effect(jobs_deleted=live))
 
@@ -195,12 +202,17 @@ def _found(world: World, request: SandboxRequest, person: Person, page: _Page) -
     """Return the jobs of one page. The caller holds the lock."""
     ledger, by, name = world.ledger(person), world.behaviours.window_time, request.one("name")
     is_exclusive = world.behaviours.window_ends == "exclusive"
+    # Times are whole seconds and the ledger's windows are half-open, so a second more moves an end
+    # in or out.
     since = page.since + 1 if page.since is not None and is_exclusive else page.since
     until = page.until + 1 if page.until is not None and not is_exclusive else page.until
+    # Indexes follow the creation time, so a page of a million jobs is found by binary search.
     if by == "creation_time" and name is None:
         low, high = ledger.window(since, until)
         newest = ledger.gone.newest_first(low, high, page.skip)
         return [world.ref(person, index) for index in islice(newest, page.limit)]
+    # A job that started or ended in the window was created at most this much earlier, so only these
+    # documents are computed.
     low, high = ledger.window(None if since is None else since - _LONGEST_RUN_S, until)
     jobs = (world.ref(person, index) for index in ledger.gone.newest_first(low, high, 0))
 
@@ -228,6 +240,8 @@ def _row(world: World, job: JobRef, request: SandboxRequest) -> dict[str, object
         return document
     if world.behaviours.default_row == "id":
         return {"id": job.id}
+    # The vendor's sample masks the key; whether real answers do is unknown, so a client must not
+    # log either.
     key = job.person.access_key if world.behaviours.access_key_in_config == "plain" else "******"
     return seed_row(document, world.organisation, job.person, key)
 
@@ -236,6 +250,7 @@ def _limit(world: World, request: SandboxRequest) -> int:
     limit = _whole(request, "limit", DEFAULT_LIMIT)
     if limit < 1:
         raise ValueError("limit must be at least 1")
+    # 500 is the documented maximum, but not what happens above it.
     if limit <= LARGEST_LIMIT or world.behaviours.limit_above_max == "obey":
         return limit
     if world.behaviours.limit_above_max == "reject":
@@ -264,6 +279,7 @@ def _time(request: SandboxRequest, key: str) -> float | None:
 
 def _later(world: World, job: JobRef) -> int:
     started_at = job.ledger.facts(job.index).started_at
+    # With a frozen clock, a job can arrive later than now; it must not end before it started.
     return max(world.clock(), started_at or 0)
 
 

@@ -107,6 +107,8 @@ def legacy_organisation(world: World) -> SandboxAnswer:
 def activity(world: World, person: Person) -> SandboxAnswer:
     """Return how many jobs run now. Source: saucerest-java's recorded activity."""
     ledger = world.ledger(person)
+    # Only the newest jobs can run, but for a few runaways; looking at all of a million is too slow
+    # for a method that clients poll.
     newest = ledger.gone.newest_first(max(0, ledger.count - 500), ledger.count, 0)
     running = sum(not ledger.is_finished(index) for index in newest)
     counts = {"all": running, "in progress": running, "queued": 0}
@@ -123,6 +125,7 @@ def _is_wanted(world: World, request: SandboxRequest, person: Person) -> bool:
     spoken = (document["first_name"], document["last_name"], document["email"])
     return (
         person.name.startswith(request.one("username") or "")
+        # An unknown status matches nobody: `_STATES.get` then returns None.
         and (state is None or person.is_active is _STATES.get(state))
         and any(str(text).startswith(phrase) for text in spoken)
         and _is_among(request.one("teams"), person.team_uuid)
@@ -153,9 +156,11 @@ def _page(request: SandboxRequest, rows: list[dict[str, object]]) -> SandboxAnsw
     limit, offset = (request.one("limit") or str(_LIMIT)), (request.one("offset") or "0")
     if not limit.isdecimal() or not offset.isdecimal():
         return as_json({"limit": ["A valid integer is required."]}, 400)
+    # A larger limit is cut to 100 without a word, so a client must follow `next`.
     size, start = max(1, min(int(limit), _LARGEST)), int(offset)
     filters: list[tuple[str, str]] = []
     for key, values in request.query.items():
+        # The links keep the filters: a client that follows `next` must not leave its selection.
         if key not in {"limit", "offset"}:
             filters += [(key, value) for value in values]
 

@@ -47,6 +47,7 @@ def find(method: str, path: str) -> RouteMatch:
                     if value is not None
                 },
             )
+        # Another endpoint may have the same path with this method, so the search goes on.
         path_known = True
     return RouteMatch(None, is_wrong_method=path_known)
 
@@ -59,6 +60,7 @@ def _normal(path: str) -> str:
     kept: list[str] = []
     for segment in path.split("/"):
         plain = unquote(segment)
+        # The dots may be percent-encoded: nginx decodes a path before it resolves it.
         if plain == "..":
             del kept[-1:]
         elif plain not in {"", "."}:

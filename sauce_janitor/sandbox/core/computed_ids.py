@@ -40,16 +40,19 @@ class ComputedIds:
             return None
         raw = bytes.fromhex(text)
         head = raw[:8]
+        # An invented id must be a 404 and not some other job.
         if raw[8:] != self._tail(head):
             return None
         value = int.from_bytes(head, "big")
         left, right = value >> _HALF, value & _MASK
+        # A Feistel network is undone by its rounds in reverse order.
         for turn in reversed(range(_ROUNDS)):
             left, right = right ^ self._round(turn, left), left
         value = left << _HALF | right
         return value >> _INDEX_BITS, value & ((1 << _INDEX_BITS) - 1)
 
     def _round(self, turn: int, half: int) -> int:
+        # The round's number is part of the input; with equal rounds, the network would be weak.
         data = (half << 3 | turn).to_bytes(5, "big")
         return int.from_bytes(blake2b(data, digest_size=4, key=self._key).digest(), "big")
 

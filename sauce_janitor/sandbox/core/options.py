@@ -90,6 +90,7 @@ class Rate:
             try:
                 found[window or "s"] = float(amount) if window != "h" else int(amount)
             except ValueError:
+                # Neither a number nor a window that is known; 0 leads to the message below.
                 found[part] = 0
         if not found.keys() <= {"s", "h"} or not all(0 < amount < 1e9 for amount in found.values()):
             raise ValueError(f"a rate is like 10/s, 3500/h or 10/s,3500/h, not {text!r}")

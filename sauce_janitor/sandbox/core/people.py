@@ -57,6 +57,7 @@ class Organisation:
         self.uuid = uuid_of(self._key, "organisation")
         self.name = "Example Web Shop"
         others = (*OTHERS, *(f"colleague-{number:03}" for number in range(1, colleagues + 1)))
+        # `--user alice` makes the main user alice, who must not exist twice.
         names = [main_user, *(name for name in others if name != main_user)]
         self.people = tuple(
             self._person(number, name, main_access_key) for number, name in enumerate(names)
@@ -82,6 +83,7 @@ class Organisation:
 
         Source: Sauce's "Accounts API Methods", Lookup Users.
         """
+        # A name can be an address or have letters that an address cannot.
         mailbox = person.name.encode("ascii", "ignore").decode().split("@")[0] or "user"
         return {
             "id": person.uuid,
@@ -126,11 +128,13 @@ class Organisation:
         return Person(
             number=number,
             name=name,
+            # Keys that can be guessed, so that a test or a demo can be any user.
             access_key=main_access_key if is_main else f"{name}-key",
             uuid=uuid_of(self._key, name),
             team=team,
             team_uuid=uuid_of(self._key, f"team {team}"),
             role=role,
+            # The main user is active and no service account, whatever the name.
             is_active=is_main or name != "bob",
             is_service=not is_main and name == "sso-nightly-bot",
         )

@@ -76,6 +76,7 @@ class RequestLog(Sequence[LoggedRequest]):
             self._entries.append(entry)
             if self._file is not None:
                 self._file.write(json.dumps(entry.line(), ensure_ascii=False) + "\n")
+                # A test in another process reads the file while the sandbox runs.
                 self._file.flush()
 
     def clear(self) -> None:
@@ -98,6 +99,7 @@ class RequestLog(Sequence[LoggedRequest]):
         return len(self._entries)
 
     def __iter__(self) -> Iterator[LoggedRequest]:
+        # A copy, because requests arrive while a caller iterates.
         return iter(tuple(self._entries))
 
     @overload

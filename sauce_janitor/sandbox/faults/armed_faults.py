@@ -56,6 +56,8 @@ class Fault:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("fault"), str):
             raise ValueError(f"a fault is a mapping with a `fault: NAME`, not {entry!r:.80}")  # noqa: TRY004 - a file's fault
         name = entry["fault"]
+        # A misspelt fault that is ignored would make a test pass that tests nothing. So every key
+        # and value is checked here, before the first request.
         if name not in SETTINGS:
             raise ValueError(f"no fault {name!r}; there are: {', '.join(sorted(SETTINGS))}")
         known = {"fault", "chance", *_SELECTORS, *_COUNTS}
@@ -66,10 +68,12 @@ class Fault:
                     f"fault {name!r} has no setting {key!r}; it has: "
                     f"{', '.join(SETTINGS[name]) or 'none'}"
                 )
+            # `True` is an int in Python, but no number of bytes or rows.
             if not isinstance(value, SETTINGS[name][key]) or isinstance(value, bool):
                 raise ValueError(f"fault {name!r}: {key} cannot be {value!r}")  # noqa: TRY004 - a file's fault
         counts = {key: entry[key] for key in _COUNTS if key in entry}
         for key, value in counts.items():
+            # `every: 0` would divide by zero; `after` and `times` may be 0.
             if not isinstance(value, int) or value < (key == "every"):
                 raise ValueError(f"fault {name!r}: {key} is a whole number, not {value!r}")
         chance = entry.get("chance", 1.0)
@@ -134,6 +138,7 @@ class ArmedFaults:
 
     def striking(self, request: SandboxRequest, endpoint: str, job_id: str) -> tuple[Fault, ...]:
         """Return the faults that affect this request, and count the request."""
+        # Nearly all requests of nearly all sandboxes: they do not wait for the lock.
         if not self._armed:
             return ()
         with self._lock:
@@ -144,6 +149,7 @@ class ArmedFaults:
     def _strikes(self, fault: Fault, request: SandboxRequest, endpoint: str, job_id: str) -> bool:
         if not fault.selects(request, endpoint, job_id):
             return False
+        # Counted before the chance is rolled: `after` and `every` count requests, not effects.
         fault.seen += 1
         turn = fault.seen - fault.after
         if turn < 1 or (turn - 1) % fault.every or (fault.times and fault.fired >= fault.times):
@@ -168,6 +174,7 @@ def answer_with(
     The first fault that answers instead of the API prevents any effect of the request.
     """
     for fault in faults:
+        # First, so that the API itself sees the changed request, and its answer is consistent.
         if fault.name in ALTER:
             request = ALTER[fault.name](FaultContext(world, request, fault.settings))
     instead = next((fault for fault in faults if fault.name in BEFORE), None)
@@ -177,6 +184,7 @@ def answer_with(
         else BEFORE[instead.name](FaultContext(world, request, instead.settings))
     )
     for fault in faults:
+        # Also for an answer that came from a BEFORE fault: a 503 can be late or cut.
         if fault.name in AFTER:
             answer = AFTER[fault.name](FaultContext(world, request, fault.settings), answer)
     return answer

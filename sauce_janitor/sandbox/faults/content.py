@@ -43,6 +43,7 @@ def flipped_byte(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Change one byte of the body (default: the middle one). The length stays right."""
     if not answer.body:
         return answer
+    # Modulo the length, so that a fixed place hits every body.
     place = int(context.number("at", len(answer.body) // 2)) % len(answer.body)
     changed = bytes((answer.body[place] ^ 0xFF,))
     return replace(answer, body=answer.body[:place] + changed + answer.body[place + 1 :])
@@ -55,12 +56,14 @@ def cut_at_source(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer
     The file was cut before it came here.
     """
     kept = answer.body[: int(len(answer.body) * context.number("share", 0.5))]
+    # Not compressed, so that a Content-Length shows the short length as if it were right.
     return replace(answer, body=kept, compress=False)
 
 
 @after(text=str)
 def other_kind(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Return `text` (default: a JPEG picture), which is of another kind than the name says."""
+    # Latin-1 maps each character to the byte of the same number, so YAML can describe any bytes.
     text = context.text("text", "\xff\xd8\xff\xe0 a picture")
     return replace(answer, body=text.encode("latin-1", "replace"), compress=False)
 
@@ -71,6 +74,7 @@ def other_pictures(_: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 
     Other bodies stay as they are.
     """
+    # `PK` begins every zip file. Its entry names stay the same, only the pictures differ.
     if not answer.body.startswith(b"PK"):
         return answer
     target = io.BytesIO()

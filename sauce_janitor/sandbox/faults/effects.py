@@ -34,6 +34,7 @@ def status(context: FaultContext) -> SandboxAnswer:
 def strained(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Answer 504 (or `status`) to a request for more than `above` rows (default 200)."""
     asked = context.request.one("limit") or "100"
+    # 100 rows is the API's default. A gateway that times out on large pages answers small ones.
     if not asked.isdecimal() or int(asked) <= context.number("above", 200):
         return answer
     return SandboxAnswer(
@@ -67,6 +68,8 @@ def redirect_to_another_job(context: FaultContext) -> SandboxAnswer:
     """Redirect (default 302) to the same path of another job: `to`, or else the owner's newest."""
     job, target = _job(context), context.request.target
     if job is not None:
+        # A job of the same owner: nothing but the id tells the client that the answer is another
+        # job's.
         newest = job.ledger.gone.newest_first(0, job.ledger.count, 0)
         others = (context.world.ref(job.person, index).id for index in newest if index != job.index)
         target = target.replace(job.id, context.text("to", next(others, job.id)))
@@ -107,12 +110,14 @@ def without_effect(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswe
     if job is None:
         return answer
     with context.world.lock:
+        # Jobs first: the effect of a deleted job also lists its assets.
         if answer.effect.jobs_deleted:
             job.ledger.gone.discard(job.index)
         elif answer.effect.assets:
             job.ledger.stripped.discard(job.index)
         elif answer.effect.stopped:
             job.ledger.patches[job.index] = dict(answer.effect.before)
+    # The log must not count an effect that was undone.
     return replace(answer, effect=Effect(job.id))
 
 
@@ -140,4 +145,5 @@ def late_edit(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 
 def _job(context: FaultContext) -> JobRef | None:
     job_id = find(context.request.method, context.request.path).parts.get("job")
+    # Also a job that this very request has deleted, so that the delete can be undone.
     return None if job_id is None else context.world.job(job_id, even_deleted=True)

@@ -91,6 +91,7 @@ def bad_row(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     `kind` is `nan`, `exponent` (1e999), `deep` (2,000 levels), `integer` (5,000 digits),
     `duplicate_key` or `utf8` (an invalid byte).
     """
+    # Python's json writes no invalid JSON of this kind, so a mark is written and then replaced.
     marked = with_selected_rows(context, answer, lambda row: {**row, "custom-data": _MARK})
     value = _BAD_VALUES[context.text("kind", "nan")].encode("utf-8", errors="surrogateescape")
     return replace(
@@ -101,6 +102,8 @@ def bad_row(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after(kilobytes=NUMBER, row=int, only=str)
 def heavy_rows(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Make each full row `kilobytes` larger (default 40). Short rows stay as they are."""
+    # Short rows stay small, so a client that falls back to them gets on. A request for one document
+    # has neither parameter, and grows.
     if context.request.one("full") is None and context.request.one("limit") is not None:
         return answer
     words = (
@@ -115,6 +118,7 @@ def heavy_rows(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after(row=int, only=str)
 def nulls(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Return null for every field except id and owner."""
+    # Without id and owner, a client would refuse the row for these alone.
     kept = {"id", "owner", "username"}
     return with_selected_rows(
         context,

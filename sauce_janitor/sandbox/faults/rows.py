@@ -64,15 +64,20 @@ def with_rows(answer: SandboxAnswer, change: Callable[[Rows], Rows]) -> SandboxA
 
     def replaced(content: object) -> object:
         if isinstance(content, list):
+            # A list of other things than objects, such as the sizes in the answer to a delete, has
+            # no fields.
             return change(content) if all(isinstance(row, dict) for row in content) else content
         if not isinstance(content, dict):
             return content
+        # v1 returns a bare list, v1.1, builds and people an object with the list in one of these
+        # keys.
         key = next((key for key in _LISTS if isinstance(content.get(key), list)), None)
         if key is not None:
             return {**content, key: change(content[key])}
         # The builds of Insights are one level deeper.
         if _holds_items(content.get("builds")):
             return {**content, "builds": replaced(content["builds"])}
+        # `empty_list` on a single document leaves no row; an empty object is the nearest.
         return next(iter(change([content])), {})
 
     return with_content(answer, replaced)

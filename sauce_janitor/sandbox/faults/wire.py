@@ -31,6 +31,7 @@ def drip(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after(share=NUMBER)
 def truncated(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Send only a share of the body (default: half) after a Content-Length for all of it."""
+    # Not compressed: the length alone must show the cut, and not a gzip stream without its end.
     wire = replace(answer.wire, framing="length", keep_framed=context.number("share", 0.5))
     return replace(answer, compress=False, wire=wire)
 
@@ -47,6 +48,7 @@ def truncated_chunks(context: FaultContext, answer: SandboxAnswer) -> SandboxAns
 @after(share=NUMBER)
 def short_gzip(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Send a gzip stream without its end, in correct framing."""
+    # Compressed whatever the client accepts and the file is: only gzip's own check shows the cut.
     wire = replace(answer.wire, keep_encoded=context.number("share", 0.5))
     return replace(answer, compress=True, wire=wire)
 
@@ -76,6 +78,8 @@ def endless(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
 @after(megabytes=NUMBER)
 def gzip_bomb(context: FaultContext, answer: SandboxAnswer) -> SandboxAnswer:
     """Send a small body that unpacks to `megabytes` (default 200)."""
+    # Zeros compress a thousandfold. The body is compressed here, so the server must not do it
+    # again.
     packed = gzip.compress(bytes(int(context.number("megabytes", 200) * (1 << 20))), 9, mtime=0)
     return replace(
         answer, body=packed, compress=False, headers={**answer.headers, "Content-Encoding": "gzip"}

@@ -42,6 +42,7 @@ def born_assets(facts: JobFacts) -> tuple[Asset, ...]:
     else:
         found = _of_a_session(facts)
     if facts.has_video:
+        # Cypress jobs have this video besides those of their specs; one job in forty has none.
         found.append(Asset("video.mp4", lambda: pictures.video(facts.dice)))
     return tuple(sorted(found, key=lambda asset: asset.name))
 
@@ -54,9 +55,11 @@ def listing(facts: JobFacts, assets: tuple[Asset, ...]) -> dict[str, object]:
     names = [asset.name for asset in assets if not asset.is_hidden]
     shots = [name for name in names if name.endswith("screenshot.png")]
     found: dict[str, object] = {_KEYS.get(name, name): name for name in names if name not in shots}
+    # saucectl and saucerest-java also meet the same file twice, and drop one of the two.
     if "video.mp4" in found:
         found["video"] = "video.mp4"
     if facts.kind == "cypress":
+        # The keys stay null forever: a client that waits until they have a name never ends.
         found |= {"selenium-log": None, "sauce-log": None}
     return found | {"screenshots": shots}
 
@@ -69,6 +72,7 @@ def screenshots_zip(assets: tuple[Asset, ...]) -> bytes | None:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as packed:
         for shot in shots:
+            # A fixed date, or the archive would differ at each download.
             packed.writestr(zipfile.ZipInfo(shot.name, (2020, 1, 1, 0, 0, 0)), shot.read())
     return target.getvalue()
 
@@ -85,9 +89,12 @@ def _of_a_session(facts: JobFacts) -> list[Asset]:
         *(_screenshot(facts, number) for number in range(facts.screenshots)),
     ]
     if facts.kind == "appium":
+        # Sauce Labs names the device's log after its system.
         name = "logcat.log" if facts.platform.platform == "Android" else "ios-syslog.log"
         found.append(Asset(name, lambda: logs.device_log(facts)))
     elif facts.platform.api_name == "chrome":
+        # The vendor's sample of a delete names this file and the trace below, which its sample of
+        # the list lacks.
         found.append(Asset("_crmuxdriver.log", lambda: logs.automator_log(facts), is_hidden=True))
     if facts.is_extended:
         loader = facts.dice.hex(0, 32).upper()

@@ -44,7 +44,9 @@ def job_document(
         "tags": list(facts.tags),
         "name": facts.name,
         "commands_not_successful": 0 if facts.passed else 1 + facts.index % 5,
+        # A secret that an archive must remove; it is in saucerest-java's recorded documents.
         "video_secret": facts.dice.hex(56, 16),
+        # Computed last, because a change of status or result changes it too.
         "consolidated_status": "",
         "selenium_version": None,
         "manual": facts.kind == "manual",
@@ -102,6 +104,8 @@ def seed_row(
 
 def _consolidated(document: dict[str, object]) -> object:
     """Return the status that the web interface shows. A running job can already have its result."""
+    # The result wins over the status, so a job in progress can say `passed` (saucerest-java's issue
+    # 56).
     if document["passed"] is not None:
         return "passed" if document["passed"] else "failed"
     if document["status"] == "error" or document["error"]:
@@ -132,6 +136,8 @@ class BuildStatusCounts:
         self.created.append(facts.created_at)
         self.modified.append(facts.modified_at)
         self.started.append(facts.started_at or facts.created_at)
+        # A job has ended once it has an end, whatever else it says: a job in progress can have a
+        # result.
         if not isinstance(ended, int):
             if status in {"queued", "new"}:
                 self.queued += 1
@@ -139,6 +145,7 @@ class BuildStatusCounts:
                 self.running += 1
             return
         self.ended.append(ended)
+        # In a build an error wins over a result; in Insights the result wins.
         if status == "error" or patch.get("error", facts.error):
             self.errored += 1
         elif passed is None:
@@ -217,6 +224,7 @@ def build_document(
 def build_document_v1(document: dict[str, object], person: Person) -> dict[str, object]:
     """Return the build in the shape of v1: with the owner's name, number, prefix and result."""
     verdicts = {"success": True, "failed": False, "error": False}
+    # v1 names the owner and does not know where a build ran.
     old = {key: value for key, value in document.items() if key not in {"owner_id", "source"}}
     return {
         **old,

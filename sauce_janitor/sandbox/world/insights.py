@@ -86,6 +86,7 @@ def items(
     each = (
         _of_person(world, person, wanted, newest_first=newest_first) for person in wanted.people
     )
+    # Each person's items are sorted already, so a page needs no list of everybody's.
     merged = heapq.merge(*each, key=lambda item: item.created_at, reverse=newest_first)
     return (item for item in merged if all(test(item) for test in wanted.tests))
 
@@ -115,6 +116,7 @@ def trends(found: Iterable[InsightsRun], interval_s: int) -> dict[str, object]:
     """Return Get Test Trends: the buckets that are not empty, oldest first, and their sums."""
     buckets: dict[int, ItemCounts] = {}
     for item in found:
+        # Buckets begin at multiples of the interval since 1970 in UTC, not at the request's start.
         buckets.setdefault(item.created_at // interval_s * interval_s, ItemCounts()).add(item)
     whole = ItemCounts()
     for counts in buckets.values():
@@ -142,6 +144,7 @@ def builds_and_tests(found: Iterable[InsightsRun], base_url: str) -> dict[str, o
     for item in found:
         if item.build is None:
             alone.add(item)
+        # A build that is shown counts all its tests, also those that come after the 25th build.
         elif item.build in builds or len(builds) < _BUILDS:
             builds.setdefault(item.build, ItemSample()).add(item)
         else:
@@ -227,9 +230,12 @@ def _of_person(
 ) -> Iterator[InsightsRun]:
     ledger = world.ledger(person)
     with world.lock:
+        # Insights includes both ends; the window is half-open. The lock is not held for the rows: a
+        # large answer must not block deletes.
         low, high = ledger.window(wanted.since, wanted.until + 1)
     follows = world.behaviours.insights_items == "follow"
     for index in range(high - 1, low - 1, -1) if newest_first else range(low, high):
+        # A job appears in Insights once it has ended, and by default stays when it is deleted.
         if ledger.ended_at(index) is None or (follows and not ledger.has(index)):
             continue
         yield _item(world, person, index)
@@ -250,6 +256,7 @@ def _item(world: World, person: Person, index: int) -> InsightsRun:
         name=_text(document["name"]),
         build=job.ledger.build_name(index),
         created_at=created_at,
+        # An edited job can have ended without a start.
         started_at=started_at if isinstance(started_at, int) else created_at,
         ended_at=ended_at,
         status=_status(document),

@@ -67,6 +67,7 @@ class DeletedIndexes:
             below, above = (middle, above) if self.left(middle, high) > skip else (below, middle)
         place = bisect_left(self._indexes, below + 1) - 1
         for index in range(below, low - 1, -1):
+            # Walks along the deleted indexes instead of searching each: a page is a single pass.
             if place >= 0 and self._indexes[place] == index:
                 place -= 1
                 continue
@@ -124,6 +125,7 @@ class OwnerLedger:
     def ended_at(self, index: int) -> int | None:
         """Return when the job ended, or None while it has not."""
         patch = self.patches.get(index)
+        # A changed end counts even if it is null: an edit can set a job running again.
         if patch is not None and "end_time" in patch:
             ended = patch["end_time"]
             return ended if isinstance(ended, int) else None
@@ -142,7 +144,10 @@ class OwnerLedger:
         """
         index = self.count
         if index:
+            # Otherwise binary search by time would miss jobs.
             created_at = max(created_at, self.created_at(index - 1))
+        # The population has facts for any index, so an arrival has a name and a platform as all
+        # others do.
         model = self.population.facts(index)
         self._arrivals.append(
             replace(
@@ -168,8 +173,11 @@ class OwnerLedger:
     def patch(self, index: int, fields: dict[str, object]) -> None:
         """Change fields of the job document. A new `build` moves the job to that build."""
         if "build" in fields:
+            # A job is in one build at most.
             for members in self.adopted.values():
                 members.discard(index)
+            # Builds are compared without spaces at the ends: the vendor's sample has the build
+            # `Release ` with one.
             if isinstance(fields["build"], str) and fields["build"].strip():
                 self.adopted.setdefault(fields["build"].strip(), set()).add(index)
         self.patches.setdefault(index, {}).update(fields)
@@ -180,6 +188,7 @@ class OwnerLedger:
         if patch is not None and "build" in patch:
             moved = patch["build"]
             return (moved.strip() or None) if isinstance(moved, str) else None
+        # Arrivals have no build until an edit gives them one.
         if index >= self.population.count:
             return None
         build = self.population.build_of(index)
@@ -189,12 +198,14 @@ class OwnerLedger:
         """Return the present jobs of a build, oldest first, without deleted ones."""
         build = self.population.build_named(build_name)
         born = [] if build is None else self.population.members(build)
+        # A job whose build was changed is in `adopted`, even if it moved back.
         stayed = [index for index in born if "build" not in self.patches.get(index, {})]
         moved = self.adopted.get(build_name, ())
         return sorted(index for index in (*stayed, *moved) if index not in self.gone)
 
     def _first_from(self, time: float) -> int:
         born = self.population.count
+        # Arrivals are never older than the population, so only one of the two is searched.
         if self._arrivals and self._arrivals[0].created_at < time:
             return born + bisect_left(self._arrivals, time, key=lambda facts: facts.created_at)
         return self.population.first_from(time)

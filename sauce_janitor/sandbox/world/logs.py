@@ -10,6 +10,7 @@ from xml.sax.saxutils import quoteattr
 
 from sauce_janitor.sandbox.world.job_facts import JobFacts
 
+# Enough to look like a test of a shop, and cheap to generate: a million jobs share these commands.
 _STEPS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("POST", "url", {"url": "https://shop.example.com/"}),
     ("POST", "element", {"using": "css selector", "value": "#search"}),
@@ -129,6 +130,7 @@ def performance(facts: JobFacts) -> bytes:
     }
     report = {
         "lighthouseVersion": "6.3.0",
+        # Milliseconds here, as in the vendor's sample, where the job itself has seconds.
         "timestamp": (facts.started_at or 0) * 1000,
         "loaderId": facts.dice.hex(0, 32).upper(),
         "score": round(0.4 + facts.dice.fraction(22) / 2, 2),
@@ -183,6 +185,7 @@ def junit(facts: JobFacts) -> bytes:
 def trace(facts: JobFacts) -> bytes:
     """Return a trace that is not in the asset list: only the answer to a delete names it."""
     events = [{"ts": number, "name": facts.dice.hex(number % 56, 16)} for number in range(400)]
+    # The file's own format is gzip: a client must not unpack it as it does a Content-Encoding.
     return gzip.compress(json.dumps({"traceEvents": events}).encode(), 1, mtime=0)
 
 

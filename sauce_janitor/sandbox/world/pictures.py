@@ -41,6 +41,7 @@ def screenshot(dice: SeededBytes, number: int) -> bytes:
     )
     rows += [button] * 18
     rows += [_row((_PANEL, side), (_BACKGROUND, WIDTH))] * (HEIGHT - len(rows))
+    # The text makes pictures of jobs differ that happen to show the same page.
     return _png(rows[:HEIGHT], text=f"sandbox {dice.hex(0, 32)} {number}")
 
 
@@ -49,6 +50,7 @@ def video(dice: SeededBytes) -> bytes:
 
     The `free` box at its end, which players skip, is different for each job.
     """
+    # Sizes differ as well, so a client that mixes up two videos is found out by their length.
     padding = 16_000 + int(dice.hex(54, 4), 16) % 40_000
     seed = bytes.fromhex(dice.hex(0, 64))
     filling = (seed * (padding // len(seed) + 1))[:padding]
@@ -72,6 +74,8 @@ def _row(*runs: tuple[int, int]) -> bytes:
 
 
 def _png(rows: list[bytes], *, text: str) -> bytes:
+    # Four bits a pixel and a palette (colour type 3): a screenshot is a few kilobytes, and still
+    # real.
     header = pack(">IIBBBBB", WIDTH, HEIGHT, 4, 3, 0, 0, 0)
     chunks = (
         (b"IHDR", header),

@@ -43,7 +43,9 @@ class Population:
         self._job_key, self._build_key = key_of(seed, owner, "job"), key_of(seed, owner, "build")
         self.wave_size = max(1, min(_LARGEST_WAVE, count // _FEWEST_WAVES))
         self.waves = -(-count // self.wave_size)
+        # The waves share the days evenly, and the last one ends at `now`.
         self._interval = days * 86_400 / max(1, self.waves)
+        # A wave ends before the next one begins, or times would not follow the indexes.
         self._wave_seconds = min(self._interval, _WAVE_SECONDS)
         self._flaws = _flaws(count)
 
@@ -52,6 +54,8 @@ class Population:
         wave, place = divmod(index, self.wave_size)
         size = max(1, min(self.wave_size, self.count - wave * self.wave_size))
         end = self.now - (self.waves - 1 - wave) * self._interval
+        # A multiplicative hash: binary search calls this often, and a real hash would be too slow.
+        # The jitter stays below one place, so the order holds.
         jitter = (index * 2_654_435_761 & 0xFFFF) / 65_536
         return int(end - self._wave_seconds + (place + jitter) * self._wave_seconds / size)
 
@@ -73,6 +77,7 @@ class Population:
             if kind == "cypress"
             else dice.pick(2, DESKTOPS)
         )
+        # People who test by hand name no build, and a job that runs for days belongs to no wave.
         build = None if kind == "manual" or flaw == "runaway" else self._build_of(dice, wave)
         created_at = self.created_at(index)
         status, started_at, ended_at = self._course(dice, created_at, flaw)
@@ -81,6 +86,7 @@ class Population:
         )
         if error is not None:
             status = "error"
+        # Still in progress, and passed all the same: see `_flaws`.
         if flaw == "oddity":
             passed = True
         return JobFacts(
@@ -89,6 +95,7 @@ class Population:
             test=test,
             name=_name(dice, kind, test),
             platform=platform,
+            # Browsers get newer over the days, so a policy can tell old versions from new ones.
             version=platform.versions[
                 min(len(platform.versions) - 1, wave * len(platform.versions) // max(1, self.waves))
             ],
@@ -142,6 +149,7 @@ class Population:
                 return None
         except ValueError:
             return None
+        # The check of the name refuses other spellings of a number, such as `PR-01001`.
         return build if 0 <= build < self.builds and self.build_name(build) == name else None
 
     @property
@@ -163,12 +171,15 @@ class Population:
         return self._build_of(dice, index // self.wave_size)
 
     def _build_of(self, dice: SeededBytes, wave: int) -> int | None:
+        # One job in thirteen has no build; the others are spread over the wave's builds.
         slot = int(dice.fraction(18) * 13)
         return None if slot == 12 else wave * BUILDS_A_WAVE + slot * BUILDS_A_WAVE // 12
 
     def _build_text(self, dice: SeededBytes, build: int | None) -> str | None:
         if build is None:
             return None
+        # A space at the end, as in the vendor's sample (`Release `): a policy must match it all the
+        # same.
         return self.build_name(build) + (" " if dice.one_in(20, 50) else "")
 
     def _mood(self, build: int) -> Mood:
@@ -202,10 +213,12 @@ class Population:
     ) -> tuple[bool | None, str | None]:
         roll = dice.fraction(28)
         mood = "mixed" if build is None else self._mood(build)
+        # A team that never reports results: neither passed nor failed, whatever happened.
         if mood == "silent":
             return None, None
         if mood == "green":
             return True, None
+        # An outage in the middle of a build: a quarter of its jobs have an error and no result.
         if mood == "broken" and roll < 0.25:
             return None, dice.pick(30, ERRORS)
         if self._is_red(test, wave) or roll > (0.7 if test.is_flaky else 0.96):
@@ -234,8 +247,10 @@ class Population:
             day = datetime.fromtimestamp(self.now, UTC).date() + timedelta(
                 days=dice.between(38, -20, 60)
             )
+            # From twenty days ago to sixty days ahead: some of these holds have ended.
             tags.append(f"keep-until={day.isoformat()}")
         elif dice.one_in(36, 901):
+            # Not a date: users write such tags, and a hold by prefix must keep the job then.
             tags.append("keep-until=audit")
         return tuple(tags)
 
@@ -277,6 +292,7 @@ def _flaws(count: int) -> Callable[[int], str | None]:
     days. Three have ended long ago, but still say that they are in progress and passed, as in
     saucerest-java's issue 56. Among many jobs, one more in a thousand is odd.
     """
+    # Eleven odd jobs among fewer than a hundred would be no exception any more.
     if count < _SPECIALS_FROM:
         return lambda _index: None
     forced = {0: "queued", 1: "new", 2: "running", 3: "running", 4: "running"}

@@ -102,6 +102,8 @@ ERRORS = (
     "The Sauce VMs failed to start the browser or device",
 )
 VISIBILITIES = (
+    # Thirteen of twenty are the default; the rest are all other forms, also a list of two and, as
+    # old jobs have it, null.
     *("team",) * 13,
     "team,share",
     "private",

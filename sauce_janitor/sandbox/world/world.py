@@ -125,10 +125,12 @@ class World:
 
     def assets(self, job: JobRef) -> tuple[Asset, ...]:
         """Return the present files of the job by name, also hidden ones."""
+        # What is uploaded to such a job later does not show either.
         if job.index in job.ledger.stripped or self.is_purged(job):
             return ()
         uploads = job.ledger.uploads.get(job.index, {})
         born = born_assets(job.ledger.facts(job.index)) if job.ledger.is_finished(job.index) else ()
+        # An upload replaces a file of the same name.
         kept = [asset for asset in born if asset.name not in uploads]
         added = [Asset(name, lambda data=data: data) for name, data in uploads.items()]  # type: ignore[misc]  # binds each data
         return tuple(sorted((*kept, *added), key=lambda asset: asset.name))
@@ -156,6 +158,7 @@ class World:
             return None
         owner, index = number
         person, ledger = self.organisation.people[owner], self.ledgers[owner]
+        # Numbers above the population's builds are those of names that users made up.
         made_up = index - ledger.population.builds
         if made_up >= len(self._new_builds):
             return None
@@ -168,6 +171,7 @@ class World:
         index = ledger.population.build_named(name)
         if index is None:
             with self.lock:
+                # Under the lock, because the place in this list becomes part of the build's id.
                 if name not in self._new_builds:
                     self._new_builds.append(name)
                 index = ledger.population.builds + self._new_builds.index(name)
