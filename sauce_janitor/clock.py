@@ -77,6 +77,8 @@ class SystemClock:
             apart = self._wall() - steady
             moved_s = 0.0 if self._apart is None else abs(apart - self._apart)
             self._apart = apart
+            # Which of the two clocks is wrong cannot be told from here. The leap is at least as
+            # long as the time that may have passed unseen.
             if moved_s > APART_S:
                 self._leapt_s += max(LEAP_S, moved_s)
             return steady + self._leapt_s

@@ -107,6 +107,7 @@ def configure(
             _without(reported),
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            # Programs compare times: ISO 8601 in UTC. A person gets the time of this machine.
             structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
             structlog.processors.format_exc_info,
             _clean_event,
@@ -114,6 +115,7 @@ def configure(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _Stderr())),
+        # A process may configure logging more than once: `demo` runs two commands.
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Lines()], force=True)

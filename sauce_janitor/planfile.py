@@ -205,6 +205,7 @@ def write(plans: Sequence[SealedPlan], path: Path, *, secret: bytes) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines(text(plans, secret=secret))
             file.flush()
+            # Before the rename: otherwise a crash could leave an empty plan under the final name.
             os.fsync(file.fileno())
         Path(partial).replace(path)
     except OSError as error:
@@ -227,6 +228,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         raise RefusedError(
             f"{path}: there is no such plan; make one with: sauce-janitor plan --out {path}"
         ) from error
+    # RecursionError: brackets nested too deeply for the JSON parser.
     except (OSError, ValueError, RecursionError) as error:
         raise RefusedError(
             f"{path}: not a plan ({error}); make one with: sauce-janitor plan --out {path}"
@@ -277,6 +279,7 @@ def checked(
         raise RefusedError(
             "the policies have changed since the plan was made: plan again, and review that one"
         )
+    # What is due at another time may not be due now.
     if plan.get("as_of_given"):
         raise RefusedError(
             "the plan was made with --as-of: it is for reading only; plan again without --as-of"

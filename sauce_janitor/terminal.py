@@ -128,6 +128,7 @@ class Stream:
 
     def isatty(self) -> bool:
         """Return whether the stream is a terminal."""
+        # A stream that somebody has closed raises ValueError.
         with suppress(OSError, ValueError):
             return self._under is not None and self._under.isatty()
         return False
@@ -163,11 +164,13 @@ class Stream:
         Raise OutputError for a binary file on a terminal.
         """
         buffer = getattr(self._under, "buffer", None)
+        # A pipe or a file gets the bytes themselves: as text they would be re-encoded.
         if buffer is not None and not self.isatty():
             self.flush()
             self._attempt(lambda _: shutil.copyfileobj(source, buffer))
             return
         head = source.read(_HEAD_BYTES)
+        # Text has no NUL byte. A video on a terminal would be a screen full of escapes.
         if b"\0" in head:
             raise OutputError("the file is binary and standard output is a terminal: add -o FILE")
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
@@ -181,6 +184,7 @@ class Stream:
         self._attempt(lambda under: under.flush())
 
     def _attempt(self, act: Callable[[TextIO], object]) -> None:
+        # Once the reader has ended (`| head`), every further write would fail as well.
         if self._under is None or self.gone:
             return
         try:
@@ -348,6 +352,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     finally:
+        # First stdout: whether all of it was written decides what stderr still says.
         out.settle()
         if out.failure and not out.is_reported:
             err.write(
@@ -370,4 +375,5 @@ def _open_standard_files() -> None:
         except OSError:
             with suppress(OSError):
                 opened = os.open(os.devnull, os.O_RDWR)
+                # A child process, such as the browser of `archive open`, expects all three.
                 os.set_inheritable(opened, True)  # noqa: FBT003 - takes no name

@@ -119,6 +119,7 @@ class Metrics:
         Raise what the store raises. The new counts are then kept for the next time, and are shown
         nevertheless.
         """
+        # One thread at a time uses the store; the others can go on counting.
         with self._turn:
             with self._lock:
                 grown, self._grown = self._grown, defaultdict(float)
@@ -136,6 +137,7 @@ class Metrics:
         with self._lock:
             for key, amount in grown.items():
                 self._grown[key] += amount
+            # Shown although not stored: the page must not miss what has happened.
             shown = defaultdict(float, self._totals)
             for key, amount in self._grown.items():
                 shown[key] += amount

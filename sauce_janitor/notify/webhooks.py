@@ -81,6 +81,7 @@ class WebhookSender:
             return
         try:
             self._queue.put(None, timeout=within_s)
+        # Nothing has moved for so long: the webhook hangs, and waiting longer does not help.
         except queue.Full:
             pass
         else:
@@ -115,6 +116,7 @@ class WebhookSender:
     def _post(self, hook: WebhookTarget, message: Notification) -> None:
         why = ""
         for wait_s in (0.0, *self._waits_s):
+            # The process ends: it does not wait for a later try.
             if self._closing.wait(wait_s):
                 return
             why = _failure_of(hook, message)
@@ -142,6 +144,7 @@ def _failure_of(hook: WebhookTarget, message: Notification) -> str:
         except requests.RequestException as error:
             # The text of the error has the address, which is a secret: name its type only.
             return type(error).__name__
+    # `ok` includes redirects, which are not followed: then nothing was delivered.
     return "" if answer.ok and not answer.is_redirect else f"the answer was {answer.status_code}"
 
 

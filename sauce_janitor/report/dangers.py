@@ -78,6 +78,7 @@ def effects_rows(effects: PlanEffects) -> Iterator[tuple[str, int, int | None, s
     """
     for effect, words in _WORDS.items():
         jobs = effects.jobs.get(effect, 0)
+        # Kept jobs have a row even at zero: a plan that touches every job must show it.
         if not jobs and effect is not JobEffect.KEPT:
             continue
         freed = effects.frees.get(effect)
@@ -101,6 +102,7 @@ def weight_lines(effects: PlanEffects, room: DiskSpace | None) -> Iterator[tuple
     """Yield what the plan frees and stores, how that is estimated, and whether it is a warning."""
     weights = effects.weights
     if effects.frees:
+        # Sauce Labs reports what a delete freed, of all files. Receipts know only stored files.
         if weights.whole is not None:
             by = f"by the mean of {weights.deletes:,} deletes"
         else:
@@ -120,6 +122,7 @@ def _stores(effects: PlanEffects, room: DiskSpace | None) -> tuple[str, bool]:
     if room is None:
         return f"{line}; the free space on the archive's disk is unknown", True
     left = room.free - stores.size_bytes
+    # The archive keeps `min_free` free, so the disk is full for it before it is full.
     if left < room.floor:
         floor = f"and archive.min_free keeps {size(room.floor)} of it"
         return f"{line}; the disk has only {size(room.free)} free, {floor}: make room", True

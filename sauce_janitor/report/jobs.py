@@ -90,6 +90,7 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
         "end_time",
         "modification_time",
     }
+    # Most fields of a document are empty for most jobs.
     shown |= {
         key: value
         for key, value in sorted(document.items())
@@ -103,6 +104,7 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
 def _value(value: object) -> object:
     if value is UNKNOWN:
         return "cannot be read"
+    # As in the JSON of the API: `true`, not `True`.
     if isinstance(value, dict | list | bool):
         return json.dumps(value, ensure_ascii=False)
     return _text(value)

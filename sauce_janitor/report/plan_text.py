@@ -59,6 +59,7 @@ def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = Fal
     For a plan that was reviewed, the reasons why jobs stay and the examples are left out: the
     reviewer has read them, and the result of the run comes next.
     """
+    # Without sizes from receipts and deletes, the effects still have counts.
     effects = about.effects or effects_of(plan)
     out.print(f"{about.identity}, as of {when(plan.as_of)}", style="bold")
     show_dangers(out, effects, plan.broken)
@@ -146,12 +147,14 @@ def _announced(plan: Plan) -> Iterator[str]:
 def _lifted(plan: Plan) -> Iterator[str]:
     for lifted in plan.lifted:
         by = ", ".join(f"{approval.by} ({approval.reason})" for approval in plan.approvals)
+        # Only the first sentence of the limit: the rest is about a plan that is refused.
         yield f"Limit lifted by {by}: {lifted.text.partition('. ')[0]}"
 
 
 def _say_whose(out: Console, about: About) -> None:
     if about.owners:
         say(out, about.owners)
+    # A plan may look complete although jobs of some users are not in it.
     for line in about.missing:
         say(out, line, style="yellow")
 
@@ -161,10 +164,12 @@ def _show_by_policy(out: Console, plan: Plan) -> None:
         Column("Policy"),
         *(Column(words.capitalize(), "number") for words in ACTIONS.values()),
     ]
+    # What a hold archives has no policy: it comes last.
     policies = sorted(
         {policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")
     )
     rows = (
+        # None is shown as -, so that the numbers stand out.
         (policy or "(holds)", *(plan.counts.get((policy, action), 0) or None for action in ACTIONS))
         for policy in policies
     )
@@ -218,6 +223,7 @@ def _incomplete(plan: Plan) -> Iterator[str]:
     """Yield how many jobs lack files, and what happens with their deletes."""
     if not plan.incomplete:
         return
+    # With `if_unavailable` a policy may give up files; else the job's deletes wait for them.
     waiting = plan.incomplete - plan.giving_up
     deletes = []
     if waiting:

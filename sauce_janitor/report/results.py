@@ -93,6 +93,7 @@ def _show_outcomes(out: Console, ended: Ended) -> None:
         )
         show_table(out, (Column("Action", "word"), *numbers), rows)
     else:
+        # A run that was stopped early may have had work left.
         out.print("Nothing was done." if ended.halted else "Nothing to do.")
 
 
@@ -186,6 +187,7 @@ def _failures(failures: Sequence[ActionFailed]) -> Iterator[str]:
     if len(most) > _MOST_KINDS:
         left = sum(map(len, most[_MOST_KINDS:]))
         yield f"… and {left:,} more failures of {len(most) - _MOST_KINDS:,} other kinds"
+    # Some line stands for several failures, so it does not name all jobs.
     if len(most) < len(failures):
         yield "For each single failure, see the log with -v, or --format json"
 
@@ -193,6 +195,7 @@ def _failures(failures: Sequence[ActionFailed]) -> Iterator[str]:
 def _show_asides(out: Console, ended: Ended) -> None:
     if ended.recovered:
         out.print(ended.recovered)
+    # A reason without a sentence here is printed by its key.
     for why, jobs in sorted(ended.skips.items()):
         out.print(f"Skipped {jobs:,}: {_SKIPS.get(why, why)}")
     for line in (*ended.missing, *((ended.waiting,) if ended.waiting else ())):
@@ -200,6 +203,7 @@ def _show_asides(out: Console, ended: Ended) -> None:
 
 
 def _cut_short(halted: str, ended: Ended) -> str:
+    # Only a spent request budget has a time at which the rest can go on.
     if ended.goes_on_at is None:
         return f"Cut short: {printable(halted)}; the rest is for the next run"
     return (

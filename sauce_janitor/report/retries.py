@@ -41,6 +41,7 @@ def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]
 
 def retry_sentence(retry: Retry, *, now: int) -> str:
     """Return how often one job failed, why, and when the next try is due."""
+    # For one failure the first and the last time are the same.
     tries = "once"
     if retry.tries > 1:
         tries = f"{retry.tries:,} times since {when(retry.first_failed_at)}"
@@ -88,4 +89,5 @@ def retry_row(retry: Retry) -> dict[str, Any]:
 
 
 def _next_try(due_at: int, now: int) -> str:
+    # Nothing is tried between two runs, so the time may have passed.
     return "the next run tries again" if due_at <= now else f"the next try is due {when(due_at)}"

@@ -54,6 +54,7 @@ def show_table(
     footer: Sequence[object] | None = None,
 ) -> None:  # fmt: skip
     """Print a table of these rows. `footer` is one more row, in bold."""
+    # The lines fit already: rich must neither wrap nor cut them again.
     for line in table_lines(out, columns, rows, indent=indent, footer=footer):
         out.print(line, no_wrap=True, overflow="ignore", crop=False)
 
@@ -70,6 +71,7 @@ def table_lines(
     """
     every = chain(rows, () if footer is None else (footer,))
     layout = None
+    # The first round also without rows, for the header.
     while (batch := list(islice(every, _ROWS_AT_ONCE))) or layout is None:
         before, layout = layout, _Layout(out, columns, batch, indent=indent, before=layout)
         if before is None or before.headline != layout.headline:
@@ -111,11 +113,14 @@ class _Strip:
         )
         longest = max(words, default=1)
         match self.column.kind:
+            # A name may end in …, but the words of its header are never cut.
             case "text":
                 least = _LEAST_RANKED if self.column.rank else _LEAST_TEXT
                 self.least = min(self.natural, max(least, longest))
+            # Sentences wrap at words. One long word, such as a URL, must not take all the room.
             case "prose":
                 self.least = min(self.natural, max(_LEAST_PROSE, min(longest, 2 * _LEAST_PROSE)))
+            # A number or a time that is cut would look like another one.
             case _:
                 self.least = max(longest, *map(cell_len, ("", *self.cells)))
 
@@ -162,6 +167,7 @@ class _Layout:
 
         Cells that are left over go back to the columns that were shrunk.
         """
+        # Shorter times come first: nothing is lost by them.
         if _total(self._widths) > room:
             for strip in self._strips:
                 strip.compact()
@@ -201,6 +207,7 @@ class _Layout:
         height = max(map(len, wrapped))
         for cell in wrapped:
             fill = [""] * (height - len(cell))
+            # A short header stands directly above its column.
             cell[:] = [*fill, *cell] if bottom else [*cell, *fill]
         for number in range(height):
             parts = (self._aligned(at, cell[number]) for at, cell in enumerate(wrapped))

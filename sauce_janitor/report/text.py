@@ -75,6 +75,7 @@ class _Console(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
+            # Control segments are rich's own cursor movements.
             text = segment.text if segment.control else terminal.escaped(segment.text)
             yield segment if text == segment.text else Segment(text, segment.style)
 
@@ -95,6 +96,7 @@ def counted(number: int, noun: str) -> str:
 
 def span(seconds: float) -> str:
     """Return a duration in at most two units: `2 h 5 min`."""
+    # Rounded up: a wait of 0.4 s is not over in 0 s.
     whole = math.ceil(seconds)
     for unit, name, below, less in (
         (86400, "d", 3600, "h"),
@@ -121,5 +123,6 @@ def actions_line(what: str, totals: Mapping[Action, int]) -> str:
 def say(out: Console, text: str, *, indent: int = 0, style: str = "") -> None:
     """Print one line of text. On a terminal it wraps at words, with the further lines indented."""
     words = " " * indent + printable(text)
+    # In a file or a pipe, tools such as grep expect one line a sentence.
     for line in terminal.wrapped(words, out.width) if out.is_terminal else [words]:
         out.print(Text(line), style=style, soft_wrap=True)
