@@ -9,6 +9,7 @@ be written is lost, and nothing fails because of it.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any, TextIO, cast
 
@@ -94,8 +95,6 @@ def configure(
     has_terminal = terminal.is_terminal(err=True)
     as_json = log_format == "json" or (log_format is None and not has_terminal)
     if color is None:
-        import os
-
         color = has_terminal and not os.environ.get("NO_COLOR")
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)

@@ -16,9 +16,6 @@ from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
-_BLOCKS = ("\u2588", "\u2591")
-_PLAIN_BLOCKS = ("#", ".")
-
 if TYPE_CHECKING:
     from sauce_janitor.sandbox import Sandbox
 
@@ -28,6 +25,9 @@ _JOBS = 400
 _DAYS = 29
 """Sauce Labs purges assets after 30 days: with one day less, the first run finds all of them."""
 _BAR = 36
+_BLOCKS = ("\u2588", "\u2591")
+_PLAIN_BLOCKS = ("#", ".")
+"""A full and an empty piece of a bar; the second pair is for a terminal without UTF-8."""
 _CONFIG = """\
 # The configuration of `sauce-janitor demo`. The sandbox at this address has ended.
 # Start another one with: sauce-janitor sandbox

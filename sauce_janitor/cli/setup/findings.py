@@ -88,7 +88,7 @@ class Findings:
             yield from _case(
                 test.name,
                 test.place,
-                [f"account {current_user}: {text}" for current_user, text in test.failures],
+                [f"account {account}: {text}" for account, text in test.failures],
             )
         if self.warnings:
             lines = "\n".join(f"warning: {warning}" for warning in self.warnings)
