@@ -37,6 +37,7 @@ class AccountSession:
         # While the question waits there is no request to finish: Ctrl-C ends the command at once.
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
+            # The moving line would overwrite the question.
             with self.command.progress.hidden():
                 require_consent(question, yes=False)
         finally:

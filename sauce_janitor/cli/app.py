@@ -151,6 +151,7 @@ class LazyGroup(click.Group):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and command is not None:
+            # Before the command runs: whoever set the variable believes that it counts.
             for sentence in ignored(command, name, ctx.auto_envvar_prefix or ""):
                 terminal.echo(f"sauce-janitor: {sentence}", err=True)
         return name, command, rest
@@ -202,6 +203,7 @@ def cli(
     Without --execute, `run` and `serve` change nothing at Sauce Labs. `apply` does what you
     reviewed; `offboard`, `stop` and `tag` ask first. Start with: sauce-janitor demo
     """
+    # None: the console decides, by the terminal and NO_COLOR.
     color = False if flags["no_color"] else None
     ctx.obj = Session(
         config_path, log_format, log_level, color, wide=flags["wide"], utc=flags["utc"]

@@ -85,6 +85,7 @@ def may_be_set(command: str, option: str) -> bool:
     )
     if reads:
         return option not in _LIMIT_OPTIONS | _CHANGING_OPTIONS.get(command, frozenset())
+    # This is also the rule for a new command, until it is listed above.
     return option in _NARROWING_OPTIONS
 
 

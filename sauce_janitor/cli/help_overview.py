@@ -73,6 +73,7 @@ def uncut(group: click.Group) -> None:
     Otherwise click cuts the sentence at the end of the line.
     """
     for command in group.commands.values():
+        # A short help that somebody wrote stays as it is.
         if not command.short_help and command.help:
             paragraph = " ".join(command.help.split("\n\n")[0].split())
             command.short_help = paragraph.split(". ")[0].rstrip(".") + "."

@@ -43,6 +43,7 @@ def find_known_ids(
     """
     from sauce_janitor.cli import known_jobs
 
+    # A whole id needs no state: a hold can be placed before the first listing.
     if all(each.id is not None for each in references):
         return _whole(references)
     with ExitStack() as stack:
@@ -65,6 +66,7 @@ def find_asked_ids(
     the same name would make the reference ambiguous. Raises ConfigError as `known_ids` does, and
     for a job that has another name now, or whose owner does not belong to the account.
     """
+    # A whole id needs no search, which would cost requests.
     if all(each.id is not None for each in references):
         return _whole(references)
     state, accounts = opened.command.context.state, (opened.name,)
@@ -74,6 +76,7 @@ def find_asked_ids(
         unlisted += _unlisted(opened, each)
 
     def found(reference: JobReference) -> Iterator[Candidate]:
+        # A job that is gone cannot be shown or changed, so it makes no name ambiguous.
         yield from state.lookups.listed(reference, accounts, gone=False)
         yield from (each for each in unlisted if _is_meant(each, reference))
 
@@ -143,12 +146,14 @@ def _each(
         if each.id is not None:
             ids[each.id] = None
             continue
+        # Every candidate is needed: two of them are an error, which names both.
         candidates = tuple(found(each))
         try:
             job = only(each, candidates, () if candidates else near(each))
         except ValueError as error:
             raise ConfigError(str(error)) from error
         check(job, each)
+        # A person sees which job is meant before anything happens to it.
         terminal.echo(report.clean(f"{each.text} is job {job}"), err=True)
         ids[job.id] = None
     return tuple(ids)

@@ -71,6 +71,7 @@ def open_to_read(config: Config, path: Path | None = None, *, scratch: bool = Fa
 
     path = path or config.state
     state = State.look(path, accept_filesystem=config.accept_filesystem, scratch=scratch)
+    # Only a snapshot of a read-only state has such a time: else it is read as it is now.
     if state.as_of is not None:
         at = report.when(state.as_of)
         text = f"the state {path} cannot be written here: read as of its last change, {at}"
@@ -83,6 +84,7 @@ def archive_key(config: Config, account: str | None) -> str | None:
 
     They differ after a rename: the folder keeps the first name.
     """
+    # Only a state knows of renames.
     if account is None or not config.state.exists():
         return account
     with open_to_read(config) as state:
@@ -100,6 +102,7 @@ def query(config: Config, state: State, account: Account, *, as_of: int) -> Quer
     name = account.name
     rules, digest = config.rules(name), config.policy_digest(name)
     with ExitStack() as stack:
+        # Holds that the state does not have under this account protect jobs in a run, too.
         held = open_holding(config.archive, name, state, stack=stack).mirrored(at=as_of)
     return Query(name, owners(state, account), rules.age_from, as_of, digest, held)
 
@@ -113,6 +116,7 @@ def owners(state: State, account: Account) -> tuple[Owner, ...]:
     from sauce_janitor.operations.wiring.owners import known_owners, resolve_owners
 
     mine = owner_name(_known(state, account).username)
+    # Without a client: teams and the organization are whoever was found last.
     return resolve_owners(
         account.users, mine, known_owners(state, account), None, teams=account.teams
     ).owners

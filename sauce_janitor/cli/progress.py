@@ -63,6 +63,7 @@ class ProgressDisplay:
                 BarColumn(_BAR),
                 _Numbers(self._tracker, is_stopping),
             )
+            # stdout has the results, perhaps for a pipe: the bar leaves it alone.
             self._bar = Progress(*columns, console=out, transient=True, redirect_stdout=False)
         self._task: TaskID | None = None
         self._lock = threading.Lock()
@@ -103,6 +104,7 @@ class ProgressDisplay:
             self._tracker.phase(account, phase, total)
             self._phase = f"{account}: {self._tracker.now().name}"
             if self._bar:
+                # A phase has a bar of its own, because its total differs.
                 if self._task is not None:
                     self._bar.remove_task(self._task)
                 self._task = self._bar.add_task(self._phase, total=total)

@@ -102,6 +102,7 @@ def open_command_session(
     needs no valid policies. Raises ConfigError, StateError, RefusedError.
     """
     config = session.load(accounts_only=accounts_only)
+    # JSON lines are for a program, even on a terminal: then nothing moves there.
     is_watched = terminal.is_terminal(err=True) and session.log_format != "json"
     level = session.log_level or ("warning" if is_watched else "info")
     # With a log level of the user's own choice, the log is complete.
@@ -167,6 +168,7 @@ def read_order(
                 f"{file}: the plan is for account {', '.join(foreign)}, which "
                 f"{command.config.file} does not have"
             )
+        # Accounts that are not in the plan file have nothing that was reviewed.
         accounts = [account for account in accounts if account.name in reviewed]
     order = Order(
         execute=execute,
@@ -194,6 +196,7 @@ def run_accounts(
     results: list[Result] = []
     codes: list[int] = []
     for account in accounts:
+        # A signal: the accounts that are left have not begun, and nothing of them is changed.
         if command.context.stop.is_set():
             break
         try:
@@ -201,6 +204,8 @@ def run_accounts(
         except JanitorError as error:
             command.reporter.error(account.name, error)
             is_stopping = command.context.stop.is_set()
+            # The error of the only account is the command's: `main` prints it, and its exit code
+            # counts.
             if len(accounts) == 1 and not is_stopping:
                 raise
             # Once the command is stopping, every account ends with the same error.

@@ -62,6 +62,7 @@ def approve(
 
     config, now = session.load(), int(time.time())
     account, whole = _account(config, digest)
+    # A few digits were typed: the output names what is approved.
     if whole != digest:
         terminal.echo(f"{digest} is the policy digest {whole}", err=True)
     digest = whole
@@ -124,6 +125,7 @@ def _approval(
     from sauce_janitor.retention.plan.limits import ALL_LIMITS, Approval
 
     end = now + DAY_S if until is None else parse_end("--until", until, config.timezone, now=now)
+    # It would lift nothing, and nobody would notice before the next run is refused.
     if end <= now:
         raise click.UsageError(f"--until {until} has passed already")
     most = options["max_jobs"]

@@ -30,6 +30,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
 
         def show(result: Result) -> None:
             totals.plans[result.account.name] = result.plan
+            # `demo` has shown the same plan in the step before.
             if options["form"] == "table" and not options.get("end_only"):
                 with command.progress.hidden():
                     is_reviewed = options.get("reviewed") is not None
@@ -55,6 +56,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         command.progress.end()
         if options["form"] == "json":
             terminal.echo(report.json_text([summary(result) for result in results]))
+        # Not everything is done: say what is left, and that the same command continues.
         elif (
             code
             or command.signals.number is not None
@@ -93,6 +95,7 @@ class CommandTotals:
             found.update(ended(result).counts)
         for (_, pairs), number in self.command.context.metrics.counted("actions").items():
             labels = dict(pairs)
+            # A run that ended with an error has no result, but its deletes were counted.
             if labels["account"] not in self.results:
                 found[Action(labels["action"]), labels["outcome"]] += int(number)
         return found
@@ -100,6 +103,7 @@ class CommandTotals:
     def close(self) -> None:
         """Print what was done and what is left of the plans."""
         self.command.progress.end()
+        # Errors before the plan, such as a listing that failed, have changed nothing.
         if not self.plans:
             terminal.echo("Ended before there was a plan: nothing was archived or deleted.")
             return
@@ -120,6 +124,8 @@ def exit_code(result: Result) -> int:
     execution = result.execution
     if result.complete:
         return 0
+    # Nothing was carried out, but the plan does not cover all jobs, or an earlier change is still
+    # in doubt.
     if execution is None:
         return JanitorError.exit_code
     code = JanitorError.exit_code if execution.error is None else execution.error.exit_code
@@ -129,6 +135,7 @@ def exit_code(result: Result) -> int:
 
 def ended(result: Result) -> report.Ended:
     """Return the end of a run as the report prints it."""
+    # A preview carries out nothing: all counts are zero.
     execution = result.execution or Execution()
     counts: dict[tuple[Action, str], int] = {}
     for (_, action, outcome), number in execution.counts.items():

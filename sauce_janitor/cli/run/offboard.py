@@ -72,11 +72,13 @@ def offboard(
     owner = parse_owner(user)
     assert owner is not None
     erase = options["fate"] == "erase"
+    # The one call names no jobs, and an erased copy is gone: `y` is typed too easily for both.
     needs_name = bulk or erase
     if typed is not None and typed != user:
         raise click.UsageError(
             f"--confirm is {typed!r:.80}, but the user is {user!r:.80}: nothing was done"
         )
+    # --yes answers a question, but does not say which user is meant.
     if needs_name and typed is None and not dry_run and (yes or not terminal.can_ask()):
         option = "--bulk" if bulk else "--archive erase"
         raise click.UsageError(f"{option} needs --confirm {user}")
@@ -84,6 +86,7 @@ def offboard(
         account = select_account(command.config, options["wanted"])
         order = OffboardOrder(owner, keep=not erase, bulk=bulk, typed=typed or "")
         printer = _OffboardPrinter(command, options["form"])
+        # A preview first. With --yes nobody reads it, so the run makes its own plan at once.
         if dry_run or not yes:
             preview = printer.run(account, order)
             if (
@@ -93,8 +96,10 @@ def offboard(
                 or not preview.acts
             ):
                 return printer.end(preview)
+            # The preview of the archive comes last, directly above the question.
             printer.erasing(preview)
             _ask(command, preview, order, needs_name=needs_name and typed is None)
+            # The question may wait for hours: no other job is deleted, and none that has changed.
             shown = {job.job_id: job.fingerprint for job in preview.result.plan.jobs()}
             order = replace(order, typed=typed or user if needs_name else "", shown=shown)
         done = printer.run(account, replace(order, execute=True))
@@ -108,6 +113,7 @@ def _ask(
     import signal
 
     jobs = preview.result.plan.job_count
+    # While the question waits there is nothing to finish: Ctrl-C ends the command at once.
     caught = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with command.progress.hidden():
@@ -139,6 +145,7 @@ class _OffboardPrinter:
         from sauce_janitor import report
         from sauce_janitor.cli.run.plan_view import about
 
+        # The plan after the question has no other jobs: it is not shown again.
         if self._form == "json" or self._is_shown:
             return
         self._is_shown = True
@@ -183,6 +190,7 @@ class _OffboardPrinter:
                 terminal.echo(report.last_line(planned))
         if command.signals.number is not None:
             return 128 + command.signals.number
+        # A plan that breaks a limit is refused: nothing has changed.
         if done.result.execution is None and done.result.plan.broken:
             return 3
         return exit_code(done.result) or (0 if done.complete or done.paused else _NOT_DONE)
@@ -195,6 +203,7 @@ def _lines(done: Offboarded) -> Iterator[str]:
         user = done.result.scope.owners[0]
         on_purpose = f", {done.kept:,} of them on purpose" if done.kept else ""
         yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
+        # Sauce Labs also answers with an empty list when its lists fail.
         if waiting := done.result.execution.skips.get(Skip.NOTHING_LISTED):
             yield (
                 f"Sauce Labs lists no assets of {waiting:,} jobs. They wait for a day: run the "
@@ -203,6 +212,7 @@ def _lines(done: Offboarded) -> Iterator[str]:
     yield from done.notes
     if done.erased is not None:
         yield from _erased(done.erased)
+    # Copies are erased only after every job is gone at Sauce Labs.
     elif done.erases and done.result.execution is not None:
         yield "Nothing was erased from the archive yet: the jobs must be deleted first"
 

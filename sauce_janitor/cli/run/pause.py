@@ -35,6 +35,7 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
         terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
         return 0
     mark = MirroredPause(current_user(), reason, int(time.time()))
+    # With paths, not with an open state: a damaged state must not prevent a pause.
     done = pauses.pause(
         config.state, config.archive.path, mark, accept_filesystem=config.accept_filesystem
     )
@@ -59,6 +60,8 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
 
     config = session.load()
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
+        # Otherwise a new state beside a used archive would be "not paused" here, and would pause
+        # itself in the next run.
         pause_if_new(state, config.archive.path)
         pauses = Pauses(state, config.archive.path)
         found = pauses.paused()

@@ -96,8 +96,10 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
     from sauce_janitor.cli.run.execution import carry_out
     from sauce_janitor.cli.run.plan_view import show_plans
 
+    # --dry-run beats --execute, so that a wrapper script can always add it.
     if not execute or dry_run:
         return show_plans(session, {**options, "is_run": True})
+    # They are for a plan that somebody reads: executed, --as-of would even act for another time.
     _refuse(options, "as_of", "offline", "out", "everything")
     return carry_out(session, options)
 

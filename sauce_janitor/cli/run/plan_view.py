@@ -30,6 +30,7 @@ _EXAMPLES = 2
 def show_plans(session: Session, options: Mapping[str, Any]) -> int:
     """Make a dry run of every account, show the plans and return the exit code."""
     reads = bool(options.get("offline"))
+    # Before the listing, which may take an hour.
     if out := options.get("out"):
         planfile.check_target(out)
     with open_command_session(session, is_run=bool(options.get("is_run")), reads=reads) as command:
@@ -37,9 +38,11 @@ def show_plans(session: Session, options: Mapping[str, Any]) -> int:
         results, code = run_accounts(
             command, order, accounts, lambda result: 0 if result.of_all else JanitorError.exit_code
         )
+        # Plans of some accounts only would look like the whole plan.
         if command.signals.number is not None:
             terminal.echo("Interrupted before the plan was complete: nothing was changed", err=True)
             return 128 + command.signals.number
+        # Before anything is printed: a full stdout must not cost the file.
         if out:
             planfile.write(
                 [_sealed(command, result, options) for result in results],
@@ -53,6 +56,7 @@ def show_plans(session: Session, options: Mapping[str, Any]) -> int:
 
 def _detailed(results: list[Result]) -> int:
     """Return 3 if a plan breaks a limit, as a run would; 7 if there is something to do."""
+    # A refused plan does nothing, so the limit counts first.
     if any(result.plan.broken for result in results):
         return RefusedError.exit_code
     return SOMETHING_TO_DO if any(result.plan.job_count for result in results) else 0
@@ -61,6 +65,7 @@ def _detailed(results: list[Result]) -> int:
 def _show(command: CommandSession, results: list[Result], options: Mapping[str, Any]) -> None:
     form = options["form"]
     if form == "json":
+        # With its seal: what is saved from stdout can be applied like a file of --out.
         plans = [_sealed(command, result, options) for result in results]
         terminal.write(planfile.text(plans, secret=plan_secret(command)))
         return
@@ -132,6 +137,7 @@ def _examples(command: CommandSession, result: Result) -> list[tuple[Job | None,
     found: list[tuple[Job | None, Decision]] = []
     with command.context.state.jobs.snapshot(result.query) as snapshot:
         for planned in result.plan.jobs():
+            # A plan may have a million jobs: stop reading when each policy has its examples.
             if not any(missing_examples.values()):
                 break
             for decision in planned.actions:
@@ -153,6 +159,8 @@ def _actions(result: Result) -> Iterator[dict[str, Any]]:
 def _kept(command: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
     rules = command.config.rules(result.account.name)
     with command.context.state.jobs.snapshot(result.query) as snapshot:
+        # The plan has the actions only. Why the other jobs stay is decided again, for the same
+        # time.
         for record, decisions in decide(rules, snapshot.records, as_of=result.head.as_of):
             if all(decision.verdict is Verdict.KEEP for decision in decisions):
                 yield report.kept_row(record.job.id, decisions)

@@ -46,9 +46,11 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
         state = stack.enter_context(known_jobs.open_to_read(config))
         uuid = state.identity.archive_uuid(str(path))
         catalogue = None
+        # Otherwise there never was an archive: the journal is checked alone.
         if uuid is not None or (path / SENTINEL).exists():
             catalogue = stack.enter_context(Catalogue.open(path, known_uuid=uuid))
         found = prove_accounts(state, catalogue, names, job)
+    # Without this, a wrong id would look like a proof.
     if job and not (
         found.archived or found.deletions or found.jobs or found.already_gone or found.in_doubt
     ):

@@ -112,6 +112,7 @@ def _status_of(
         "last_plan": None if planned is None else _plan(planned, policies),
         "owners": listing["owners"],
         "left_out": listing["left_out"],
+        # Runs of older versions have no such keys.
         "set_aside": listing.get("set_aside", []),
         "unconfirmed": listing.get("unconfirmed", []),
         "listing": _listing(state, account, listing, now),
@@ -136,6 +137,7 @@ def _listing(
     state: State, account: Account, summary: Mapping[str, Any], now: int
 ) -> dict[str, Any]:
     """Return how many jobs are known, and when all owners were last listed completely."""
+    # One owner who cannot be listed must not hide how old the listing of the others is.
     left_out = {left["owner"] for left in summary["left_out"]}
     names = summary["owners"]["names"] if summary["owners"] else []
     listed = [name for name in names if name not in left_out]
@@ -174,6 +176,7 @@ def _count_holds(
 
     try:
         return len(open_holding(config.archive, account, state, stack=stack).known(at=now))
+    # `status` works without the archive, and says that its holds cannot be read.
     except ArchiveError:
         return None
 
@@ -205,6 +208,7 @@ def _daemon(config: Config, state: State, account: str, now: int) -> dict[str, A
 
     beat = heartbeat.read(state.notes.read(heartbeat.NOTE), now=now)
     timetable = RunTimes(config.schedule(account), config.timezone)
+    # For an account that no running daemon has loaded.
     by_schedule = timetable.due_after(now)
     blackout = timetable.dark_at(now)
     return {

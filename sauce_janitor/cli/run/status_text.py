@@ -12,6 +12,7 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
 
     now = status["now"]
     yield status["identity"]
+    # First what stops changes, or what may do harm.
     yield from _warning_lines(status)
     yield from _listing_lines(status["listing"])
     yield from _owner_lines(status)
@@ -155,6 +156,7 @@ def _due_lines(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
     if plan is None:
         yield "  due: no plan yet"
         return
+    # After a change of the clock, the plan may lie in the future.
     ago = report.span(max(0, now - plan["as_of"]))
     if plan["left"] is None:
         counts = ", ".join(
