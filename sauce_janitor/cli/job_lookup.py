@@ -63,8 +63,8 @@ def find_asked_ids(
     """Return the jobs of the account that the references mean.
 
     The state is searched, and the jobs that were created after its last listing: a newer job with
-    the same name would make the reference ambiguous. Raises ConfigError as `known_ids` does, and
-    for a job that has another name now, or whose owner does not belong to the account.
+    the same name would make the reference ambiguous. Raises ConfigError as `find_known_ids` does,
+    for a job that has another name now, and for a job of a user who is not one of the account.
     """
     # A whole id needs no search, which would cost requests.
     if all(each.id is not None for each in references):
@@ -107,7 +107,7 @@ def _check_name(opened: AccountSession, job: Candidate, reference: JobReference)
 def find_stored_id(session: Session, text: str, account: str | None) -> JobId:
     """Return the job of the archive that the text means.
 
-    Raises UsageError for a text that cannot be a job, ConfigError as `known_ids` does.
+    Raises UsageError for a text that cannot be a job, ConfigError as `find_known_ids` does.
     """
     from sauce_janitor.cli.archive.view import open_archive_view
 
@@ -119,7 +119,7 @@ def find_stored_id(session: Session, text: str, account: str | None) -> JobId:
 
 
 def find_archived_id(view: ArchiveView, reference: JobReference, account: str | None) -> JobId:
-    """Return the job of the archive that is meant. Raises ConfigError as `known_ids` does."""
+    """Return the job of the archive that is meant. Raises ConfigError as `find_known_ids` does."""
     accounts = None if account is None else (account,)
     (found,) = _each((reference,), lambda each: view.lookups.archived(each, accounts), lambda _: ())
     return found
