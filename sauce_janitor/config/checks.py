@@ -50,6 +50,8 @@ def _check_names(section: str, what: str, root: Table, problems: ConfigProblems)
     for index, each in enumerate(as_list(root.get(section))):
         name = as_table(each).get("name")
         if isinstance(name, str):
+            # Included files come from other teams, so two rules of one name can stand far apart:
+            # the message names the other's place.
             if name in seen:
                 here = (section, index, "name")
                 first = problems.line_of((section, seen[name], "name"), seen_from=here)
@@ -57,6 +59,8 @@ def _check_names(section: str, what: str, root: Table, problems: ConfigProblems)
                     here,
                     f"{shown(name)} is the name of another {what} ({first}): names must be unique",
                 )
+            # A rule is told by its name in plans, journal and metrics. The first one keeps it, so a
+            # third one is reported against the first.
             seen.setdefault(name, index)
 
 
@@ -64,6 +68,7 @@ def _check_accounts(root: Table, accounts: tuple[str, ...], problems: ConfigProb
     for section in ("policies", "holds", "deadlines", "tests"):
         for index, rule in enumerate(as_list(root.get(section))):
             named = as_table(rule).get("accounts")
+            # Read before the grammar has made a list of a single name.
             for account in named if isinstance(named, list) else [named]:
                 if isinstance(account, str) and account not in accounts:
                     near = did_you_mean(account, accounts)
@@ -77,6 +82,8 @@ def _check_replaced(root: Table, accounts: tuple[str, ...], problems: ConfigProb
     for name, account in as_table(root.get("accounts")).items():
         named = as_table(account).get("replaces")
         for replaced in named if isinstance(named, list) else [named]:
+            # Its jobs would belong to two accounts at once: to itself and to the one that replaces
+            # it.
             if replaced in accounts:
                 problems.add(
                     ("accounts", name, "replaces"),
@@ -99,6 +106,7 @@ def _check_lists(root: Table, problems: ConfigProblems) -> None:
     lists = as_table(root.get("lists"))
     for path, node in mappings(root, ()):
         name = node.get("in")
+        # A list cannot refer to another; the grammar says so.
         if isinstance(name, str) and len(node) == 1 and name not in lists and path[0] != "lists":
             hint = did_you_mean(name, lists)
             if not lists:
@@ -114,8 +122,10 @@ def refuse_unsupported(root: Table, problems: ConfigProblems) -> None:
     So the grammar does not report it a second time.
     """
     for pattern, (instead, harmless) in _HINTS.items():
+        # A list, because keys are removed while it is read.
         for parent, key in list(_places(root, pattern)):
             value = parent.pop(key)
+            # `url: null` changes nothing, so a file with it stays valid.
             if not any(
                 value == allowed and type(value) in {type(allowed), Table} for allowed in harmless
             ):

@@ -36,6 +36,8 @@ def policy_digest(rules: Rules, identity: Mapping[str, object]) -> str:
     """
     plain = _plain(rules)
     plain.pop("deadlines")
+    # An id may be made from the reason, so it is left out with it: a reworded reason must not void
+    # an approval.
     for hold in plain["holds"]:
         del hold["reason"], hold["by"], hold["id"]
     # No decision depends on the order of these, so their digest must not either.
@@ -61,6 +63,7 @@ def _plain(value: Any) -> Any:
 
     Each dataclass has its name in it, so that two kinds with the same fields differ.
     """
+    # Without its text: `2w` and `14d` decide the same.
     if isinstance(value, Duration):
         return {"seconds": value.seconds, "months": value.months}
     if isinstance(value, ZoneInfo):

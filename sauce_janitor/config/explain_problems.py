@@ -101,6 +101,7 @@ def explain(found: ValidationError, root: Value, problems: ConfigProblems) -> No
     Those are left to `explain_unknown_keys`, which can propose the right key.
     """
     for error in found.errors(include_url=False):
+        # pydantic reports these too, but without a proposal.
         if error["type"] == "extra_forbidden":
             continue
         path = file_path(error["loc"], root)

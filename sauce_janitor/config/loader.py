@@ -64,6 +64,8 @@ def load_accounts(path: Path | str, *, environ: Mapping[str, str] = os.environ) 
     """
     path, sources = Path(path), ConfigFiles()
     document = read(sources.file_bytes(path), str(path))
+    # Removed before the grammar sees them. Problems of the YAML itself, such as a duplicate key,
+    # are forgotten separately.
     if isinstance(document.root, Table):
         for section in DECIDING:
             document.root.pop(section, None)
@@ -90,6 +92,7 @@ def parse(document: Document) -> ConfigFile:
     """Return the document as the grammar's models. Raise ConfigError with all problems."""
     root, problems = document.root, document.problems
     if not isinstance(root, Table):
+        # A file that is no YAML has its own problem already.
         if not problems:
             problems.add(
                 (),
@@ -106,7 +109,9 @@ def parse(document: Document) -> ConfigFile:
         explain_problems.explain(error, root, problems)
     # The model adds the keys of each mapping to `known`, whether it is valid or not.
     explain_problems.explain_unknown_keys(known, root, problems)
+    # Also on a file with problems: an operator fixes a file faster if it names all of them at once.
     checks.check(root, problems)
+    # The tests of policies need the grammar's values; the checks above do not.
     if term is not None:
         check_tests(term, problems)
     if problems or term is None:

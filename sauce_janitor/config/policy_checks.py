@@ -42,6 +42,8 @@ def _check_overrides(policies: PolicyTables, problems: ConfigProblems) -> None:
         name, overrides = policy.get("name"), policy.get("overrides")
         if overrides in (None, []):
             continue
+        # A default policy decides only what no other policy does, so it would override nothing
+        # anyway.
         if policy.get("default") is True:
             problems.add(
                 (*path, "overrides"),
@@ -57,6 +59,7 @@ def _check_overrides(policies: PolicyTables, problems: ConfigProblems) -> None:
                 problems.add((*path, "overrides", index), f"{shown(target)} is not a policy{near}")
         if isinstance(name, str):
             graph[name] = [target for target in targets if isinstance(target, str)]
+            # `all` never means the policy itself, or each such policy would be a cycle.
             if overrides == "all":
                 graph[name] = [other for other in by_name if other != name]
     for name in graph:
@@ -114,6 +117,7 @@ def _check_defaults(
 
 def _check_match(path: Path, policy: Table, problems: ConfigProblems) -> None:
     match = policy.get("match")
+    # A forgotten match must not mean every job.
     if match is None and policy.get("default") is not True:
         problems.add(
             (*path, "match"),
@@ -172,6 +176,8 @@ def _check_archive(path: Path, policy: Table, problems: ConfigProblems) -> None:
         )
     deletes = _deletes(policy)
     archive = then.get("archive")
+    # A forgotten `archive` would destroy what nobody has a copy of. Whoever means that writes
+    # `none`.
     if deletes and archive is None:
         message = (
             "is missing: a policy that deletes must say what it archives: add `archive: 5d`, or"
@@ -195,6 +201,7 @@ def _check_archive(path: Path, policy: Table, problems: ConfigProblems) -> None:
         )
         problems.add((*path, "then", "archive", "assets"), message)
     keeps = policy.get("keep")
+    # Without keep rules it would archive nothing, and deletes would not wait for a copy.
     if archive.get("only") == "kept" and not keeps:
         problems.add(
             (*path, "then", "archive", "only"), "`only: kept` needs keep rules in this policy"
@@ -209,6 +216,8 @@ def _check_keep_ids(path: Path, policy: Table, problems: ConfigProblems) -> None
         ((*path, "then", action, "keep"), as_table(then.get(action)).get("keep"))
         for action in _DELETES
     ]
+    # Ids are unique in the whole policy, because plans and `explain` name a rule by its policy and
+    # id.
     for place, rules in places:
         for index, rule in enumerate(as_list(rules)):
             name = as_table(rule).get("id")

@@ -41,6 +41,7 @@ def check_tests(file: ConfigFile, problems: ConfigProblems) -> None:
         for pattern, expected in test.expect.items():
             path = ("tests", index, "expect", pattern)
             if not any(map(compile_glob(pattern), labels)):
+                # Comparing one word with ten thousand ids would make `check` slow.
                 near = did_you_mean(pattern, sorted(labels)[:1000])
                 problems.add(path, f"{shown(pattern)} is not a job of this test{near}")
             for at, rule in enumerate(expected.keep or ()):
@@ -53,6 +54,7 @@ def check_tests(file: ConfigFile, problems: ConfigProblems) -> None:
                         (*path, action.value),
                         f"{shown(name)} is not a policy{did_you_mean(name, policies)}",
                     )
+                # The policy never permits this action, so the expectation can never be met.
                 elif action not in policies[name]:
                     problems.add(
                         (*path, action.value),
@@ -72,6 +74,7 @@ def _check_labels(test: PolicyTestTerm, index: int, problems: ConfigProblems) ->
     seen: set[str] = set()
     for number, job in enumerate(test.jobs):
         labels = job.labels()
+        # Ids made by `repeat` can meet ids that were written out.
         twice = next((name for name in labels if name in seen), None)
         if twice is not None:
             problems.add(
@@ -95,6 +98,7 @@ def _changes(policy: PolicyTerm) -> set[Action]:
     for action in CHANGES:
         term = getattr(policy.then, action.value)
         after = term.after if isinstance(term, DeleteTerm) else term
+        # Not `never`: it permits nothing.
         if isinstance(after, Duration):
             found.add(action)
     return found
@@ -130,7 +134,11 @@ def _changes_expected(term: ExpectTerm) -> Iterator[tuple[Action, str]]:
 def _made(term: MadeJobTerm, as_of: int, zone: ZoneInfo) -> Iterator[MadeJob]:
     """Yield the jobs that one entry makes; several with `repeat`."""
     written = {
-        name: getattr(term, name) for name in (*FIELDS, *_TIMES) if name in term.model_fields_set
+        # Only what is written: the default of a field depends on other fields, such as the end of a
+        # running job.
+        name: getattr(term, name)
+        for name in (*FIELDS, *_TIMES)
+        if name in term.model_fields_set
     }
     written |= {
         name: value
@@ -152,6 +160,8 @@ def _made(term: MadeJobTerm, as_of: int, zone: ZoneInfo) -> Iterator[MadeJob]:
                 field = "error"
             elif isinstance(value, str):
                 field = _numbered(value, term, number)
+            # Every later job is older by the same amount, in calendar months where the file says
+            # months.
             if name in _TIMES and isinstance(field, int) and term.every is not None:
                 every = Duration("", term.every.seconds * number, term.every.months * number)
                 field = _before(every, field, zone)

@@ -20,6 +20,8 @@ _EVERY_DAY = frozenset(range(7))
 def schedule_of(term: ScheduleTerm, own: AccountScheduleTerm | None, zone: ZoneInfo) -> Schedule:
     """Return the schedule of an account: each key from its own schedule, or from the file's."""
     own = own or AccountScheduleTerm.model_validate({})
+    # An account with `blackouts: []` has none, whatever the file's schedule says; without the key
+    # it has the file's.
     blackouts = term.blackouts if own.blackouts is None else own.blackouts
     return Schedule(
         cron=own.cron or term.cron,
@@ -31,6 +33,7 @@ def schedule_of(term: ScheduleTerm, own: AccountScheduleTerm | None, zone: ZoneI
 def _blackouts(terms: Iterable[BlackoutTerm], zone: ZoneInfo) -> Iterable[Blackout]:
     for term in terms:
         if term.from_ is None:
+            # Days without times are whole days.
             yield DailyBlackout(0, DAY_MIN, term.days or _EVERY_DAY, term.reason)
         elif isinstance(term.from_, int):
             assert isinstance(term.to, int)

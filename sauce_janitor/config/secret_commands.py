@@ -55,9 +55,12 @@ def printed(
         except TimeoutError:
             raise NoOutputError(f"did not end within {limit_s:g} s") from None
         finally:
+            # Also after an exception such as Ctrl-C: no process may be left with the secret in its
+            # pipe.
             if child.poll() is None:
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
+    # What a failed program printed is no secret but half of one, or a message.
     if child.returncode != 0:
         raise NoOutputError(f"ended with {child.returncode}")
     return data
@@ -75,7 +78,10 @@ def _read(child: subprocess.Popen[bytes], *, most: int, until: float) -> bytes:
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
+        # Asked before `select`: what the program wrote before it ended is still in the pipe and is
+        # read.
         ended = child.poll() is not None
+        # It has closed its output but goes on. Its exit code decides, so it is waited for.
         if not is_open:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(left)
@@ -83,6 +89,7 @@ def _read(child: subprocess.Popen[bytes], *, most: int, until: float) -> bytes:
             chunk = os.read(child.stdout.fileno(), most + 1)
             data += chunk
             is_open = bool(chunk)
+            # A program that prints without end must not fill the memory.
             if len(data) > most:
                 raise NoOutputError("printed too much for a secret")
         elif ended:

@@ -55,6 +55,7 @@ class SecretSource:
         text = text.removesuffix("\n").removesuffix("\r")
         if not text:
             raise self._error("is empty")
+        # Several lines are probably the wrong file, or a message of the command.
         if not text.isprintable():
             raise self._error("has more than one line, or characters that are not printable")
         return SecretStr(text)
@@ -68,6 +69,7 @@ class SecretSource:
         path = self.folder / Path(self.argument[0]).expanduser()
         try:
             with path.open("rb") as file:
+                # One byte more than allowed shows that there is more: `/dev/zero` has no size.
                 data = file.read(_LARGEST_SECRET_BYTES + 1)
             if len(data) > _LARGEST_SECRET_BYTES:
                 raise self._error("is too large for a secret")
@@ -117,6 +119,7 @@ class CredentialSource:
         """Return (user name, access key). Raise ConfigError when one of them cannot be read."""
         username = self._named(environ)
         key = self.access_key.resolve(environ) if self.access_key else None
+        # The file names both, so neither the usual variables nor another tool's files are read.
         if username is not None and key is not None:
             return username, key
         found = _usual({USERNAME_VARIABLE: username or "", **environ}, self.address)
@@ -125,6 +128,8 @@ class CredentialSource:
                 f"has no credentials: set {USERNAME_VARIABLE} and {ACCESS_KEY_VARIABLE}, run"
                 " `saucectl configure`, or write username and access_key"
             )
+        # The key of one user with the name of another: Sauce Labs would answer every request with
+        # 401.
         if username is not None and found[0] != username:
             raise self._error(
                 "has no access_key, and the one found elsewhere is of another user than"
@@ -147,6 +152,8 @@ class CredentialSource:
     def describe(self, environ: Mapping[str, str]) -> str:
         """Return the user name if it is known without reading a secret, otherwise its source."""
         if isinstance(self.username, SecretSource):
+            # A variable can be read without side effects; a command must not run only to fill a
+            # message.
             known = environ.get(self.username.argument[0]) if self.username.kind == "env" else None
             return known or f"user from {self.username}"
         if self.username is not None:

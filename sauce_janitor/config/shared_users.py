@@ -33,6 +33,7 @@ def place(base_url: str) -> str:
     address = urlsplit(base_url)
     host = (address.hostname or "").rstrip(".")
     port = address.port or _PORTS.get(address.scheme, 0)
+    # 127.0.0.1, ::1 and localhost are one machine.
     if is_loopback(host):
         host = "localhost"
     elif host.endswith(_VENDOR) or host == _VENDOR[1:]:
@@ -60,6 +61,7 @@ def overlaps(accounts: Sequence[Account]) -> Iterator[tuple[str, str, str]]:
     """Yield (account, earlier account, user whose jobs both cover), as far as the file shows."""
     for number, account in enumerate(accounts):
         for earlier in accounts[:number]:
+            # Sauce Labs' data centers do not share jobs, so one user may be in an account of each.
             if place(account.base_url) == place(earlier.base_url):
                 both = _in_both(earlier, account)
                 if both is not None:
@@ -93,7 +95,9 @@ def _user_of(account: Account) -> _Known:
     if isinstance(source.username, str):
         return "name", folded(source.username)
     kind, argument = source.username.kind, source.username.argument
+    # Two variables may hold the same name, so they are compared by value where they are set.
     if kind == "env":
         known = account.environ.get(argument[0])
         return ("name", folded(known.strip())) if known else ("env", *argument)
+    # The folder counts, because a relative file name means another file in another folder.
     return kind, str(source.username.folder), *argument

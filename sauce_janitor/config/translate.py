@@ -89,6 +89,7 @@ def _policy(term: PolicyTerm, lists: Lists) -> policies.Policy:
     )
     return policies.Policy(
         name=term.name,
+        # Only a default policy may have no match.
         match=_match(term.match, lists) if term.match is not None else EVERYTHING,
         unit=term.unit,
         group_by=tuple(term.group_by or ()),
@@ -110,6 +111,7 @@ def _archive(then: Then) -> policies.ArchiveRule | None:
         return None
     if isinstance(term, Duration):
         return policies.ArchiveRule(after=term)
+    # The word `none` is left. It differs from no `archive` at all, which says nothing.
     if not isinstance(term, ArchiveTerm):
         return policies.ArchiveRule(none=True)
     # `*` and `[all, logs]` mean the same as `all`: one spelling of it makes one policy digest.
@@ -191,6 +193,8 @@ def _summary(term: Conditions | str) -> str:
     patterns = {
         name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set
     }
+    # A rule's name must stay short in plans and metrics, so conditions on several fields are not
+    # spelled out.
     if term.model_fields_set != patterns.keys() or len(patterns) != 1:
         return "…"
     ((name, alternatives),) = patterns.items()
@@ -267,6 +271,8 @@ def end_of(until: dt.date | dt.datetime, zone: ZoneInfo) -> int:
     """Return the first second after `until`: the midnight after its day, or the moment itself."""
     if isinstance(until, dt.datetime):
         return int(until.timestamp())
+    # The next midnight of the zone, not 24 hours later: days with a change of clocks are longer or
+    # shorter.
     return int(dt.datetime.combine(until + dt.timedelta(days=1), dt.time(), zone).timestamp())
 
 
@@ -284,6 +290,7 @@ def _match(term: Conditions | str, lists: Lists) -> Match:
     fields: dict[str, list[PatternTerm]] = {
         name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set
     } | dict(term.model_extra or {})
+    # `model_extra` has the custom data, whose keys the grammar does not know in advance.
     parts += [
         Atom(name, tuple(_patterns(name, patterns, lists))) for name, patterns in fields.items()
     ]

@@ -167,8 +167,11 @@ class AccountTerm(Grammar):
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> AccountTerm:
+        # Without a default region: a wrong guess would look for the jobs in another data center and
+        # find none.
         if (self.region is None) == (self.base_url is None):
             raise invalid(f"needs either region ({listed(REGIONS)}) or base_url, not both")
+        # Probably a typing error for somebody else, whose jobs would then be missed.
         if len(set(self.names)) != len(self.names):
             raise invalid("users: names one user twice")
         if len(set(self.teams)) != len(self.teams):
@@ -180,6 +183,8 @@ class AccountTerm(Grammar):
         owners = [term.owner for term in self.credentials]
         if len(set(owners)) != len(owners):
             raise invalid("credentials: names one owner twice")
+        # Members of an organization or a team are only known at run time, so a stranger cannot be
+        # told here.
         is_listed = "organization" not in self.names and not self.teams
         if is_listed and (strangers := sorted(set(owners) - set(self.names))):
             raise invalid(f"credentials: {listed(strangers)} is not in users: add the name there")

@@ -24,6 +24,8 @@ from sauce_janitor.model.policies import Duration
 
 def _asset_name(value: object) -> str:
     text = text_of(value, "an asset class or glob")
+    # Without a dot or a wildcard it is no file name, but a misspelt class. As a glob it would match
+    # nothing, so nothing would be archived.
     if not set("*?[.{") & set(text) and text not in ASSET_CLASSES:
         near = did_you_mean(text, ASSET_CLASSES)
         raise ValueError(
@@ -91,6 +93,7 @@ class DeleteTerm(Grammar):
     @classmethod
     def advice(cls, key: str) -> str:
         """Return what to write instead. Single files cannot be deleted."""
+        # Users expect to delete only videos, but Sauce Labs has no such call.
         return _WHOLE_JOBS if key in ("assets", "only", *ASSET_CLASSES) else super().advice(key)
 
 

@@ -64,8 +64,11 @@ def api_address(value: object) -> str:
         or re.search(r"[\s\x00-\x1f]", text)
     ):
         raise ValueError("is not an address: write https://host or https://host:port")
+    # An address ends up in logs and messages; credentials must not.
     if address.username is not None or address.password is not None:
         raise ValueError("contains a user name or password: use username and access_key")
+    # The program builds the paths itself from checked parts. A prefix could turn them into other
+    # requests.
     if address.path.strip("/") or address.query or address.fragment:
         raise ValueError(f"must end after the host and port: {address.scheme}://{address.netloc}")
     if address.scheme == "http" and not is_loopback(address.hostname):
@@ -100,6 +103,7 @@ def proxy_address(value: object) -> str:
         good = False
     if not good:
         raise ValueError("is not the address of a proxy: write http://host:port")
+    # The file is shared and shown by `config show`.
     if urlsplit(text).password is not None:
         raise ValueError("contains a password: use a proxy that knows this machine by its address")
     return text
@@ -108,6 +112,7 @@ def proxy_address(value: object) -> str:
 def listen_address(value: object) -> str:
     """Return an address to listen on, as HOST:PORT."""
     host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    # Port 0 is allowed: the system then chooses one, which tests use.
     if not host or not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise ValueError(
             f"{shown(value)} is not an address to listen on: write HOST:PORT such as 127.0.0.1:9469"

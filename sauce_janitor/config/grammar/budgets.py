@@ -119,6 +119,8 @@ class BudgetTerm(Grammar):
     @model_validator(mode="after")
     def _is_one_number_at_a_time(self) -> BudgetTerm:
         minutes = [term.window(RequestAllowance()).minutes() for term in self.windows]
+        # Of two windows at the same minute neither is more specific, so the number would depend on
+        # their order.
         for (first, early), (second, late) in combinations(enumerate(minutes), 2):
             if both := early & late:
                 raise invalid(
@@ -130,6 +132,7 @@ class BudgetTerm(Grammar):
             for term, covered in zip(self.windows, minutes, strict=True)
             if term.per_hour == 0
         ]
+        # A run would wait forever for its first request.
         if len(frozenset[int]().union(*none)) == 7 * _DAY_MIN:
             raise invalid("windows: leave no time of the week for requests")
         return self

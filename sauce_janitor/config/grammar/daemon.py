@@ -81,6 +81,7 @@ def gateway_address(value: object) -> str:
         good = False
     if not good or re.search(r"[\s\x00-\x1f]", text) or address.query or address.fragment:
         raise ValueError("is not an address: write http://pushgateway:9091")
+    # Credentials in an address end up in logs.
     if address.username is not None or address.password is not None:
         raise ValueError("contains a user name or password: use a Pushgateway that needs none")
     return text.rstrip("/")

@@ -11,7 +11,9 @@ from sauce_janitor.config.source.problems import did_you_mean
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.policies import Duration
 
+# A shorter age is probably a typing error, such as `21s` for `21d`.
 _DELETE_AT_LEAST_S: Final = 3600
+# Longer is probably meant as `never`, which says so.
 _DELETE_AT_MOST_YEARS: Final = 10
 _FOREVER: Final = "forever"
 _ALWAYS: Final = "always"
@@ -29,6 +31,7 @@ _ELAPSED_SCHEMA: Final = {
 
 def duration(value: object) -> Duration:
     """Return a duration of zero or more."""
+    # A bare number goes on to `parse_duration`, whose message proposes a unit.
     if value is None or isinstance(value, bool | list | dict):
         raise ValueError(f"must be a duration such as 12h or 3d, not {kind_of(value)}")
     return parse_duration(value)

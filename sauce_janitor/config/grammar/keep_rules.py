@@ -85,6 +85,7 @@ class KeepRuleTerm(_KeepByPeriod):
             if kinds:
                 more = f", but has {' and '.join(kinds)}: write one rule for each"
             raise invalid(f"needs exactly one of {listed(KEEP_KINDS)}{more}")
+        # Ignoring these keys would keep other jobs than the author expects.
         if not isinstance(kinds[0], CalendarPeriod) and (self.pick is not None or self.nonempty):
             raise invalid(
                 f"`pick` and `nonempty` are for {listed(CalendarPeriod)}, not for `{kinds[0]}`"

@@ -47,33 +47,39 @@ def oddity(text: str, *, kind: Kind = "text") -> tuple[str, str] | None:
     """Return what looks like another language, and the right spelling; None if nothing does."""
     pieces = list(_parts(text))
     outside = "".join("?" if is_class else part for is_class, part in pieces)
+    # In many tools `!x` means all but x; as a glob it matches only texts that begin with `!`.
     if text.startswith("!"):
         return (
             "begins with `!`, which does not negate",
             f"`not: {{FIELD: {text[1:].strip() or 'x'}}}`",
         )
+    # Shells and gitignore escape with a backslash, fnmatch with brackets.
     if re.search(r"\\[*?\[\]{}]", text):
         return "has a backslash, which is not an escape", "`[*]` for the character itself"
     if (
         _ANCHORED.search(outside)
         or _is_delimited(text)
+        # File names have dots before wildcards, as in `report.*`.
         or (kind != "file" and _REGEX.search(outside))
     ):
         return (
             "looks like a regular expression",
             f"`{{regex: '{_as_regex(text)}'}}`, or a glob such as `x*`",
         )
+    # As in a shell: `{1..3}` is 1, 2 and 3 there.
     if re.search(r"\{[^{},]*\.\.[^{},]*\}", outside):
         return (
             "has a range in braces, which has no meaning",
             "a class such as `[1-3]`, or `{1,2,3}`",
         )
+    # Without its counterpart a brace is literal text, so this lists no alternatives.
     if "," in outside and outside.count("{") != outside.count("}"):
         return (
             "has a brace without its counterpart",
             "`{a,b}` for alternatives, or `[{]` for the character itself",
         )
     word = next((part for is_class, part in pieces if is_class and _is_word(text, part)), None)
+    # A hold by tag also takes the tag literally, so `[keep]` protects as it stands.
     if word is not None and kind != "tag":
         right = text.replace(word, f"[[]{word[1:]}", 1)
         return (
@@ -103,10 +109,12 @@ def _is_word(text: str, part: str) -> bool:
     inside = part[1:-1]
     if inside[:1] in {"!", "^"}:
         return False
+    # A range such as `t-e` is empty, so the brackets can hardly be meant as a class.
     if any(first > last for first, last in _CLASS_RANGE.findall(inside)):
         return True
     listed = _CLASS_RANGE.sub("", inside)
     letters = [char for char in listed if char.isalpha()]
+    # One letter is no word: `[a]`, `[0-9]`.
     if len(letters) < 2:
         return False
     before, _, after = text.partition(part)
@@ -132,10 +140,12 @@ def _is_delimited(text: str) -> bool:
 
 def _as_regex(text: str) -> str:
     """Return the regular expression that the text looks like, for a full match."""
+    # `/x/` in JavaScript and Perl finds x anywhere in the text.
     if _is_delimited(text):
         return f".*{text[1:-1]}.*"
     body = text.removeprefix("^").removesuffix("$")
     begins, ends = text.startswith("^"), text.endswith("$")
+    # With one anchor, the other side is open; here a pattern always matches the whole text.
     if begins and not ends and not body.endswith((".*", ".+")):
         return f"{body}.*"
     if ends and not begins and not body.startswith((".*", ".+")):

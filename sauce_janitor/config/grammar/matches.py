@@ -117,6 +117,7 @@ class Conditions(Grammar):
 
     @model_validator(mode="after")
     def _says_something(self) -> Conditions:
+        # An empty mapping is true for every job, which nobody must get by accident.
         if not self.model_fields_set:
             raise invalid(
                 "is empty: name a field such as `build`, or write `match: all` for every job"
@@ -136,6 +137,7 @@ class Conditions(Grammar):
     @classmethod
     def advice(cls, key: str) -> str:
         """Return a hint at the field that is probably meant."""
+        # Another tool's word first: `result` is nearer to `status` than any spelling shows.
         return field_meant(key) or super().advice(key)
 
 

@@ -49,6 +49,7 @@ _GLOB_KEYS: Final = ("glob", "literal")
 _NO_LITERAL: Final = "`?` in place of that character"
 _BOUNDS: Final = ("lt", "le", "gt", "ge")
 _RE2_OPTIONS: Final = re2.Options()
+# RE2 otherwise writes each error to stderr, beside the program's own message.
 _RE2_OPTIONS.log_errors = False
 _LONGEST_PATTERN = 1000
 
@@ -60,8 +61,11 @@ def glob(text: str, *, literal: bool = False, kind: lookalikes.Kind = "text") ->
     """
     if text == "":
         raise ValueError("is empty: write null for jobs without a value")
+    # A build's name is trimmed before it is compared, and elsewhere such a blank is hardly ever
+    # meant.
     if text != text.strip():
         raise ValueError(f"{shown(text)} begins or ends with a blank: remove it, or use `*`")
+    # No name at Sauce Labs is nearly as long, and the time to compile a pattern grows with it.
     if len(text) > _LONGEST_PATTERN:
         raise ValueError(f"is longer than {_LONGEST_PATTERN} characters")
     _check_brackets(text)
@@ -70,6 +74,7 @@ def glob(text: str, *, literal: bool = False, kind: lookalikes.Kind = "text") ->
     lookalikes.check_meaning(
         text, kind=kind, otherwise=_NO_LITERAL if kind == "file" else lookalikes.AS_IT_STANDS
     )
+    # `{a,b}{a,b}{a,b}…` doubles with each pair of braces.
     if not has_alternatives_in_bounds(text):
         raise ValueError(
             f"{shown(text)} has braces for more than {MOST_ALTERNATIVES} texts, or nested too"
@@ -167,6 +172,7 @@ def prose_pattern(value: object) -> PatternTerm:
 
 def list_entry(value: object) -> PatternTerm:
     """Return a pattern in one of the `lists`: a glob or `{regex: …}`."""
+    # Lists in lists could form a cycle.
     if value is None or (isinstance(value, dict) and "in" in value):
         raise ValueError("a list can only contain globs and `{regex: …}`")
     return text_pattern(value)
@@ -190,6 +196,7 @@ def comparison(value: dict[str, Any], *, durations: bool) -> Comparison:
         bounds.append((key, number))  # type: ignore[arg-type]  # checked against _BOUNDS above
     floor = max((number for key, number in bounds if key in {"gt", "ge"}), default=float("-inf"))
     ceiling = min((number for key, number in bounds if key in {"lt", "le"}), default=float("inf"))
+    # A match that is never true protects nothing in a hold, and is true for all jobs under `not`.
     if floor > ceiling or (
         floor == ceiling and not {"ge", "le"} == {key for key, number in bounds if number == floor}
     ):
@@ -215,6 +222,7 @@ def flag_pattern(value: object) -> PatternTerm:
 
 def custom_pattern(value: object) -> PatternTerm:
     """Return a pattern for custom data: for text, a number, true, false or null."""
+    # Before numbers: `true` is an int in Python.
     if isinstance(value, bool):
         return Literally(value)
     if isinstance(value, int | float):
@@ -227,6 +235,8 @@ def custom_pattern(value: object) -> PatternTerm:
 def _one_of(words: tuple[str, ...]) -> Any:
     def word_pattern(value: object) -> PatternTerm:
         pattern = text_pattern(value)
+        # Each alternative would have to be checked against the words; a list says the same and is
+        # checked below.
         if isinstance(pattern, Glob) and len(parts := alternatives(pattern.pattern)) > 1:
             raise ValueError(
                 f"{shown(pattern.pattern)} has braces, which are not for this field: write"

@@ -33,6 +33,7 @@ _ANY_TAG: Final = "`match: {tags: {glob: …, literal: true}}`"
 
 def _field_name(value: object) -> str:
     text = text_of(value, "the name of a field")
+    # A misspelt field would be null in every job, and so the policy would keep them all.
     if text not in FIELDS and not (text.startswith(CUSTOM_DATA) and len(text) > len(CUSTOM_DATA)):
         near = field_meant(text) or did_you_mean(text, FIELDS)
         raise ValueError(
@@ -208,6 +209,7 @@ class HoldTerm(Grammar):
         except ValueError as error:
             key = "tag" if self.tag else "tag_prefix"
             raise invalid(f"{key}: {error}") from None
+        # As a prefix, `keep*` would only hold tags that begin with these five characters.
         if self.tag_prefix is not None and set("*?") & set(self.tag_prefix):
             raise invalid(
                 f"tag_prefix: {shown(self.tag_prefix)} is a prefix, not a pattern: remove `*` and"

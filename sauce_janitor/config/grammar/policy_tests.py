@@ -55,6 +55,7 @@ def moment(value: object) -> int:
         read = dt.datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{shown(text)} is not a moment: write it as {DEFAULT_AS_OF}") from None
+    # The same test must have the same result on every machine.
     if read.tzinfo is None:
         raise ValueError(f"{shown(text)} has no time zone: write it as {DEFAULT_AS_OF}")
     return int(read.timestamp())
@@ -70,6 +71,7 @@ def time_of_job(value: object) -> Ago | int | None:
     text = text_of(value, "a time such as -400d")
     if text.startswith("-"):
         return Ago(duration(text[1:]))
+    # `400d` can mean before or after; only times before the decision make sense.
     if re.fullmatch(r"\+?[0-9]+[a-z]*", text):
         raise ValueError(
             f"{shown(text)} is not a time: write -{text.lstrip('+')} for that long before as_of,"
@@ -228,11 +230,13 @@ class MadeJobTerm(Grammar):
     @model_validator(mode="after")
     def _makes_sense(self) -> MadeJobTerm:
         written = self.model_fields_set
+        # Other fields can be null in a job; for these keys a null has no meaning.
         for key in ("repeat", "every", "owner", "tags", "state", "duration"):
             if key in written and getattr(self, key) is None:
                 raise invalid(f"{key}: is null: write a value, or remove the key")
         if self.every is not None and self.repeat is None:
             raise invalid("`every` needs `repeat`")
+        # Each of the two determines the other.
         if self.duration is not None and "start_time" in written:
             raise invalid("has both start_time and duration: remove one of them")
         return self

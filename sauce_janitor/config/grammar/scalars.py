@@ -43,6 +43,7 @@ class Grammar(BaseModel):
     @classmethod
     def _note_known_keys(cls, data: Any, info: ValidationInfo) -> Any:
         """Remember the model of this mapping, so that a message can propose one of its keys."""
+        # Before the fields are checked, so that an invalid mapping is remembered as well.
         if isinstance(data, Table) and info.context is not None:
             info.context[data.path] = cls
         return data
@@ -92,6 +93,7 @@ def kind_of(value: object) -> str:
     """Return a description of a value: `the number 30`, `a list`."""
     if value is None:
         return "null"
+    # Before numbers: a bool is an int in Python.
     if isinstance(value, bool):
         return shown(value)
     if isinstance(value, int | float):
@@ -129,6 +131,7 @@ def time_zone(value: object) -> str:
     name = text_of(value, "a time zone such as Europe/Berlin")
     try:
         zoneinfo.ZoneInfo(name)
+    # OSError for a folder such as `Europe`, ValueError for a path such as `../x`.
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         near = did_you_mean(name, zoneinfo.available_timezones())
         raise ValueError(
@@ -177,6 +180,7 @@ def last_day_or_moment(value: object) -> dt.date | dt.datetime:
         return found
     text = text_of(value, "a date such as 2027-01-31")
     try:
+        # A day first: a moment needs a time zone, a day does not.
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             return dt.date.fromisoformat(text)
         moment = dt.datetime.fromisoformat(text)

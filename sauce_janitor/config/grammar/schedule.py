@@ -138,6 +138,7 @@ class BlackoutTerm(Grammar):
             raise invalid("mixes a time of day with a date: write two times or two dates")
         if not isinstance(self.from_, int) and self.days is not None:
             raise invalid("days: cannot be combined with dates: remove one of the two")
+        # It could mean a whole day or no time at all.
         if self.from_ == self.to and isinstance(self.from_, int):
             raise invalid(
                 "begins and ends at the same time: for whole days write only days, or from:"

@@ -22,8 +22,8 @@ from sauce_janitor.model.policies import Duration, Rules
 from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 from sauce_janitor.retention.interactions import Postponement, foreseen
 
-"""Sauce Labs destroys assets 30 days after the job's end. Source: Sauce Labs, data retention."""
 _LATEST_ARCHIVE_S = 25 * DAY_S
+"""Five days before the purge: time for later runs, if one fails or its requests run out."""
 _TOO_LATE = "Sauce Labs purges assets after 30 days; archive at 25d or earlier"
 
 
@@ -33,6 +33,8 @@ def lint(
     """Return all warnings in the order of the file. `rules` and `digests` are by account."""
     found = [*_of_file(file, document), *idle_overrides(file, rules)]
     for index, approval in enumerate(file.approvals):
+        # Not an error: the approval of an earlier file is harmless, and the next plan prints the
+        # new one.
         if approval.policy_digest != digests[approval.account]:
             message = (
                 f"lifts nothing: the policy digest of {approval.account} is now"
@@ -56,6 +58,8 @@ def _postponed(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tuple[P
     accounts: dict[Postponement, list[str]] = {}
     for account, of_account in rules.items():
         for each in foreseen(of_account):
+            # A warning for a file must be right for every job; what only may happen is shown by
+            # `plan` and `explain`.
             if each.is_certain:
                 accounts.setdefault(each.postponement, []).append(account)
     for postponement, names in accounts.items():
@@ -145,10 +149,12 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
             ),
         )
     first = min((approximately(age) for age in (assets, job) if age is not None), default=None)
+    # Not wrong, but the delete then happens later than it says.
     if first is not None and archive is not None and approximately(archive) > first:
         yield ("then", "archive"), f"{archive.text} is later than the delete, which waits for it"
     yield from _held_too_short(policy)
     only_kept = isinstance(then.archive, ArchiveTerm) and then.archive.only == "kept"
+    # With `only: kept` the rules choose what is archived, so they have an effect.
     if policy.keep and then.delete_assets is None and then.delete_job is None and not only_kept:
         yield (
             ("keep",),
@@ -276,6 +282,7 @@ def _kept_for(rule: KeepRuleTerm) -> str | None:
         return rule.within.text
     for period in CalendarPeriod:
         count = getattr(rule, period)
+        # With `nonempty` a rule counts only periods with jobs, so its span is not known.
         if count is None or rule.nonempty:
             continue
         if count * period.facts.shortest_s > PURGED_AFTER_S:

@@ -18,6 +18,7 @@ def idle_overrides(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tup
         path: Path = ("policies", index, "overrides")
         if term.overrides == "all":
             others = [other.name for other in file.policies if other.name != term.name]
+            # `all` is a shorthand: it is idle only if it replaces no policy at all.
             if all(_why_idle(term.name, other, accounts) for other in others):
                 yield (
                     path,
@@ -34,6 +35,7 @@ def idle_overrides(file: ConfigFile, rules: Mapping[str, Rules]) -> Iterator[tup
 
 def _why_idle(name: str, other: str, accounts: Iterable[Mapping[str, Policy]]) -> str | None:
     """Return why the one policy never overrides the other; None if it may."""
+    # The rules of any common account do: a policy has the same match in each.
     both = next((by_name for by_name in accounts if name in by_name and other in by_name), None)
     if both is None:
         return "they have no account in common"

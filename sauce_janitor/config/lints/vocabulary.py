@@ -82,6 +82,7 @@ def _conditions(value: Value, path: Path, *, inside: bool = False) -> Iterator[t
         if inside:
             yield path, value
         for key, below in value.items():
+            # Keys of `tests` describe jobs: `browser: x` is a value there and no pattern.
             if inside or key in _MATCHES or (path or key not in ("tests", "accounts")):
                 yield from _conditions(below, (*path, key), inside=inside or key in _MATCHES)
 
@@ -132,6 +133,8 @@ def _matches_one(kind: str, text: str, words: tuple[str, ...]) -> bool:
 def _browser_meant(text: str) -> str | None:
     """Return the name that is probably meant, `""` if none is similar; None for a known browser."""
     start, *rest = _SPECIAL.split(text, maxsplit=1)
+    # With a wildcard only the beginning is compared, in both directions: `goog*` and
+    # `googlechrome-*` may both match.
     if rest:
         if any(name.startswith(start) or start.startswith(name) for name in _BROWSERS):
             return None

@@ -80,6 +80,7 @@ def proposals(sample: JobSample) -> Iterator[Proposal]:
         ("tag", _tags(sample.jobs)),
         ("suite", _suites(sample.jobs)),
     ):
+        # A file of a few policies gets read; one of hundreds is committed unread.
         for group in found[:_MOST_OF_A_KIND]:
             name = _free_name(kind, group.label, taken)
             taken.add(name)
@@ -109,6 +110,7 @@ def _builds(jobs: Sequence[Job]) -> list[_Group]:
         names.setdefault(_head(build) or build, []).append(build)
     groups = []
     for text, own in names.items():
+        # One build is no family, so its name is used as it is.
         if len(own) == 1:
             [build] = own
             groups.append(
@@ -169,12 +171,15 @@ def _policy(name: str, group: _Group, sample: JobSample) -> str:
         f"  - name: {name}",
         f"    match: {{{group.field}: {_quoted(group.pattern)}}}",
     ]
+    # Only builds and tags: a test named `release notes` is no release.
     if group.field != "name" and word in _KEPT:
         lines += ["    then: {archive: 2h, delete_assets: never, delete_job: never}"]
         return "\n".join(lines) + "\n"
+    # Without keep rules: hardly anybody looks at a merged branch again.
     if group.field == "build" and word in _NOISE:
         lines += ["    then: {archive: 24d, delete_assets: 26d}   # the job itself stays"]
         return "\n".join(lines) + "\n"
+    # All jobs have the same name here, so it would not separate any.
     by = "[os, browser]" if group.field == "name" else "[name, os, browser]"
     lines += [
         f"    group_by: {by}",

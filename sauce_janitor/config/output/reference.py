@@ -32,6 +32,8 @@ def _collect(
     if place in places:
         return
     places.append(place)
+    # The keys of this mapping are collected already; conditions contain conditions, so going on
+    # would never end.
     if len(places) > 1:
         return
     for name, field in model.model_fields.items():

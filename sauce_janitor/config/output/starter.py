@@ -45,9 +45,11 @@ def proposing(
     chosen: list[Proposal] = []
     text = starter(start)
     for each in proposals(sample):
+        # A test may put an access key into a name or a tag, and this file will be committed.
         if any(secret and secret in each.text for secret in secrets):
             continue
         candidate = _text(start, _proposed(sample, [*chosen, each]), held_jobs=held(sample))
+        # Each proposal is tried in the whole file, because two of them together can be a problem.
         if _is_clean(candidate, path):
             chosen.append(each)
             text = candidate

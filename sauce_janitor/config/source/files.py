@@ -48,6 +48,7 @@ class ConfigFiles:
         """Return whether reading everything again gives the same results."""
         now = ConfigFiles()
         for kind, path, pattern in self._answers:
+            # A new file of the pattern counts as a change as well.
             if kind == "pattern":
                 now.files_named(pattern, path)
             else:
@@ -70,6 +71,7 @@ def file_bytes(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
+            # One byte more shows that the file is too large, without reading all of `/dev/zero`.
             return file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(

@@ -53,6 +53,7 @@ class _Inclusion:
         for index, pattern in enumerate(patterns):
             if isinstance(pattern, str) and pattern:
                 self._find(pattern, ("include", index) if isinstance(named, list) else ("include",))
+        # A pattern such as `/**` would read the whole disk.
         if len(self._files) > MOST_FILES:
             self._document.problems.add(("include",), f"names more than {MOST_FILES} files")
             return
@@ -69,9 +70,12 @@ class _Inclusion:
         if not files:
             problems.add(at, f"{shown(pattern)} matches no file in {self._folder.absolute()}")
         for file in files:
+            # `*.yaml` in the file's own folder finds the file itself; its policies would be there
+            # twice.
             if file.resolve() == own:
                 problems.add(at, f"{shown(pattern)} matches this file itself: name other files")
             else:
+                # Two patterns, or two links, may find one file: it is read once.
                 self._files.setdefault(file.resolve(), file)
 
     def _merge(self, root: Table, file: FilePath) -> None:
@@ -128,11 +132,14 @@ class _Checked:
             elif key in (*_SECTIONS, "lists"):
                 kind = "mapping" if key == "lists" else "list"
                 problems.add((key,), f"is not a {kind}")
+            # Includes of includes could form a cycle, and nobody would see from the main file what
+            # is read.
             elif key == "include":
                 problems.add(
                     (key,),
                     f"an included file cannot include others: name all in {self._whole.file}",
                 )
+            # An included file adds rules; it changes no account, limit or path.
             elif key != "version" or value != 1:
                 near = did_you_mean(key, (*_SECTIONS, "lists"))
                 problems.add((key,), f"`{key}` is not allowed in an included file: {_ADDS}{near}")

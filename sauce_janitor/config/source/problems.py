@@ -50,6 +50,7 @@ class ConfigProblems:
 
     def add(self, path: Path, message: str, *, at: FilePosition | None = None) -> None:
         """Add a problem of the value at `path`, unless it or a value above it was reported."""
+        # A wrong value often breaks several rules; the first message is enough to fix it.
         if any(path[:length] in self._reported for length in range(1, len(path) + 1)):
             return
         self._reported.add(path)
@@ -100,6 +101,7 @@ class ConfigProblems:
 
     def place_of(self, path: Path) -> FilePosition:
         """Return the position of the value, or of the nearest value above it in the file."""
+        # A missing key has no place of its own.
         for length in range(len(path), -1, -1):
             place = self._places.get(path[:length])
             if place is not None:
@@ -150,6 +152,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     Case does not matter.
     """
     folded = {name.lower(): name for name in known}
+    # Configuration files of other tools write keys with dashes.
     for spelling in (word.lower(), word.lower().replace("-", "_")):
         near = difflib.get_close_matches(spelling, folded, n=1, cutoff=0.6)
         if near:

@@ -166,6 +166,7 @@ class _Builder:
         if not isinstance(start, DocumentStartEvent):
             self._faults.add((), "is empty: create a configuration with `sauce-janitor init`")
             return
+        # `%YAML 1.1` would change what plain words mean.
         if start.version or start.tags:
             self._faults.add_beside((), "has a % directive: remove it", at=_place(start))
         self._document.root = self._value(next(self._events), ())
@@ -176,6 +177,8 @@ class _Builder:
                 return
 
     def _value(self, event: Event, path: Path) -> Value:
+        # Aliases of aliases can grow a small file to gigabytes, and a reader of the file has to
+        # look elsewhere.
         if isinstance(event, AliasEvent):
             self._faults.add(path, _about_alias(event.anchor), at=_place(event))
             return None
@@ -205,6 +208,7 @@ class _Builder:
         return self._mapping(path)
 
     def _scalar(self, event: ScalarEvent, path: Path) -> Scalar:
+        # Quoted or a block: it is text, whatever it looks like.
         if not event.implicit[0]:
             return event.value
         try:
@@ -236,6 +240,7 @@ class _Builder:
                 self._skip(next(self._events))
                 continue
             below = (*path, key)
+            # YAML readers take the first or the last of two keys, or refuse them.
             if key in table:
                 first = self._document.places[below].line
                 self._faults.add_beside(
@@ -244,6 +249,7 @@ class _Builder:
                 self._skip(next(self._events))
                 continue
             self._document.places[below] = _place(event)
+            # Set first, so that the key counts as given even if its value ends the file.
             table[key] = None
             table[key] = self._value(next(self._events), below)
         return table
@@ -256,6 +262,7 @@ class _Builder:
             if isinstance(event, SequenceStartEvent | MappingStartEvent):
                 self._skip(event)
             return None
+        # A quoted `<<` is a key like any other.
         if event.value == "<<" and event.implicit[0]:
             self._faults.add_beside(path, "`<<` is a merge key: write the keys out", at=at)
             return None
