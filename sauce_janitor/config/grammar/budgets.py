@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from itertools import combinations
 from typing import Annotated, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid, sentence, text_of
-from sauce_janitor.config.grammar.schedule import Days
+from sauce_janitor.config.grammar.schedule import (
+    DAY_MIN,
+    TIME_OF_DAY,
+    Days,
+    minutes_after_midnight,
+)
 from sauce_janitor.config.source.cron import WEEKDAYS
 from sauce_janitor.config.source.problems import shown
 from sauce_janitor.model.request_allowance import POLITE_BURST, AllowanceWindow, RequestAllowance
 
-_TIME: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
-_DAY_MIN: Final = 24 * 60
 _SUNDAY_LAST: Final = 6
 """Turns a weekday with Sunday as 0 into one with Monday as 0: (day + 6) % 7."""
 
@@ -23,10 +25,9 @@ _SUNDAY_LAST: Final = 6
 def time_of_day(value: object) -> int:
     """Return a time of day in minutes after midnight."""
     text = text_of(value, 'a time of day such as "18:00"')
-    if not _TIME.fullmatch(text):
+    if not TIME_OF_DAY.fullmatch(text):
         raise ValueError(f'{shown(text)} is not a time of day: write it as "18:00"')
-    hours, _, minutes = text.partition(":")
-    return int(hours) * 60 + int(minutes)
+    return minutes_after_midnight(text)
 
 
 TimeOfDay = Annotated[
@@ -75,7 +76,7 @@ class BudgetWindowTerm(Grammar):
                 "begins and ends at the same time: for whole days write only days, or from:"
                 ' "00:00" and to: "24:00"'
             )
-        if self.from_ == _DAY_MIN:
+        if self.from_ == DAY_MIN:
             raise invalid('from: "24:00" is the end of a day: write "00:00"')
         if self.per_second is None and self.per_hour is None and self.burst is None:
             raise invalid("changes nothing: write per_hour, per_second or burst")
@@ -87,7 +88,7 @@ class BudgetWindowTerm(Grammar):
         return AllowanceWindow(
             days=frozenset((day + _SUNDAY_LAST) % 7 for day in days),
             start=self.from_ or 0,
-            end=_DAY_MIN if self.to is None else self.to,
+            end=DAY_MIN if self.to is None else self.to,
             allowance=RequestAllowance(
                 usual.per_second if self.per_second is None else self.per_second,
                 usual.per_hour if self.per_hour is None else self.per_hour,
@@ -133,11 +134,11 @@ class BudgetTerm(Grammar):
             if term.per_hour == 0
         ]
         # A run would wait forever for its first request.
-        if len(frozenset[int]().union(*none)) == 7 * _DAY_MIN:
+        if len(frozenset[int]().union(*none)) == 7 * DAY_MIN:
             raise invalid("windows: leave no time of the week for requests")
         return self
 
 
 def _named(minute: int) -> str:
-    day, minute = divmod(minute, _DAY_MIN)
+    day, minute = divmod(minute, DAY_MIN)
     return f"{WEEKDAYS[(day + 1) % 7]} at {minute // 60:02}:{minute % 60:02}"

@@ -23,7 +23,7 @@ from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.policies import Duration
 from sauce_janitor.model.safety_numbers import DAY_S
 
-_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
+TIME_OF_DAY: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00")
 DAY_MIN: Final = 24 * 60
 
 
@@ -52,6 +52,12 @@ Jitter = Annotated[
 ]
 
 
+def minutes_after_midnight(text: str) -> int:
+    """Return a time of day that `TIME_OF_DAY` matches, in minutes; 24:00 is the day's end."""
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
 def edge(value: object) -> int | dt.date | dt.datetime:
     """Return the begin or end of a black-out: a time of day in minutes, a day, or a moment.
 
@@ -61,9 +67,8 @@ def edge(value: object) -> int | dt.date | dt.datetime:
     if found is not None:
         return found
     text = text_of(value, 'a time such as "18:00", or a date')
-    if _TIME.fullmatch(text):
-        hours, _, minutes = text.partition(":")
-        return int(hours) * 60 + int(minutes)
+    if TIME_OF_DAY.fullmatch(text):
+        return minutes_after_midnight(text)
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             return dt.date.fromisoformat(text)
