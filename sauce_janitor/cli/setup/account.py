@@ -62,6 +62,7 @@ def _rows(config: Config, state: State) -> list[dict[str, Any]]:
 
     configured = {each.name: each for each in config.accounts}
     found, rows = state.accounts.all(), []
+    # An account may be in one of the two only: new, or removed from the configuration.
     for name in sorted({*configured, *found}):
         in_state = found.get(name)
         rows.append({
@@ -105,6 +106,7 @@ def rename(session: Session, /, old: str, new: str) -> None:
     from sauce_janitor.operations.rename import rename as rename_account
     from sauce_janitor.state import State
 
+    # The configuration would refuse such a name, and the account could not be used any more.
     if not re.fullmatch(ACCOUNT_NAME, new) or len(new) > _LONGEST_NAME:
         raise click.UsageError(
             f"{new!r:.80} cannot be an account's name: write small letters, digits, dots, - and _"
@@ -118,6 +120,7 @@ def rename(session: Session, /, old: str, new: str) -> None:
         f"Renamed: account {old} is now {new} ({renamed.username} at {renamed.base_url})."
     )
     names = {each.name: each for each in config.accounts}
+    # The order is free: the configuration may have the new name already.
     if new not in names:
         where = f" ({names[old].source.file}:{names[old].source.line})" if old in names else ""
         terminal.echo(

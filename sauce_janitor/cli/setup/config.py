@@ -42,6 +42,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
 
     session: Session = context.obj
     if form != "text":
+        # The documents have no place for mutants: refuse rather than leave them out.
         if mutants:
             raise click.UsageError("--mutants has no other format than text: leave --format out")
         context.exit(_report(session.config_path, form))
@@ -58,6 +59,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     for account in config.accounts:
         terminal.echo(_budget_of(config, account))
     _print_blocking_rules(config)
+    # Whether these happen depends on the jobs, so they are no warnings.
     for line in _possible_interactions(config):
         terminal.echo(f"possible: {line}")
     for warning in config.warnings:
@@ -73,6 +75,7 @@ def _report(path: Path, form: str) -> int:
 
     try:
         found = findings_of(load(path))
+    # A pipeline reads one document, whatever is wrong with the file.
     except ConfigError as error:
         found = Findings(path, faults=error.problems)
     if form == "json":
@@ -89,6 +92,7 @@ def _budget_of(config: Config, account: Account) -> str:
     timetable = account.budget
     also = ", at some hours another number" if timetable.windows else ""
     rate, per_day = f"budget of {account.name}: {timetable.usual}{also}", timetable.per_day()
+    # Without a limit for the day, no number of jobs is too many.
     if per_day is None:
         return rate
     costs = {policy.name: requests_a_job(policy) for policy in config.rules(account.name).policies}

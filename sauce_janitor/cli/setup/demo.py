@@ -103,11 +103,13 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
             f"A Sauce Labs look-alike with {jobs} jobs of user {sandbox.user} runs at "
             f"{sandbox.base_url}.",
         )
+        # Counted in the sandbox itself, so the chart does not rely on what this program reports.
         before = _at_sauce_labs(sandbox)
         code = _plan_and_apply(session) or _verify(session)
         after = _at_sauce_labs(sandbox)
         writes = [entry for entry in sandbox.log if entry.method not in {"GET", "HEAD"}]
         asked = len(sandbox.log)
+    # After a failure, a chart of success would hide the error above it.
     if code == 0:
         _say(
             5,
@@ -122,6 +124,7 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
 
 def _make_folder() -> None:
     if FOLDER.exists():
+        # The folder is removed as a whole: it must not be one of the user's own.
         if not (FOLDER / _MARK).exists():
             raise ConfigError(
                 f"./{FOLDER} exists already, and no demo made it: move it away, or run the demo in "
@@ -137,6 +140,7 @@ def _configure(sandbox: Sandbox) -> None:
         _CONFIG.format(base_url=sandbox.base_url, user=sandbox.user)
     )
     key = FOLDER / "access-key"
+    # First the mode, then the key: no other user can read it in between.
     key.touch(mode=0o600)
     key.write_text(sandbox.access_key + "\n")
 

@@ -14,6 +14,7 @@ from sauce_janitor.errors import Problem
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
 
+# XML 1.0 has no way to write these characters, not even as references.
 _NOT_IN_XML = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} | {
     0xFFFE: "\ufffd",
     0xFFFF: "\ufffd",
@@ -76,6 +77,7 @@ class Findings:
     def junit(self) -> Iterator[str]:
         """Yield the lines of JUnit XML: a test case for the configuration, and for each test."""
         cases = len(self.tests) + 1
+        # An invalid configuration is a failed test case: a pipeline shows nothing else of JUnit.
         failed = sum(1 for test in self.tests if test.failures) + bool(self.faults)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n'
         yield "<testsuites>\n"
@@ -90,6 +92,7 @@ class Findings:
                 test.place,
                 [f"account {account}: {text}" for account, text in test.failures],
             )
+        # A warning is no failure, and JUnit knows nothing in between.
         if self.warnings:
             lines = "\n".join(f"warning: {warning}" for warning in self.warnings)
             yield f"<system-out>{_escaped(lines)}</system-out>\n"

@@ -76,6 +76,7 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **options: 
 
 
 def _refuse_existing(path: Path) -> None:
+    # `exists` is False for a link to nothing, but that, too, is a file of the user's.
     if path.exists() or path.is_symlink():
         raise ConfigError(
             f"{path} exists already and was not changed: choose another file with --output"
@@ -84,6 +85,7 @@ def _refuse_existing(path: Path) -> None:
 
 def _config_option(path: Path) -> str:
     """Return the option that a command needs to read the new file; "" if it reads it anyway."""
+    # The printed commands should be ready to copy, and no longer than needed.
     usual = os.environ.get("SAUCE_JANITOR_CONFIG") or "config.yaml"
     return "" if path == Path(usual) else f" --config {shlex.quote(str(path))}"
 
@@ -113,11 +115,13 @@ def _make_text(path: Path, options: dict[str, str | None], *, offline: bool) -> 
         schema_file=f"./{_schema_path(path).name}",
     )
     text = starter(start)
+    # Wrong options, such as an unknown region or time zone, must fail before anything is sent.
     parse(read(text.encode(), str(path)))
     if offline:
         return text, "its policies are examples, because the account was not asked"
     try:
         return _propose(start, text, path)
+    # Usually there are no credentials yet: a first file with examples is still useful.
     except ConfigError as error:
         why = error.problems[0].message.removeprefix("has ")
     except JanitorError as error:
@@ -136,9 +140,11 @@ def _propose(start: StarterOptions, text: str, path: Path) -> tuple[str, str]:
 
     [account] = from_bytes(text.encode(), path, environ=os.environ).accounts
     username, access_key = account.credentials()
+    # The listing takes up to 30 seconds. A log of a script does not need to know.
     if terminal.is_terminal(err=True):
         terminal.echo(f"listing the newest jobs of {username} at {account.base_url} …", err=True)
     seen = newest_jobs(account, now=int(time.time()))
+    # A name in a build or tag may contain the key: such names are left out.
     proposed, count = proposing(start, seen, path, secrets=[access_key.get_secret_value()])
     if not count:
         return text, f"its policies are examples: {seen} of {seen.whose} suggest none"
@@ -160,6 +166,7 @@ def _write(path: Path, text: str) -> None:
         if not schema_path.exists():
             _make(schema_path, json_schema_text())
         _make(path, text)
+    # Another process has made it since the first check.
     except FileExistsError:
         _refuse_existing(path)
     except OSError as error:

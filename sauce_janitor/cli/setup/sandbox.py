@@ -98,10 +98,12 @@ def sandbox(ctx: click.Context, /, **options: Any) -> None:
     from sauce_janitor.sandbox import Sandbox
 
     stopping = threading.Event()
+    # Before the server starts: a signal ends it cleanly at any time.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     try:
         server = Sandbox(_options(options))
+    # OSError: the port is taken, or a file cannot be read.
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error), ctx) from error
     with server:
@@ -130,6 +132,7 @@ def _options(options: dict[str, Any]) -> SandboxOptions:
         if not equals:
             raise ValueError(f"a behaviour is KEY=VALUE, not {pair!r}")
         settings[key] = value
+    # After --behaviour: the option of its own wins.
     if options["delete_path"]:
         settings["delete_path"] = options["delete_path"]
     return SandboxOptions(

@@ -64,6 +64,7 @@ def diff(
 
     before, after = _load_both(old, new)
     session.show_times_as_in(after)
+    # A copy of the configuration in another folder may name a state that does not exist.
     config = after if after.state.exists() else before
     with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         found = list(_compare_accounts(before, after, state, accounts, now=int(time.time())))
@@ -110,6 +111,7 @@ def _compare_accounts(
             )
     selected = [name for name in names if not wanted or name in wanted]
     known = state.accounts.all().keys()
+    # Nothing to compare at all is an error; one unknown account of several is left out.
     if not known & set(selected):
         raise ConfigError("no job is known yet: run `sauce-janitor plan` first")
     for name in selected:
@@ -132,6 +134,7 @@ def _compare_account(name: str, old: Config, new: Config, state: State, now: int
         before, after = _sides(name, old, new, state, now, stack)
         comparison = compare(before, after, as_of=now)
         limits: tuple[str, ...] = ()
+        # Without a change, the next plan breaks no other limit. A removed account has no next plan.
         if comparison.changes and known_jobs.find_account(new, name):
             setting = Setting(
                 now, 1,
@@ -140,6 +143,7 @@ def _compare_account(name: str, old: Config, new: Config, state: State, now: int
                 approvals=acceptance.leeway(new, state, name, now=now, reviewed=False).approvals,
             )  # fmt: skip
             today = simulate(after.rules, after.records, setting).days[0]
+            # The rest of the sentence is about a run, and here nothing runs.
             limits = tuple(
                 limit.text.partition(". Nothing was changed")[0] for limit in today.broken
             )
@@ -172,6 +176,7 @@ def _sides(
             _only(stack.enter_context(state.jobs.snapshot(query)), own) if query else (lambda: ())
             for query, own in zip(queries, owners, strict=True)
         ]
+    # If one file lacks the account, its side has no jobs, and the other file's rules stand in.
     return DiffSide(rules[0], seen[0], owners[0]), DiffSide(rules[-1], seen[1], owners[1])
 
 

@@ -75,9 +75,12 @@ def _explained(
 
     now = int(time.time())
     explanation = None
+    # For an account that was never listed, the query would raise an error, but another one may know
+    # the job.
     if account.name in state.accounts.all():
         explanation = _explanation(config, state, account, job, now)
     lines = state.journal.of(job, account.name)
+    # Another account may have the job.
     if explanation is None and not lines:
         return None
     with ExitStack() as stack:
@@ -156,6 +159,7 @@ def _explanation(
     from sauce_janitor.retention.what_if.explain import explain
 
     with state.jobs.snapshot(known_jobs.query(config, state, account, as_of=now)) as snapshot:
+        # A deleted job is no longer in the inventory: then the journal alone explains it.
         if snapshot.record(job) is None:
             return None
         return explain(config.rules(account.name), snapshot.records, job, as_of=now)

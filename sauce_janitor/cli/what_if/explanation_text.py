@@ -144,6 +144,7 @@ def _show_outlooks(out: Console, explanation: Explanation) -> None:
 def _is_idle(outlook: Outlook) -> bool:
     """Return whether the outlook is left out: no policy would stop the job."""
     decision = outlook.decision
+    # Hardly any policy stops jobs, so the row would say "no" for nearly every job.
     quiet = {reason.why for reason in decision.reasons} <= {Why.NO_POLICY, Why.DONE}
     return decision.action is Action.STOP and decision.verdict is Verdict.KEEP and quiet
 
@@ -151,6 +152,7 @@ def _is_idle(outlook: Outlook) -> bool:
 def _reasons(outlook: Outlook) -> list[str]:
     """Return the job's own reasons; if it has none, those that protect its assets."""
     reasons = outlook.decision.reasons
+    # What protects the assets blocks the job delete as well; the row of the assets says so already.
     own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
     return [reason.text for reason in own or reasons]
 
@@ -178,8 +180,10 @@ def _show_policies(out: Console, each: Explained) -> None:
     ]
     spoken = [view for view in views if view.matches is not False]
     out.print("\nWhich policies apply", style="bold")
+    # First the policies that decide.
     for view in sorted(spoken, key=lambda view: not view.speaks):
         report.say(out, f"{view.policy}: {_precedence_text(view)}", indent=2)
+        # For a default that steps back everywhere, its first line says so already.
         words = [word for word in view.rule_views if word.standing != "steps_back" or view.speaks]
         if words:
             rows = [
@@ -215,6 +219,7 @@ def _rule_time(word: RuleView) -> str:
         return f"after {word.after}"
     if word.standing != "counts":
         return "-"
+    # As in the policy: `archive: none`. A delete without a time never comes.
     return "none" if word.action is Action.ARCHIVE else "never"
 
 
@@ -251,6 +256,7 @@ def _keep_text(keep: KeepView) -> str:
     words = f"{keep.text}; number {keep.rank} of the {keep.of} that it counts; {verdict}"
     if not keep.keeps:
         return words
+    # Only newer jobs could end it, and at the present rate none come.
     if keep.lets_go_at is None:
         return f"{words} until newer ones take its place"
     if keep.exact:

@@ -94,6 +94,7 @@ def _show_limit(out: Console, simulation: Simulation) -> None:
     for limit in first.broken:
         report.say(out, _short(limit), indent=2, style="red")
     more = sum(bool(day.broken) for day in simulation.days) - 1
+    # The simulation lifts a limit once it has reported it.
     if more:
         report.say(
             out,
@@ -157,6 +158,7 @@ def _show_by_time(out: Console, days: Sequence[Day]) -> None:
         cells.append((report.day(row[0].as_of) + mark, *(_cell(column, row) for column in columns)))
     footer = (
         "Sum",
+        # The number of jobs is a state, not an amount a day: it has no sum.
         *("" if column.header == "Jobs" else _cell(column, days) for column in columns),
     )
     report.show_table(out, shown, cells, footer=footer)
@@ -195,6 +197,7 @@ def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:
         ("archives", lambda day: day.totals[Action.ARCHIVE]),
         ("requests", lambda day: day.requests),
     )
+    # The name before the bars, and the maximum and its day after them, take 46 cells.
     width = max(10, min(_WIDEST_CHART, out.width - 46))
     a_bar = -(-len(days) // width)
     for name, value in lines:

@@ -26,11 +26,13 @@ def journal_text(line: JournalLine) -> str:
         return f"{words} by hand: {line.outcome or begun}"
     if line.kind == "intent":
         return f"began to {words}"
+    # The archive's own deletes: the job itself may stay at Sauce Labs.
     if line.kind in {"pruning", "pruned"}:
         begun = f"began to prune {line.detail.get('files')} files of it from the archive"
         return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
     if line.kind in _LINES:
         return _LINES[line.kind]
+    # Any other outcome is shown by its key.
     outcomes = {
         "confirmed": "done",
         "already_gone": "was gone already",

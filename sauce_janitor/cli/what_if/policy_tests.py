@@ -24,6 +24,7 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
     for _, _, tests in groups:
         names.update(test.name for test in tests)
     if not names:
+        # Tests are optional, so none is no failure. But whoever asks for gaps must get an answer.
         if name_mutants:
             terminal.echo("tests: none, so no mistake would be noticed")
         return 0
@@ -35,8 +36,10 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
     for account, _, outcomes in tried:
         for failure in chain.from_iterable(outcome.trial.failures for outcome in outcomes):
             failed.add(failure.test.name)
+            # With other rules in each account, a test may pass in one and fail in another.
             prefix = f"account {account}: " if len(groups) > 1 else ""
             terminal.echo(f"{failure.test.place}: {prefix}{failure.text}")
+    # What failing tests cover is unknown.
     if failed:
         terminal.echo(f"tests: {len(failed)} of {len(names)} failed")
         return TESTS_FAILED
@@ -64,6 +67,7 @@ def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
     found: list[tuple[str, Rules, tuple[PolicyTest, ...]]] = []
     for account in config.accounts:
         rules, tests = config.rules(account.name), config.tests(account.name)
+        # Accounts often share policies and tests: each set is run once.
         if not any(rules == known and tests == run for _, known, run in found):
             found.append((account.name, rules, tests))
     return found

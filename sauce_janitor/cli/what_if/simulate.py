@@ -82,6 +82,7 @@ def _days(text: str, now: int) -> int:
     from sauce_janitor.retention.what_if.simulate import LONGEST_DAYS
 
     try:
+        # UTC: every day has 24 hours there. A part of a day counts as a day.
         days = math.ceil((due_at(now, parse_duration(text), ZoneInfo("UTC")) - now) / DAY_S)
     except ValueError as error:
         raise click.UsageError(f"--for: {error}") from error
@@ -104,6 +105,7 @@ def _forecast(
     rules, digest = config.rules(name), config.policy_digest(name)
     query = known_jobs.query(config, state, account, as_of=as_of)
     sizes = sizes_of(config.archive.path, state.accounts.key(name))
+    # The jobs and days do not depend on sizes, so they are shown all the same.
     if sizes.trouble:
         terminal.echo(f"sauce-janitor: archive sizes are estimates: {sizes.trouble}", err=True)
     setting = Setting(
