@@ -36,6 +36,8 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
         if found.is_ours:
             echo(f"The archive {config.archive.path} belongs to this state already.")
             return
+        # Above the question: whether the other state is really out of use is the operator's to
+        # know.
         for line in _lines(found):
             echo(report.clean(line), err=True)
         if dry_run:

@@ -68,6 +68,7 @@ def list_jobs(session: Session, /, limit: int | None, form: str, **options: Any)
             terminal.write(report.csv_lines(map(_row, entries), COLUMNS))
         else:
             jobs, size = view.entries.count(query)
+            # Without jobs, one sentence says more than an empty table.
             if jobs:
                 terminal.write(f"{line.plain}\n" for line in _table(session.console(), entries))
             _print_count(jobs, size, limit)
@@ -123,6 +124,7 @@ def _table(out: Console, entries: Iterable[ArchiveEntry]) -> Iterator[Text]:
 
 
 def _assets(entry: ArchiveEntry) -> str | int:
+    # `12/14`: two of the wanted files could not be downloaded.
     return f"{entry.assets:,}/{entry.assets + entry.missing:,}" if entry.missing else entry.assets
 
 
@@ -157,6 +159,7 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
         found = [
             contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=key)
         ]
+        # A folder may be gone since the catalogue listed it.
         stored = [contents for contents in found if contents is not None]
         if not stored:
             raise ConfigError(f"the archive has nothing of job {job}")
@@ -205,6 +208,7 @@ def _show(out: Console, catalogue: Catalogue, contents: JobContents) -> None:
     out.print()
     for receipt in contents.receipts:
         document = receipt.document
+        # Only a hold archives without a policy.
         by = f"policy {document.policy}" if document.policy else "a hold"
         about = f"by {by}, selection {document.selection}, run {document.run_id}"
         say(out, f"  {receipt.file}: {when(document.made_at)}, {about}")
@@ -218,6 +222,7 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     newest, entry = contents.newest, entry_from(contents, document_of(catalogue.root, contents))
     yield f"{report.clean(entry.name or 'Job ' + entry.job_id)}"
     ended = f"{entry.status or 'ended'}, {report.when(entry.ended_at)}"
+    # Jobs that never started have no duration.
     took = f" after {report.span(entry.duration_s)}" if entry.duration_s else ""
     platform = report.clean(" ".join(filter(None, (entry.os, entry.browser))))
     ran = f" on {platform}" if platform else ""
@@ -231,6 +236,7 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     yield f"  {catalogue.root.path / '/'.join(contents.place)}"
     if newest.missing:
         yield f"  incomplete: {len(newest.missing):,} files could not be downloaded"
+    # Such a receipt is complete, although it has no assets.
     if newest.purged:
         yield "  Sauce Labs had purged the assets before they could be stored"
 
@@ -240,6 +246,7 @@ def _files(contents: JobContents) -> Iterator[tuple[str | int, str]]:
 
     newest = contents.newest
     for file in (newest.job, *newest.assets):
+        # Pruned files are below, with the reason.
         if file.file not in contents.gone:
             odd = f"  (odd: {file.odd})" if file.odd is not None else ""
             yield file.bytes, f"{_names(file)}{odd}"

@@ -53,6 +53,7 @@ def export(
     from sauce_janitor import archive, report
     from sauce_janitor.cli.progress import ProgressDisplay
 
+    # A forgotten argument must not copy a whole archive.
     if not (what or everything or any(options.values())):
         raise click.UsageError(
             "nothing is selected: give a JOB, a BUILD, a filter such as --since 7d, or --all"
@@ -88,6 +89,7 @@ def _query(view: ArchiveView, what: str | None, options: dict[str, Any]) -> Arch
     from sauce_janitor.model.globs import alternatives, has_wildcards
 
     query = query_of(view.config.timezone, options)
+    # The filters select alone.
     if what is None:
         return query
     reference = parse_job(what)

@@ -26,6 +26,7 @@ _REMEMBERED = 32
 """How many jobs' contents are kept in memory."""
 _LONGEST_FACT = 300
 """The longest value of a job's document that is shown, in characters."""
+# The page shows these fields elsewhere.
 _NOT_FACTS = frozenset({"id", "name", "error", "owner", "build"})
 
 
@@ -45,6 +46,7 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     from sauce_janitor.web.server import RunningServer, ServerLimits
 
     host, colon, port = listen.rpartition(":")
+    # The page asks for no token, so only this machine may reach it.
     if not colon or not port.isdecimal() or int(port) > 65_535 or not is_local(host.strip("[]")):
         raise ConfigError(
             f"--listen {listen!r:.80} is not a loopback address: write 127.0.0.1:PORT; from "
@@ -101,6 +103,7 @@ class ArchivePageSource:
 
     def open(self, job: ShownJob, file: ShownFile, /) -> BinaryIO:
         found = self._look(job.entry.place)
+        # Its folder may have changed since the page was made.
         if found is None or not file.number < len(found[0].assets):
             raise ConfigError("the archive no longer has this job")
         return self._view.catalogue.open_asset(found[0].place, found[0].assets[file.number])
@@ -114,6 +117,7 @@ class ArchivePageSource:
 
         root = self._view.catalogue.root
         try:
+            # Receipts and pruning records are files of the folder: both change its time.
             changed = (root.path / place).lstat().st_mtime_ns
         except OSError:
             return None
@@ -126,6 +130,7 @@ class ArchivePageSource:
             return None
         shown = _shown(contents, document_of(root, contents))
         with self._lock:
+            # The oldest first: a reader goes on from job to job.
             if len(self._contents) >= _REMEMBERED:
                 self._contents.pop(next(iter(self._contents)))
             self._contents[place] = changed, contents, shown
@@ -142,6 +147,7 @@ def _shown(contents: JobContents, document: Mapping[str, object] | None) -> Show
         kind_of,
     )
 
+    # Earlier receipts are about the same job: the newest one says what counts now.
     newest = contents.newest
     started = (document or {}).get("start_time")
     pruned: list[UnstoredAsset] = []
@@ -166,6 +172,7 @@ def _shown(contents: JobContents, document: Mapping[str, object] | None) -> Show
             for each in contents.receipts
         ),
         facts=tuple(_facts(document or {})),
+        # The document is what Sauce Labs sent: this field may be missing, or be of any type.
         started_at=started if isinstance(started, int) and not isinstance(started, bool) else None,
     )
 

@@ -47,6 +47,7 @@ def prune(
     from sauce_janitor.cli.session import open_command_session
     from sauce_janitor.operations.prune import PruneOrder
 
+    # A dry run also works on a state that this user may only read.
     with open_command_session(session, reads=dry_run) as command:
         selected = select_accounts(command.config, accounts)
         printer = _PrunePrinter(command, form)
@@ -59,12 +60,14 @@ def prune(
                 return printer.end(previews, code)
             with command.progress.hidden():
                 files = sum(len(row.files) for row in rows)
+                # The date is in the question because a wrong clock would remove files too early.
                 today = report.when(max(done.plan.as_of for _, done in previews))
                 require_consent(
                     f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the "
                     "archive?",
                     yes=False,
                 )
+        # With --yes there was no preview: the plan is shown now.
         show = printer.plan if yes else _show_nothing
         done, code = _prune_each(
             command, selected, PruneOrder(execute=True, vouched=not yes, show=show)
@@ -88,6 +91,7 @@ def _prune_each(
 
     results, codes = [], []
     for account in accounts:
+        # A signal: the accounts that are left have not begun.
         if command.context.stop.is_set():
             break
         try:

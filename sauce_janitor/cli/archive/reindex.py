@@ -50,6 +50,7 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
         )
     else:
         for name, each in found.items():
+            # After a bad disk there may be thousands: the first ones show what is wrong.
             for line in each.unreadable[:_NAMED]:
                 terminal.echo(f"Unknown: {report.clean(line)}")
             if len(each.unreadable) > _NAMED:

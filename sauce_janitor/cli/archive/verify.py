@@ -71,6 +71,7 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
     from sauce_janitor import report
 
     session: Session = ctx.obj
+    # For one job or a sample nothing is noted from which to continue.
     if options["resume"] and (job_id or options["sample"]):
         raise click.UsageError(
             "--resume continues a verification of everything: leave out JOB and --sample"
@@ -78,6 +79,7 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
     done = _verify(session, job_id, options, show=form == "table")
     if job_id and not done.jobs:
         raise ConfigError(f"the archive has nothing of job {job_id}")
+    # A mistyped name selects nothing, which must not look like "no damage".
     if (options["account"] or options["owner"]) and not (
         done.jobs or done.findings or options["sample"] or options["resume"]
     ):
@@ -100,6 +102,7 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
             f"Verified: {done.jobs:,} jobs, {done.files:,} files, {done.size_bytes:,} bytes, "
             f"{len(done.findings):,} findings{before}{lacking}"
         )
+        # Receipts that were replaced together with their files would not be noticed.
         if not done.against_journal:
             terminal.echo(
                 "There is no state, so receipts were not compared with its journal.", err=True
@@ -127,6 +130,7 @@ def _verify(
         account=options["account"],
         owner=_owner(options["owner"]),
         job=find_stored_id(session, job_id, options["account"]) if job_id else None,
+        # The day is part of the sample: another one each day.
         sample=JobSampleShare.of(share, int(now) // DAY_S) if share else None,
         resume=options["resume"],
     )
@@ -149,6 +153,7 @@ def _verify(
             jobs, findings = jobs + 1, findings + len(proof.findings)
             progress.step()
             if show and proof.findings:
+                # At once: a verification may take hours, and damage should not wait for its end.
                 with progress.hidden():
                     for finding in proof.findings:
                         terminal.echo(_line(finding))
@@ -162,6 +167,7 @@ def _verify(
             return verify(scope, context)
         except KeyboardInterrupt:
             progress.end()
+            # A sample, one job and a read-only state leave no note from which to continue.
             is_kept = (
                 state is not None
                 and not state.is_read_only

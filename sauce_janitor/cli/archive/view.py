@@ -45,6 +45,7 @@ class ArchiveView:
         """Bring the entries up to date, at most every 15 seconds. Any thread may call it."""
         from sauce_janitor.operations.wiring.archive_index import keep_up
 
+        # A reader who turns pages must not wait for the archive each time.
         if time.monotonic() - self._kept_up_at < _EVERY_S:
             return
         # Another thread is at it: the page does not wait, and shows what is known.
@@ -83,6 +84,7 @@ def open_archive_view(session: Session) -> Iterator[ArchiveView]:
         ) as progress:
             progress.phase("archive", "look")
             indexed = keep_up(state, catalogue, step=progress.step)
+        # The other jobs are shown all the same.
         if indexed.unreadable:
             terminal.echo(
                 f"{len(indexed.unreadable):,} jobs cannot be read, the first: "

@@ -85,6 +85,7 @@ def assets(
         )
     if name is not None and folder is not None:
         raise click.UsageError("use --get NAME for one file or --download DIR for all, not both")
+    # The archive's copy is the one that is verified before the delete.
     if delete and (name is not None or folder is not None):
         raise click.UsageError(
             "--delete archives the files itself: use it without --get and --download"
@@ -143,6 +144,7 @@ def _report(opened: AccountSession, job: Job, done: EmptiedJob, form: str) -> in
     from sauce_janitor.cli.run.execution import ended, exit_code, summary
 
     why = "; ".join(done.reasons)
+    # Held or not finished: nothing was done, so this is a refusal, not a failure.
     if done.reasons and not done.is_over:
         raise RefusedError(f"nothing was deleted: job {job.id} keeps its assets: {why}")
     opened.command.progress.end()
@@ -156,6 +158,7 @@ def _report(opened: AccountSession, job: Job, done: EmptiedJob, form: str) -> in
         report.show_end(
             opened.command.session.console(), done.result.account.name, ended(done.result)
         )
+        # What has no copy is said once more: it cannot be fetched any more.
         if done.is_done:
             for line in _uncopied(done):
                 terminal.echo(f"Deleted {line}.", err=True)
@@ -170,6 +173,7 @@ def _report(opened: AccountSession, job: Job, done: EmptiedJob, form: str) -> in
 
 def _listed(opened: AccountSession, job: Job) -> tuple[str, ...]:
     listing = opened.manual.reader(job.owner).assets(job.owner, job.id)
+    # 404 is not an empty list: the assets are gone.
     if listing is None:
         raise AnswerError(
             f"Sauce Labs lists no assets of job {job.id} (404): they were deleted, or purged 30 "
@@ -225,6 +229,7 @@ def _download_all(opened: AccountSession, job: Job, names: tuple[str, ...], fold
     """Download the files one by one. A file that fails does not stop the others."""
     from sauce_janitor.archive.disk.names import file_names
 
+    # Logs and videos of tests may show passwords: the folder is for this user only.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     code = 0
     for name, file in file_names(names).items():

@@ -70,6 +70,7 @@ def stop(
         owner = parse_owner(options["owner"])
         found, code = find_all(opened, find_asked_ids(opened, references, owner), owner)
         open_jobs = [each for each in found if each.job.state is not JobState.FINISHED]
+        # Sauce Labs cannot stop a job that has ended; for scripts that is no error.
         results: list[ManualResult] = [
             unchanged(each.job.id, each.job.owner, f"it is {status_of(each.job)} already")
             for each in found
@@ -227,6 +228,7 @@ def find_all(
         except _ENDING:
             raise
         except JanitorError as error:
+            # The error of the only job is the command's: its exit code counts.
             if len(ids) == 1:
                 raise
             code = opened.report_error(error)
@@ -242,6 +244,7 @@ def may_act(
     if not lines:
         return False
     if dry_run or not yes:
+        # stdout has the results only, for scripts that read --format json.
         out = opened.command.session.console(error=True)
         would = "would " if dry_run else ""
         for line in lines:
@@ -273,6 +276,7 @@ def change_each(
                 terminal.echo(result_line(done), err=True)
             raise
         except JanitorError as error:
+            # After Ctrl-C every further job would fail with the same error.
             if opened.command.context.stop.is_set():
                 raise
             result = failed(document.job.id, document.job.owner, str(error))

@@ -57,6 +57,7 @@ def show_results(results: Sequence[ManualResult], code: int = 0, *, form: str) -
             terminal.echo(result_line(result), err=result.outcome in {"failed", "unknown"})
             for note in result.notes:
                 terminal.echo(f"  {report.clean(note)}", err=True)
+    # An unknown result counts as a failure: the job may not be as requested.
     return _NOT_DONE if any(result.outcome in {"failed", "unknown"} for result in results) else code
 
 
@@ -82,6 +83,7 @@ def change_lines(document: JobDocument, fields: Mapping[Any, object]) -> list[st
 
 
 def _changed(name: str, old: object, new: object) -> str:
+    # Two long lists of tags are hard to compare: show what is added and removed.
     if isinstance(old, list) and isinstance(new, list):
         signs = [f"+{tag}" for tag in new if tag not in old] + [
             f"-{tag}" for tag in old if tag not in new

@@ -51,6 +51,7 @@ def change_of(options: Mapping[str, Any]) -> JobChange:
         custom.append((key, _json_of(key, text)))
     if options["clear"] and options["tags"]:
         raise click.UsageError("--clear removes all tags, --set replaces them: use one of them")
+    # () removes all tags, None leaves them as they are.
     tags = () if options["clear"] else options["tags"] or None
     names = ("name", "build", "public", "passed")
     try:

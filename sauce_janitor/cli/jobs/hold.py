@@ -78,6 +78,7 @@ def add(
     ids = frozenset(find_known_ids(config, references, (account.name,)))
     text, now = options["until"], int(time.time())
     until = None if text is None else parse_end("--until", text, config.timezone, now=now)
+    # Such a hold would protect nothing.
     if until is not None and until <= now:
         raise click.UsageError(f"--until {options['until']} has passed already")
     end = f"until {report.when(until)}" if until else "until it is released"
@@ -94,11 +95,13 @@ def add(
         holding.add(ids, by=options["by"] or current_user(), reason=reason, until=until)
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
     terminal.echo(f"Held: {report.counted(len(ids), 'job')} of {account.name}, {end}.")
+    # Not an error: the job may be newer than the last listing.
     if unknown:
         terminal.echo(
             f"{unknown:,} of them are unknown here: if they exist, they are held as well.",
             err=True,
         )
+    # After the local hold: if the tag fails, the jobs are protected all the same.
     code = tag_jobs(session, account, ids, tag, dry_run=False) if tag else 0
     if unmirrored is not None:
         terminal.echo(
@@ -162,6 +165,7 @@ def _refuse_unlisted(
     A job can be held by its whole id before any listing shows it.
     """
     for each in references:
+        # Only first digits can also mean a job that no listing has shown.
         if each.prefix is None:
             continue
         also = {job for job in held if job.startswith(each.prefix)} - ids
@@ -264,6 +268,7 @@ def _writable(
     state = stack.enter_context(
         State.open(config.state, accept_filesystem=config.accept_filesystem)
     )
+    # A hold may be the first thing that a new state learns of the account.
     if account.name not in state.accounts.all():
         admit(account, state, account.credentials()[0])
     mirror, unmirrored = None, None
@@ -271,6 +276,7 @@ def _writable(
         mirror = stack.enter_context(
             archive.open_archive(config.archive, account.name, state)
         ).holds
+        # Read once: a mirror that cannot be read must be known before "Held" is printed.
         mirror.holds()
     except ArchiveError as error:
         mirror, unmirrored = None, error

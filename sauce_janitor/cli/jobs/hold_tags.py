@@ -45,6 +45,7 @@ def tag_of_option(config: Config, account: Account, text: str | None) -> str | N
         JobChange(add=(text,))
     except ValueError as error:
         raise click.UsageError(f"--tag: {error}") from error
+    # Tagging is allowed, but who relies on the tag alone would be wrong.
     if text not in known and not any(
         _is_by_tags(hold.match, text) for hold in config.rules(account.name).holds
     ):
@@ -74,6 +75,7 @@ def tag_jobs(
     from sauce_janitor.model.job_changes import JobChange
 
     with open_account_session(session, account.name) as opened:
+        # The owner of each job is looked up: the hold may be for jobs of several.
         found, code = find_all(opened, sorted(ids), None)
         results, code = change_all(
             opened, found, JobChange(add=(tag,)), yes=True, dry_run=dry_run, code=code
