@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sauce_janitor.config.grammar.actions import ArchiveTerm, DeleteTerm, Then, Unavailable
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.keep_rules import KeepRuleTerm
+from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.matches import Conditions
 from sauce_janitor.config.grammar.patterns import NamedList, PatternTerm
 from sauce_janitor.config.grammar.policies import HoldTerm, LimitsTerm, PolicyTerm

@@ -13,7 +13,7 @@ from sauce_janitor.config.grammar.durations import (
     HoldingTime,
     PositiveDuration,
 )
-from sauce_janitor.config.grammar.keep_rules import KeepRuleTerm
+from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.matches import MatchTerm
 from sauce_janitor.config.grammar.patterns import glob
 from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, sentence, text_of

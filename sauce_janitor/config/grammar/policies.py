@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.actions import Then
 from sauce_janitor.config.grammar.durations import DurationTerm, PositiveDuration
-from sauce_janitor.config.grammar.keep_rules import KeepRuleTerm
+from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.matches import MatchTerm
 from sauce_janitor.config.grammar.patterns import CUSTOM_DATA
 from sauce_janitor.config.grammar.scalars import (

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from sauce_janitor.config.grammar.actions import ArchiveTerm, DeleteTerm
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.keep_rules import KeepRuleTerm
+from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.policies import PolicyTerm
 from sauce_janitor.config.lints.overrides import idle_overrides
 from sauce_janitor.config.lints.vocabulary import foreign_words
