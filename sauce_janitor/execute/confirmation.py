@@ -13,9 +13,9 @@ from sauce_janitor.execute.events import AlreadyGone, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.ports import ExecutionPorts, Proven, SourcePort
 from sauce_janitor.model.failed_actions import ActionFailed
+from sauce_janitor.model.job_retries import FailureKind
 from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.model.permits import DeleteAddress
-from sauce_janitor.model.retries import FailureKind
 
 ACCEPTED = "accepted"
 """The detail of an `unknown` outcome begins with this where Sauce Labs answered 2xx, so that

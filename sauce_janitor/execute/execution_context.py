@@ -31,8 +31,8 @@ from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.turn_order import TurnOrder
 from sauce_janitor.model.failed_actions import ActionFailed
+from sauce_janitor.model.job_retries import FailureKind
 from sauce_janitor.model.jobs import Action, Job, JobState, Owner
-from sauce_janitor.model.retries import FailureKind
 from sauce_janitor.model.safety_numbers import KEPT_FOR_DELETES
 from sauce_janitor.retention.plan.planner import JobPlan
 

@@ -18,8 +18,8 @@ from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.execute.stop_step import stop as stop_job
 from sauce_janitor.execute.task_queue import GLANCE_S, TaskQueue
 from sauce_janitor.execute.turn_order import TurnOrder
+from sauce_janitor.model.job_retries import FailureKind
 from sauce_janitor.model.jobs import Action, Owner
-from sauce_janitor.model.retries import FailureKind
 from sauce_janitor.retention.plan.planner import JobPlan
 
 

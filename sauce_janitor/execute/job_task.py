@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from sauce_janitor.execute.lookups import AssetLookup, DetailsLookup
 from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.job_retries import Retry
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.permits import NothingWanted, Receipt
-from sauce_janitor.model.retries import Retry
 from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.retention.plan.planner import JobPlan
 

@@ -28,8 +28,8 @@ from sauce_janitor.execute.events import (
     Skip,
 )
 from sauce_janitor.model.failed_actions import ActionFailed
+from sauce_janitor.model.job_retries import FailureKind
 from sauce_janitor.model.jobs import Action, JobId
-from sauce_janitor.model.retries import FailureKind
 
 
 class Outcome(StrEnum):

@@ -16,6 +16,7 @@ from sauce_janitor.clock import Clock
 from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
 from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.job_retries import Failing, Retry
 from sauce_janitor.model.jobs import (
     Action,
     AssetListing,
@@ -32,7 +33,6 @@ from sauce_janitor.model.permits import (
     DeletePermit,
     StopPermit,
 )
-from sauce_janitor.model.retries import Failing, Retry
 from sauce_janitor.model.stored_jobs import ReadBack, StoredJob, StoreReason
 from sauce_janitor.model.write_answers import WriteAnswer
 

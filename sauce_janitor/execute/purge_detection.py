@@ -19,8 +19,8 @@ from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.job_retries import Retry
 from sauce_janitor.model.jobs import AssetListing, Job
-from sauce_janitor.model.retries import Retry
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from sauce_janitor.execute.execution_context import ExecutionContext
 from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import BATCH
+from sauce_janitor.model.job_retries import FailureKind, Retry
 from sauce_janitor.model.jobs import Action
-from sauce_janitor.model.retries import FailureKind, Retry
 from sauce_janitor.retention.plan.planner import JobPlan
 
 _MOST_ASLEEP = 10_000

@@ -22,8 +22,8 @@ from sauce_janitor.execute.events import (
 )
 from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.failed_actions import ActionFailed
+from sauce_janitor.model.job_retries import Failing, FailureKind, Retry
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.model.retries import Failing, FailureKind, Retry
 
 SHARE: Final = 5
 """No kind of failure takes more than this fraction (one fifth) of the requests left when the run

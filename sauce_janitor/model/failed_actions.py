@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sauce_janitor.model.job_retries import FailureKind
 from sauce_janitor.model.jobs import Action, JobId, Owner
-from sauce_janitor.model.retries import FailureKind
 
 
 @dataclass(frozen=True, slots=True)

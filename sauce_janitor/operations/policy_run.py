@@ -10,8 +10,8 @@ from sauce_janitor.config import Account
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import Execution, ExecutionPorts, Recovery
 from sauce_janitor.inventory import SyncRequest
+from sauce_janitor.model.job_retries import grouped
 from sauce_janitor.model.jobs import owner_name
-from sauce_janitor.model.retries import grouped
 from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.records.telemetry import counted
 from sauce_janitor.operations.run_session import RunSession

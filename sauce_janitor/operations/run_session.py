@@ -22,12 +22,12 @@ from sauce_janitor.operations.manual import settle_manual_actions
 from sauce_janitor.operations.records.run_record import RunEntry
 from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.steps import request_budget
+from sauce_janitor.operations.steps.account_retries import AccountRetries
 from sauce_janitor.operations.steps.delete_addresses import delete_addresses
 from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
 from sauce_janitor.operations.steps.listing import (
     ListingResult,
 )
-from sauce_janitor.operations.steps.retries import AccountRetries
 from sauce_janitor.operations.steps.review import Reviewed
 from sauce_janitor.operations.steps.shared_jobs import SharedJobs
 from sauce_janitor.operations.wiring import archive as archives

@@ -27,6 +27,7 @@ from sauce_janitor.execute.delete_addresses import DeleteAddresses
 from sauce_janitor.execute.events import Event
 from sauce_janitor.execute.ports import ExecutionPorts, Fetch, Proven
 from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.job_retries import Failing, Retry, failed_again
 from sauce_janitor.model.jobs import (
     Action,
     AssetListing,
@@ -51,7 +52,6 @@ from sauce_janitor.model.permits import (
     Receipt,
     StopPermit,
 )
-from sauce_janitor.model.retries import Failing, Retry, failed_again
 from sauce_janitor.model.stored_jobs import ReadBack, StoredJob, StoreReason
 from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.retention.plan.planner import JobPlan

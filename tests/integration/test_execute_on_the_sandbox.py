@@ -31,7 +31,7 @@ from sauce_janitor.model.jobs import (
     Why,
 )
 from sauce_janitor.operations.holds import AccountHolds
-from sauce_janitor.operations.steps.retries import AccountRetries
+from sauce_janitor.operations.steps.account_retries import AccountRetries
 from sauce_janitor.operations.wiring import archive
 from sauce_janitor.operations.wiring.account_client import AccountClient
 from sauce_janitor.operations.wiring.fresh_answers import FreshListings

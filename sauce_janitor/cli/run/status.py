@@ -80,7 +80,7 @@ def _status_of(
 ) -> dict[str, Any]:
     """Return the status document of an account, as `--format json` prints it."""
     from sauce_janitor import report
-    from sauce_janitor.model.retries import grouped
+    from sauce_janitor.model.job_retries import grouped
     from sauce_janitor.operations.adoption import why_refused
     from sauce_janitor.operations.steps.delete_addresses import worked_last
     from sauce_janitor.operations.steps.foreign_deletes import last_traces

@@ -118,7 +118,7 @@ def _waits_until(
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.execute.asset_lists import EMPTY, waits_until
     from sauce_janitor.model.jobs import DELETES, Action, Verdict, Why
-    from sauce_janitor.operations.steps.retries import unlisted_since
+    from sauce_janitor.operations.steps.account_retries import unlisted_since
 
     decisions = [outlook.decision for outlook in explanation.outlooks]
     is_due = any(each.action in DELETES and each.verdict is Verdict.DUE for each in decisions)

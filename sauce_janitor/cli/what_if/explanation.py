@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from sauce_janitor import report
 from sauce_janitor.archive import MirroredHold
+from sauce_janitor.model.job_retries import Retry
 from sauce_janitor.model.jobs import UNKNOWN, Action, Job, JobId, MissingFile
-from sauce_janitor.model.retries import Retry
 from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView
 from sauce_janitor.state import JournalLine
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sauce_janitor.config import Config
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.model.retries import grouped
+from sauce_janitor.model.job_retries import grouped
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.run_settings import HOLD
 from sauce_janitor.retention.plan.limits import ALL_LIMITS

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sauce_janitor.model.assets import Selection
+from sauce_janitor.model.job_retries import Retry
 from sauce_janitor.model.jobs import Action, Decision, JobId, Owner, Reason, Record, Verdict
-from sauce_janitor.model.retries import Retry
 from sauce_janitor.retention.interactions import Postponement
 from sauce_janitor.retention.job_verdict import JobVerdict
 from sauce_janitor.retention.plan.deadlines import Late

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from sauce_janitor.model.durations import due_at
+from sauce_janitor.model.job_retries import FailureKind, Retry, purge_is_near
 from sauce_janitor.model.jobs import DELETES, AssetsStanding, Decision, JobId, Record, Verdict, Why
 from sauce_janitor.model.policies import Rules
-from sauce_janitor.model.retries import FailureKind, Retry, purge_is_near
 from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint_of

@@ -13,7 +13,7 @@ import pytest
 
 from sauce_janitor.execute import asset_lists, purge_detection
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.model.retries import FailureKind
+from sauce_janitor.model.job_retries import FailureKind
 from tests.support.commands import DAY, Commands
 
 POLICY = """

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.model.job_retries import Failing, FailureKind
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.model.retries import Failing, FailureKind
 from sauce_janitor.operations.records.last_runs import recall
 from tests.support.commands import Commands
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sauce_janitor.model.job_retries import Failing, FailureKind
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.model.retries import Failing, FailureKind
 from sauce_janitor.state import State
 
 NOON = 1_780_315_200

@@ -9,8 +9,8 @@ import pytest
 from sauce_janitor.errors import SourceUnavailableError
 from sauce_janitor.execute import Outcome
 from sauce_janitor.execute.events import Halt
+from sauce_janitor.model.job_retries import FailureKind
 from sauce_janitor.model.jobs import Action, JobState
-from sauce_janitor.model.retries import FailureKind
 from tests.fakes.execution import House
 from tests.support.execution import ALL, ARCHIVE, DELETE_ASSETS, DELETE_JOB, STOP, run
 

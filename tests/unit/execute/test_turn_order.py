@@ -17,8 +17,8 @@ from sauce_janitor.errors import (
 )
 from sauce_janitor.execute import Execution, ExecutionSettings
 from sauce_janitor.execute.events import Halt
+from sauce_janitor.model.job_retries import Failing, FailureKind, Retry
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.model.retries import Failing, FailureKind, Retry
 from tests.fakes.execution import FakeAnswer, FakeSauce, House
 from tests.support.execution import ALL, ARCHIVE, DELETE_JOB, run
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
+from sauce_janitor.model.job_retries import FailureKind, Retry
 from sauce_janitor.model.jobs import NOT_ASKED, Action, MissingFile, Why
 from sauce_janitor.model.policies import ArchiveRule
-from sauce_janitor.model.retries import FailureKind, Retry
 from sauce_janitor.retention.decide import Decider
 from sauce_janitor.retention.plan.planner import make_plan
 from tests.support.decisions import whys

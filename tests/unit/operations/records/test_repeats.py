@@ -17,8 +17,8 @@ from sauce_janitor.execute.events import (
 from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.failed_actions import ActionFailed
+from sauce_janitor.model.job_retries import FailureKind
 from sauce_janitor.model.jobs import Action, job_id, owner_name
-from sauce_janitor.model.retries import FailureKind
 from sauce_janitor.operations.records.telemetry import Telemetry
 
 ALICE = owner_name("alice")

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+from sauce_janitor.model.job_retries import Failing, Retry
 from sauce_janitor.model.jobs import JobId, Owner
-from sauce_janitor.model.retries import Failing, Retry
 from sauce_janitor.state import Notes, Retries
 
 

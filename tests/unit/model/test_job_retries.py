@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sauce_janitor.model.job_retries import Failing, FailureKind, Retry, failed_again, grouped
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.model.retries import Failing, FailureKind, Retry, failed_again, grouped
 
 JOB = JobId("a" * 32)
 NOON = 1_780_315_200

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sauce_janitor.model.retries import FailureKind, Retry, RetryGroup
+from sauce_janitor.model.job_retries import FailureKind, Retry, RetryGroup
 from sauce_janitor.report.text import counted
 from sauce_janitor.times import when
 
