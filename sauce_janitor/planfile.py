@@ -13,13 +13,14 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sauce_janitor.errors import ConfigError, RefusedError
 from sauce_janitor.terminal import json_text
+from sauce_janitor.times import iso
 
 VERSION = 1
 Row: TypeAlias = Mapping[str, Any]
@@ -29,11 +30,6 @@ OLDEST_S = 24 * 3600
 AHEAD_S = 300
 """`apply` refuses a plan that is further in the future than this: one of the two clocks is wrong.
 """
-
-
-def timestamp(epoch_s: int) -> str:
-    """Return epoch seconds as `2026-06-01T00:00:00Z`."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +90,8 @@ def _one(plan: SealedPlan, secret: bytes) -> Iterator[str]:
     head = plan.head
     facts: dict[str, object] = {
         "version": VERSION,
-        "created_at": timestamp(head.created_at),
-        "as_of": timestamp(head.as_of),
+        "created_at": iso(head.created_at),
+        "as_of": iso(head.as_of),
         "as_of_given": head.as_of_given,
         "account": head.account,
         "base_url": head.base_url,

@@ -5,6 +5,7 @@ see the configured time zone.
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from typing import overload
 
 _zone: tzinfo = UTC
 """The zone in which people read times.
@@ -34,6 +35,10 @@ def day(epoch_s: int) -> str:
     return datetime.fromtimestamp(epoch_s, _zone).strftime("%Y-%m-%d")
 
 
+@overload
+def iso(epoch_s: int) -> str: ...
+@overload
+def iso(epoch_s: int | None) -> str | None: ...
 def iso(epoch_s: int | None) -> str | None:
     """Return a time for machines: ISO 8601 in UTC, to the second; None for None."""
     if epoch_s is None:

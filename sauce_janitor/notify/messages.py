@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+
+from sauce_janitor.times import iso
 
 Event: TypeAlias = Literal["announced", "refused", "failed", "deadline", "purge"]
 _LONGEST = 2000
@@ -38,7 +39,7 @@ def payload(message: Notification) -> dict[str, Any]:
         "text": _plain(f"sauce-janitor, {message.account}: {message.text}"),
         "event": message.event,
         "account": message.account,
-        "at": f"{dt.datetime.fromtimestamp(message.at, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "at": iso(message.at),
         "details": dict(message.details),
     }
 

@@ -21,6 +21,7 @@ from sauce_janitor.errors import JanitorError
 from sauce_janitor.model.archive_entries import ArchiveQuery
 from sauce_janitor.model.jobs import job_id as checked_id
 from sauce_janitor.model.jobs import owner_name
+from sauce_janitor.times import iso
 from sauce_janitor.web import responses
 from sauce_janitor.web.archive_query import ArchiveSource, ShownFile, ShownJob
 
@@ -45,7 +46,7 @@ def make_archive_view(archive: ArchiveSource, title: str) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
         "when": _when,
-        "iso": _iso,
+        "iso": iso,
         "size": _size,
         "span": _span,
         "clean": clean,
@@ -257,10 +258,6 @@ def clean(text: object) -> str:
 
 def _when(at: int) -> str:
     return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M}"
-
-
-def _iso(at: int) -> str:
-    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _size(count: float) -> str:

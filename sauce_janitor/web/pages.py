@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from flask import Flask, Response, jsonify, render_template, request
 
+from sauce_janitor.times import iso
 from sauce_janitor.web.guard import TRUSTED
 from sauce_janitor.web.overview import Overview, Readiness
 
@@ -40,7 +41,7 @@ def make_pages(daemon: PageSource) -> Flask:
     app = Flask("sauce_janitor.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters["when"] = _when
-    app.jinja_env.filters["iso"] = _iso
+    app.jinja_env.filters["iso"] = iso
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -84,7 +85,3 @@ def _text(text: str, status: int) -> Response:
 
 def _when(at: int) -> str:
     return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _iso(at: int) -> str:
-    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
