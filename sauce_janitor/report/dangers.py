@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.text import say, size
+from sauce_janitor.report.text import counted, say, size
 from sauce_janitor.retention.plan.effects import (
     DiskSpace,
     JobEffect,
@@ -48,13 +48,13 @@ def loss_lines(effects: PlanEffects) -> Iterator[str]:
     yield f"Destroyed without a copy: {_weighed(effects.lost_jobs, effects.unstored)}"
     found = effects.by_loss()
     for loss, jobs in found[:_MOST_LOSSES]:
-        yield f"{_jobs(jobs)} of {loss.policy or '(holds)'}: {_of(loss)}"
+        yield f"{counted(jobs, 'job')} of {loss.policy or '(holds)'}: {_loss_text(loss)}"
     if len(found) > _MOST_LOSSES:
         others = sum(jobs for _, jobs in found[_MOST_LOSSES:])
-        yield f"and {_jobs(others)} in other ways (--format json has all)"
+        yield f"and {counted(others, 'job')} in other ways (--format json has all)"
 
 
-def _of(loss: PlannedLoss) -> str:
+def _loss_text(loss: PlannedLoss) -> str:
     if not loss.has_assets:
         # The assets are gone already: deleting the job destroys its name, status and dates.
         return "the record, the last that is left of them"
@@ -162,12 +162,8 @@ def short_amount(volume: Volume) -> str:
 def _weighed(jobs: int, volume: Volume) -> str:
     if not volume.size_bytes and not volume.unknown:
         # Sauce Labs has purged the assets by now, or only records are left.
-        return _jobs(jobs)
-    return f"{_jobs(jobs)}, {amount(volume)}"
-
-
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count:,} jobs"
+        return counted(jobs, "job")
+    return f"{counted(jobs, 'job')}, {amount(volume)}"
 
 
 def _listed(words: frozenset[str]) -> str:

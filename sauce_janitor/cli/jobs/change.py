@@ -63,7 +63,7 @@ def stop(
     from sauce_janitor.cli.job_lookup import find_asked_ids
     from sauce_janitor.execute.manual import action
     from sauce_janitor.model.jobs import Action, JobState
-    from sauce_janitor.report import status_of
+    from sauce_janitor.report import counted, status_of
 
     references = parse_jobs(jobs)
     with open_account_session(session, wanted) as opened:
@@ -80,7 +80,9 @@ def stop(
             f"stop {each.job.id} of {each.job.owner}, {each.job.state.value}: {each.job.name}"
             for each in open_jobs
         ]
-        if not may_act(opened, f"Stop {_jobs(len(open_jobs))}?", lines, yes=yes, dry_run=dry_run):
+        if not may_act(
+            opened, f"Stop {counted(len(open_jobs), 'job')}?", lines, yes=yes, dry_run=dry_run
+        ):
             return show_results(results, code, form=form)
 
         def stop_one(document: JobDocument) -> ManualResult:
@@ -185,6 +187,7 @@ def change_all(
     """Ask, and change these jobs. Return the results and the exit code so far."""
     from sauce_janitor.execute.manual.field_changes import update
     from sauce_janitor.model.permits import ManualAction
+    from sauce_janitor.report import counted
 
     results: list[ManualResult] = []
     to_do: list[JobDocument] = []
@@ -201,7 +204,7 @@ def change_all(
             lines += [f"change {each.job.id}: {line}" for line in change_lines(each, fields)]
         else:
             results.append(unchanged(each.job.id, each.job.owner, "it is so already"))
-    if may_act(opened, f"Change {_jobs(len(to_do))}?", lines, yes=yes, dry_run=dry_run):
+    if may_act(opened, f"Change {counted(len(to_do), 'job')}?", lines, yes=yes, dry_run=dry_run):
 
         def update_one(document: JobDocument) -> ManualResult:
             with opened.manual.acting(document.job.owner, by=current_user()) as parts:
@@ -283,7 +286,3 @@ def change_each(
         count(result)
         results.append(result)
     return results
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} job" + ("" if count == 1 else "s")

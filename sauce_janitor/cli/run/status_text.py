@@ -134,7 +134,7 @@ def _owner_lines(status: dict[str, Any]) -> Iterator[str]:
             "jobs stay"
         )
     for aside in status["set_aside"]:
-        rows = "1 row" if aside["count"] == 1 else f"{aside['count']:,} rows"
+        rows = report.counted(aside["count"], "row")
         yield (
             f"  set aside: {rows} of the job list of {aside['owner']} cannot be read; each run "
             "asks again"
