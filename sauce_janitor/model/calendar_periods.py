@@ -55,6 +55,7 @@ class CalendarPeriod(StrEnum):
 
     def __new__(cls, key: str, facts: PeriodFacts) -> Self:
         """Make one row of the table."""
+        # The value is the key alone, so that rules compare and print as plain text.
         period = str.__new__(cls, key)
         period._value_ = key
         period.facts = facts

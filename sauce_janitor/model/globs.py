@@ -139,6 +139,7 @@ def _first_group(text: str) -> tuple[str, list[str], str] | None:
             opened[-1][1].append(at)
         elif char == "}" and opened:
             start, commas = opened.pop()
+            # Braces without a comma are text, as in a shell: `{x}`.
             if commas and (found is None or start < found[0]):
                 found = start, commas, at
             if found is not None and not any(start < found[0] for start, _ in opened):

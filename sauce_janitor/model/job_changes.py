@@ -148,12 +148,14 @@ class JobChange:
 
     def _tags(self, document: JobDocument) -> list[str]:
         job = document.job
+        # With `tags` the whole list is replaced, so the old one need not be known.
         if self.tags is None and job.tags is UNKNOWN:
             raise ValueError(
                 f"the tags of job {job.id} cannot be read, and the API takes only the whole list"
             )
         old = self.tags if self.tags is not None else job.tags
         assert old is not UNKNOWN
+        # Each tag once, in the old order: a change must not look larger than it is.
         return [tag for tag in dict.fromkeys((*old, *self.add)) if tag not in self.remove]
 
     def _custom_data(self, document: JobDocument) -> dict[str, object]:
@@ -177,6 +179,7 @@ class JobChange:
 def fields_of(document: JobDocument) -> dict[Field, object]:
     """Return the current values of `FIELDS`; a field that cannot be read is left out."""
     job, fields = document.job, document.document
+    # From the document itself: a job's `status` is made of `passed` and other fields.
     found: dict[Field, object] = {"passed": fields["passed"]} if "passed" in fields else {}
     if job.tags is not UNKNOWN:
         found["tags"] = list(job.tags)
@@ -256,6 +259,8 @@ def is_body(body: object) -> bool:
     """Return whether a request's body is one that an update may carry: a JSON object with one or
     more of `FIELDS`, each of its type.
     """
+    # The gate asks this right before it sends: a body that an error has grown is not one of these
+    # changes.
     if not isinstance(body, bytes | str) or len(body) > 64 * 1024:
         return False
     try:

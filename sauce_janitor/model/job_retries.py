@@ -82,6 +82,7 @@ def failed_again(
     # Most failures are over in the next run.
     if before is None:
         return Retry(job_id, failing.kind, 1, at, at, at, failing.requests, failing.reason)
+    # A clock that was set back must not make the pause negative.
     since = min(before.first_failed_at, at)
     pause = min(at - since, _LONGEST_PAUSE_S)
     # After the purge there is no hurry: nothing is left to save.

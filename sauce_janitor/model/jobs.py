@@ -47,6 +47,8 @@ Time: TypeAlias = int | Literal[Unknown.UNKNOWN] | None
 
 def job_id(text: object) -> JobId:
     """Return the id. Raise ValueError for anything that is not 32 lower-case hexadecimal digits."""
+    # Anything else could change a URL's meaning: with an empty id, the path that deletes a job
+    # deletes all jobs of the user.
     if not isinstance(text, str) or _JOB_ID.fullmatch(text) is None:
         raise ValueError(f"not a job id (32 hexadecimal digits): {text!r:.80}")
     return JobId(text)

@@ -49,6 +49,7 @@ def _text_of(match: Match) -> str:
 
 def _bracketed(match: Match) -> str:
     text = _text_of(match)
+    # Brackets where the reading would not be clear without: `not (a and b)`.
     return f"({text})" if isinstance(match, AllOf | AnyOf) and len(match.parts) > 1 else text
 
 

@@ -15,6 +15,8 @@ DeleteAddress: TypeAlias = Literal["v1", "v1.1"]
 """One of the two addresses by which Sauce Labs may delete a job: with its owner's name, or with its
 id alone.
 """
+# Sauce Labs documents the second one. Its own Java client says that it does not work, and uses the
+# first.
 DELETE_ADDRESSES: Final[tuple[DeleteAddress, ...]] = ("v1", "v1.1")
 """Both addresses, in the order in which they are tried."""
 

@@ -204,6 +204,7 @@ class Policy:
         """The keep rules of the policy and of its deletes, each once."""
         rules = list(self.keep)
         for _, delete in self.deletes:
+            # The same rule may be in several places; it counts jobs once.
             rules += [rule for rule in delete.keep if rule not in rules]
         return tuple(rules)
 

@@ -101,6 +101,7 @@ class AllowanceWindow:
         """Return whether it covers that minute of that weekday."""
         if self.start < self.end:
             return day in self.days and self.start <= minute < self.end
+        # After midnight the window still belongs to the day before.
         return (day in self.days and minute >= self.start) or (
             (day - 1) % _WEEK_DAYS in self.days and minute < self.end
         )
@@ -136,6 +137,7 @@ class AllowanceTimetable:
         if self.windows:
             now = self.at(moment)
             for border in self._borders(moment):
+                # Two windows that meet may allow the same: that is no change.
                 if self.at(border) != now:
                     return border
         return math.inf
@@ -165,6 +167,7 @@ class AllowanceTimetable:
         allowed = self.at(now)
         if requests <= 0 or allowed.unlimited:
             return 0.0 if requests <= 0 else None
+        # Other processes on the same state have used up part of this hour.
         spent = 0 if left is None or allowed.per_hour is None else max(0, allowed.per_hour - left)
         left_over = float(requests)
         for hour in range(_FORESEEN_HOURS):
@@ -172,6 +175,8 @@ class AllowanceTimetable:
             left_over, spent = left_over - sent, 0
             if left_over < _NOTHING:
                 return hour * _HOUR_S + took
+        # Two weeks show every window; after that, an hour by hour count would cost more than it
+        # tells.
         mean = self.per_day()
         return _FORESEEN_HOURS * _HOUR_S + left_over / mean * DAY_S if mean else None
 
@@ -182,6 +187,8 @@ class AllowanceTimetable:
         borders = {each.start for each in self.windows} | {each.end for each in self.windows}
         minutes = sorted({border % _DAY_MINUTES for border in borders})
         today = datetime.fromtimestamp(moment, self.zone).date()
+        # A week and a day: today's borders may be over, and a window of the same weekday begins a
+        # week later.
         for days in range(_WEEK_DAYS + 2):
             date = today + timedelta(days=days)
             for minute in minutes:
@@ -212,6 +219,7 @@ def _sent(
     for seconds, allowed in parts:
         room = requests - sent
         if allowed.per_hour is not None:
+            # What earlier parts of the hour sent counts in this part as well.
             room = min(room, max(0.0, allowed.per_hour - spent - sent))
         if allowed.per_second is not None:
             room = min(room, allowed.per_second * seconds)

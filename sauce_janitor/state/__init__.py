@@ -85,6 +85,7 @@ def blame(error: BaseException) -> StateError | None:
 
     For errors that end a command after its state is closed: a value from it is often printed last.
     """
+    # Most errors cannot come from a wrong value, and checking a large state takes seconds.
     if not looks_like_damage(error):
         return None
     for path, uri in _opened.items():
@@ -132,6 +133,7 @@ class State:
         Raise StateError when it is damaged, lost, read-only or not a state; RefusedError when a
         newer version wrote it or the path is on a file system that is not known to be local.
         """
+        # Without this, SQLite would create a file of that name.
         if "://" in str(path):
             raise RefusedError("the state is a file: name its path, not the URL of a database")
         path = Path(path).absolute()
@@ -155,6 +157,7 @@ class State:
         the end. Raise what `open` raises, and StateError where no copy can be made.
         """
         path = Path(path).absolute()
+        # A user who may write reads the file itself, with its locks, and never a stale copy.
         if may_write(path):
             return cls.open(path, accept_filesystem=accept_filesystem)
         found = open_readonly(path, accept_filesystem, scratch=scratch)

@@ -48,10 +48,12 @@ def move(connection: Connection, old: str, new: str) -> None:
     not_listed = {"watermark": None, "full_at": None, "bookmark": None}
     connection.execute(update(listings).where(listings.c.account == new).values(not_listed))
     for key, moved in _keys(connection, old, new):
+        # A note of the new name is from an account that made room, so the moved one replaces it.
         connection.execute(delete(meta).where(meta.c.key == moved))
         connection.execute(update(meta).where(meta.c.key == key).values(key=moved))
     for row in list(connection.execute(select(counters)).mappings()):
         labels: dict[str, Any] = json.loads(row["labels"])
+        # Labels are JSON, so no SQL condition can find the account in them.
         if labels.get("account") == old:
             mine = (counters.c.name == row["name"], counters.c.labels == row["labels"])
             text = json.dumps(labels | {"account": new}, sort_keys=True)
@@ -82,6 +84,7 @@ def forget_listings(connection: Connection, name: str) -> None:
 
 def _tables() -> Iterator[Table]:
     """Yield every table with an account's name in it, those that others refer to last."""
+    # Rows that refer to others go first, or the database would refuse to remove those.
     for table in reversed(metadata.sorted_tables):
         if "account" in table.c and table.name not in _BY_KEY:
             yield table
@@ -94,6 +97,8 @@ def _keys(connection: Connection, old: str, new: str) -> Iterator[tuple[str, str
         if (key := shape.format(old)) in there:
             yield key, shape.format(new)
     for key in sorted(there):
+        # These keys have JSON at the end: an owner's name may have blanks, so it cannot be found by
+        # a pattern.
         if key.startswith(_LISTING):
             account, owner = json.loads(key.removeprefix(_LISTING))
             if account == old:

@@ -50,6 +50,7 @@ class KnownAccount:
         mine, theirs = (
             (each.key, each.base_url, each.username.casefold()) for each in (self, other)
         )
+        # The key tells two accounts of one name apart, of which the first is gone.
         return self.key == other.key and (self.is_bound or mine == theirs)
 
     def is_of(self, base_url: str, username: str, place: Callable[[str], str]) -> bool:
@@ -124,6 +125,8 @@ class Accounts:
                 # With lines in the journal, correcting the user would make the record false.
                 if known.is_bound or _has_lines(connection, known.key):
                     return known
+                # Nothing was archived or deleted for the wrong user; only the list is of somebody
+                # else's jobs.
                 forget_listings(connection, name)
             connection.execute(update(accounts).where(accounts.c.name == name).values(identity))
         return None
@@ -137,6 +140,7 @@ class Accounts:
         """
         mine = (accounts.c.name == known.name, accounts.c.retired.is_(None))
         now = self.all().get(known.name)
+        # A bound account is read without the write lock, which every later run does.
         if now is not None and now.bound_at is None:
             with self._database.writing() as connection:
                 row = connection.execute(select(accounts).where(*mine)).mappings().one_or_none()
@@ -162,12 +166,15 @@ class Accounts:
             known = {name: _known(row) for name, row in rows.items() if not row["retired"]}
             _refuse_rename(connection, known, old, new)
             account = known[old]
+            # It has no more than a list of jobs, as after a run under the new name that was a
+            # mistake.
             if new in known:
                 drop(connection, new)
             values = {
                 "base_url": account.base_url,
                 "username": account.username,
                 "bound_at": account.bound_at,
+                # Renamed back to its first name: then name and key are the same again.
                 "key": None if account.key == new else account.key,
                 "retired": None,
             }
@@ -230,6 +237,7 @@ def _refuse_rename(
         there = ", ".join(known) or "none"
         raise RefusedError(f"the state knows no account {old}; it knows: {there}. Nothing changed")
     count = select(func.count()).select_from(open_intents).where(open_intents.c.account == old)
+    # One of them may be running right now: a command by hand needs no lease.
     if open_count := connection.execute(count).scalar_one():
         raise RefusedError(
             f"{open_count:,} changes of account {old} were begun and their outcome is not known: a"

@@ -72,6 +72,7 @@ class ArchivedJobs:
     def put(self, entries: Iterable[ArchiveEntry]) -> None:
         """Replace the entries of these jobs, in one transaction."""
         rows = [_row(entry) for entry in entries]
+        # An empty transaction would still wait for other writers.
         if not rows:
             return
         with self._database.writing() as connection:
@@ -190,6 +191,7 @@ def _conditions(query: ArchiveQuery) -> Iterator[ColumnElement[bool]]:
         yield columns.job_id == id_bytes(query.job_id)
     for column, pattern in ((columns.build, query.build), (columns.name, query.name)):
         if pattern is not None:
+            # SQLite's GLOB has no braces, so each alternative is a condition of its own.
             yield or_(*(_like(column, part) for part in alternatives(pattern)))
     if query.status:
         yield columns.status.in_(query.status)

@@ -45,6 +45,8 @@ class BuildIndex:
         self._found: dict[tuple[str, str], KnownBuild] = {}
         self._unclear: set[str] = set()
         statement = select(builds).where(builds.c.account == account)
+        # One job needs its own build and those whose name is unreadable: each of these might be the
+        # same build.
         if only is not None:
             same_name = (
                 builds.c.name == json.dumps(only.build) if isinstance(only.build, str) else false()
@@ -61,6 +63,7 @@ class BuildIndex:
                 key = (row["owner"], build.name)
                 counters = BuildCounters(build.jobs, build.open_jobs, deleted.get(key, 0))
                 known = KnownBuild(build.id, build.status, counters, row["changed_at"])
+                # Several builds may share a name; nothing says which of them is meant.
                 self._found[key] = _UNKNOWN if key in self._found else known
 
     def build_of(self, job: Job) -> KnownBuild:
@@ -122,6 +125,8 @@ def replace_builds(
             _build_of(old), build, deleted.get((owner, str(build.name)), 0)
         ):
             row |= {"jobs": old["jobs"], "status": old["status"]}
+        # An unchanged build keeps its time: otherwise all its jobs would look changed, and no
+        # earlier plan would count.
         if old is not None and not _differs(old, row):
             row["changed_at"] = old["changed_at"]
         rows[row["id"]] = row

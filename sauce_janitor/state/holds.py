@@ -98,6 +98,8 @@ class Holds:
     def protects(self, account: str, job_id: JobId, *, at: int) -> bool:
         """Return whether a hold is in force on the job; read again each time."""
         return (
+            # Read from the database each time and not from the run's plan: people place holds while
+            # a run works.
             self._database.glance(_PROTECTING, account=account, job=id_bytes(job_id), at=at)
             is not None
         )

@@ -115,6 +115,7 @@ class Snapshot:
             build = _NO_BUILD if job.build is None else build_of(job)
             yield Record(
                 job,
+                # A policy may read the build's status, so a change of the build is one of the job.
                 max(changed_at, build.changed_at),
                 build.id,
                 build.status,
@@ -127,6 +128,8 @@ class Snapshot:
                 ),
                 row[0] in held,
                 build.counters,
+                # Empty where the last accepted plan was of other policies: what it decided says
+                # nothing now.
                 None if accepted_for is None else accepted.get(accepted_for),
                 () if missing is None else missing_files(missing),
             )
@@ -211,6 +214,7 @@ class Jobs:
         with self._database.reading() as connection:
             found = {row.owner: row.full_at for row in connection.execute(statement)}
         wanted = found if owners is None else owners
+        # An owner without a full listing makes the whole account incomplete.
         times = [found.get(owner) for owner in wanted]
         return (
             min((time for time in times if time is not None), default=None)
@@ -230,6 +234,7 @@ class Jobs:
     def make_news(self, account: str, owners: Collection[Owner], *, at: int) -> None:
         """Make these owners' jobs changed after `at`: no plan accepted then was about them."""
         statement = update(jobs).where(*_known(account, owners), jobs.c.changed_at <= at)
+        # `IN ()` matches nothing, but would take the write lock.
         if owners:
             with self._database.writing() as connection:
                 connection.execute(statement.values(changed_at=at + 1))

@@ -60,6 +60,7 @@ class Lease:
         """Raise LeaseError unless this run still holds it."""
         fence = self.fence
         row = self._database.glance(_HELD, account=self._account)
+        # The lock alone is not enough: if somebody removes its file, two runs can hold one each.
         if row is None or row.fence != fence or row.released:
             raise LeaseError(
                 f"this run has lost the lease on account {self._account}{self._by_whom()}"
@@ -88,6 +89,7 @@ class Lease:
         """Release the lease; nothing happens when it is lost or was never taken."""
         fence, self._fence = self._fence, None
         try:
+            # The fence limits this to the run's own lease: another run may have taken it since.
             if fence is not None:
                 mine = (leases.c.account == self._account, leases.c.fence == fence)
                 with self._database.writing() as connection:

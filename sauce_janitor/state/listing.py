@@ -86,6 +86,7 @@ class OwnerJobs:
             *(
                 id_bytes(job_id)
                 for job_id in unreadable
+                # A rejected row may have anything as its id.
                 if len(job_id) == 32 and _HEX.issuperset(job_id)
             ),
         ]
@@ -106,6 +107,7 @@ class OwnerJobs:
             connection.execute(
                 update(jobs)
                 .where(jobs.c.row.in_([old["row"] for old in known.values()]))
+                # Pages overlap: rows that this listing has seen already are not written again.
                 .where(or_(jobs.c.listed_at < mark, jobs.c.gone.is_(True)))
                 .values(listed_at=mark, gone=False)
             )
@@ -216,6 +218,7 @@ class OwnerJobs:
         not see are gone: return how many.
         """
         values: dict[str, Any] = {"longest_page": longest_page}
+        # A rejected row holds the watermark back: the next listing asks for it again.
         if watermark is not None:
             values["watermark"] = watermark
         if full_at is not None:
@@ -274,6 +277,7 @@ class OwnerJobs:
         inside = and_(
             jobs.c.first_seen < mark,
             *(time.between(since, until) for time in times),
+            # Not every job has this time; where it is null, `from` and `to` cannot compare it.
             or_(jobs.c.modified_at.is_(None), jobs.c.modified_at.between(since, until)),
         )
         return self._count(inside), self._count(inside, jobs.c.listed_at < mark)
@@ -306,6 +310,7 @@ class OwnerJobs:
         """
         mask = sum(BITS.get(field, 0) for field in set(fields))
         lacking = jobs.c.marks.bitwise_and(mask) != 0
+        # The state has no bit of its own: it is one of four words.
         if "state" in fields:
             lacking = or_(lacking, jobs.c.state == str(JobState.UNKNOWN))
         return self._ids(jobs.c.detailed.is_(False), lacking, limit=limit)
@@ -399,9 +404,11 @@ def _differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 def _renewed(old: Mapping[str, Any], new: Mapping[str, Any], mark: int, now: int) -> dict[str, Any]:
     values = {column: new[column] for column in COLUMNS if column != "id"}
     ours = {
+        # It has changed, so its details are asked for again if a rule needs them.
         "detailed": False,
         "gone": False,
         "changed_at": now,
+        # Details that were read during the listing may be newer than its mark.
         "listed_at": max(mark, old["listed_at"]),
     }
     return values | ours | {"at_row": old["row"]}

@@ -103,6 +103,8 @@ def _conditions(
     if reference.id is not None:
         yield identity == bytes.fromhex(reference.id)
     if reference.prefix is not None:
+        # Ids are stored as bytes: a prefix of hexadecimal digits is a range of them, which the
+        # index finds.
         first, last = (bytes.fromhex(reference.prefix.ljust(_DIGITS, end)) for end in "0f")
         yield identity.between(first, last)
     if reference.name is not None:

@@ -45,6 +45,7 @@ class PauseSwitch:
                 ).first()
                 is not None
             ):
+                # The first pause stays, with the name and the reason of whoever set it.
                 return False
             connection.execute(
                 insert(pauses), [{"paused_by": plain(by), "reason": plain(reason), "paused_at": at}]

@@ -90,6 +90,8 @@ class Retries:
             [
                 each
                 for each, owner in found.items()
+                # Owners that this run could not list keep their retries. Without an owner the job
+                # is gone.
                 if each not in job_ids and (owner is None or owner in owners)
             ],
         )

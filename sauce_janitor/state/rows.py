@@ -78,10 +78,13 @@ def row_of(job: Job) -> dict[str, Any]:
     row: dict[str, Any] = {"id": id_bytes(job.id), "owner": job.owner, "state": str(job.state)}
     for field in FIELDS:
         value = getattr(job, field)
+        # SQLite's integers have 64 bits; a time beyond that is nonsense anyway, so it counts as
+        # unreadable.
         if value is UNKNOWN or (field in _TIMES and value is not None and abs(value) > _LARGEST):
             marks |= BITS[field]
             value = None
         elif field == "tags":
+            # Null for no tags, which most jobs have: it costs no byte.
             value = json.dumps(value) if value else None
         elif field == "team_id":
             # Null means unknown, as in rows from before the column existed.
@@ -106,6 +109,7 @@ class ParsedTexts(dict[str | None, V]):
         self._parse = parse
 
     def __missing__(self, text: str | None) -> V:
+        # A million jobs with different custom data must not fill the memory.
         if len(self) >= _MANY:
             self.clear()
         value = self._parse(None if text is None else json.loads(text))

@@ -91,6 +91,8 @@ def _mark(connection: Connection, account: str, action: Action, job_ids: Iterabl
     with named(connection, job_ids) as listed:
         connection.execute(mine.where(column == value, ~listed).values({column: None}))
         connection.execute(
+            # Rows that are marked already are not written again: a plan can have hundreds of
+            # thousands.
             mine.where(or_(column.is_(None), column != value), listed).values({column: value})
         )
 
@@ -166,6 +168,8 @@ class Runs:
         """Return whether any run except `but` was active since then, or may have been: a killed run
         counts for a day.
         """
+        # A killed run has no end. Whether it still works cannot be told, so it counts as active for
+        # a day.
         killed = and_(runs.c.ended_at.is_(None), runs.c.started_at >= at - DAY_S)
         going_on = or_(runs.c.started_at >= at, runs.c.ended_at >= at, killed)
         with self._database.reading() as connection:
@@ -192,6 +196,7 @@ class MetricCounters:
                 key = {"name": name, "labels": json.dumps(dict(labels), sort_keys=True)}
                 mine = (counters.c.name == key["name"], counters.c.labels == key["labels"])
                 grown = update(counters).where(*mine).values(value=counters.c.value + amount)
+                # The first time the counter has no row yet.
                 if connection.execute(grown).rowcount == 0:
                     connection.execute(insert(counters), [key | {"value": amount}])
 

@@ -109,6 +109,7 @@ def damage_of(uri: str) -> str | None:
             for table in metadata.sorted_tables:
                 if table.name in there and (fault := _wrong_in(connection, table)):
                     return fault
+    # A file that cannot be read at all is damage too.
     except (sqlite3.Error, OSError) as error:
         return str(error)
     return None
@@ -134,6 +135,7 @@ def _conditions(column: Column[object]) -> Iterator[str]:
     """Yield the conditions that must not be true of any row."""
     name, key = f'"{column.name}"', (column.table.name, column.name)
     for kind, words in _KINDS:
+        # SQLite stores any type in any column, so a flipped byte can turn a number into text.
         if isinstance(column.type, kind):
             yield f"typeof({name}) NOT IN ('null', '{words}')"
             break
@@ -148,6 +150,7 @@ def _conditions(column: Column[object]) -> Iterator[str]:
         yield f"({name} & ~{bits}) != 0"
     if key in _NEVER_EMPTY:
         yield f"{name} = ''"
+    # The values of `meta` are of several kinds; its key says of which.
     if key == ("meta", "value"):
         keys = " OR ".join(f"key LIKE '{start}%'" for start in _JSON_NOTES)
         yield f"({keys}) AND {_is_not_json(name, 'object', None)}"

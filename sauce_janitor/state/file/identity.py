@@ -61,6 +61,7 @@ class Identity:
         known = self.archive_uuid(path)
         if known == uuid:
             return
+        # An unmounted disk leaves an empty folder at its path, in which a new archive would begin.
         if known is not None:
             raise RefusedError(
                 f"the archive at {path} is another one ({uuid}) than before ({known}): is it"
@@ -100,6 +101,7 @@ class ClockGuard:
 
     def check(self, now: int) -> None:
         """Raise RefusedError when `now` (epoch seconds) is impossible."""
+        # Many machines start in 1970 or at their firmware's date when the battery is empty.
         if now < _OLDEST:
             raise RefusedError(
                 f"this machine's clock says {_date(now)}: set it right first, every age depends"
@@ -137,6 +139,7 @@ class ClockGuard:
             old = connection.execute(select(meta.c.value).where(meta.c.key == _SEEN)).scalar()
             if old is None:
                 connection.execute(insert(meta), [{"key": _SEEN, "value": str(now)}])
+            # Never backwards: two runs may end in the other order.
             elif int(old) < now:
                 connection.execute(update(meta).where(meta.c.key == _SEEN).values(value=str(now)))
 

@@ -71,6 +71,7 @@ def open_engine(
     with database.reading() as connection:
         found = revision(connection)
         empty = found is None and not inspect(connection).get_table_names()
+        # Tables without a schema version: some other program's database, which must not be changed.
         if found is None and not empty:
             raise StateError(
                 f"{place} is a database of something else, not a state: name another file"
@@ -82,6 +83,7 @@ def open_engine(
         # Another process was faster.
         if is_usable(connection, found, place):
             return database
+        # A new state has nothing to back up.
         if found is not None:
             before_migrating(found)
         _migrate(connection)
@@ -155,11 +157,14 @@ def _make(path: Path) -> None:
     An error or a crash at any point leaves either no state or this one; no other one is replaced.
     """
     leftovers = [name for name in (f"{path}-wal", f"{path}-journal") if os.path.lexists(name)]
+    # They may hold the last transactions of the lost file, which a new one would overwrite.
     if leftovers:
         raise StateError(
             f"the state {path} is gone but {leftovers[0]} is still there: it was lost or moved, so"
             " restore it; to start with a new state on purpose, move that file away too"
         )
+    # Following it would create the state in a folder where a disk is mounted later, and that hides
+    # it.
     if path.is_symlink():
         raise StateError(f"the state {path} is a link to nothing: is its file system mounted?")
     _make_folders(path.parent)
@@ -169,6 +174,7 @@ def _make(path: Path) -> None:
         _write(aside, image)
         # Another process was faster: its state is used.
         with suppress(FileExistsError):
+            # Unlike a rename, a link never replaces a file.
             os.link(aside, path)
         _sync_folder(path.parent)
     finally:
@@ -197,6 +203,7 @@ def _write(path: Path, image: bytes) -> None:
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         left = memoryview(image)
+        # `os.write` may write less than it was given, as on a disk that is nearly full.
         while left:
             left = left[os.write(handle, left) :]
         os.fsync(handle)
@@ -204,6 +211,7 @@ def _write(path: Path, image: bytes) -> None:
         read = b"".join(iter(partial(os.read, handle, 1 << 20), b""))
     finally:
         os.close(handle)
+    # Some file systems acknowledge what they lose; better now than after the first delete.
     if read != image:
         raise OSError(errno.EIO, "what was written reads back differently")
 
@@ -241,6 +249,7 @@ def _check_file(path: Path) -> None:
     if os.access(path, os.W_OK):
         return
     why = "this user may not write it"
+    # On such a file system, the rights of the file do not matter.
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         why = "its file system is mounted read-only"
     raise StateError(
@@ -266,6 +275,7 @@ def check_integrity(database: Database) -> None:
     seconds for a million jobs.
     """
     with database.reading() as connection:
+        # The check is SQLite's own.
         if connection.dialect.name != "sqlite":
             return
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()

@@ -113,7 +113,7 @@ jobs = Table(
     Column("assets_announced_at", BigInteger),
     Column("job_announced_at", BigInteger),
     Column("accepted_for", Text),  # the delete or stop that the last accepted plan had for it
-    # JSON list of (name, why, since) of files that could not be had; null for none.
+    # JSON list of (name, why, since) of files that could not be fetched; null for none.
     Column("missing", Text),
     # "" for none; null where it is not known, as in rows from before there was the column.
     Column("team_id", Text),

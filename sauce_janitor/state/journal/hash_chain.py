@@ -38,6 +38,7 @@ def beginning(instance_id: str) -> bytes:
 def canonical(line: Mapping[str, Any]) -> bytes:
     """Return a line as bytes: JSON, keys sorted, no blanks, ASCII, ids in hexadecimal."""
     values = {column: line[column] for column in HASHED}
+    # A driver may return a memoryview, which must give the same hash as bytes.
     values["job_id"] = bytes(values["job_id"]).hex()
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode(
         "ascii"

@@ -166,6 +166,7 @@ class Journal:
             )
             for row in rows.mappings():
                 seq += 1
+                # The number shows a line that is missing, the hash one that was changed.
                 if row["seq"] != seq or link(before, dict(row)) != row["hash"]:
                     raise StateError(
                         damaged(
@@ -174,6 +175,7 @@ class Journal:
                         )
                     )
                 before = row["hash"]
+        # Removing lines at the end leaves a chain that fits; the head tells where it ended.
         if (seq, before) != (head.seq, head.hash):
             raise StateError(
                 damaged(
@@ -225,6 +227,8 @@ class RunJournal:
             detail["missing"] = len(missing)
         with self._database.writing() as connection:
             self._append(connection, "archived", job, policy=policy, receipt=receipt, detail=detail)
+            # None: the receipts do not satisfy what the policies want now, so nothing may be
+            # deleted because of them.
             if selection is not None:
                 _add_selection(connection, self._account, id_bytes(job_id), (selection, missing))
 
@@ -262,10 +266,13 @@ class RunJournal:
             detail["by"] = plain(self._by)
         receipt = None
         if isinstance(permit, DeletePermit):
+            # The line names the proof on which the delete rests, so that it can be checked years
+            # later.
             if isinstance(permit.proof, Receipt):
                 receipt = permit.proof.sha256
             elif isinstance(permit.proof, NothingWanted):
                 detail["archive_none"] = permit.proof.policy
+        # Sauce Labs documents one address and its client uses the other: the line says which.
         if isinstance(permit, DeleteJobPermit) and permit.address is not None:
             detail["address"] = permit.address
         # In this transaction: a pause or a new lease cannot slip in between check and line.
@@ -314,6 +321,8 @@ class RunJournal:
         asked = {"account": self._account, "job_id": id_bytes(job_id), "action": str(action)}
         with self._database.writing() as connection:
             begun = connection.execute(statements.BEGUN, asked).scalar()
+            # The delete was sent, its answer was lost, and now the job is gone: that was this
+            # program.
             if begun is not None:
                 self._close(connection, int(begun), "confirmed", text)
             else:
@@ -347,6 +356,7 @@ class RunJournal:
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         asked = {"account": self._account, "job_id": job["job_id"]}
         with self._database.writing() as connection:
+            # Reindexing may run again and again: each receipt gets one line.
             known = set(connection.execute(statements.RECEIPTS, asked).scalars())
             news = [receipt for receipt in receipts if receipt.sha256 not in known]
             for each in news:
@@ -403,6 +413,7 @@ class RunJournal:
                 "before": before,
                 "after": after,
             }
+            # The same was recorded before, or the job is unknown: a second line would tell nothing.
             if connection.execute(statements.SET_ASSETS, asked).rowcount == 0:
                 return False
             self._append(connection, kind, job, **more)
@@ -420,6 +431,8 @@ class RunJournal:
             statements.WAITING_INTENT, {"intent": intent, "account": self._account}
         )
         begun = found.mappings().one_or_none()
+        # The first final outcome counts. A second one would contradict a line that cannot be
+        # changed.
         if begun is None:
             raise StateError(f"line {intent} of the journal is no intent that waits for an outcome")
         job = {column: begun[column] for column in ("job_id", "owner", "action")}
@@ -438,16 +451,19 @@ class RunJournal:
             "action": str(permit.action),
         }
         standing = connection.execute(statements.STANDING, asked).one()
+        # Another run has the lease, or this one released it.
         if standing.fence != permit.fence:
             raise LeaseError(
                 f"this run has lost the lease on account {self._account}: nothing more is changed"
             )
         if standing.pause is not None:
             raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
+        # A delete that is done is never sent again, whatever the inventory says.
         if standing.confirmed is not None:
             raise PermitError(
                 f"{permit.action} of job {permit.job_id} is on record as done: it is not repeated"
             )
+        # Recovery must find out first: the earlier request may still take effect.
         if standing.begun is not None:
             raise PermitError(
                 f"{permit.action} of job {permit.job_id} was begun before (line {standing.begun})"
@@ -457,6 +473,7 @@ class RunJournal:
     def _append(
         self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any
     ) -> int:
+        # On PostgreSQL this locks the head, so that lines of several processes form one chain.
         head = connection.execute(statements.HEAD).one()
         line: dict[str, Any] = dict.fromkeys(HASHED)
         line |= {
@@ -472,6 +489,7 @@ class RunJournal:
         line["hash"] = link(head.hash, line)
         try:
             connection.execute(statements.ADD_LINE, [line])
+        # A rule of the schema refuses it, such as a second confirmed delete of the job.
         except IntegrityError as error:
             raise StateError(
                 f"the journal refuses a line on job {line['job_id'].hex()}: {error.orig}"
@@ -557,6 +575,7 @@ def _add_selection(
     row = connection.execute(statements.ARCHIVED, job).one_or_none()
     if row is not None:
         keys = {*(json.loads(row.archived) if row.archived is not None else ())}
+        # With missing files the receipt proves less than its selection says.
         if not missing:
             keys.add(selection)
         values = {"keys": json.dumps(sorted(keys)), "lacking": missing_text(missing)}

@@ -59,6 +59,7 @@ class ManualJournal(RunJournal):
             standing = connection.execute(statements.STANDING, asked).one()
             if standing.pause is not None:
                 raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
+            # Two updates at once would overwrite each other: the API replaces whole lists.
             if standing.begun is not None:
                 raise PermitError(
                     f"{permit.action} of job {permit.job_id} by hand was begun before (line"
@@ -82,6 +83,7 @@ class ManualJournal(RunJournal):
             self._append(
                 connection, DONE, job, policy=BY_HAND, intent=intent, outcome=outcome, detail=text
             )
+            # An unknown one stays open until somebody has looked at Sauce Labs.
             if outcome != "unknown":
                 connection.execute(statements.CLOSE_INTENT, {"closed": intent})
 
@@ -128,6 +130,7 @@ class ManualActions:
         """Hold the lock while one job is read and written. Raise LeaseError when it is not free
         within `wait_s`, StoppedError on `stop`.
         """
+        # No file, so no other process: a state in memory.
         if self._path is None:
             yield
             return
@@ -140,6 +143,7 @@ class ManualActions:
         until = time.monotonic() + wait_s
         while True:
             try:
+                # In short waits, so that Ctrl-C is noticed between two.
                 lock.acquire(timeout=min(_GLANCE_S, wait_s))
                 break
             except Timeout as taken:

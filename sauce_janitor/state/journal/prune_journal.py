@@ -61,6 +61,7 @@ class PruneJournal(RunJournal):
         asked = {"account": self._account, "job_id": job["job_id"], "action": _OPEN_AS}
         with self._database.writing() as connection:
             standing = connection.execute(statements.STANDING, asked).one()
+            # Another process may be writing in the archive now.
             if standing.fence != permit.fence:
                 raise LeaseError(
                     f"this run has lost the lease on account {self._account}: nothing more is"
@@ -68,6 +69,8 @@ class PruneJournal(RunJournal):
                 )
             if standing.pause is not None:
                 raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
+            # An interrupted pruning is finished first, or its record and the files on the disk
+            # would disagree.
             if standing.begun is not None:
                 raise PermitError(
                     f"the pruning of job {permit.job_id} was begun before (line {standing.begun})"
@@ -122,6 +125,7 @@ class Prunings:
                 select(meta.c.value).where(meta.c.key == _ACCEPTED + account)
             ).scalar()
         at, _, under = (recorded or "").partition(" ")
+        # Accepted under other policies: what was expected then is not expected now.
         return int(at) if under == digest else None
 
     def accept(self, account: str, digest: str, *, at: int) -> None:
