@@ -8,13 +8,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, update
 
 from sauce_janitor.model.jobs import Action, AssetsStanding, Job, JobId, Owner, Record
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
 from sauce_janitor.state.file.database import Database, state_errors
 from sauce_janitor.state.file.tables import acceptances, holds, jobs, journal, listings
+from sauce_janitor.state.holds import in_force
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.rows import COLUMNS, JobReader, ParsedTexts, id_bytes, missing_files
 
@@ -273,10 +274,7 @@ def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[A
 
 
 def _held(connection: Connection, account: str, as_of: int) -> frozenset[bytes]:
-    in_force = and_(
-        holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > as_of)
-    )
-    statement = select(holds.c.job_id).where(holds.c.account == account, in_force)
+    statement = select(holds.c.job_id).where(holds.c.account == account, in_force(as_of))
     return frozenset(connection.execute(statement).scalars())
 
 
