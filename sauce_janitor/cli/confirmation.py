@@ -30,6 +30,7 @@ def require_consent(question: str, *, yes: bool) -> None:
     """Ask `question` unless `yes`. Raise Abort for a no, UsageError if there is no terminal."""
     if yes:
         return
+    # A script must not wait for ever on a question that nobody reads.
     if not terminal.can_ask():
         raise click.UsageError("without a terminal to ask on, say --yes")
     if not terminal.confirm(question):

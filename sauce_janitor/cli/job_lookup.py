@@ -190,6 +190,7 @@ def _unlisted(opened: AccountSession, owner: Owner) -> Iterator[Candidate]:
 
 
 def _is_meant(job: Candidate, reference: JobReference) -> bool:
+    # The same rules as for the jobs in the state.
     if reference.prefix is not None and job.id.startswith(reference.prefix):
         return True
     return reference.name is not None and reference.name in (job.name, job.build)

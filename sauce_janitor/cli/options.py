@@ -54,6 +54,7 @@ def select_account(config: Config, name: str | None) -> Account:
     Raises UsageError if there are several and no name, ConfigError for an unknown name.
     """
     names = [account.name for account in config.accounts]
+    # None of several is the obvious one, and a guess could change another account's jobs.
     if name is None and len(names) > 1:
         raise click.UsageError(
             f"there are several accounts: use --account with one of {', '.join(names)}"

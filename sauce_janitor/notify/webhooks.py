@@ -152,6 +152,7 @@ def _is_safe(url: str) -> bool:
     try:
         address = urlsplit(url)
         host = address.hostname or ""
+        # Plain http would show the secret in the address to every machine on the way.
         if address.scheme != "http":
             return address.scheme == "https" and bool(host)
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

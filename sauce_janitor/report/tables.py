@@ -89,6 +89,7 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
     if cell_len(text) <= width:
         return text
     head = set_cell_size(text, max(0, width - cell_len(ellipsis)))
+    # The cut may lie between two words already.
     word = head if text[len(head)] == " " else head.rpartition(" ")[0]
     kept = word if cell_len(word) > width // 2 else head
     return set_cell_size(kept.rstrip(" ") + ellipsis, width).rstrip(" ")
@@ -217,6 +218,7 @@ class _Layout:
         width = self._widths[at]
         if cell_len(text) <= width:
             return [text]
+        # A header may take several lines; a name stays on one, so that rows are easy to count.
         if self._strips[at].column.kind == "prose" or (header and _longest_word(text) <= width):
             return wrapped(text, width, fold=True)
         return [cut(text, width, self._ellipsis)]

@@ -199,6 +199,7 @@ def _midnight(text: str, *, days: int = 0) -> int | None:
         return None
     try:
         day = dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC) + dt.timedelta(days=days)
+    # 2026-02-31, or the day after the last one that Python knows.
     except (ValueError, OverflowError):
         return None
     return int(day.timestamp())
@@ -256,6 +257,7 @@ def clean(text: object) -> str:
     )
 
 
+# In UTC, as the page says. `times.when` has the zone of the command that serves the page.
 def _when(at: int) -> str:
     return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M}"
 

@@ -148,6 +148,7 @@ def _name(host: str) -> str:
     if text.startswith("["):
         return text[1:].partition("]")[0]
     name, colon, port = text.rpartition(":")
+    # An IPv6 address without brackets has colons, but no port.
     return (name if colon and port.isdecimal() and ":" not in name else text).removesuffix(".")
 
 
@@ -174,6 +175,7 @@ def _token_in(authorization: str) -> bytes:
         return b""
     try:
         return base64.b64decode(text.strip(), validate=True).partition(b":")[2]
+    # What is not base64 has no token: the answer is 401, not an error.
     except (binascii.Error, ValueError):
         return b""
 

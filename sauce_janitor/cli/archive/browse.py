@@ -137,6 +137,7 @@ def _print_count(jobs: int, size: int, limit: int | None) -> None:
     shown = (
         f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
     )
+    # Not among the rows: a pipe gets one line a job.
     terminal.echo(f"{shown} jobs, {report.size(size)}", err=True)
 
 

@@ -29,6 +29,7 @@ class _Share(click.ParamType[float]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the share as a number above 0 and at most 1."""
+        # click also passes values that it has converted before.
         if isinstance(value, float):
             return value
         found = _SHARE.fullmatch(str(value).strip())

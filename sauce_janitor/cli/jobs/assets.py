@@ -191,6 +191,7 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
             "job_id": job.id,
             "owner": job.owner,
             "name": name,
+            # Every file is also of the class `all`.
             "classes": sorted(asset_classes(name) - {"all"}),
         }
         for name in names

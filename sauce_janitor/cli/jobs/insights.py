@@ -210,6 +210,7 @@ def _ask_and_print(
     from sauce_janitor import report
     from sauce_janitor.cli.account_session import open_account_session
 
+    # In Insights, owners belong to the scope `single`, and to no other.
     if options["scope"] == "single" and not options["owners"]:
         raise click.UsageError("--scope single needs an --owner")
     if options["owners"] and options["scope"] in {"me", "organization"}:
@@ -224,6 +225,7 @@ def _ask_and_print(
         terminal.write(report.csv_lines(shown.rows, shown.columns))
     else:
         shown.show(session.console())
+    # Not among the rows: stdout may be read by a program.
     for note in shown.notes:
         terminal.echo(report.clean(note), err=True)
     if shown.rejected:
@@ -243,6 +245,7 @@ def _read_period(opened: AccountSession, options: Mapping[str, Any]) -> Period:
     back, now, zone = options["time_range"], int(time.time()), opened.command.config.timezone
     if back is not None and (options["start"] or options["end"]):
         raise click.UsageError("--time-range counts back from now: leave out --start and --end")
+    # Insights knows periods with both only.
     if options["start"] is None and options["end"] is not None:
         raise click.UsageError("--end needs a --start")
     if options["start"] is None:

@@ -199,6 +199,7 @@ def _due_lines_by_policy(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
+    # A run that is killed leaves no result. Only one that reports progress certainly goes on.
     result = run["result"] or ("going on" if run["run_id"] in going_on else "going on, or killed")
     parts = [run["mode"].replace("_", " "), result]
     parts += [
@@ -216,6 +217,7 @@ def _next_run_line(daemon: dict[str, Any]) -> str:
     blackout = daemon["blackout_until"]
     why = f" ({daemon['blackout_reason']})" if daemon["blackout_reason"] else ""
     during = f"; in a black-out until {report.when(blackout)}{why}" if blackout else ""
+    # The schedule alone starts nothing: cron may, at other times.
     if not daemon["running"]:
         return (
             "  next run: serve is not running; by the schedule "

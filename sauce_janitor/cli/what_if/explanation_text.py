@@ -25,6 +25,7 @@ _ASSETS: Final = {
 
 def show(out: Console, each: Explained) -> None:
     """Print the job, what happens and by which policies, what would keep it, and its journal."""
+    # The policies no longer apply to a job that is gone: its journal says what happened.
     if each.explanation is None:
         out.print(f"{each.job} of account {each.account}: {_deleted_text(each)}", style="bold")
     else:
@@ -132,6 +133,7 @@ def _show_outlooks(out: Console, explanation: Explanation) -> None:
         if not _is_idle(outlook)
     ]
     report.show_table(out, _COLUMNS, rows, indent=2)
+    # A keep rule may stop keeping the job only because newer jobs arrive.
     if explanation.goes_at is None and explanation.expected_at is not None:
         report.say(
             out,
@@ -202,6 +204,7 @@ def _show_policies(out: Console, each: Explained) -> None:
 
 
 def _precedence_text(view: PolicyView) -> str:
+    # What cannot be read counts in favour of the job: it may protect, and never delete.
     if view.matches is None:
         return (
             f"may match: {', '.join(view.unknown_fields)} is unknown, so it can only keep the job"

@@ -51,6 +51,7 @@ def journal_detail(line: JournalLine) -> str:
         parts.append(", ".join(f"{name}: {value}" for name, value in sorted(wanted.items())))
     if line.kind == "archived" and line.detail.get("selection"):
         parts.append(str(line.detail["selection"]))
+    # Enough digits to find the receipt; JSON has all.
     if line.receipt:
         parts.append(f"receipt {line.receipt[:12]}…")
     if text := line.detail.get("text") or line.detail.get("why"):
