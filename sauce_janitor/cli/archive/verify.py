@@ -120,6 +120,7 @@ def _verify(
 
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.archive.verify import JobSampleShare
+    from sauce_janitor.cli.archive.view import read_owner
     from sauce_janitor.cli.job_lookup import find_stored_id
     from sauce_janitor.cli.known_jobs import open_to_read
     from sauce_janitor.cli.progress import ProgressDisplay
@@ -129,7 +130,7 @@ def _verify(
     share, now = options["sample"], time.time()
     scope = VerifyScope(
         account=options["account"],
-        owner=_owner(options["owner"]),
+        owner=read_owner(options["owner"]),
         job=find_stored_id(session, job_id, options["account"]) if job_id else None,
         # The day is part of the sample: another one each day.
         sample=JobSampleShare.of(share, int(now) // DAY_S) if share else None,
@@ -198,12 +199,3 @@ def _as_json(done: Verified) -> dict[str, Any]:
             for one in done.findings
         ],
     }
-
-
-def _owner(text: str | None) -> Any:
-    from sauce_janitor.model.jobs import owner_name
-
-    try:
-        return None if text is None else owner_name(text)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
