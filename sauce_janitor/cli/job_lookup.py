@@ -45,12 +45,12 @@ def find_known_ids(
 
     # A whole id needs no state: a hold can be placed before the first listing.
     if all(each.id is not None for each in references):
-        return _whole(references)
+        return _whole_ids(references)
     with ExitStack() as stack:
         state = stack.enter_context(
             known_jobs.open_to_read(config, known_jobs.existing_state(config.state))
         )
-        return _each(
+        return _resolve_each(
             references,
             lambda each: _in_state(state, each, accounts),
             lambda each: state.lookups.near(each, accounts),
@@ -68,12 +68,12 @@ def find_asked_ids(
     """
     # A whole id needs no search, which would cost requests.
     if all(each.id is not None for each in references):
-        return _whole(references)
+        return _whole_ids(references)
     state, accounts = opened.command.context.state, (opened.name,)
     owners = (owner,) if owner is not None else opened.manual.owners
     unlisted: list[Candidate] = []
     for each in owners:
-        unlisted += _unlisted(opened, each)
+        unlisted += _unlisted_jobs(opened, each)
 
     def found(reference: JobReference) -> Iterator[Candidate]:
         # A job that is gone cannot be shown or changed, so it makes no name ambiguous.
@@ -90,7 +90,7 @@ def find_asked_ids(
         if reference.prefix is None or not job.id.startswith(reference.prefix):
             _check_name(opened, job, reference)
 
-    return _each(references, found, lambda each: state.lookups.near(each, accounts), check)
+    return _resolve_each(references, found, lambda each: state.lookups.near(each, accounts), check)
 
 
 def _check_name(opened: AccountSession, job: Candidate, reference: JobReference) -> None:
@@ -121,15 +121,17 @@ def find_stored_id(session: Session, text: str, account: str | None) -> JobId:
 def find_archived_id(view: ArchiveView, reference: JobReference, account: str | None) -> JobId:
     """Return the job of the archive that is meant. Raises ConfigError as `find_known_ids` does."""
     accounts = None if account is None else (account,)
-    (found,) = _each((reference,), lambda each: view.lookups.archived(each, accounts), lambda _: ())
+    (found,) = _resolve_each(
+        (reference,), lambda each: view.lookups.archived(each, accounts), lambda _: ()
+    )
     return found
 
 
-def _whole(references: Iterable[JobReference]) -> tuple[JobId, ...]:
+def _whole_ids(references: Iterable[JobReference]) -> tuple[JobId, ...]:
     return tuple(dict.fromkeys(each.id for each in references if each.id is not None))
 
 
-def _each(
+def _resolve_each(
     references: Iterable[JobReference],
     found: Callable[[JobReference], Iterable[Candidate]],
     near: Callable[[JobReference], Sequence[Candidate]],
@@ -166,7 +168,7 @@ def _in_state(
     yield from state.lookups.archived(reference, accounts)
 
 
-def _unlisted(opened: AccountSession, owner: Owner) -> Iterator[Candidate]:
+def _unlisted_jobs(opened: AccountSession, owner: Owner) -> Iterator[Candidate]:
     """Yield the owner's jobs that the last listing cannot have shown, or all if there was none."""
     from sauce_janitor.inventory.pager import PagePosition, Pager
 

@@ -12,7 +12,7 @@ import structlog
 
 from sauce_janitor.config import Config
 from sauce_janitor.errors import JanitorError, StateError
-from sauce_janitor.metrics import Metrics, NotTakenError, push, write_textfile
+from sauce_janitor.metrics import Metrics, MetricsExportError, push, write_textfile
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
 from sauce_janitor.operations.wiring.run_settings import Result
@@ -83,7 +83,7 @@ class RunReporter:
             page = own.page(instance=export.instance) if export.instance else own.page()
             try:
                 write_textfile(export.textfile, page, instance=instance)
-            except (OSError, NotTakenError) as error:
+            except (OSError, MetricsExportError) as error:
                 why = getattr(error, "strerror", None) or str(error)
                 self._log.warning("metrics.not_written", file=str(export.textfile), why=why)
         if export.pushgateway is not None:
@@ -91,5 +91,5 @@ class RunReporter:
             # this state knows of them may be older.
             try:
                 push(export.pushgateway, own, self._accounts, instance=instance)
-            except NotTakenError as error:
+            except MetricsExportError as error:
                 self._log.warning("metrics.not_pushed", why=str(error))

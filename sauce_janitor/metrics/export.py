@@ -23,7 +23,7 @@ _OWNER: Final = "# sauce-janitor: the file of the instance "
 _OWNED: Final = re.compile(rf"{_OWNER}(\S+)\n".encode())
 
 
-class NotTakenError(Exception):
+class MetricsExportError(Exception):
     """A Pushgateway did not accept the metrics, or the file belongs to another instance.
 
     The text is one sentence.
@@ -33,11 +33,12 @@ class NotTakenError(Exception):
 def write_textfile(path: Path, page: bytes, *, instance: str) -> None:
     """Replace the file in one step, readable by all: a collector sees the old or the new page.
 
-    Raise NotTakenError if the file belongs to another instance, OSError when it cannot be written.
+    Raise MetricsExportError if the file belongs to another instance, and OSError when it cannot be
+    written.
     """
     # Two instances that write one file would replace each other's numbers at every run.
     if (owner := _owner_of(path)) not in (None, instance):
-        raise NotTakenError(
+        raise MetricsExportError(
             f"the file belongs to another instance ({owner}): name another file in"
             " metrics.textfile, and give each configuration a metrics.instance; or remove the file"
             " if that instance no longer exists"
@@ -76,8 +77,8 @@ def push(gateway: str, metrics: Metrics, accounts: Iterable[str], *, instance: s
 
     The grouping key has the account and the instance, so that neither two accounts nor two
     instances replace each other's numbers. If the address `gateway` already has a grouping key
-    (…/metrics/job/NAME/instance/ONE), the whole page goes there. Raise NotTakenError when a group
-    is not accepted; the others are pushed nevertheless.
+    (…/metrics/job/NAME/instance/ONE), the whole page goes there. Raise MetricsExportError when a
+    group is not accepted; the others are pushed nevertheless.
     Source: https://github.com/prometheus/pushgateway, API, PUT.
     """
     import requests
@@ -88,14 +89,14 @@ def push(gateway: str, metrics: Metrics, accounts: Iterable[str], *, instance: s
         groups = {
             f"{gateway}{_JOB}{_grouped(each, instance)}": metrics.page_of(each) for each in every
         }
-    refused: list[NotTakenError] = []
+    refused: list[MetricsExportError] = []
     with requests.Session() as session:
         # Use no proxy and no .netrc that the configuration does not name.
         session.trust_env = False
         for address, page in groups.items():
             try:
                 _put(session, address, page)
-            except NotTakenError as error:
+            except MetricsExportError as error:
                 refused.append(error)
     if refused:
         raise refused[0]
@@ -120,6 +121,10 @@ def _put(session: requests.Session, address: str, page: bytes) -> None:
         )
     except requests.RequestException as error:
         # The text of the error may have the address, and a password in it: name its type only.
-        raise NotTakenError(f"the Pushgateway does not answer ({type(error).__name__})") from error
+        raise MetricsExportError(
+            f"the Pushgateway does not answer ({type(error).__name__})"
+        ) from error
     if answer.status_code not in {200, 202}:
-        raise NotTakenError(f"the Pushgateway answers {answer.status_code}: {answer.text[:200]}")
+        raise MetricsExportError(
+            f"the Pushgateway answers {answer.status_code}: {answer.text[:200]}"
+        )

@@ -3,7 +3,7 @@
 `terminal` describes how to print.
 """
 
-from sauce_janitor.report.budget_text import inflow, needed, stands
+from sauce_janitor.report.budget_text import budget_line, inflow_lines, needed_lines
 from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_row
 from sauce_janitor.report.dangers import unstored_words
 from sauce_janitor.report.failed_jobs import (
@@ -31,6 +31,7 @@ __all__ = [
     "Column",
     "Ended",
     "action_row",
+    "budget_line",
     "clean",
     "closing_lines",
     "console",
@@ -39,14 +40,14 @@ __all__ = [
     "cut",
     "day",
     "done_line",
-    "inflow",
+    "inflow_lines",
     "iso",
     "job_row",
     "json_text",
     "kept_row",
     "last_line",
     "markdown",
-    "needed",
+    "needed_lines",
     "retry_lines",
     "retry_row",
     "retry_rows",
@@ -59,7 +60,6 @@ __all__ = [
     "show_table",
     "size",
     "span",
-    "stands",
     "status_of",
     "table_lines",
     "unstored_words",

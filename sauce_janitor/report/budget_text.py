@@ -9,7 +9,7 @@ from sauce_janitor.report.text import span
 from sauce_janitor.times import when
 
 
-def needed(outlook: Mapping[str, Any], *, allowed: str, now: float) -> Iterator[str]:
+def needed_lines(outlook: Mapping[str, Any], *, allowed: str, now: float) -> Iterator[str]:
     """Yield a line on what a plan needs and when it will be done.
 
     `allowed` is the rate that applies now, as text; `now` is epoch seconds.
@@ -26,7 +26,7 @@ def needed(outlook: Mapping[str, Any], *, allowed: str, now: float) -> Iterator[
     yield f"Needs about {requests:,} API requests{lasts}{hour}"
 
 
-def inflow(outlook: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+def inflow_lines(outlook: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     """Yield a line on what new jobs need of the budget each day, and whether it is a warning."""
     found, gives = outlook["inflow"], outlook["requests_a_day"]
     # Too little is known: no new jobs were seen yet, or the budget has no limit for a day.
@@ -55,7 +55,7 @@ def inflow(outlook: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     )
 
 
-def stands(budget: Mapping[str, Any], *, now: float) -> str:
+def budget_line(budget: Mapping[str, Any], *, now: float) -> str:
     """Return the current rate of a budget and what is left of it, for `status`."""
     left, wait = budget["left_this_hour"], budget["goes_on_in_s"]
     parts = [f"{budget['now']} now" if budget["windows"] else budget["now"]]

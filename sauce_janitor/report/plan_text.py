@@ -67,7 +67,7 @@ def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = Fal
     out.print(
         f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided"
     )
-    _say_whose(out, about)
+    _show_owners(out, about)
     out.print()
     show_effects(out, effects)
     for line, is_warning in (*weight_lines(effects, about.room), *about.budget):
@@ -82,16 +82,16 @@ def _show_decisions(out: Console, plan: Plan, about: About, *, is_reviewed: bool
         _show_by_policy(out, plan)
     if plan.kept and not is_reviewed:
         out.print("\nWhy jobs stay", style="bold")
-        _show_kept(out, plan)
+        _show_why_kept(out, plan)
     # Jobs that need somebody's attention are shown also after a review.
-    for line in (*_undecided(plan), *_incomplete(plan)):
+    for line in (*_undecided_lines(plan), *_incomplete_lines(plan)):
         say(out, line)
     if plan.postponed and not is_reviewed:
         out.print(
             "\nTimes that another policy makes longer (`overrides:` lets the shorter one count)",
             style="bold",
         )
-        for line in _postponed(plan):
+        for line in _postponed_lines(plan):
             say(out, line)
     if about.examples and not is_reviewed:
         out.print("\nFor example", style="bold")
@@ -100,14 +100,14 @@ def _show_decisions(out: Console, plan: Plan, about: About, *, is_reviewed: bool
 
 def _show_notes(out: Console, plan: Plan, about: About) -> None:
     notes = (
-        *_soon(plan),
+        *_expiring_lines(plan),
         *late_lines(plan.late),
         *(f"Warning: {lint}" for lint in plan.lints),
-        *_lifted(plan),
+        *_lifted_limit_lines(plan),
     )
     if notes or plan.waiting or about.ways_out:
         out.print()
-    for line in _announced(plan):
+    for line in _announced_lines(plan):
         say(out, line)
     for line in notes:
         say(out, line, style="yellow")
@@ -116,14 +116,14 @@ def _show_notes(out: Console, plan: Plan, about: About) -> None:
         out.print(printable(line), soft_wrap=True)
 
 
-def _postponed(plan: Plan) -> Iterator[str]:
+def _postponed_lines(plan: Plan) -> Iterator[str]:
     found = by_weight(plan.postponed)
     yield from (postponement.text(jobs) for postponement, jobs in found[:_MOST_POSTPONED])
     if len(found) > _MOST_POSTPONED:
         yield f"and {len(found) - _MOST_POSTPONED:,} more (--format json has all)"
 
 
-def _soon(plan: Plan) -> Iterator[str]:
+def _expiring_lines(plan: Plan) -> Iterator[str]:
     if plan.expiring_72h_jobs:
         yield (
             "To archive before Sauce Labs purges it: the assets of"
@@ -132,7 +132,7 @@ def _soon(plan: Plan) -> Iterator[str]:
         )
 
 
-def _announced(plan: Plan) -> Iterator[str]:
+def _announced_lines(plan: Plan) -> Iterator[str]:
     for action, waiting in sorted(plan.waiting.items()):
         when_they_go = when(waiting.first_at)
         if waiting.last_at != waiting.first_at:
@@ -144,14 +144,14 @@ def _announced(plan: Plan) -> Iterator[str]:
         yield f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}"
 
 
-def _lifted(plan: Plan) -> Iterator[str]:
+def _lifted_limit_lines(plan: Plan) -> Iterator[str]:
     for lifted in plan.lifted:
         by = ", ".join(f"{approval.by} ({approval.reason})" for approval in plan.approvals)
         # Only the first sentence of the limit: the rest is about a plan that is refused.
         yield f"Limit lifted by {by}: {lifted.text.partition('. ')[0]}"
 
 
-def _say_whose(out: Console, about: About) -> None:
+def _show_owners(out: Console, about: About) -> None:
     if about.owners:
         say(out, about.owners)
     # A plan may look complete although jobs of some users are not in it.
@@ -176,7 +176,7 @@ def _show_by_policy(out: Console, plan: Plan) -> None:
     show_table(out, columns, rows)
 
 
-def _undecided(plan: Plan) -> Iterator[str]:
+def _undecided_lines(plan: Plan) -> Iterator[str]:
     for (policy, name), jobs in sorted(plan.undecided.items()):
         yield (
             f"{jobs:,} jobs are undecided by {policy}: {name} is unknown. Match on another field,"
@@ -203,7 +203,7 @@ def _show_examples(out: Console, examples: Sequence[tuple[Job | None, Decision]]
     show_table(out, columns, rows)
 
 
-def _show_kept(out: Console, plan: Plan) -> None:
+def _show_why_kept(out: Console, plan: Plan) -> None:
     most = sorted(plan.kept.items(), key=lambda item: (-item[1], item[0][0], item[0][1].text))
     # These follow from the reasons of another action, which the table has.
     implied = (Why.ASSETS_PROTECTED, Why.NOTHING_WANTED)
@@ -219,7 +219,7 @@ def _show_kept(out: Console, plan: Plan) -> None:
     )
 
 
-def _incomplete(plan: Plan) -> Iterator[str]:
+def _incomplete_lines(plan: Plan) -> Iterator[str]:
     """Yield how many jobs lack files, and what happens with their deletes."""
     if not plan.incomplete:
         return
@@ -258,7 +258,7 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     ):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
         yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
-    for line in _postponed(plan):
+    for line in _postponed_lines(plan):
         yield f"\n- {printable(line)}\n"
     missing = (printable(line) for line in about.missing)
     for line in (

@@ -70,11 +70,11 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
     out.print(f"\n{account}: carried out", style="bold")
     _show_outcomes(out, ended)
     _show_archive(out, ended)
-    _show_asides(out, ended)
-    for line in _failures(ended.failures):
+    _show_skipped_and_missing(out, ended)
+    for line in _failure_lines(ended.failures):
         out.print(line, style="red")
     if ended.halted:
-        out.print(_cut_short(ended.halted, ended), style="yellow")
+        out.print(_halted_line(ended.halted, ended), style="yellow")
 
 
 def _show_outcomes(out: Console, ended: Ended) -> None:
@@ -162,7 +162,7 @@ def closing_lines(
         yield "To continue, run the same command again"
 
 
-def _failures(failures: Sequence[ActionFailed]) -> Iterator[str]:
+def _failure_lines(failures: Sequence[ActionFailed]) -> Iterator[str]:
     """Yield one line for each kind of failure, the most frequent first.
 
     Failures that differ only in ids and numbers are of one kind.
@@ -192,7 +192,7 @@ def _failures(failures: Sequence[ActionFailed]) -> Iterator[str]:
         yield "For each single failure, see the log with -v, or --format json"
 
 
-def _show_asides(out: Console, ended: Ended) -> None:
+def _show_skipped_and_missing(out: Console, ended: Ended) -> None:
     if ended.recovered:
         out.print(ended.recovered)
     # A reason without a sentence here is printed by its key.
@@ -202,7 +202,7 @@ def _show_asides(out: Console, ended: Ended) -> None:
         out.print(printable(line), style="yellow")
 
 
-def _cut_short(halted: str, ended: Ended) -> str:
+def _halted_line(halted: str, ended: Ended) -> str:
     # Only a spent request budget has a time at which the rest can go on.
     if ended.goes_on_at is None:
         return f"Cut short: {printable(halted)}; the rest is for the next run"

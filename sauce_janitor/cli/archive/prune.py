@@ -170,11 +170,11 @@ def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
         largest = sorted(plan.rows, key=lambda row: -row.size_bytes)[:_SHOWN]
         cells = ((row.job_id, row.size_bytes, len(row.files), row.place) for row in largest)
         report.show_table(out, columns, cells, indent=4)
-    for line in _rest(plan, digest):
+    for line in _closing_lines(plan, digest):
         report.say(out, line)
 
 
-def _rest(plan: PrunePlan, digest: str) -> Iterator[str]:
+def _closing_lines(plan: PrunePlan, digest: str) -> Iterator[str]:
     from sauce_janitor import report
     from sauce_janitor.operations.prune import refusal
 

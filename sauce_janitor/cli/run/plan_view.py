@@ -51,10 +51,10 @@ def show_plans(session: Session, options: Mapping[str, Any]) -> int:
             )
         with command.progress.hidden():
             _show(command, results, options)
-    return code or (_detailed(results) if options.get("detailed_exitcode") else 0)
+    return code or (_detailed_exit_code(results) if options.get("detailed_exitcode") else 0)
 
 
-def _detailed(results: list[Result]) -> int:
+def _detailed_exit_code(results: list[Result]) -> int:
     """Return 3 if a plan breaks a limit, as a run would; 7 if there is something to do."""
     # A refused plan does nothing, so the limit counts first.
     if any(result.plan.broken for result in results):
@@ -89,12 +89,12 @@ def _show(command: CommandSession, results: list[Result], options: Mapping[str, 
 
 def _csv_rows(results: list[Result]) -> Iterator[dict[str, Any]]:
     for result in results:
-        for row in _actions(result):
+        for row in _action_rows(result):
             yield {"account": result.account.name, **row}
 
 
 def _show_kept(command: CommandSession, result: Result) -> None:
-    for row in _kept(command, result):
+    for row in _kept_rows(command, result):
         terminal.echo(f"{row['job_id']}  kept  {report.clean('; '.join(row['reasons']))}")
 
 
@@ -102,8 +102,8 @@ def about(command: CommandSession, result: Result) -> report.About:
     """Return what the report prints around a plan: account, budget, examples and warnings."""
     now = result.head.created_at
     outlook = result.outlook or request_budget.outlook(result.needs, None, now=now)
-    needed = report.needed(outlook, allowed=str(result.timetable.at(now)), now=now)
-    budget = [*((line, False) for line in needed), *report.inflow(outlook)]
+    needed = report.needed_lines(outlook, allowed=str(result.timetable.at(now)), now=now)
+    budget = [*((line, False) for line in needed), *report.inflow_lines(outlook)]
     rows = sum(listing.rows for listing in result.listings)
     listing = f" ({rows:,} listed just now)" if result.listings else " (not listed: --offline)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
@@ -149,14 +149,14 @@ def _examples(command: CommandSession, result: Result) -> list[tuple[Job | None,
     return sorted(found, key=lambda each: (order.index(each[1].action), each[1].policy or ""))
 
 
-def _actions(result: Result) -> Iterator[dict[str, Any]]:
+def _action_rows(result: Result) -> Iterator[dict[str, Any]]:
     for planned in result.plan.jobs():
         for decision in planned.actions:
             row = report.action_row(planned.job_id, planned.owner, decision)
             yield {**row, "fingerprint": planned.fingerprint}
 
 
-def _kept(command: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
+def _kept_rows(command: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
     rules = command.config.rules(result.account.name)
     with command.context.state.jobs.snapshot(result.query) as snapshot:
         # The plan has the actions only. Why the other jobs stay is decided again, for the same
@@ -169,5 +169,5 @@ def _kept(command: CommandSession, result: Result) -> Iterator[dict[str, Any]]:
 def _sealed(
     command: CommandSession, result: Result, options: Mapping[str, Any]
 ) -> planfile.SealedPlan:
-    kept = _kept(command, result) if options.get("everything") else None
-    return planfile.SealedPlan(result.head, _actions(result), kept)
+    kept = _kept_rows(command, result) if options.get("everything") else None
+    return planfile.SealedPlan(result.head, _action_rows(result), kept)

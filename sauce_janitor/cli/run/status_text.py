@@ -71,15 +71,15 @@ def _listing_lines(listing: dict[str, Any]) -> Iterator[str]:
 def _budget_lines(status: dict[str, Any]) -> Iterator[str]:
     from sauce_janitor import report
 
-    yield f"  budget: {report.stands(status['budget'], now=status['now'])}"
+    yield f"  budget: {report.budget_line(status['budget'], now=status['now'])}"
     plan = status["last_plan"] or {}
     outlook = plan.get("budget")
     # A plan that is carried out needs no more requests.
     if not outlook or plan["left"] == 0:
         return
-    for line in report.needed(outlook, allowed=status["budget"]["now"], now=plan["as_of"]):
+    for line in report.needed_lines(outlook, allowed=status["budget"]["now"], now=plan["as_of"]):
         yield f"    {line}"
-    for line, is_warning in report.inflow(outlook):
+    for line, is_warning in report.inflow_lines(outlook):
         prefix = "Warning: " if is_warning else ""
         yield f"    {prefix}{line}"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.metrics import NotTakenError, write_textfile
+from sauce_janitor.metrics import MetricsExportError, write_textfile
 from tests.support.commands import Commands
 from tests.support.webhooks import hooked
 
@@ -262,7 +262,7 @@ def test_two_janitors_do_not_replace_each_other_s_textfile(
     assert file.read_bytes() == before
     own = one.state.identity.instance_id
     with pytest.raises(
-        NotTakenError, match=rf"belongs to another instance \({own}\): .*metrics\.instance"
+        MetricsExportError, match=rf"belongs to another instance \({own}\): .*metrics\.instance"
     ):
         write_textfile(file, b"", instance="two")
     for desk, name in ((one, "first"), (two, "second")):
