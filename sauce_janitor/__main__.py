@@ -4,7 +4,9 @@ code.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import resource
 import sys
 import traceback
@@ -18,6 +20,10 @@ from sauce_janitor.cli.app import cli
 from sauce_janitor.errors import ConfigError, JanitorError
 
 _PR_SET_DUMPABLE = 4  # Source: prctl(2), linux/prctl.h.
+_GARBAGE_OBJECTS = 10_000
+"""How many new objects Python makes before it looks for cycles of unused ones: 700 to 2,000 by
+default, so 200 times while a command loads its libraries, whose objects stay.
+"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     A traceback means a bug in this program (exit code 1).
     """
     _forbid_core_dumps()
+    _look_for_garbage_less_often()
     with terminal.guarded():
         code = _run(arguments)
     sys.exit(code)
@@ -43,6 +50,16 @@ def _forbid_core_dumps() -> None:
         # A C library may lack prctl: then the resource limit alone must do.
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _look_for_garbage_less_often() -> None:
+    """Save the time that Python spends on cycles of unused objects: a quarter of a short command's.
+
+    At its end Python would look through all objects once more, though the memory is freed anyway.
+    """
+    gc.set_threshold(_GARBAGE_OBJECTS)
+    # Frozen objects are not looked at. Files and databases are closed by whoever opened them.
+    atexit.register(gc.freeze)
 
 
 def _run(arguments: list[str] | None) -> int:
