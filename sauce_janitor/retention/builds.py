@@ -139,6 +139,7 @@ class BuildKeeper(Keeper):
         unit = self._units.get(identity)
         if unit is None:
             status = record.build_status
+            # Keep rules (`pick`) have the words of jobs, the Builds API has its own.
             word = _VERDICTS.get(status, status) if isinstance(status, str) else status
             unit = BuildUnit(identity, word, self.group_of(record), context, record.build_counters)
             self._units[identity] = unit
@@ -148,6 +149,7 @@ class BuildKeeper(Keeper):
             or self.group_of(record) != unit.group
         ):
             problem |= BuildProblem.UNDECIDED
+        # One job of which it is unclear whether the policy counts it makes the whole build unclear.
         if not context.takes_slots:
             problem |= BuildProblem.UNDECIDED
         unit.seen += 1
@@ -163,6 +165,8 @@ class BuildKeeper(Keeper):
             key=lambda unit: (-unit.time, unit.id),
         )
         for unit in whole:
+            # A pass of its own: the winners of `pick` must be known before the first build takes a
+            # slot.
             for fold in unit.context.late:
                 fold.observe(unit.place)
         for unit in whole:
@@ -226,6 +230,7 @@ class BuildKeeper(Keeper):
 
 def _problem_of_counters(unit: BuildUnit) -> BuildProblem:
     counters = unit.counters
+    # Nothing proves that all its jobs are known: one that was not listed could be held.
     if counters is None or counters.jobs is UNKNOWN or counters.open_jobs is UNKNOWN:
         return BuildProblem.UNDECIDED
     problem = BuildProblem.NONE

@@ -78,6 +78,7 @@ class FieldTests:
         bit = 1 << 2 * self._count
         self._count += 1
         tests = self._tests.setdefault(field, [])
+        # The field is read once for a job, however many tests there are of it.
         if not tests:
             self._readers.append((field, field_getter(field), {}, tests))
         tests.append((bit, test))
@@ -93,6 +94,7 @@ def _truth_at(bit: int) -> Callable[[int], Truth]:
 
     def truth(number: int) -> Truth:
         found = number & both
+        # Of the two bits at most one is set, so the larger number is the unknown one.
         return found == bit if found <= bit else None
 
     return truth

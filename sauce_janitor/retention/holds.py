@@ -27,6 +27,7 @@ def compile_hold(
     """
     if hold.until is not None and as_of >= hold.until:
         return None
+    # Exactly one of the three is set; the configuration has been checked.
     if hold.match is not None:
         return facts.compile(hold.match)
     if hold.tag is not None:
@@ -71,6 +72,7 @@ def ends_at(hold: Hold, job: Job, zone: ZoneInfo) -> int | None:
             if tag.startswith(hold.tag_prefix)
         ]
         known = [end for end in own if end is not None]
+        # One tag without a readable date holds forever, so the hold has no end.
         if own and len(known) == len(own):
             ends.append(max(known))
     return min(ends, default=None)

@@ -98,6 +98,7 @@ class JobVerdict:
 
     def decided(self, record: Record, time: int | None, zone: ZoneInfo) -> tuple[Decision, ...]:
         """Return the decisions on one job, with the policy and the time of those that are due."""
+        # Most jobs of most plans: they share the tuple, and nothing is made for each.
         if not self.due_actions:
             return self.decisions
         decisions = list(self.decisions)
@@ -131,6 +132,7 @@ def _fixed(action: Action, claims: tuple[AppliedRule, ...]) -> tuple[str, int] |
     for claim in claims:
         assert claim.after is not None
         of_builds = claim.slot is not None and isinstance(claim.slot.keeper, BuildKeeper)
+        # Months have no fixed length, and a build's age is that of its newest job.
         if claim.after.months or (of_builds and action is not Action.ARCHIVE):
             return None
         times.append((claim.after.seconds, claim.policy.name))
@@ -139,6 +141,7 @@ def _fixed(action: Action, claims: tuple[AppliedRule, ...]) -> tuple[str, int] |
 
 def _first_or_last(action: Action, times: list[tuple[int, str]]) -> tuple[str, int]:
     """Return the earliest for archiving, else the latest; of equals the first by name."""
+    # Of several policies the earliest archives, and the longest time deletes.
     since = (min if action is Action.ARCHIVE else max)(time for time, _ in times)
     return min(name for time, name in times if time == since), since
 

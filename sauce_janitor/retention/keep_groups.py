@@ -69,6 +69,7 @@ class Keeper:
         """Return all bits by which these rules may keep a job."""
         count = len(self.rules)
         own = sum(1 << n | 1 << n + count for n, rule in enumerate(self.rules) if rule in rules)
+        # Without a keep rule there are no groups, so a null in `group_by` protects from nothing.
         return own | self.null_group | self.unknown_group if own else 0
 
     def context(self, truths: RuleTruths, *, takes_slots: bool) -> KeepContext:
@@ -81,6 +82,8 @@ class Keeper:
                 folds.append((compiled.fold, 1 << n))
                 if compiled.late is not None and takes_slots:
                     late.append(compiled.late)
+                # Only a certain match ends the streak, or newer jobs would lose their protection
+                # too early.
                 if isinstance(compiled.fold, SinceLast) and since and takes_slots:
                     anchors.append(compiled.fold)
         return KeepContext(
@@ -166,6 +169,7 @@ def _compile_group(policy: Policy) -> Callable[[Record], Group]:
             )
         if UNKNOWN in key:
             return UNKNOWN
+        # Unknown before null: a job with an unknown field is kept even where nulls are shared.
         return None if None in key and not shared else key
 
     return group_of

@@ -112,6 +112,7 @@ class WithinOfNewest(KeepFold):
         """Keep it if it is the newest, or near enough to it."""
         group, time, _, _ = place
         young = self._memory.get(group)
+        # Jobs come newest first, so the first one that counts is the newest.
         if young is None:
             self._memory[group] = at_most(self._duration, as_of=time, zone=self._zone)
             return True
@@ -137,6 +138,7 @@ class PeriodWindow:
 
     def period_of(self, time: int) -> int | None:
         """Return the period of a time; None where it is certainly before the window."""
+        # Any period may count: which ones are empty is known only from the jobs.
         if self._nonempty:
             return self.period(time)
         # Most jobs are far outside the window: this saves their calendar arithmetic.
@@ -201,6 +203,7 @@ class PickOfPeriod(KeepFold):
         preference = next(fitting, len(self._pick))
         before = best.get(period)
         is_oldest = preference < len(self._pick) and self._pick[preference] == "oldest"
+        # `oldest` prefers the later of two equal ones, because jobs come newest first.
         if before is None or preference < before[0] or (preference == before[0] and is_oldest):
             best[period] = (preference, identity)
 
@@ -212,6 +215,7 @@ class PickOfPeriod(KeepFold):
             return True
         period = self._window.period_of(time)
         winner = self._best.get(group, {}).get(period) if period is not None else None
+        # A period in which no job has a wanted status keeps none.
         return winner is not None and winner[1] == identity and winner[0] < len(self._pick)
 
     def might_keep(self, place: Place) -> bool:
@@ -259,6 +263,7 @@ def compile_rule(rule: KeepRule, *, as_of: int, zone: ZoneInfo) -> CompiledRule:
             return CompiledRule(rule, WithinOfNewest(rule.duration, zone))
         case CalendarPeriod():
             window = PeriodWindow(rule, as_of=as_of, zone=zone)
+            # The first job of a period that comes is its newest: no second pass is needed.
             if rule.pick[0] == "newest":
                 return CompiledRule(rule, NewestOfPeriod(window))
             picking = PickOfPeriod(window, rule.pick)

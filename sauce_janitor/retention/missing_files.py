@@ -36,6 +36,7 @@ class Gaps:
         file among them was never requested.
         """
         times = list(waits)
+        # Nothing is given up before a request for it has failed.
         if not times or not self.missing or not all(each.was_asked_for for each in self.missing):
             return None
         since = max(each.since for each in self.missing)

@@ -52,8 +52,10 @@ def _branches(match: Match, *, wanted: bool) -> list[tuple[_Literal, ...]] | Non
         case AllOf() | AnyOf():
             parts = [_branches(part, wanted=wanted) for part in match.parts]
             known = [part for part in parts if part is not None]
+            # Too many branches to look at: the matches may overlap.
             if len(known) < len(parts):
                 return None
+            # A negated "and" is an "or" of the negated parts, and the other way round.
             if isinstance(match, AllOf) is not wanted:
                 found = list(chain.from_iterable(known))
                 return found if len(found) <= _MOST_BRANCHES else None
@@ -109,6 +111,7 @@ def _apart(one: Pattern, other: Pattern) -> bool:
     """Return whether certainly no value matches both."""
     for a, b in ((one, other), (other, one)):
         if isinstance(a, Literally):
+            # No other pattern matches null.
             if a.value is None:
                 return not isinstance(b, Literally) or b.value is not None
             return isinstance(b, Literally) and a.value is not b.value
@@ -176,6 +179,7 @@ def _can_be_met(bounds: Iterable[tuple[str, float]]) -> bool:
     bounds = list(bounds)
     floor = max((number for word, number in bounds if word in {"gt", "ge"}), default=float("-inf"))
     ceiling = min((number for word, number in bounds if word in {"lt", "le"}), default=float("inf"))
+    # One number is left, which must be allowed from both sides.
     if floor == ceiling:
         return not {"gt", "lt"} & set(_words_at(bounds, floor))
     return floor < ceiling

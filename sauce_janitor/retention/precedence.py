@@ -60,8 +60,11 @@ class Precedences:
         """
         found = []
         for index, truth in enumerate(truths):
+            # A policy that may match counts: it cannot permit, but it blocks.
             if truth is False or action not in self.stated[index]:
                 continue
+            # Also one that only may match: the default must not delete what another policy may
+            # keep.
             if self._policies[index].default and self._another_states(action, index, truths):
                 continue
             rivals = [

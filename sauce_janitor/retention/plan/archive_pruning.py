@@ -141,6 +141,7 @@ class ArchivePruning:
         """Return whether the time of any file is over by these views. With more views or more
         protection, less may go.
         """
+        # It cannot be read here; `prune` then protects it.
         if not job.views:
             return True
         rule_sets = [self._rules_of(record) for record in job.views]
@@ -208,6 +209,7 @@ class ArchivePruning:
         # Purged assets cannot be deleted, so no delete needs the proof.
         if job.ended_at + PURGED_AFTER_S <= self._as_of:
             return False
+        # The first view is the job as it was archived; what the inventory knows comes after it.
         known = job.views[1:]
         return not known or any(record.assets is AssetsStanding.PRESENT for record in known)
 
@@ -226,6 +228,7 @@ class ArchivePruning:
         for precedence in self._precedences.of(Action.ARCHIVE, truths):
             policy = policies[precedence.index]
             assert policy.archive is not None
+            # A policy that may match could keep the files longer than those that do match.
             if not precedence.sure:
                 fields = self._facts.unknown_fields(policy.match, number)
                 protected += [

@@ -38,6 +38,7 @@ def blocking_rules(deadline: Deadline, rules: Rules) -> tuple[str, ...]:
     found = [
         hold.id if hold.id.startswith("hold ") else f"hold {hold.id}"
         for hold in rules.holds
+        # Any job can get a tag.
         if hold.match is None or may_overlap(hold.match, deadline.match)
     ]
     policies = [policy for policy in rules.policies if may_overlap(policy.match, deadline.match)]
@@ -96,6 +97,7 @@ def _is_overridden(
     for other in sure:
         if other is policy or action not in actions_stated(other):
             continue
+        # A default has no say where another policy states the action.
         if policy.default and not other.default:
             return True
         if _names(other, policy) and not any(_names(third, other) for third in policies):

@@ -93,6 +93,7 @@ class Late:
         rest = self.jobs.pop(Blocker.NOTHING, 0) - failures
         if failures:
             self.add(Blocker.FAILED, failures)
+        # The run ended early, so whatever it did not reach waits for the next one.
         if rest > 0 and not finished:
             self.add(Blocker.BUDGET, rest)
 
@@ -208,6 +209,7 @@ class DeadlineWatch:
                 late.add(blocker)
                 if blocker is Blocker.NOTHING:
                     late.going += bytes.fromhex(record.job.id)
+                # A job counts once for each deadline: its later promise is not looked at.
                 return promise.action is Action.DELETE_ASSETS
             is_soon = is_soon or promise.is_soon(since)
         late.soon += is_soon

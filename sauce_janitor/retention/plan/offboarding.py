@@ -34,6 +34,7 @@ def rules_for(rules: Rules, user: Owner, *, keep: bool) -> Rules:
     """
     policy = Policy(
         name=OFFBOARD,
+        # A user name may have characters that mean something in a glob.
         match=Atom("owner", (Glob(exactly(user)),)),
         archive=ArchiveRule(after=_AT_ONCE) if keep else ArchiveRule(none=True),
         deletes=(

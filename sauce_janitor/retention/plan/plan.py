@@ -104,6 +104,7 @@ class Rows:
         number = self._template_numbers.get(key)
         if number is None:
             actions = tuple((d.action, d.reasons, d.policy) for d in due)
+            # Of several policies the most urgent one counts; lower numbers come first.
             priority = min(priorities[policy] for _, _, policy in actions)
             nothing = verdict.nothing_wanted_by
             number = self._template_numbers[key] = len(self.template_list)
@@ -137,6 +138,7 @@ class Rows:
         for number, template in enumerate(self.template_list):
             left = tuple(action for action in template.actions if action[2] in policies)
             self.template_list[number] = replace(template, actions=left)
+            # The first action is gone, so the time of the other one is now the first.
             if left and left[0] != template.actions[0]:
                 for row, of in enumerate(self._templates):
                     if of == number:
@@ -190,6 +192,7 @@ class Rows:
         self._since[1].append(due[-1].due_since or 0)
         keys = self._archiving if template.archives else self._changing
         keys.append(
+            # One integer instead of a tuple: a million of them sort faster and need less memory.
             ((_PRIORITIES * behind + template.priority) << TIME_BITS | urgency) << _INDEX_BITS | row
         )
 
@@ -231,6 +234,7 @@ def _alternating(archiving: list[int], changing: list[int]) -> Iterator[int]:
     An archive costs more requests than a delete, so deletes get at least a fifth of a budget,
     wherever it ends.
     """
+    # A mask for the row's number, and the shift that leaves only the priority of a sort key.
     row, priority = (1 << _INDEX_BITS) - 1, _INDEX_BITS + TIME_BITS
     lists, at, turn, last = (archiving, changing), [0, 0], 0, 1 << priority
     while at[0] < len(archiving) or at[1] < len(changing):

@@ -72,6 +72,7 @@ class PrunePlan:
         self.jobs += 1
         self.matched.update(matched)
         due = pruning.due(self.as_of)
+        # Only jobs whose time is over: the others would stay anyway.
         if pruning.protected and any(
             term.at is not None and term.at <= self.as_of for term in pruning.terms
         ):
@@ -92,6 +93,7 @@ class PrunePlan:
             place,
             pruning.job.job_id,
             pruning.job.owner,
+            # Most jobs have the same file names: they share one tuple.
             self._paths.setdefault(paths, paths),
             size,
             why_of(due),
@@ -103,6 +105,7 @@ class PrunePlan:
             counted = self.terms.setdefault((term.policy or ERASED, term.keep_for or ""), [0, 0])
             counted[0] += 1
             counted[1] += term.file.size_bytes
+        # A file that was stored after the accepted pruning was not in it.
         expected = accepted_at is not None and all(
             term.file.stored_at <= accepted_at for term in due
         )
@@ -147,6 +150,7 @@ def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[Bro
     limit: LimitName
     if (
         limits.max_percent is not None
+        # A few jobs are a large share of a small archive.
         and plan.acting.jobs >= SMALL_PLAN
         and percent > limits.max_percent
     ):

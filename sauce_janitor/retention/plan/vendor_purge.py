@@ -45,12 +45,14 @@ class PurgeCandidates:
         if (
             record.assets is not AssetsStanding.PRESENT
             or not isinstance(ended, int)
+            # Younger: Sauce Labs still has the assets.
             or ended + PURGED_AFTER_S > self._as_of
         ):
             return
         held_up = self._held_up.get(verdict)
         if held_up is None:
             held_up = self._held_up[verdict] = _is_held_up(verdict)
+        # For all other jobs a purge changes nothing, so no request is spent on them.
         if held_up or is_late:
             policy = _policy(verdict) if held_up else ""
             self._draw(

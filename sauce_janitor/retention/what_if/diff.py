@@ -87,6 +87,8 @@ def compare(old: DiffSide, new: DiffSide, *, as_of: int) -> DecisionDiff:
     then it is some 150 bytes a job.
     """
     comparer = _Comparer(old, new, as_of)
+    # With equal `age_from`, both sides see the jobs in one order, so they can be compared as they
+    # come.
     in_step = tuple(old.rules.age_from) == tuple(new.rules.age_from)
     for before, after in _in_step(old, new, as_of) if in_step else _by_id(old, new, as_of):
         comparer.meet(before, after)

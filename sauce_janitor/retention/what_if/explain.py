@@ -184,6 +184,7 @@ class _Explainer:
 
     def _policy(self, index: int, policy: Policy, watch: KeepForecast | None) -> PolicyView:
         truth = self._case.truths[index]
+        # The policy has nothing to say, so no rule of it is worked out.
         if truth is False:
             return PolicyView(policy.name, truth, policy.default)
         facts = self._decider.match_cases.facts
@@ -194,6 +195,7 @@ class _Explainer:
         kept_by = frozenset[str]().union(*(rule_view.kept_by for rule_view in rule_views))
         group = tuple(str(value) for value in watch.group) if isinstance(watch.group, tuple) else ()
         rank, of = watch.rank, watch.of
+        # Whole builds are ranked, so the rank is that of the job's build.
         if isinstance(watch.keeper, BuildKeeper):
             rank, of = watch.keeper.place_of(self._record)
         keeps = tuple(watch.views(kept_by, self._as_of))
@@ -230,6 +232,7 @@ class _Explainer:
         files = (
             _files(claim.archive_rule) if action is Action.ARCHIVE and claim.archive_rule else None
         )
+        # It only may match: it can block the action, but no time of it counts.
         if claim.undecided:
             return RuleView(action, "vetoes", files=files)
         if claim.archive_rule is not None and action is Action.ARCHIVE and claim.archive_rule.none:
@@ -296,8 +299,10 @@ class _Explainer:
             # Anything but time and new jobs may never change.
             elif reason.why not in {Why.NOT_YET, Why.GRACE}:
                 return None
+        # The job also has to reach the age of every policy.
         times += [self._due_at(claim, action) for claim in self._case.claims[action]]
         known = [time for time in times if time is not None]
+        # One obstacle without an end is enough: then there is no date.
         return max(known) if known and len(known) == len(times) else None
 
 

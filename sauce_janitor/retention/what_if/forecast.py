@@ -150,6 +150,7 @@ def happens(action: Action, verdict: JobVerdict) -> bool:
 
 
 def _passes(why: Why, verdict: JobVerdict) -> bool:
+    # Archiving happens by itself if only time keeps it from being due.
     if why is Why.NOT_ARCHIVED:
         return verdict.selection is not None and _waits(verdict.decisions[_PLACES[Action.ARCHIVE]])
     if why is Why.ASSETS_PROTECTED:

@@ -145,6 +145,7 @@ class _WithinOfNewest(KeepSpan):
         self._newest: dict[Group, list[tuple[Days, AgeTest]]] = {}
 
     def keeps(self, spot: Spot, days: Days) -> Days:
+        # On each day the newest job that was there counts.
         for known, young in self._newest.get(spot[0], ()):
             if not young(spot[1]):
                 days &= ~known
@@ -175,6 +176,7 @@ class _NewestOfPeriod(KeepSpan):
         if self._counted is not None:
             days &= ~self._counted.full(group)
         else:
+            # The window moves with the days: an older period falls out of it first.
             days &= (1 << bisect_right(self._firsts, period)) - 1
         # The days on which a newer job already took this period's slot.
         before = self._seen.get(group)
@@ -260,6 +262,7 @@ class SpanKeeper:
     def take(self, ranked: RankedSpans, spot: Spot, days: Days) -> None:
         """Let the job take its slots on the days on which it is there."""
         group = spot[0]
+        # A job of which it is unclear whether it counts must not push another one out.
         if not ranked.context.takes_slots or group is None or group is UNKNOWN:
             return
         for span, _, is_anchor in ranked.spans:

@@ -160,6 +160,7 @@ class PreparedTest:
 
     def trial(self, rules: Rules) -> PolicyTestResult:
         """Decide and compare."""
+        # Grace would need runs before this one, and deadlines decide nothing.
         rules = replace(rules, grace=Duration("0s"), deadlines=())
         failures: list[FailedExpectation] = []
         cases: list[tuple[Truth, ...]] = []
@@ -175,6 +176,7 @@ class PreparedTest:
                 reasons.update(decision.reasons)
             failures += self._compared(self._labels[record.job.id], decisions)
         written = {made.label: number for number, made in enumerate(self.test.jobs)}
+        # The decisions come newest job first; a reader looks for the order of the file.
         failures.sort(key=lambda failure: written[failure.job])
         return PolicyTestResult(
             tuple(failures),
@@ -282,10 +284,12 @@ def _job(number: int, values: Mapping[str, object], as_of: int, custom: Iterable
     state = _state(values)
     over = state is JobState.FINISHED
     ended = _time(values.get("end_time", as_of if over else None))
+    # A job that runs has no end, so its other times count from the decision.
     usual = as_of if ended is None else ended
     duration = _time(values.get("duration"))
     started = _time(values.get("start_time", usual if duration is None else usual - duration))
     fields: dict[str, Any] = {name: _text(values.get(name, f"({name})")) for name in _TEXTS}
+    # As for real jobs: a blank name of a build, or a blank error, is null.
     fields |= {name: (fields[name] or "").strip() or None for name in ("build", "error")}
     data: dict[str, object] = {key: f"({_CUSTOM}{key})" for key in custom}
     data |= {

@@ -136,6 +136,7 @@ def simulate(
     growth = _Growth(setting)
     days = tuple(_day(rules, ledger, number, setting, growth) for number in range(setting.days))
     last = days[-1]
+    # A stopped job is not followed further, so it is not there on the next day.
     gone = last.totals[Action.DELETE_JOB] + last.totals[Action.STOP]
     return Simulation(days, last.jobs - gone)
 
@@ -153,6 +154,7 @@ class _Growth:
 
     def accept(self, entry: SavingsDay) -> None:
         """Note that the day's plan goes ahead."""
+        # A plan of some policies only is no accepted plan.
         for name, sizes in self._known.items() if self._is_accepted else ():
             acting = entry.acting if name is None else entry.acting_by_policy.get(name)
             # Plans without new jobs would pull the median down to nothing.
@@ -169,6 +171,7 @@ def _day(
     totals = dict.fromkeys(Action, 0)
     for (_, action), count in entry.counts.items():
         totals[action] += count
+    # An approval ends on its day; a later plan must keep the limits again.
     approvals = tuple(each for each in setting.approvals if ledger.as_ofs[number] < each.until)
     broken = _broken(rules, entry, there, Leeway(medians=growth.medians(), approvals=approvals))
     growth.accept(entry)
