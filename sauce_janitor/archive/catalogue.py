@@ -1,7 +1,8 @@
 """Reads the archive: which jobs it holds, their receipts, and whether every byte still matches.
 
 Nothing here writes. A read-only mount is enough, and a damaged file is reported, never repaired or
-removed.
+removed. This is one module, although long: it is the archive's only way to read, so that every
+reading refuses links and trusts the same receipts.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ class Catalogue:
         """
         by_name = walk(self.root.fd, (), _fixed_names(account, None), by_name=True)
         drawn = heapq.nsmallest(
-            most, ((_sample_key(place), place) for place, is_link in by_name if not is_link)
+            # The lowest hashes, so that memory holds only the sample, however large the archive is.
+            most,
+            ((_sample_key(place), place) for place, is_link in by_name if not is_link),
         )
         for _, place in drawn:
             with suppress(ArchiveError):
@@ -139,6 +142,8 @@ class Catalogue:
         """
         if ended_at is not None:
             place = job_place(account, owner, job_id, ended_at)
+            # Where it is not, the search below still finds it: Sauce Labs may have changed the
+            # job's end since.
             if receipts := self.receipts(place):
                 return place, receipts
         for found in self.places_of(job_id, account=account, owner=owner):
@@ -175,6 +180,8 @@ class Catalogue:
             reach(self.root.fd, place) as folder,
         ):
             there = dict(files_below(folder))
+            # So that receipts are read from the disk as well, and not from memory that was right
+            # once.
             forget_cached(folder, _small(there))
             try:
                 receipts = chain(folder, place, there)
@@ -191,6 +198,8 @@ class Catalogue:
                 damage = damage_of(folder, file, there.get(file.file))
                 if damage:
                     findings.append(Finding(where, file.file, *damage))
+        # A file of an earlier receipt may have been replaced by a later pass; it stays, and is no
+        # stray one.
         known = {each.file for each in receipts} | {each.file for each in records}
         for receipt in receipts:
             known |= {file.file for file in receipt.document.files}

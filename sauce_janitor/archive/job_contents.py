@@ -52,6 +52,7 @@ class JobContents:
         """
         by_path: dict[str, StoredFile] = {}
         for receipt in self.receipts:
+            # Later receipts repeat the files of earlier ones: each path once.
             by_path |= {file.file: file for file in receipt.document.files}
         return tuple(file for path, file in by_path.items() if path not in self.gone)
 
@@ -73,6 +74,8 @@ def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
         ):
             names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
             receipts = chain(folder, place, names)
+            # A folder appears by a rename with its receipt in it, so one without was not made by
+            # this program.
             if not receipts:
                 raise ArchiveError(f"{'/'.join(place)} holds no receipt")
             return JobContents(place, receipts, read_records(folder, place, names, receipts))

@@ -61,9 +61,11 @@ def _status(fields: Mapping[str, object]) -> str | None:
     """Return the result that users see. Source: Jobs API, Get Job Details: passed, status,
     error.
     """
+    # Without a document nothing is known, and `complete` would be a guess.
     if not fields:
         return None
     passed, raw = fields.get("passed"), fields.get("status")
+    # As in the inventory: the result wins over an error.
     if isinstance(passed, bool):
         return "passed" if passed else "failed"
     if raw in {"error", "errored"} or _text(fields, "error"):
@@ -73,5 +75,6 @@ def _status(fields: Mapping[str, object]) -> str | None:
 
 def _duration(fields: Mapping[str, object], ended_at: int) -> int | None:
     start = fields.get("start_time")
+    # A bool is an int in Python, and a start after the end is no start.
     known = isinstance(start, int) and not isinstance(start, bool) and 0 < start <= ended_at
     return ended_at - start if known and isinstance(start, int) else None

@@ -44,6 +44,8 @@ class PauseMirror:
         """Return the pause in force; None where there is none, or no archive."""
         with disk_errors(f"look for a pause in {self._path}", of_all=True):
             try:
+                # `lstat`, because a link that leads nowhere counts as a pause, too: it cannot be
+                # read.
                 os.lstat(self._path / PAUSE_FILE)
             except (FileNotFoundError, NotADirectoryError):
                 return None
@@ -69,6 +71,7 @@ class PauseMirror:
         volume is not mounted.
         """
         if not (self._path / SENTINEL).exists():
+            # An empty mount point: the pause would be hidden once the volume is back.
             if is_known:
                 raise ArchiveUnusableError(
                     f"{self._path} has no sentinel {SENTINEL}: is the archive's volume mounted?"
@@ -76,6 +79,7 @@ class PauseMirror:
             with disk_errors(f"make the archive folder {self._path}", of_all=True):
                 self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._folder() as folder:
+            # No archive yet. A folder with other files may be a typing error in the path.
             if not (self._path / SENTINEL).exists() and not is_new_root(folder):
                 raise ArchiveUnusableError(
                     f"{self._path} is no archive and not empty: name an empty folder as "

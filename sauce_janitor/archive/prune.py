@@ -107,6 +107,7 @@ class Pruner:
         are paths beside the receipts: a file of an asset that was stored twice is named twice.
         """
         newest = receipts[-1].document
+        # The permit is for another job, so the caller has mixed up two folders.
         if (newest.job_id, newest.owner) != (permit.job_id, permit.owner):
             raise ArchiveError(f"{'/'.join(place)} is not the folder of job {permit.job_id}")
         lines: dict[str, StoredFile] = {}
@@ -160,6 +161,7 @@ class Pruner:
                     finally:
                         os.close(file)
                     with reach(self._root.fd, draft.place) as folder:
+                        # A rename would replace the record that is there.
                         if exists(folder, draft.made.file):
                             raise ArchiveError(
                                 f"{where}/{draft.made.file} exists already: another program wrote "

@@ -103,6 +103,7 @@ def read_records(
     """
     where = "/".join(place)
     numbers = sorted(number for name in names if (number := record_number(name)) is not None)
+    # The hashes would show a changed record, but not one that is missing.
     if numbers != list(range(1, len(numbers) + 1)):
         raise ArchiveError(
             f"{where} lacks a record of what was pruned before {record_name(numbers[-1])}"
@@ -198,6 +199,8 @@ def _read(data: bytes) -> PruneRecord:
         raise ArchiveError(
             f"the record cannot be read: it is cut or was changed ({error})"
         ) from error
+    # Only bytes that would be written again the same way are trusted: an added key or a changed
+    # blank shows.
     if write_record(record) != data:
         raise ArchiveError("the record was changed: it is not as it was written")
     return record
@@ -205,6 +208,7 @@ def _read(data: bytes) -> PruneRecord:
 
 def _gone(document: dict[str, object]) -> GoneFile:
     file, size = str(document["file"]), document["bytes"]
+    # A path that leaves the job's folder must never be removed.
     if FILE_NAME.fullmatch(file) is None:
         raise ValueError(f"not a file of the archive: {file!r:.80}")
     if type(size) is not int or size < 0:

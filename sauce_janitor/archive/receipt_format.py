@@ -33,6 +33,7 @@ def canonical(value: object) -> bytes:
     ArchiveError for a value that JSON cannot hold exactly.
     """
     try:
+        # ASCII, so that half a surrogate pair in a name survives: UTF-8 cannot hold it.
         text = json.dumps(value, ensure_ascii=True, allow_nan=False, indent=1, default=_plain)
     except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveError(f"cannot be written as JSON: {error}") from error
@@ -87,6 +88,8 @@ def write_receipt(receipt: ReceiptDocument) -> bytes:
 
 def _version(receipt: ReceiptDocument) -> int:
     """Return the oldest version whose readers understand all of the receipt."""
+    # An older program that knows only version 1 then refuses the receipt, instead of taking it for
+    # complete.
     return 2 if receipt.missing or any(asset.odd is not None for asset in receipt.assets) else 1
 
 
@@ -96,6 +99,7 @@ def _lacking(each: MissingFile) -> dict[str, object]:
         "why": each.why,
         "since": day_and_time(each.since),
     }
+    # Left out where nothing came, so that receipts of older programs keep their bytes.
     if each.sha256 is not None and each.came_at is not None:
         value |= {"sha256": each.sha256, "came_at": day_and_time(each.came_at)}
     return value
@@ -133,6 +137,7 @@ def read_receipt(data: bytes) -> ReceiptDocument:
         version = value["version"]
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise ArchiveError("the receipt cannot be read: it is cut or was changed") from error
+    # Before anything else is read: a newer version may mean something else by the same keys.
     if version not in VERSIONS:
         raise ArchiveError(
             f"the receipt has version {version!r}; this sauce-janitor knows {VERSIONS[-1]}"
@@ -141,6 +146,7 @@ def read_receipt(data: bytes) -> ReceiptDocument:
         receipt = _receipt(value)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArchiveError(f"the receipt is not one of ours: {error}") from error
+    # A receipt is proof only as it was written: any other bytes were changed by somebody.
     if write_receipt(receipt) != data:
         raise ArchiveError("the receipt was changed: it is not as it was written")
     return receipt
@@ -177,6 +183,7 @@ def _receipt(value: dict[str, object]) -> ReceiptDocument:
 def _stored(value: object) -> StoredFile:
     each = _object(value)
     file = _text(each["file"])
+    # A path that leaves the job's folder must not be read as one of its files.
     if FILE_NAME.fullmatch(file) is None:
         raise ValueError(f"not a file of the archive: {file!r:.80}")
     kind = each["content_type"]
@@ -231,6 +238,7 @@ def _digest(value: object) -> str:
 
 
 def _count(value: object) -> int:
+    # `type`, because a bool is an int in Python.
     if type(value) is not int or value < 0:
         raise TypeError(f"not a count: {value!r:.80}")
     return value

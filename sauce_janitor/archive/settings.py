@@ -67,6 +67,7 @@ def stored_by(place: Place, newest: ReceiptFile, gone: Collection[str]) -> Store
 def base_address(origin: StoreOrigin) -> str:
     """Return the origin's address, without a credential that might be in it."""
     parts = urlsplit(origin.base_url)
+    # `hostname` has no brackets, which an IPv6 address needs in a URL.
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{host}{port}"

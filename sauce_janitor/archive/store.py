@@ -141,10 +141,12 @@ class Archive:
         )
         partial, lease = -1, None
         try:
+            # A caller without a run only mirrors holds, which is safe beside any run.
             if claimant is not None and claimant.run_id:
                 lease = ArchiveLease(root, account, claimant)
                 lease.acquire()
             partial = partial_folder(root.fd, PARTIAL, folder_name(account))
+            # Found out now and not at the first file, after thousands of requests.
             check_writable(root.path, partial)
             archive = cls(root, partial, account, settings or WriteSettings(), now)
             archive._lease = lease
@@ -237,6 +239,7 @@ class Archive:
             # Nothing of the job was ever stored.
             if not receipts:
                 return None
+            # A receipt without its files proves nothing, so no delete may rest on it.
             if not self.catalogue.is_whole(place, receipts[-1]):
                 raise ArchiveError(
                     f"files of {'/'.join(place)} in the archive are missing or changed: run "
@@ -306,6 +309,7 @@ class Archive:
                 f"{self._settings.caps.assets:,}"
             )
         task = _Task(place, document, origin, choice, earlier, gone, damaged)
+        # Nothing is wanted that is not there, so no request is sent.
         if newest and not choice.wanted and not newest.missing and choice.changes_nothing(newest):
             return self._flush_again(task)
         return self._pass(task, fetch)
@@ -366,6 +370,8 @@ class Archive:
                 stamps = staging.stamps([*(file.file for file in fresh), receipt_name(task.number)])
             # The commit. A close waits for it, and refuses it once closed.
             with self._life.committing():
+                # As late as possible: another machine may have taken the archive over while this
+                # pass fetched.
                 self._check_lease()
                 staging.show()
                 staging.verify_shown(stamps, fresh)

@@ -44,6 +44,8 @@ def parse_builds(
     """
     rows = list_in(answer, "builds")
     found = tuple(parse_build(row) for row in rows)
+    # A filter that Sauce Labs ignores would otherwise go unnoticed: every user's builds would count
+    # for this one.
     if user_id is not None and not all(_is_of(row, user_id) for row in rows):
         raise ForeignBuildError(
             f"asked for the builds of user {user_id}, Sauce Labs answered with another user's, too"
@@ -86,6 +88,7 @@ def parse_build(row: object) -> Build:
     new = counter(row, "new", absent=0)
     open_jobs = total(running, queued, new)
     status = text_field(row, "status")
+    # v1 has the words of jobs, v2 those of builds.
     if isinstance(status, str):
         status = _BUILD_STATUS.get(status, status)
     return Build(
@@ -101,5 +104,6 @@ def parse_build(row: object) -> Build:
 def _build_owner(row: Mapping[str, object]) -> Owner | None:
     try:
         return owner_name(row.get("owner"))
+    # v2 names its owner by uuid only.
     except ValueError:
         return None

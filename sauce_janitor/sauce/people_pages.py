@@ -51,6 +51,7 @@ def parse_people(answer: object) -> PeoplePage:
             continue
         names.append(name)
         identity = row.get("id")
+        # It becomes part of a URL.
         if isinstance(identity, str) and _USER_ID.fullmatch(identity):
             ids[name] = identity
         team = row.get("team")
@@ -64,6 +65,8 @@ def parse_people(answer: object) -> PeoplePage:
         rows=len(answer["results"]),
         rejected=tuple(rejected),
         count=(
+            # A count that makes no sense is none, so that no page is believed complete because of
+            # it.
             count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
         ),
         has_more=bool(links.get("next")) if isinstance(links, Mapping) else None,

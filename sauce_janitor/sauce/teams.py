@@ -54,8 +54,10 @@ def the_team(wanted: str, teams: Sequence[Team]) -> Team:
     Raises ConfigError, with the teams that there are, for none and for several of one name.
     """
     found = {team.id: team for team in teams if wanted in {team.id, team.name}}
+    # By id: a name may be that of several teams, and an id is of one.
     if len(found) == 1:
         return next(iter(found.values()))
+    # Guessing would cover the wrong people's jobs.
     if found:
         ids = ", ".join(sorted(found)[:_FEW])
         raise ConfigError(

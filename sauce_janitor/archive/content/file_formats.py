@@ -55,6 +55,7 @@ def is_of_format(kind: str, head: bytes) -> bool:
 
 def missing_end(kind: str, stream: BinaryIO, size: int) -> str | None:
     """Return why the file is cut, as part of a sentence; None where its end is there or unknown."""
+    # These three have an end that is easy to find; others do not, or often have bytes after it.
     if kind == "ZIP" and not zipfile.is_zipfile(stream):
         return "the zip file has no end"
     if kind == "PNG" and not _has_png_end(stream, size):
@@ -65,6 +66,7 @@ def missing_end(kind: str, stream: BinaryIO, size: int) -> str | None:
 
 
 def _has_png_end(stream: BinaryIO, size: int) -> bool:
+    # Some writers add bytes after the end, so it is looked for in the last 4 KiB.
     stream.seek(max(0, size - _TAIL))
     return _PNG_END in stream.read(_TAIL)
 
@@ -75,6 +77,7 @@ def _is_cut_mp4(stream: BinaryIO, size: int) -> bool:
     Source: ISO/IEC 14496-12, 4.2: size 1 means 64 more bits of size, 0 means to the end.
     """
     at = 0
+    # A crafted file of empty boxes must not keep the program busy.
     for _ in range(_MOST_BOXES):
         stream.seek(at)
         header = stream.read(16)

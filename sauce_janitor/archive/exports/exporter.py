@@ -78,6 +78,7 @@ def export(
             _export_job(catalogue, place, (target_file, sums), exported)
             if step is not None:
                 step(1)
+        # No empty export: a typing error in a filter must not look like success.
         if not exported.jobs:
             raise ConfigError(
                 "; ".join(exported.refused[:3])
@@ -85,6 +86,7 @@ def export(
             )
         size = sums.seek(0, io.SEEK_END)
         sums.seek(0)
+        # The checksums come last, because a stream such as .tar.zst cannot go back.
         target_file.add(SUMS, size, int(datetime.now(UTC).timestamp()), sums)
     return exported
 
@@ -124,6 +126,7 @@ def _items(catalogue: Catalogue, contents: JobContents) -> Iterator[ExportedFile
     base, taken = f"{account}/{owner}/{job_id}", set[str]()
     newest = contents.newest
     for file in (newest.job, *contents.assets):
+        # Pruned: only the receipt still names it.
         if file.file in contents.gone:
             continue
         path = file.file.removesuffix(ENDING) if file.packed else file.file

@@ -77,6 +77,7 @@ def leases_of(root: ArchiveRoot) -> tuple[LeaseRecord, ...]:
     """
     with disk_errors(f"look into the archive {root.path}", of_all=True):
         there = sorted(os.listdir(root.fd))  # noqa: PTH208 - a descriptor has no path
+    # By their locks: a record that is being written begins alike, with more after its name.
     locks = (name for name in there if name.startswith(LEASE_FILE) and name.endswith(LOCK))
     found = (_record_of(root, name.removesuffix(LOCK)) for name in locks)
     return tuple(record for record in found if record is not None)
@@ -88,6 +89,7 @@ def _record_of(root: ArchiveRoot, name: str) -> LeaseRecord | None:
         return None
     try:
         fields: dict[str, Any] = {key: document[key] for key in LeaseRecord.__dataclass_fields__}
+        # Nobody can say what a record of a newer version means, so nothing is done on it.
         if document["format"] != _FORMAT or not isinstance(fields["fence"], int):
             raise ValueError("another format")
         return LeaseRecord(**fields)
@@ -101,6 +103,7 @@ def boot_id() -> str:
     """Return the id of this kernel's start; where the system has none, the host's name."""
     try:
         return _BOOT_ID.read_text().strip()
+    # Another system than Linux: the host is then all that tells two machines apart.
     except OSError:
         return f"host {socket.gethostname()}"
 

@@ -93,6 +93,7 @@ def hand_over(path: Path, root: int, instance: str, *, by: str, at: int) -> None
     """
     owner = read_owner(path, root)
     before = owner.before if owner else ()
+    # Adopting one's own archive adds nothing to the history.
     if owner and owner.instance != instance:
         before = (
             *before,
@@ -152,6 +153,7 @@ def write_plain(
 
     Raises FileExistsError where it must not replace one, and ArchiveUnusableError.
     """
+    # Written aside first, so that a crash leaves either the old file or the new one.
     aside = f"{name}.{uuid.uuid4().hex}"
     taken: FileExistsError | None = None
     with disk_errors(f"write {path / name}", of_all=True):

@@ -139,6 +139,7 @@ class RequestBudget:
         prepaid = self._prepaid_here()
         before = len(prepaid)
         taken: list[Ticket] = []
+        # The windows may not have room for all at once.
         while len(taken) < count:
             taken.extend(self._queue(count - len(taken)))
         prepaid.extend(taken)

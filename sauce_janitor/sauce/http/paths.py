@@ -16,6 +16,8 @@ BuildSource: TypeAlias = Literal["vdc", "rdc"]
 BUILD_SOURCES: Final[tuple[BuildSource, ...]] = ("vdc", "rdc")
 
 
+# Ids and owners are checked again in each function below, although their types say that they are
+# valid: with an empty id, the path of one job is the path of all.
 def jobs_of(owner: Owner, query: Iterable[tuple[str, str | int]]) -> str:
     """GET: a page of the user's jobs."""
     return f"/rest/v1/{_owner(owner)}/jobs?{urlencode(list(query))}"
@@ -45,6 +47,8 @@ def asset(owner: Owner, job: JobId, name: str) -> str:
     """GET: one asset's bytes. Raises AnswerError for a name that no URL can carry as one
     segment.
     """
+    # Servers resolve such segments, so the request would be for another resource: the list, or the
+    # job.
     if name in {"", ".", ".."}:
         raise AnswerError(f"job {job} lists an asset named {name!r}, which no request can ask for")
     return f"{assets(owner, job)}/{_segment(name)}"
@@ -104,6 +108,7 @@ def _owner(owner: Owner) -> str:
 
 def _segment(text: str) -> str:
     try:
+        # A slash in a name must not begin a new segment.
         return quote(text, safe="")
     except UnicodeEncodeError as error:
         raise AnswerError(

@@ -65,6 +65,7 @@ def redact_text(text: str) -> str:
     """
     if not text.isascii():
         text = text.encode("utf-8", errors="replace").decode("utf-8")
+    # Most texts have none of these characters, and three searches of each would be slow.
     if _IN_TEXT.search(text) is None:
         return text
     text = _SIGNED_QUERY.sub(rf"\1{REMOVED}", text)
@@ -99,6 +100,7 @@ def _redact(value: object, depth: int) -> object:
         return redact_text(value)
     if isinstance(value, Mapping):
         return {
+            # A null tells that there is no credential, which is worth keeping.
             redact_text(key): REMOVED
             if one is not None and is_secret_name(key)
             else _redact(one, depth + 1)
