@@ -227,7 +227,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     # RecursionError: brackets nested too deeply for the JSON parser.
     except (OSError, ValueError, RecursionError) as error:
         raise RefusedError(
-            f"{path}: not a plan ({error}); make one with: sauce-janitor plan --out {path}"
+            f"{path}: not a plan ({error}); make one with: sauce-janitor plan --out plan.json"
         ) from error
     plans = whole.get("accounts", [whole]) if isinstance(whole, dict) else None
     if (
@@ -236,7 +236,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         or not all(isinstance(plan, dict) for plan in plans)
     ):
         raise RefusedError(
-            f"{path}: not a plan file; make one with: sauce-janitor plan --out {path}"
+            f"{path}: not a plan file; make one with: sauce-janitor plan --out plan.json"
         )
     for plan in plans:
         if plan.get("version") != VERSION:

@@ -32,6 +32,6 @@ def require_consent(question: str, *, yes: bool) -> None:
         return
     # A script must not wait for ever on a question that nobody reads.
     if not terminal.can_ask():
-        raise click.UsageError("without a terminal to ask on, say --yes")
+        raise click.UsageError("there is no terminal to ask for confirmation: add --yes")
     if not terminal.confirm(question):
         raise click.Abort

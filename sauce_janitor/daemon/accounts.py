@@ -12,7 +12,7 @@ from sauce_janitor.config import Account
 from sauce_janitor.daemon.agenda import AgendaEntry
 from sauce_janitor.daemon.runner import RunningWork
 from sauce_janitor.daemon.work import RUN
-from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.jobs import HOLD, HOLD_KEY, Action
 from sauce_janitor.state import RunRecord, State
 from sauce_janitor.web.overview import AccountView, LabeledFact, PolicyLine, RunLine
 
@@ -110,7 +110,8 @@ def _of_budget(account: Account, runs: tuple[RunRecord, ...]) -> Iterator[Labele
 
 def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:
     for policy, counts in plan["by_policy"].items():
-        yield PolicyLine(policy, tuple(counts.get(action.value, 0) for action in report.ACTIONS))
+        name = HOLD if policy == HOLD_KEY else policy
+        yield PolicyLine(name, tuple(counts.get(action.value, 0) for action in report.ACTIONS))
 
 
 def _line(run: RunRecord) -> RunLine:

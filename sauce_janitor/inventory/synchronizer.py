@@ -280,7 +280,7 @@ class _Sync:
         if missing > _FEW:
             raise SourceError(
                 f"{summary}: nothing is concluded from it, and no plan is made. If you know where "
-                "they went, say --accept-loss"
+                "they went, add --accept-loss"
             )
         lost = self._store.missing_ids(mark, _FEW)
         for one in lost:

@@ -195,6 +195,10 @@ class AssetListing:
     names: tuple[str, ...]
 
 
+HOLD: Final = "(hold)"
+"""Stands in for a policy's name where a hold wants something; no policy can have this name."""
+HOLD_KEY: Final = "(holds)"
+"""Its key in the `by_policy` of a run's record, and so in `status --format json`."""
 NOT_ASKED: Final = "not asked for yet: too many files before it could not be had"
 """Why a file is missing that no pass requested; the next pass requests it first."""
 

@@ -113,7 +113,7 @@ class ManualSession:
                     return document
         raise AnswerError(
             f"none of {', '.join(self.owners)} has a job {job_id} that these credentials see (404):"
-            " it is deleted, of a real device, or another user's: say --owner"
+            " it is deleted, of a real device, or another user's: add --owner USER"
         )
 
     @contextmanager

@@ -46,6 +46,7 @@ from sauce_janitor.retention.plan.offboarding import OFFBOARD, rules_for
 from sauce_janitor.retention.plan.planner import JobPlan, Plan, make_plan
 from sauce_janitor.sauce.delete_all import BulkGate
 
+_REMEDY = "If the plan is right, approve it; if not, hold what must stay"
 _AHEAD_S = 600
 """Twice what Sauce Labs' clock may be ahead of the local clock when something is deleted, in
 seconds.
@@ -162,7 +163,7 @@ class _Leaving(PolicyRun):
         # The plan, the typed name and the archive's folder all use the name as it was typed.
         for configured, spelling in listing.spellings.items():
             raise RefusedError(
-                f"Sauce Labs writes the user {configured} as {spelling}: say `offboard {spelling}`."
+                f"Sauce Labs writes the user {configured} as {spelling}: run `offboard {spelling}`."
                 " Nothing changed"
             )
         # A wrong first listing would make a user with jobs look gone, and their copies would be
@@ -200,7 +201,7 @@ class _Leaving(PolicyRun):
         of_account = limits.LimitCounts(
             state.jobs.count(name), plan.acting, plan.matched, plan.acting_by_policy
         )
-        plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway)
+        plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway, _REMEDY)
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.clients.shares(self.scope.owners))
         footprint = self._footprint(plan, erases=not self.departure.keep)

@@ -116,7 +116,7 @@ class _Prover:
             for line in self._state.journal.of(proof.receipts[-1].document.job_id, account)
         }
         self.found.findings += [
-            f"{proof.place}/{each.file}: files were taken away, and the journal has no line of it"
+            f"{proof.place}/{each.file}: files were removed, and the journal has no line about it"
             for each in proof.records
             if each.sha256 not in journaled
         ]
@@ -192,7 +192,7 @@ class _Prover:
     def _missing(self, account: str, owner: Owner, job_id: JobId, sha256: str | None) -> str | None:
         """Return what is wrong with a receipt that the journal names; None for nothing."""
         if sha256 is None:
-            return "the journal names no receipt, and no policy that wanted none"
+            return "the journal names neither a receipt nor a policy that archives nothing"
         if self._catalogue is None:
             return "there is no archive"
         try:
@@ -206,7 +206,7 @@ class _Prover:
             return "the archive has nothing of it"
         if all(receipt.sha256 != sha256 for receipt in receipts):
             return f"the archive does not have its receipt {sha256}"
-        return "what is stored of it is damaged" if "/".join(place) in self._damaged else None
+        return "its copy is damaged" if "/".join(place) in self._damaged else None
 
 
 def lines_of(found: Proven) -> Iterator[str]:
@@ -214,8 +214,8 @@ def lines_of(found: Proven) -> Iterator[str]:
     if found.chain_is_whole:
         yield f"Journal: {found.lines:,} lines, an unbroken chain that ends in {found.head}"
     yield (
-        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} proven by a receipt and by"
-        f" reading its files again, {found.nothing_wanted:,} of jobs that no policy archives"
+        f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} have a receipt whose files"
+        f" were read and match, {found.nothing_wanted:,} needed no copy (archive: none)"
     )
     yield (
         f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and"
@@ -223,19 +223,19 @@ def lines_of(found: Proven) -> Iterator[str]:
     )
     if found.pruned_files:
         yield (
-            f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs left the archive,"
-            " each on record"
+            f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs were removed from"
+            " the archive, each with a record"
         )
     if found.given_up:
         yield (
-            f"Given up: {found.given_up:,} of the deletions destroyed files that could not be had,"
-            " as a policy says; receipts name them"
+            f"Given up: {found.given_up:,} of the deletions destroyed files that could not be"
+            " fetched, as a policy allows (if_unavailable); receipts name them"
         )
     if found.already_gone:
-        yield f"Cannot be proven: {found.already_gone:,} were gone before we deleted them"
+        yield f"Cannot be proven: {found.already_gone:,} were already gone before the delete"
     if found.in_doubt:
         yield (
             f"Cannot be proven: {found.in_doubt:,} deletes whose outcome is not known yet; the next"
             " executing run asks"
         )
-    yield "Cannot be proven: what Sauce Labs held and never listed"
+    yield "Cannot be proven: files that Sauce Labs had but never listed"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from sauce_janitor.model.jobs import HOLD
 from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.text import counted, say, size
 from sauce_janitor.retention.plan.effects import (
@@ -48,7 +49,7 @@ def loss_lines(effects: PlanEffects) -> Iterator[str]:
     yield f"Destroyed without a copy: {_weighed(effects.lost_jobs, effects.unstored)}"
     found = effects.by_loss()
     for loss, jobs in found[:_MOST_LOSSES]:
-        yield f"{counted(jobs, 'job')} of {loss.policy or '(holds)'}: {_loss_text(loss)}"
+        yield f"{counted(jobs, 'job')} of {loss.policy or HOLD}: {_loss_text(loss)}"
     if len(found) > _MOST_LOSSES:
         others = sum(jobs for _, jobs in found[_MOST_LOSSES:])
         yield f"and {counted(others, 'job')} in other ways (--format json has all)"

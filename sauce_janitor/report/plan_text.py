@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from sauce_janitor.model.jobs import Action, Decision, Job, Why
+from sauce_janitor.model.jobs import HOLD, Action, Decision, Job, Why
 from sauce_janitor.report.dangers import (
     effects_rows,
     loss_lines,
@@ -170,7 +170,7 @@ def _show_by_policy(out: Console, plan: Plan) -> None:
     )
     rows = (
         # None is shown as -, so that the numbers stand out.
-        (policy or "(holds)", *(plan.counts.get((policy, action), 0) or None for action in ACTIONS))
+        (policy or HOLD, *(plan.counts.get((policy, action), 0) or None for action in ACTIONS))
         for policy in policies
     )
     show_table(out, columns, rows)
@@ -257,7 +257,7 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
         {policy for policy, _ in plan.counts}, key=lambda name: (name is None, name or "")
     ):
         cells = (f"{plan.counts.get((policy, action), 0):,}" for action in ACTIONS)
-        yield f"| {policy or '(holds)'} | " + " | ".join(cells) + " |\n"
+        yield f"| {policy or HOLD} | " + " | ".join(cells) + " |\n"
     for line in _postponed_lines(plan):
         yield f"\n- {printable(line)}\n"
     missing = (printable(line) for line in about.missing)

@@ -40,7 +40,7 @@ from sauce_janitor.retention.missing_files import Gaps
 _ANNOUNCED: Final = {Action.DELETE_ASSETS: ASSETS_ANNOUNCED, Action.DELETE_JOB: JOB_ANNOUNCED}
 _ORDER: Final = {why: n for n, why in enumerate(Why)}
 _MUTE: Final = Reason(
-    Why.NOT_ARCHIVED, detail="no policy says what to archive: say `archive: none` if nothing"
+    Why.NOT_ARCHIVED, detail="no policy says what to archive: write `archive: none` if nothing"
 )
 _PURGED: Final = "Sauce Labs has purged its assets, and if_purged says keep"
 

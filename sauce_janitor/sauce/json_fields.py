@@ -12,7 +12,7 @@ from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import UNKNOWN, Flag, Text, Time, Unknown
 from sauce_janitor.sauce.http.redact import redact_mapping
 
-# 2008-01-01: Sauce Labs did not exist before, so an earlier number is no time.
+# 2008-01-01: Sauce Labs did not exist before, so an earlier number cannot be a time.
 _EARLIEST: Final = 1_199_145_600
 # 2100-01-01: larger numbers are milliseconds.
 _LATEST: Final = 4_102_444_800

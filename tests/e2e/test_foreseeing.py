@@ -69,7 +69,7 @@ def test_a_simulation_names_the_first_day_a_limit_trips(desk: Processes) -> None
         0
     ]["first_limit"]
     assert (first["day"], [limit["limit"] for limit in first["limits"]]) == (0, ["max_jobs"])
-    assert "A limit trips today" in desk.run("simulate", "--for", "5d").stdout
+    assert "A limit is broken today" in desk.run("simulate", "--for", "5d").stdout
 
 
 def test_a_simulation_of_one_policy_is_of_that_policy_alone(desk: Processes) -> None:

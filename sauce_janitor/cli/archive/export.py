@@ -79,8 +79,8 @@ def export(
         )
     left = f", {len(done.refused):,} left out" if done.refused else ""
     terminal.echo(
-        f"Exported: {done.jobs:,} jobs, {done.files:,} files, {report.size(done.size_bytes)} to "
-        f"{output}{left}"
+        f"Exported: {report.counted(done.jobs, 'job')}, {done.files:,} files, "
+        f"{report.size(done.size_bytes)} to {output}{left}"
     )
     return FOUND_SOMETHING if done.refused else 0
 

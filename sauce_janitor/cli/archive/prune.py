@@ -156,7 +156,10 @@ def _print_result(account: Account, done: Pruned) -> None:
 def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
     from sauce_janitor import report
 
-    report.say(out, f"Archive of {name}: {plan.jobs:,} jobs")
+    archived = report.counted(plan.jobs, "archived job")
+    if not plan.jobs:
+        archived = "no archived job that a policy with `keep_for` could prune"
+    report.say(out, f"{name}: {archived}")
     for (policy, keep_for), (files, size) in sorted(plan.terms.items()):
         term = f"{policy}, kept for {keep_for}" if keep_for else policy
         report.say(out, f"to remove: {files:,} files, {report.size(size)} by {term}", indent=2)

@@ -158,7 +158,7 @@ def _find_build(
     if record is None:
         raise AnswerError(
             f"{opened.name}: Sauce Labs shows no build {build_id!r:.80} of {_SOURCES[source]} to "
-            "these credentials (404)"
+            "these credentials (404): give its id or address, see `sauce-janitor builds`"
         )
     return record
 
@@ -274,7 +274,8 @@ def _show_members(
     members = opened.manual.reader().build_records.members(build_id, source)
     if members is None:
         raise AnswerError(
-            f"{opened.name}: Sauce Labs shows no build {build_id!r:.80} to these credentials (404)"
+            f"{opened.name}: Sauce Labs shows no build {build_id!r:.80} to these credentials "
+            "(404): give its id or address, see `sauce-janitor builds`"
         )
     shown = list(itertools.islice(members, limit or None))
     rows = [member_row(opened.name, build_id, each) for each in shown]

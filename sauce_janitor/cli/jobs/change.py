@@ -72,7 +72,7 @@ def stop(
         open_jobs = [each for each in found if each.job.state is not JobState.FINISHED]
         # Sauce Labs cannot stop a job that has ended; for scripts that is no error.
         results: list[ManualResult] = [
-            unchanged(each.job.id, each.job.owner, f"it is {status_of(each.job)} already")
+            unchanged(each.job.id, each.job.owner, f"it has already ended: {status_of(each.job)}")
             for each in found
             if each not in open_jobs
         ]
@@ -203,7 +203,7 @@ def change_all(
             to_do.append(each)
             lines += [f"change {each.job.id}: {line}" for line in change_lines(each, fields)]
         else:
-            results.append(unchanged(each.job.id, each.job.owner, "it is so already"))
+            results.append(unchanged(each.job.id, each.job.owner, "it has these values already"))
     if may_act(opened, f"Change {counted(len(to_do), 'job')}?", lines, yes=yes, dry_run=dry_run):
 
         def update_one(document: JobDocument) -> ManualResult:

@@ -144,10 +144,11 @@ def release(
                 f"none of these {len(ids):,} jobs of {account.name} has a local hold: see hold list"
             )
         if dry_run:
-            terminal.echo(f"would release {len(found):,} holds", err=True)
+            terminal.echo(f"would release {counted(len(found), 'hold')}", err=True)
             return
         require_consent(
-            f"Release {len(found):,} holds of {', '.join(sorted({each.by for each in found}))}?",
+            f"Release {counted(len(found), 'hold')} by "
+            f"{', '.join(sorted({each.by for each in found}))}?",
             yes=yes,
         )
         count = holding.release(ids, by=current_user())

@@ -199,7 +199,7 @@ def shown_builds(found: BuildsAndTests) -> InsightOutput:
                 report.Column("Tests", "number"),
                 report.Column("Started", "time", 1),
                 report.Column("Took", "word", 2),
-                report.Column("Ended as", "prose"),
+                report.Column("Results", "prose"),
             )
             report.show_table(
                 out, columns, map(build_cells, found.builds), footer=all_builds_cells(found.builds)

@@ -112,8 +112,7 @@ def _delete_path_lines(status: dict[str, Any]) -> Iterator[str]:
     if worked := status["worked"]:
         at = report.when(worked["at"])
         yield (
-            f"  jobs are deleted by: {worked['address']}, worked {at} (delete_job_path: "
-            f"{status['configured']})"
+            f"  delete_job_path: {status['configured']}; address {worked['address']} worked {at}"
         )
 
 
@@ -188,19 +187,20 @@ def _due_lines(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
 
 def _due_lines_by_policy(plan: dict[str, Any]) -> Iterator[str]:
     from sauce_janitor import report
-    from sauce_janitor.model.jobs import Action
+    from sauce_janitor.model.jobs import HOLD, HOLD_KEY, Action
 
     if lost := report.unstored_words(plan.get("effects", {})):
         yield f"    destroyed without a copy: {lost}"
     for policy, counts in plan["by_policy"].items():
-        yield f"    {policy}: " + ", ".join(
+        name = HOLD if policy == HOLD_KEY else policy
+        yield f"    {name}: " + ", ".join(
             f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items()
         )
 
 
 def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
-    # A run that is killed leaves no result. Only one that reports progress certainly goes on.
-    result = run["result"] or ("going on" if run["run_id"] in going_on else "going on, or killed")
+    # A run that is killed leaves no result. Only one that reports progress certainly runs.
+    result = run["result"] or ("running" if run["run_id"] in going_on else "running, or killed")
     parts = [run["mode"].replace("_", " "), result]
     parts += [
         f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()

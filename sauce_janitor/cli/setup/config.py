@@ -53,7 +53,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
         count = len(config.rules(account.name).policies)
         policies = "1 policy" if count == 1 else f"{count} policies"
         terminal.echo(
-            f"{account.identity()}, jobs of {account.whose}, {policies}, "
+            f"{account.identity()}, users: {account.whose}, {policies}, "
             f"{config.policy_digest(account.name)}"
         )
     for account in config.accounts:

@@ -236,8 +236,8 @@ def _print_next_steps() -> None:
 Look around in ./{FOLDER}/
   config.yaml      the policies that decided
   plan.json        the reviewed plan: every action with its reasons
-  archive/         a folder a job: job.json, assets, a receipt with every hash
-  requests.jsonl   the requests that the sandbox received, a line each
+  archive/         one folder per job: job.json, assets, a receipt with every hash
+  requests.jsonl   the requests that the sandbox received, one per line
   state.db         the inventory and the journal
 
 Why a job stays or is deleted:

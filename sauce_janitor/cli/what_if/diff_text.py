@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from sauce_janitor import report
-from sauce_janitor.model.jobs import Action, Job
+from sauce_janitor.model.jobs import HOLD, Action, Job
 from sauce_janitor.retention.what_if.diff import (
     ChangedJob,
     ChangeKind,
@@ -58,7 +58,7 @@ def _rows(account_diff: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
     kinds, found = list(ChangeKind), account_diff.comparison.changes
     order = sorted(found, key=lambda key: (kinds.index(key[0]), _ORDER.index(key[1]), key[2] or ""))
     return [
-        (WORDS[kind, action], policy or "(holds)", found[kind, action, policy])
+        (WORDS[kind, action], policy or HOLD, found[kind, action, policy])
         for kind, action, policy in order
     ]
 

@@ -64,6 +64,7 @@ def show(out: Console, each: Explained) -> None:
         )
 
 
+_GOES_WITH_THE_JOB: Final = ("with the job", "no policy deletes the assets alone")
 _COLUMNS: Final = (
     report.Column("", "word"),
     report.Column("", "prose"),
@@ -123,11 +124,11 @@ def _facts(record: Record) -> Iterator[str]:
 
 def _show_outlooks(out: Console, explanation: Explanation) -> None:
     out.print("\nWhat happens", style="bold")
+    follower = _follower(explanation)
     rows = [
         (
             report.ACTIONS[outlook.decision.action],
-            _forecast_text(outlook),
-            "; ".join(_reasons(outlook)),
+            *(_GOES_WITH_THE_JOB if outlook is follower else _fate(outlook)),
         )
         for outlook in explanation.outlooks
         if not _is_idle(outlook)
@@ -141,6 +142,22 @@ def _show_outlooks(out: Console, explanation: Explanation) -> None:
             "at the present rate of new jobs",
             indent=2,
         )
+
+
+def _fate(outlook: Outlook) -> tuple[str, str]:
+    return _forecast_text(outlook), "; ".join(_reasons(outlook))
+
+
+def _follower(explanation: Explanation) -> Outlook | None:
+    """Return the outlook of `delete_assets` if no policy deletes the assets alone, but the job will
+    be deleted, and they with it: "keep" would be true of the action, and not of the assets.
+    """
+    if explanation.record.assets is not AssetsStanding.PRESENT:
+        return None
+    by_action = {outlook.decision.action: outlook for outlook in explanation.outlooks}
+    alone, whole = by_action[Action.DELETE_ASSETS], by_action[Action.DELETE_JOB]
+    is_left_out = {reason.why for reason in alone.decision.reasons} == {Why.NO_POLICY}
+    return alone if is_left_out and whole.expected_at is not None else None
 
 
 def _is_idle(outlook: Outlook) -> bool:
@@ -232,31 +249,31 @@ def _rule_text(word: RuleView) -> str:
     if word.standing == "steps_back":
         return f"left to {', '.join(word.by)}: it is the default"
     if word.standing == "vetoes":
-        return "vetoes"
+        return "can only keep the job"
     parts = [f"from {report.when(word.due_at)}"] if word.due_at is not None else []
     if word.files is not None and word.after is not None:
-        parts.append(word.files)
+        parts.append(f"assets: {word.files}")
     if word.kept_by:
         parts.append(f"kept by {', '.join(word.kept_by)}")
     return ", ".join(parts)
 
 
 def _group_text(view: PolicyView) -> str:
-    group = f"group ({', '.join(view.group)})" if view.group else "one group of all its jobs"
-    return (
-        f"number {view.rank} of {view.of} in its {group}"
-        if view.rank
-        else f"not counted among the {view.of} of its {group}"
-    )
+    group = f"in its group ({', '.join(view.group)})" if view.group else "of this policy's jobs"
+    if view.rank:
+        return f"rank {view.rank} of {view.of} {group}, newest first"
+    return f"does not count among the {view.of} {group}"
 
 
 def _keep_text(keep: KeepView) -> str:
     if keep.rank is None:
         # A rule keeps a job when a field that it needs is unknown.
-        counted = "unknown whether it counts it, so keeps it" if keep.keeps else "does not count it"
-        return f"{keep.text}; {counted}"
+        result = "does not count this job"
+        if keep.keeps:
+            result = "keeps it, because it is unknown whether it counts this job"
+        return f"{keep.text}; {result}"
     verdict = "keeps it" if keep.keeps else "does not keep it"
-    words = f"{keep.text}; number {keep.rank} of the {keep.of} that it counts; {verdict}"
+    words = f"{keep.text}; rank {keep.rank} of {keep.of} that count; {verdict}"
     if not keep.keeps:
         return words
     # Only newer jobs could end it, and at the present rate none come.

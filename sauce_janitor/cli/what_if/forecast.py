@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from sauce_janitor import report
-from sauce_janitor.model.jobs import DELETES, Action
+from sauce_janitor.model.jobs import DELETES, HOLD, Action
 from sauce_janitor.operations.wiring.receipt_sizes import ReceiptSizes
 from sauce_janitor.retention.plan.limits import BrokenLimit
 from sauce_janitor.retention.what_if.simulate import ASSUMPTIONS, Day, Simulation
@@ -90,7 +90,7 @@ def _show_limit(out: Console, simulation: Simulation) -> None:
         out.print("No limit is broken.")
         return
     when = "today" if first.number == 0 else f"on day {first.number}, {report.day(first.as_of)}"
-    out.print(f"A limit trips {when}:", style="red")
+    out.print(f"A limit is broken {when}:", style="red")
     for limit in first.broken:
         report.say(out, _short(limit), indent=2, style="red")
     more = sum(bool(day.broken) for day in simulation.days) - 1
@@ -177,7 +177,7 @@ def _show_by_policy(out: Console, simulation: Simulation) -> None:
     ]
     rows = (
         (
-            policy or "(holds)",
+            policy or HOLD,
             *(counts.get((policy, action), 0) or None for action in report.ACTIONS),
         )
         for policy in sorted(
@@ -204,8 +204,9 @@ def _chart(days: Sequence[Day], out: Console) -> Iterator[str]:
         sums = [sum(map(value, days[at : at + a_bar])) for at in range(0, len(days), a_bar)]
         if most := max(sums):
             at = sums.index(most) * a_bar
-            span = f" in {a_bar} days" if a_bar > 1 else ""
-            yield f"{name:9} {_bars(sums, out)}  most {most:,}{span}, {report.day(days[at].as_of)}"
+            span = f" in the {a_bar} days from" if a_bar > 1 else " on"
+            start = report.day(days[at].as_of)
+            yield f"{name:9} {_bars(sums, out)}  peak {most:,}{span} {start}"
 
 
 def _bars(values: Sequence[float], out: Console) -> str:

@@ -76,10 +76,13 @@ def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
 def _mutants(measured: list[tuple[Rules, list[Tried]]], *, name_them: bool) -> str:
     noticed = measure(measured)
     if not noticed.unnoticed:
-        return f"they fail without any one of {noticed.mutants} rules and match parts"
+        return (
+            f"each of the {noticed.mutants} rules and match parts is covered: without it, a test "
+            "fails"
+        )
     could = (
-        f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be dropped "
-        "without any test noticing"
+        f"{len(noticed.unnoticed)} of {noticed.mutants} rules and match parts could be removed "
+        "without failing a test"
     )
     if not name_them:
         return f"{could} (--mutants names them)"

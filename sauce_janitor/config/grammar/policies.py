@@ -64,8 +64,8 @@ class LimitsTerm(Grammar):
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
         description=(
-            "At most this percentage of the jobs, counting only those that no earlier accepted run"
-            " knew."
+            "At most this percentage of the jobs, counting only unexpected ones: those that"
+            " no accepted run has seen."
         ),
         examples=[25],
     )
@@ -85,8 +85,8 @@ class AccountLimits(LimitsTerm):
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
         25.0,
         description=(
-            "At most this percentage of the account's jobs, counting only those that no earlier"
-            " accepted run knew."
+            "At most this percentage of the account's jobs, counting only unexpected ones:"
+            " those that no accepted run has seen."
         ),
         examples=[25],
     )

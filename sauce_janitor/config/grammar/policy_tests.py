@@ -304,7 +304,7 @@ class PolicyTestTerm(Grammar):
 
     name: Name = Field(
         description="Unique name, used in messages.",
-        examples=["the last green run outlives its age"],
+        examples=["the last green run stays"],
     )
     accounts: Accounts | None = Field(
         None, description="Only for these accounts. Default: all.", examples=[["eu"]]

@@ -72,7 +72,8 @@ def _proposed(sample: JobSample, chosen: Sequence[Proposal]) -> str:
 def _text(start: StarterOptions, policies: str, *, held_jobs: int = 0) -> str:
     counted = ""
     if held_jobs:
-        counted = f"                      # {held_jobs:,} jobs have one of these two tags"
+        jobs_have = "1 job has" if held_jobs == 1 else f"{held_jobs:,} jobs have"
+        counted = f"                      # {jobs_have} one of these two tags"
     where = f"region: {start.region}" if start.region else f"base_url: {start.base_url}"
     return _TEMPLATE.format(
         schema=start.schema_file,

@@ -93,7 +93,7 @@ class _Update:
         except ValueError as error:
             return self._ended("failed", str(error), now)
         if not fields:
-            return self._ended("nothing", "it is so already", now)
+            return self._ended("nothing", "it has these values already", now)
         permit = UpdatePermit(job.id, job.owner, json.dumps(fields), asked_at)
         intent = ports.journal.begin(permit, by=ports.by, wanted=_on_record(fields))
         return _Written(fields, now, intent, send(ports, intent, lambda: ports.gate.update(permit)))

@@ -10,9 +10,8 @@ from sauce_janitor.execute import events
 from sauce_janitor.execute.outcomes import Outcome
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.failed_actions import ActionFailed
-from sauce_janitor.model.jobs import Action
+from sauce_janitor.model.jobs import HOLD, Action
 from sauce_janitor.operations.records.repeats import RepeatedEvents
-from sauce_janitor.operations.wiring.run_settings import HOLD
 
 _MOST_NAMED = 20
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from sauce_janitor.config import Config
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.job_retries import grouped
+from sauce_janitor.model.jobs import HOLD, HOLD_KEY
 from sauce_janitor.operations.wiring.pauses import Pauses
-from sauce_janitor.operations.wiring.run_settings import HOLD
 from sauce_janitor.retention.plan.limits import ALL_LIMITS
 from sauce_janitor.state import RunRecord, State
 
@@ -66,7 +66,7 @@ def show_plan(metrics: Metrics, account: str, plan: Mapping[str, Any]) -> None:
         metrics.forget(name, account)
     for policy, counts in plan["by_policy"].items():
         for action, jobs in counts.items():
-            named = HOLD if policy == "(holds)" else policy
+            named = HOLD if policy == HOLD_KEY else policy
             metrics.set("planned_actions", jobs, account=account, policy=named, action=action)
     for gauge, key in (
         ("inventory_jobs", "jobs"),

@@ -11,6 +11,7 @@ from typing import Any, Self
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute import Execution
 from sauce_janitor.inventory import SyncReport
+from sauce_janitor.model.jobs import HOLD_KEY
 from sauce_janitor.operations.wiring.footprint import Footprint
 from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.planfile import PlanHead
@@ -59,7 +60,7 @@ class RunEntry:
         for (policy, action), jobs in sorted(
             plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])
         ):
-            by_policy.setdefault(policy or "(holds)", {})[action.value] = jobs
+            by_policy.setdefault(policy or HOLD_KEY, {})[action.value] = jobs
         self._summary["plan"] = {
             "as_of": plan.as_of,
             "policy_digest": head.policy_digest,

@@ -130,9 +130,9 @@ class SharedJobs:
         """
         if self._order.execute:
             raise RefusedError(
-                f"whether account {other.name} is about the same jobs as {self._account.name} at"
-                f" {self._place} cannot be told: {error}. Nothing changed. Write its `username`"
-                " into the configuration, and name its `users`"
+                f"it is unknown whether account {other.name} covers the same jobs as"
+                f" {self._account.name} at {self._place}: {error}. Nothing changed. Write its"
+                " `username` into the configuration, and name its `users`"
             ) from error
 
 

@@ -26,8 +26,6 @@ FEW_VANISHED: Final = 5
 """People may delete up to this many jobs by hand between two runs; more are reported."""
 LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
 """When a listing confirms a doubtful first one."""
-HOLD: Final = "(hold)"
-"""Stands in for a policy's name where a hold wants something; no policy can have this name."""
 
 
 @dataclass(frozen=True, slots=True)

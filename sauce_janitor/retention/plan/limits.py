@@ -5,7 +5,7 @@ never shortens it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from sauce_janitor.model.policies import Limits, Rules
@@ -15,10 +15,12 @@ ALL_LIMITS: Final[frozenset[LimitName]] = frozenset({"max_percent", "max_jobs", 
 SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
-_FIX: Final = (
-    "Nothing was changed. If the plan is right, `plan --out FILE`, review it and `apply FILE`; "
-    "if not, fix the policy"
+_NOTHING_CHANGED: Final = "Nothing was changed. "
+REVIEW_AND_APPLY: Final = (
+    "If the plan is right, run `plan --out FILE`, review it, and run `apply FILE`; if not, fix the"
+    " policy"
 )
+"""What to do about a broken limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,13 @@ NO_LEEWAY: Final = Leeway()
 
 
 def measure(
-    rules: Rules, tally: LimitCounts, leeway: Leeway
+    rules: Rules, tally: LimitCounts, leeway: Leeway, remedy: str = REVIEW_AND_APPLY
 ) -> tuple[tuple[BrokenLimit, ...], tuple[BrokenLimit, ...]]:
     """Return the limits that the plan breaks, and those that it would break without approvals, in
-    the order of `broken_limits`.
+    the order of `broken_limits`. `remedy` is the sentence that says what to do about a broken one.
     """
     found = broken_limits(rules, tally, lift=leeway.lift, medians=leeway.medians)
+    found = tuple(replace(each, text=f"{each.text}. {_NOTHING_CHANGED}{remedy}") for each in found)
     approved = frozenset[str]().union(
         *(each.lifts for each in leeway.approvals if each.allows(tally.acting.new))
     )
@@ -170,13 +173,13 @@ def _broken(
         of = tally.inventory if policy is None else tally.matched.get(policy, 0)
         if acting.unexpected * 100 > limits.max_percent * of:
             percent = 100 * acting.unexpected / of if of else 100.0
-            jobs = "jobs of the inventory" if policy is None else "jobs it matches"
+            jobs = "known jobs" if policy is None else "jobs that it matches"
             text = (
                 f"max_percent is {limits.max_percent:g} %: {subject} would delete or stop "
-                f"{acting.unexpected:,} of {of:,} {jobs} ({percent:.1f} %) that no accepted run "
-                "knew"
+                f"{acting.unexpected:,} unexpected jobs, {percent:.1f} % of the {of:,} {jobs} "
+                "(unexpected: no accepted run has seen them)"
             )
-            yield BrokenLimit("max_percent", policy, percent, limits.max_percent, f"{text}. {_FIX}")
+            yield BrokenLimit("max_percent", policy, percent, limits.max_percent, text)
     besides = (
         f" besides the {acting.left:,} that an accepted plan has left to do" if acting.left else ""
     )
@@ -185,7 +188,7 @@ def _broken(
             f"max_jobs is {limits.max_jobs:,}: {subject} would delete or stop {acting.new:,} "
             f"jobs{besides}"
         )
-        yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, f"{text}. {_FIX}")
+        yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, text)
     if limits.max_growth is not None and "max_growth" not in lift and median is not None:
         allowed = limits.max_growth * median
         if acting.new > allowed:
@@ -194,11 +197,14 @@ def _broken(
                 f"{acting.new:,} jobs{besides}, more than {allowed:,g}, {limits.max_growth:g} "
                 "times the median of the last plans"
             )
-            yield BrokenLimit("max_growth", policy, acting.new, allowed, f"{text}. {_FIX}")
+            yield BrokenLimit("max_growth", policy, acting.new, allowed, text)
 
 
 def _mostly(by_policy: Mapping[str, ActingJobs]) -> str:
     if not by_policy:
         return ""
     name = min(by_policy, key=lambda name: (-by_policy[name].jobs, name))
+    # `(offboard)` is no policy, and is the whole plan.
+    if name.startswith("("):
+        return ""
     return f" (policy {name}: {by_policy[name].jobs:,})"

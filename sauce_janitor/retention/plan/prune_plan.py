@@ -156,8 +156,8 @@ def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[Bro
     ):
         limit, text = "max_percent", (
             f"max_percent is {limits.max_percent:g} %: {subject} would prune "
-            f"{acting.unexpected:,} of {of:,} jobs in the archive ({percent:.1f} %) that no "
-            "accepted prune knew"
+            f"{acting.unexpected:,} unexpected jobs, {percent:.1f} % of the {of:,} archived jobs "
+            "(unexpected: no accepted prune has seen them)"
         )  # fmt: skip
         yield BrokenLimit(limit, policy, percent, limits.max_percent, text)
     if limits.max_jobs is not None and acting.jobs > limits.max_jobs:

@@ -64,11 +64,9 @@ def refuse_shared(path: Path, accepted: str | None) -> None:
         kind = UNKNOWN if found is None else found.kind
         if kind in LOCAL or kind == accepted:
             continue
-        where = (
-            "its kind cannot be told" if found is None else f"mounted at {os.fsdecode(found.point)}"
-        )
+        where = "its type is unknown" if found is None else f"mounted at {os.fsdecode(found.point)}"
         raise RefusedError(
-            f"the state {path} would lie on a file system of the kind {kind} ({where}), which is"
+            f"the state {path} would be on a file system of type {kind} ({where}), which is"
             " not known to be local: SQLite's locks do not hold on network and shared ones. Name a"
             " path on a local disk as state.path, or, where you know that only one machine uses"
             f" it, set state.accept_filesystem: {kind}"

@@ -327,7 +327,7 @@ archived_jobs = Table(
     Column("os", Text),
     Column("browser", Text),
     Column("duration_s", BigInteger),
-    # Files that could not be had; null: none, or written by an older version.
+    # Files that could not be fetched; null: none, or written by an older version.
     Column("missing", BigInteger),
     Index("ix_archived_jobs_ended_at", "ended_at"),
     Index("ix_archived_jobs_job_id", "job_id"),

@@ -54,7 +54,7 @@ def test_init_check_and_show_work_together_against_a_local_sandbox(tmp_path: Pat
     assert checked.stdout.splitlines() == [
         "config.yaml: valid",
         (
-            "sauce: demo at http://127.0.0.1:8123, jobs of me, 2 policies,"
+            "sauce: demo at http://127.0.0.1:8123, users: me, 2 policies,"
             f" {config.policy_digest('sauce')}"
         ),
         "budget of sauce: no limit",

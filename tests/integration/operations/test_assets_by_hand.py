@@ -79,7 +79,7 @@ def test_a_dry_run_and_a_missing_yes_delete_nothing(desk: Commands, job: JobId) 
     assert f"would archive and delete all assets of {job}" in delete(
         desk, job, "--dry-run", "--yes"
     )
-    assert "say --yes" in delete(desk, job, code=2)
+    assert "add --yes" in delete(desk, job, code=2)
     assert files(desk, job) == names
     assert desk.writes() == []
     assert not (desk.folder / "archive").exists()

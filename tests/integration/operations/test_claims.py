@@ -87,7 +87,9 @@ def test_whose_user_cannot_be_told_stops_what_deletes_and_no_dry_run(
     desk = open_two("", "username: {file: absent}, access_key: {env: KEY}")
     assert desk.run().plan.job_count
     said = _refused(desk)
-    assert said.startswith("whether account twin is about the same jobs as box at localhost:")
+    assert said.startswith(
+        "it is unknown whether account twin covers the same jobs as box at localhost:"
+    )
     assert "Write its `username` into the configuration" in said
     (desk.folder / "absent").write_text("alice")
     assert desk.run(execute=True).complete
@@ -105,7 +107,7 @@ def test_an_organization_that_cannot_be_asked_for_stops_what_deletes(
 ) -> None:
     desk = open_two("", "username: alice, users: [organization], access_key: {file: alice.key}")
     (desk.folder / "alice.key").write_text("wrong")
-    assert "whether account twin is about the same jobs as box" in _refused(desk)
+    assert "it is unknown whether account twin covers the same jobs as box" in _refused(desk)
 
 
 def test_two_configurations_on_one_state_do_not_judge_a_job_twice(

@@ -123,7 +123,7 @@ def test_status_shows_a_run_that_goes_on_and_not_one_that_has_ended(
         r" left)?, \d+ s ago"
     )
     assert re.search(line, said), said
-    assert "execute, going on\n" in said
+    assert "execute, running\n" in said
     after = desk.say("status").stdout
     assert "under way" not in after
     assert json.loads(desk.say("status", "--format", "json").stdout)[0]["under_way"] == []

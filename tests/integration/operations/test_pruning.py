@@ -360,7 +360,7 @@ def test_the_command_asks_or_needs_yes_and_says_what_went(box: Box) -> None:
     box.fill(2)
     assert "Prune: 2 jobs, 2 files" in box.desk.say("archive", "prune", "--dry-run").stdout
     said = box.desk.say("archive", "prune", code=2)
-    assert "say --yes" in str(said.exception)
+    assert "add --yes" in str(said.exception)
     assert box.files().count("video.mp4") == 2
     rows = json.loads(box.desk.say("archive", "prune", "-n", "--yes", "--format", "json").stdout)
     assert [action["files"] for action in rows[0]["actions"]] == [["assets/video.mp4"]] * 2

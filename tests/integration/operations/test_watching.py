@@ -143,7 +143,7 @@ def test_every_deletion_is_proven_by_its_receipt_or_was_wanted_without(desk: Com
     assert len(desk.sandbox.log) == before
     said = desk.say("prove").stdout
     assert "an unbroken chain" in said
-    assert "Cannot be proven: what Sauce Labs held and never listed" in said
+    assert "Cannot be proven: files that Sauce Labs had but never listed" in said
 
 
 def stored(desk: Commands) -> list[Path]:

@@ -38,7 +38,7 @@ ACCOUNT = AccountView(
     facts=(LabeledFact("Jobs known", "12,345"), LabeledFact("Undecided", "3", bad=True)),
     plan_as_of=AT - 60,
     actions=("archive", "delete assets", "delete job", "stop"),
-    policies=(PolicyLine("old", (1300, 1200, 0, 0)), PolicyLine("(holds)", (4, 0, 0, 0))),
+    policies=(PolicyLine("old", (1300, 1200, 0, 0)), PolicyLine("(hold)", (4, 0, 0, 0))),
     runs=(
         RunLine(AT - 60, "execute", "incomplete", 42, "archive done 9"),
         RunLine(AT - 4000, "dry run", "done", None, ""),
@@ -131,7 +131,7 @@ def test_the_page_says_all_that_there_is_to_know() -> None:
         "carrying out, 12 of 1,300 done",
         "until 2026-11-19 06:00 UTC: releases",
         "incomplete",
-        "(holds)",
+        "(hold)",
     ):
         assert words in page
     assert "DRY RUN" not in get(Told(), "/")[1]

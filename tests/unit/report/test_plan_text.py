@@ -45,7 +45,7 @@ WEIGHTS = Weights(
 )
 ABOUT = report.About(
     "eu: alice at https://api.eu-central-1.saucelabs.com",
-    " (61 listed just now)",
+    " (61 rows listed just now)",
     (("Needs about 700 API requests, about 28 min at 1,500/h", False),),
     ways_out=("To approve it: sauce-janitor approve sha256:…",),
 )
@@ -85,13 +85,13 @@ def known(plan: Plan, weights: Weights = WEIGHTS, free: float = 120 * GB) -> rep
 SCREEN = """\
 eu: alice at https://api.eu-central-1.saucelabs.com, as of 2026-06-01 12:00 UTC
 Limit broken: max_percent is 10 %: the plan (policy pull-requests: 20) would
-delete or stop 30 of 61 jobs of the inventory (49.2 %) that no accepted run
-knew. Nothing was changed. If the plan is right, `plan --out FILE`, review it
-and `apply FILE`; if not, fix the policy
+delete or stop 30 unexpected jobs, 49.2 % of the 61 known jobs (unexpected: no
+accepted run has seen them). Nothing was changed. If the plan is right, run
+`plan --out FILE`, review it, and run `apply FILE`; if not, fix the policy
 Destroyed without a copy: 30 jobs, about 350.0 MB
   20 jobs of pull-requests: nothing is stored
   10 jobs of nightly: stored: logs, video; destroyed: the rest
-61 jobs known (61 listed just now); 0 held, 0 undecided
+61 jobs known (61 rows listed just now); 0 held, 0 undecided
 
 Each job once      Jobs  Archived first  Frees about
 Deleted              10               -     150.0 MB
@@ -141,7 +141,7 @@ def test_a_plan_with_nothing_to_do_is_short() -> None:
     )
     assert [line.rstrip() for line in said.splitlines()] == [
         "eu: alice at https://api.eu-central-1.saucelabs.com, as of 2026-06-01 12:00 UTC",
-        "0 jobs known (61 listed just now); 0 held, 0 undecided",
+        "0 jobs known (61 rows listed just now); 0 held, 0 undecided",
         "",
         "Each job once     Jobs  Archived first  Frees about",
         "Kept as they are     0               -            -",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.text import Text
 from sauce_janitor.cli.what_if.explanation import Explained, as_json
 from sauce_janitor.cli.what_if.explanation_text import show
 from sauce_janitor.model.job_age import newest_first
-from sauce_janitor.model.jobs import UNKNOWN, Action, Owner, Record
+from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Owner, Record
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.what_if.explain import explain
 from sauce_janitor.state import JournalLine
@@ -108,11 +109,10 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_every_rule_that_spoke_is_told_with_its_rank_and_a_silent_default_as_such() -> None:
     jobs = [record(f"j{n}", n * DAY, status="failed" if n < 2 else "passed") for n in range(9)]
     text = text_of(told(RULES, jobs, "j2"))
-    assert "number 3 of 9 in its group (checkout)" in text
-    assert "recent: last 1; number 3 of the 9 that it counts; does not keep it" in text
+    assert "rank 3 of 9 in its group (checkout), newest first" in text
+    assert "recent: last 1; rank 3 of 9 that count; does not keep it" in text
     assert (
-        "green: last 1 where status: passed; number 1 of the 7 that it counts; keeps it until about"
-        in text
+        "green: last 1 where status: passed; rank 1 of 7 that count; keeps it until about" in text
     )
     assert (
         "rest: does not apply: it is the default, and all of its actions are decided by nightly"
@@ -171,3 +171,12 @@ def test_the_json_has_the_same_keys_for_every_job_and_says_unknown_apart_from_nu
         "stop",
     ]
     assert json.loads(json.dumps(known)) == known
+
+
+@pytest.mark.parametrize("assets", [AssetsStanding.PRESENT, AssetsStanding.DELETED])
+def test_assets_that_only_go_with_the_job_are_not_said_to_be_kept(assets: AssetsStanding) -> None:
+    job = replace(record("a", 20 * DAY), assets=assets)
+    lines = text_of(told(rules(policy("old", job="14d")), [job], "a")).splitlines()
+    line = next(row for row in lines if "delete assets" in row)
+    goes = assets is AssetsStanding.PRESENT
+    assert ("with the job" in line and "no policy deletes the assets alone" in line) is goes

@@ -218,7 +218,7 @@ def test_max_percent_is_of_the_inventory() -> None:
     made = plan(limited(max_percent=25), [*old(26), *young(74)])
     assert broken(made) == [("max_percent", None, 26.0, 25)]
     (limit,) = made.broken
-    assert "26 of 100 jobs of the inventory (26.0 %)" in limit.text
+    assert "26 unexpected jobs, 26.0 % of the 100 known jobs" in limit.text
     assert "policy p: 26" in limit.text
     assert "apply" in limit.text
 

@@ -86,7 +86,7 @@ def test_a_network_or_shared_file_system_is_refused_and_can_be_accepted_by_its_n
     with pytest.raises(RefusedError) as refused:
         refuse_shared(path, None)
     said = str(refused.value)
-    assert f"the kind {kind} (mounted at /mnt/nas)" in said
+    assert f"type {kind} (mounted at /mnt/nas)" in said
     assert "state.path" in said
     assert said.endswith(f"state.accept_filesystem: {kind}")
     with pytest.raises(RefusedError):
@@ -102,7 +102,7 @@ def test_a_local_file_system_is_accepted(mounted: Path, kind: str) -> None:
 
 
 def test_a_kind_that_cannot_be_told_is_refused(mounted: Path) -> None:
-    with pytest.raises(RefusedError, match=r"kind unknown \(its kind cannot be told\)"):
+    with pytest.raises(RefusedError, match=r"type unknown \(its type is unknown\)"):
         refuse_shared(Path("/x/state.db"), None)
     refuse_shared(Path("/x/state.db"), "unknown")
 
