@@ -18,9 +18,11 @@ def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
     path = settings.path
     try:
         found = _uuid(path / SENTINEL)
+        # The empty folder of a volume that is not mounted looks like a new archive.
         if known_uuid is not None and found != known_uuid:
             what = "has no sentinel" if found is None else "is another one"
             return f"the archive {path} {what}: is its volume mounted?"
+        # Before the first run there is no archive: then the folder above must be writable.
         there = nearest(path)
         if not os.access(there, os.W_OK | os.X_OK):
             return f"the archive {path} cannot be written: {there} is read-only for this user"

@@ -43,9 +43,11 @@ class FollowedConfig:
         """Return whether another configuration is in use from now on. `at_once`: a reload was
         requested.
         """
+        # SIGHUP says that the files are complete, so they need no second look.
         if at_once:
             self._coming = None
             return self._take_up(self._load(), asked=True)
+        # Nothing new, or a change that was taken back before it was used.
         if self._checked.are_current():
             self._coming = None
             return False
@@ -65,6 +67,7 @@ class FollowedConfig:
     def _take_up(self, loaded: _Loaded, *, asked: bool = False) -> bool:
         self._checked = loaded.sources
         fresh = loaded.config
+        # A wrong edit does not stop the daemon: the last valid configuration stays in force.
         if fresh is None:
             self.faults = loaded.faults
             self._log.error(

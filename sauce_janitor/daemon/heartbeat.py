@@ -24,4 +24,5 @@ def read(note: str | None, *, now: int) -> Mapping[str, Any] | None:
     no daemon is running.
     """
     beat: Mapping[str, Any] = json.loads(note) if note else {}
+    # In both directions: a note of a clock that was ahead must not count until then.
     return beat if beat and abs(now - beat["at"]) < _LASTS_S else None

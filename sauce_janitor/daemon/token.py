@@ -46,6 +46,7 @@ class Token:
         try:
             self.read()
         except ConfigError as error:
+            # It is read again and again: the same trouble is one line of the log.
             if str(error) != self._reported:
                 self._log.error(
                     "web.token_unreadable", why=str(error), in_force="the last good one"

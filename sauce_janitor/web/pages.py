@@ -72,6 +72,7 @@ def make_pages(daemon: PageSource) -> Flask:
                 "status.html", view=daemon.overview(), refreshes=refreshes, every_s=_REFRESH_S
             )
         )
+        # `?refresh=off` leaves the page as it is, to read it at leisure or to copy from it.
         if refreshes:
             answer.headers["Refresh"] = str(_REFRESH_S)
         return answer

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sauce_janitor.sauce.builds import BuildRecord
 
 _TIMES = ("created_at", "started_at", "ended_at", "modified_at", "deleted_at")
+# Some of these are in one of the two builds APIs only: `number` and `prefix` in the older one,
+# `owner_id` and `source` in the newer one.
 _PLAIN = (
     "passed",
     "public",
@@ -89,9 +91,11 @@ def show_build(
     }
     facts |= {name: row[name] for name in _PLAIN}
     facts["cannot be read"] = ", ".join(row["unknown"]) or None
+    # Neither API has all fields: what is not there gets no line.
     shown = {name: value for name, value in facts.items() if value is not None}
     width = max(map(len, shown))
     for name, value in shown.items():
+        # 1 equals True in Python: only real flags become yes and no.
         text = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
         report.say(out, f"{name:{width}}  {text}")
     if members:
@@ -113,6 +117,7 @@ def build_row(account: str, record: BuildRecord) -> dict[str, Any]:
     values |= {f"jobs_{name}": record.counters.get(name) for name in _COUNTED}
     values |= {name: getattr(record, name) for name in _PLAIN}
     unknown = [name for name, value in values.items() if value is UNKNOWN]
+    # Null alone would not tell what is unreadable from what is absent.
     values |= dict.fromkeys(unknown)
     values |= {name: iso(values[name]) for name in _TIMES}
     return {"account": account, **values, "unknown": unknown}

@@ -55,6 +55,7 @@ def show_items(items: Sequence[InsightItem], out: Console, labels: Sequence[str]
     if not labels:
         report.show_table(out, columns, rows)
         return
+    # `insights metrics` shows two tests, and says which one was the slowest.
     labelled = [(label, *row) for label, row in zip(labels, rows, strict=True)]
     report.show_table(out, (report.Column("", "word"), *columns), labelled)
 
@@ -100,6 +101,7 @@ def all_builds_cells(builds: Sequence[BuildItems]) -> tuple[object, ...]:
     ends: Counter[str] = Counter()
     for build in builds:
         ends.update(dict(build.statuses))
+    # Without the count of one build, the sum would be too small.
     return "all", sum(tests) if len(tests) == len(builds) else UNKNOWN, "", "", counts_text(ends)
 
 

@@ -24,6 +24,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_BACK = "7d"
 _BACK = re.compile(r"[1-9][0-9]{0,8}[dhms]")
 _STATUSES = ("passed", "failed", "errored", "complete")
+# 100 requests: Insights returns 100 tests at once.
 _MOST = 10_000
 _PERIOD: tuple[Callable[[Any], Any], ...] = (
     click.option(
