@@ -2,26 +2,62 @@
 exports.
 """
 
-from sauce_janitor.archive.asset_fetch import AssetBody, Fetch, SizeLimits
-from sauce_janitor.archive.catalogue import Catalogue
-from sauce_janitor.archive.content.read_back import Damage
-from sauce_janitor.archive.disk.names import job_place
-from sauce_janitor.archive.disk.root import SENTINEL, DiskReserve
-from sauce_janitor.archive.exports.exporter import Exported, export
-from sauce_janitor.archive.hold_mirror import HoldMirror, MirroredHold
-from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
-from sauce_janitor.archive.job_entries import entry_from, entry_of
-from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
-from sauce_janitor.archive.ownership.lease_records import LeaseRecord, leases_of, read_lease, stale
-from sauce_janitor.archive.ownership.owner import foreign, hand_over, read_owner
-from sauce_janitor.archive.pause_mirror import MirroredPause, PauseMirror
-from sauce_janitor.archive.proofs import Finding, Proof
-from sauce_janitor.archive.prune import PruneDraft, Pruner
-from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files
-from sauce_janitor.archive.receipt_format import read_receipt
-from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored
-from sauce_janitor.archive.settings import StoreOrigin, WriteSettings
-from sauce_janitor.archive.store import Archive
+from typing import TYPE_CHECKING
+
+from sauce_janitor.facade import late_names
+
+if TYPE_CHECKING:
+    from sauce_janitor.archive.asset_fetch import AssetBody, Fetch, SizeLimits
+    from sauce_janitor.archive.catalogue import Catalogue
+    from sauce_janitor.archive.content.read_back import Damage
+    from sauce_janitor.archive.disk.names import job_place
+    from sauce_janitor.archive.disk.root import SENTINEL, DiskReserve
+    from sauce_janitor.archive.exports.exporter import Exported, export
+    from sauce_janitor.archive.hold_mirror import HoldMirror, MirroredHold
+    from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
+    from sauce_janitor.archive.job_entries import entry_from, entry_of
+    from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
+    from sauce_janitor.archive.ownership.lease_records import (
+        LeaseRecord,
+        leases_of,
+        read_lease,
+        stale,
+    )
+    from sauce_janitor.archive.ownership.owner import foreign, hand_over, read_owner
+    from sauce_janitor.archive.pause_mirror import MirroredPause, PauseMirror
+    from sauce_janitor.archive.proofs import Finding, Proof
+    from sauce_janitor.archive.prune import PruneDraft, Pruner
+    from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files
+    from sauce_janitor.archive.receipt_format import read_receipt
+    from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored
+    from sauce_janitor.archive.settings import StoreOrigin, WriteSettings
+    from sauce_janitor.archive.store import Archive
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "asset_fetch": "AssetBody Fetch SizeLimits",
+            "catalogue": "Catalogue",
+            "content.read_back": "Damage",
+            "disk.names": "job_place",
+            "disk.root": "SENTINEL DiskReserve",
+            "exports.exporter": "Exported export",
+            "hold_mirror": "HoldMirror MirroredHold",
+            "job_contents": "JobContents contents_of document_of",
+            "job_entries": "entry_from entry_of",
+            "ownership.lease": "ArchiveLease LeaseHolder",
+            "ownership.lease_records": "LeaseRecord leases_of read_lease stale",
+            "ownership.owner": "foreign hand_over read_owner",
+            "pause_mirror": "MirroredPause PauseMirror",
+            "proofs": "Finding Proof",
+            "prune": "PruneDraft Pruner",
+            "prune_records": "GoneFile PruneFile PruneRecord gone_files",
+            "receipt_format": "read_receipt",
+            "receipts": "ReceiptDocument ReceiptFile StoredFile Unstored",
+            "settings": "StoreOrigin WriteSettings",
+            "store": "Archive",
+        },
+    )
 
 __all__ = [
     "SENTINEL",

@@ -4,11 +4,27 @@ Read `ports` for what execution needs from other packages, `archive_step` and `d
 order of effects, and `executor` for the threads.
 """
 
-from sauce_janitor.execute.execution_context import ExecutionSettings
-from sauce_janitor.execute.executor import carry_out
-from sauce_janitor.execute.outcomes import Execution, Outcome
-from sauce_janitor.execute.ports import ExecutionPorts
-from sauce_janitor.execute.recovery import Recovery, recover
+from typing import TYPE_CHECKING
+
+from sauce_janitor.facade import late_names
+
+if TYPE_CHECKING:
+    from sauce_janitor.execute.execution_context import ExecutionSettings
+    from sauce_janitor.execute.executor import carry_out
+    from sauce_janitor.execute.outcomes import Execution, Outcome
+    from sauce_janitor.execute.ports import ExecutionPorts
+    from sauce_janitor.execute.recovery import Recovery, recover
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "execution_context": "ExecutionSettings",
+            "executor": "carry_out",
+            "outcomes": "Execution Outcome",
+            "ports": "ExecutionPorts",
+            "recovery": "Recovery recover",
+        },
+    )
 
 __all__ = [
     "Execution",

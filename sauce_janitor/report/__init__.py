@@ -3,24 +3,44 @@
 `terminal` describes how to print.
 """
 
-from sauce_janitor.report.budget_text import budget_line, inflow_lines, needed_lines
-from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_row
-from sauce_janitor.report.dangers import unstored_words
-from sauce_janitor.report.failed_jobs import (
-    retry_lines,
-    retry_row,
-    retry_rows,
-    retry_sentence,
-    waiting_line,
-)
-from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
-from sauce_janitor.report.plan_text import About, markdown, show_plan
-from sauce_janitor.report.results import Ended, closing_lines, done_line, show_end
-from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
-from sauce_janitor.report.text import ACTIONS, console, counted, last_line, say, size, span
+from typing import TYPE_CHECKING
+
+from sauce_janitor.facade import late_names
 from sauce_janitor.terminal import json_text
 from sauce_janitor.terminal import printable as clean
 from sauce_janitor.times import day, iso, when
+
+if TYPE_CHECKING:
+    from sauce_janitor.report.budget_text import budget_line, inflow_lines, needed_lines
+    from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_row
+    from sauce_janitor.report.dangers import unstored_words
+    from sauce_janitor.report.failed_jobs import (
+        retry_lines,
+        retry_row,
+        retry_rows,
+        retry_sentence,
+        waiting_line,
+    )
+    from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
+    from sauce_janitor.report.plan_text import About, markdown, show_plan
+    from sauce_janitor.report.results import Ended, closing_lines, done_line, show_end
+    from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
+    from sauce_janitor.report.text import ACTIONS, console, counted, last_line, say, size, span
+else:
+    __getattr__ = late_names(
+        __name__,
+        {
+            "budget_text": "budget_line inflow_lines needed_lines",
+            "csv_rows": "COLUMNS action_row csv_lines kept_row",
+            "dangers": "unstored_words",
+            "failed_jobs": "retry_lines retry_row retry_rows retry_sentence waiting_line",
+            "jobs": "JOB_COLUMNS job_row show_document show_jobs status_of",
+            "plan_text": "About markdown show_plan",
+            "results": "Ended closing_lines done_line show_end",
+            "tables": "CellKind Column cut show_table table_lines",
+            "text": "ACTIONS console counted last_line say size span",
+        },
+    )
 
 __all__ = [
     "ACTIONS",
