@@ -84,7 +84,7 @@ def open_archive_view(session: Session) -> Iterator[ArchiveView]:
         ) as progress:
             progress.phase("archive", "look")
             indexed = keep_up(state, catalogue, step=progress.step)
-        # The other jobs are shown all the same.
+        # The other jobs are shown nevertheless.
         if indexed.unreadable:
             terminal.echo(
                 f"{len(indexed.unreadable):,} jobs cannot be read, the first: "

@@ -101,7 +101,7 @@ def add(
             f"{unknown:,} of them are unknown here: if they exist, they are held as well.",
             err=True,
         )
-    # After the local hold: if the tag fails, the jobs are protected all the same.
+    # After the local hold: if the tag fails, the jobs are protected nevertheless.
     code = tag_jobs(session, account, ids, tag, dry_run=False) if tag else 0
     if unmirrored is not None:
         terminal.echo(
@@ -196,7 +196,7 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
             holding = open_holding(config.archive, account.name, state, stack=stack)
             try:
                 every = holding.known(at=now)
-            # The holds of the state are listed all the same.
+            # The holds of the state are listed nevertheless.
             except ArchiveError as error:
                 terminal.echo(f"sauce-janitor: {error}", err=True)
                 code = error.exit_code

@@ -108,8 +108,8 @@ def _account(config: Config, digest: str) -> tuple[str, str]:
             return name, known
     there = "; ".join(f"{name} has {known}" for name, known in digests.items())
     raise ConfigError(
-        f"{digest!r:.80} is not the policy digest of one account of {config.file} now, nor its "
-        f"first digits: {there}"
+        f"no account of {config.file} has the policy digest {digest!r:.80} now, or several have "
+        f"one that begins with it: {there}"
     )
 
 

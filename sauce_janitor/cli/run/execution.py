@@ -49,7 +49,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
         try:
             results, code = run_accounts(showing, order, accounts, show_end)
         except Exception:
-            # The error may come after deletes, which must be reported all the same.
+            # The error may come after deletes, which must be reported nevertheless.
             if totals.counts():
                 totals.close()
             raise

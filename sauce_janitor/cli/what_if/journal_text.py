@@ -46,7 +46,7 @@ def journal_detail(line: JournalLine) -> str:
     """Return by whom, with which receipt, why, and in which run."""
     parts = [f"by {line.policy}"] if line.policy and line.policy != BY_HAND else []
     if line.policy == BY_HAND and line.kind not in _BY_HAND_KINDS:
-        parts.append(f"by hand of {line.detail['by']}" if "by" in line.detail else "by hand")
+        parts.append(f"by hand ({line.detail['by']})" if "by" in line.detail else "by hand")
     if wanted := line.detail.get("wanted"):
         parts.append(", ".join(f"{name}: {value}" for name, value in sorted(wanted.items())))
     if line.kind == "archived" and line.detail.get("selection"):

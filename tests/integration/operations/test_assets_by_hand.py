@@ -69,7 +69,7 @@ def test_the_assets_of_one_job_are_archived_and_then_deleted(desk: Commands, job
     shown = desk.say("archive", "show", job).stdout
     assert all(name in shown for name in names)
     assert desk.say("prove").return_value == 0
-    assert f"by hand of {current_user()}" in desk.say("explain", job).stdout
+    assert f"by hand ({current_user()})" in desk.say("explain", job).stdout
     assert delete(desk, job, "--yes").startswith("Nothing to do")
     assert len(desk.writes()) == 1
 
