@@ -1,8 +1,8 @@
 """Reads the archive: which jobs it holds, their receipts, and whether every byte still matches.
 
 Nothing here writes. A read-only mount is enough, and a damaged file is reported, never repaired or
-removed. This is one module, although long: it is the archive's only way to read, so that every
-reading refuses links and trusts the same receipts.
+removed. This is one module, although long: listing, proving and opening share one open root, and
+one rule about links.
 """
 
 from __future__ import annotations
