@@ -16,9 +16,9 @@ from sauce_janitor.config.grammar.policy_tests import (
     MadeJobTerm,
     PolicyTestTerm,
 )
+from sauce_janitor.config.rule_names import hold_name, keep_names
 from sauce_janitor.config.source.problems import ConfigProblems, did_you_mean, shown
 from sauce_janitor.config.source.yaml import Document
-from sauce_janitor.config.translate import hold_name, keep_names
 from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.globs import compile_glob
 from sauce_janitor.model.jobs import Action

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
@@ -14,8 +13,8 @@ from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.matches import Conditions
 from sauce_janitor.config.grammar.patterns import NamedList, PatternTerm
 from sauce_janitor.config.grammar.policies import HoldTerm, LimitsTerm, PolicyTerm
+from sauce_janitor.config.rule_names import distinct, hold_name, keep_names, kind_of_rule
 from sauce_janitor.model import policies
-from sauce_janitor.model.calendar_periods import CalendarPeriod
 from sauce_janitor.model.globs import exactly, is_plain
 from sauce_janitor.model.jobs import DELETES, Action
 from sauce_janitor.model.policies import EVERYTHING, Atom, Duration, Glob, Match, Pattern, Rules
@@ -154,7 +153,7 @@ def _deletes(then: Then, lists: Lists) -> tuple[tuple[Action, policies.DeleteRul
 
 
 def _keep(term: KeepRuleTerm, name: str, lists: Lists) -> policies.KeepRule:
-    kind = _kind(term)
+    kind = kind_of_rule(term)
     value = getattr(term, kind)
     return policies.KeepRule(
         id=name,
@@ -168,55 +167,6 @@ def _keep(term: KeepRuleTerm, name: str, lists: Lists) -> policies.KeepRule:
     )
 
 
-def _kind(term: KeepRuleTerm) -> policies.KeepKind:
-    return next(kind for kind in policies.KEEP_KINDS if getattr(term, kind) is not None)
-
-
-def keep_id(term: KeepRuleTerm) -> str:
-    """Return the name of a keep rule without an id: its content, such as `last 20`."""
-    kind = _kind(term)
-    value = getattr(term, kind)
-    text = ""
-    if isinstance(value, Duration):
-        text = value.text
-    elif isinstance(value, int):
-        text = str(value)
-    restricted = "" if term.where is None else f" where {_summary(term.where)}"
-    picked = f" {term.pick[0]}" if isinstance(kind, CalendarPeriod) and term.pick else ""
-    return f"{kind} {text}".strip() + picked + restricted
-
-
-def _summary(term: Conditions | str) -> str:
-    """Return conditions on one field as text, and `…` for all others."""
-    if isinstance(term, str):
-        return term
-    patterns = {
-        name: getattr(term, name) for name in policies.FIELDS if name in term.model_fields_set
-    }
-    # A rule's name must stay short in plans and metrics, so conditions on several fields are not
-    # spelled out.
-    if term.model_fields_set != patterns.keys() or len(patterns) != 1:
-        return "…"
-    ((name, alternatives),) = patterns.items()
-    texts = [pattern.pattern for pattern in alternatives or () if isinstance(pattern, Glob)]
-    return f"{name} {'|'.join(texts)}" if len(texts) == len(alternatives or ()) else "…"
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """Return the names, with a number after each repetition."""
-    seen: Counter[str] = Counter()
-    distinct = []
-    for name in names:
-        seen[name] += 1
-        distinct.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
-    return distinct
-
-
-def keep_names(terms: list[KeepRuleTerm]) -> list[str]:
-    """Return the names of the rules of one list."""
-    return _distinct(term.id or keep_id(term) for term in terms)
-
-
 def _keeps(terms: list[KeepRuleTerm], lists: Lists) -> tuple[policies.KeepRule, ...]:
     return tuple(
         _keep(term, name, lists) for term, name in zip(terms, keep_names(terms), strict=True)
@@ -225,7 +175,7 @@ def _keeps(terms: list[KeepRuleTerm], lists: Lists) -> tuple[policies.KeepRule, 
 
 def _holds(terms: list[HoldTerm], lists: Lists, zone: ZoneInfo) -> tuple[policies.Hold, ...]:
     # A position in the file would be no good name: plans must call the hold the same after an edit.
-    ids = _distinct(hold_name(term) or _hash_of(term, lists) for term in terms)
+    ids = distinct(hold_name(term) or _hash_of(term, lists) for term in terms)
     return tuple(
         policies.Hold(
             id=name,
@@ -249,17 +199,6 @@ def _held_match(term: HoldTerm, lists: Lists) -> Match | None:
     if term.tag is not None and not is_plain(term.tag):
         return Atom("tags", (Glob(term.tag), Glob(exactly(term.tag))))
     return _match(term.match, lists) if term.match is not None else None
-
-
-def hold_name(term: HoldTerm) -> str | None:
-    """Return the name of a hold; None for one that has only a match."""
-    if term.id:
-        return term.id
-    if term.tag is not None:
-        return f"tag {term.tag}"
-    if term.tag_prefix is not None:
-        return f"tag {term.tag_prefix}…"
-    return f"hold {term.reason}" if term.reason else None
 
 
 def _hash_of(term: HoldTerm, lists: Lists) -> str:
