@@ -61,6 +61,11 @@ def parse_duration(text: object) -> Duration:
     return Duration(written.group(), seconds, months)
 
 
+def approximately(duration: Duration) -> int:
+    """Return a duration in seconds, with a month as 30 days: good enough for a warning."""
+    return duration.seconds + duration.months * 30 * DAY_S
+
+
 def due_at(time: int, duration: Duration, zone: ZoneInfo) -> int:
     """Return the epoch second at which something of `time` is `duration` old.
 

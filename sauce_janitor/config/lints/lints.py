@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping
 
 from sauce_janitor.config.grammar.actions import ArchiveTerm, DeleteTerm
 from sauce_janitor.config.grammar.document import ConfigFile
-from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.policies import PolicyTerm
+from sauce_janitor.config.lints.keep_rule_lints import keep_rule_warnings
 from sauce_janitor.config.lints.overrides import idle_overrides
 from sauce_janitor.config.lints.vocabulary import foreign_words
 from sauce_janitor.config.source.cron import Cron
 from sauce_janitor.config.source.problems import Path, shown
 from sauce_janitor.config.source.yaml import Document, Table, Value
 from sauce_janitor.errors import Problem
-from sauce_janitor.model.calendar_periods import CalendarPeriod
+from sauce_janitor.model.durations import approximately
 from sauce_janitor.model.policies import Duration, Rules
 from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
 from sauce_janitor.retention.interactions import Postponement, foreseen
@@ -129,7 +129,6 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     then = policy.then
     assets, job = _after(then.delete_assets), _after(then.delete_job)
     archive = _archive_after(policy)
-    wants = archive is not None
     if assets is not None and approximately(assets) >= PURGED_AFTER_S:
         yield (
             ("then", "delete_assets"),
@@ -153,26 +152,7 @@ def _of_policy(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
     if first is not None and archive is not None and approximately(archive) > first:
         yield ("then", "archive"), f"{archive.text} is later than the delete, which waits for it"
     yield from _held_too_short(policy)
-    only_kept = isinstance(then.archive, ArchiveTerm) and then.archive.only == "kept"
-    # With `only: kept` the rules choose what is archived, so they have an effect.
-    if policy.keep and then.delete_assets is None and then.delete_job is None and not only_kept:
-        yield (
-            ("keep",),
-            "protects nothing: keep rules only prevent deletes of their own policy, which has none",
-        )
-    if policy.group_by and not _all_keeps(policy):
-        yield ("group_by",), "has no effect: there are no keep rules"
-    yield from _subsumed(policy)
-    if not wants:
-        for path, rule in _all_keeps(policy):
-            if (kept_for := _kept_for(rule)) is not None:
-                yield (
-                    path,
-                    (
-                        f"keeps for {kept_for}, but nothing is archived: after 30 days only the"
-                        " record is left"
-                    ),
-                )
+    yield from keep_rule_warnings(policy, archives=archive is not None)
 
 
 def _keep_for_meant(policy: PolicyTerm, archive: Duration) -> str:
@@ -212,84 +192,6 @@ def _held_too_short(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
         yield ("then", "archive", "keep_for"), message
 
 
-def _subsumed(policy: PolicyTerm) -> Iterator[tuple[Path, str]]:
-    """Yield keep rules that are redundant: another one of the same list keeps all of their jobs."""
-    then = policy.then
-    places: list[tuple[Path, list[KeepRuleTerm]]] = [(("keep",), policy.keep)]
-    for action in ("delete_assets", "delete_job"):
-        term = getattr(then, action)
-        if isinstance(term, DeleteTerm):
-            places.append((("then", action, "keep"), term.keep))
-    for path, rules in places:
-        for index, rule in enumerate(rules):
-            for other_index, other in enumerate(rules):
-                # Of two equal rules only the second one is reported.
-                if (
-                    index != other_index
-                    and _keeps_more(other, rule)
-                    and not (_keeps_more(rule, other) and index < other_index)
-                ):
-                    yield (
-                        (*path, index),
-                        (
-                            f"keeps nothing that {shown(other.id or f'keep[{other_index}]')} does"
-                            " not keep: remove it"
-                        ),
-                    )
-                    break
-
-
-def _keeps_more(wide: KeepRuleTerm, narrow: KeepRuleTerm) -> bool:
-    """Return whether `wide` certainly keeps all jobs that `narrow` keeps."""
-    # A rule without `where` also keeps the jobs of a rule with one; two different ones may not
-    # overlap at all.
-    if wide.where != narrow.where and wide.where is not None:
-        return False
-    for kind in ("within", "within_of_newest"):
-        long, short = getattr(wide, kind), getattr(narrow, kind)
-        if long is not None and short is not None:
-            # Months and days cannot be compared for certain: a month has 28 to 31 days.
-            is_longer = approximately(long) >= approximately(short)
-            return is_longer and bool(long.months) == bool(short.months)
-    # The newest 20 of all jobs need not contain any of the newest 5 passed ones.
-    if wide.where != narrow.where or wide.pick != narrow.pick or wide.nonempty != narrow.nonempty:
-        return False
-    for kind in ("last", *CalendarPeriod):
-        many, few = getattr(wide, kind), getattr(narrow, kind)
-        if many is not None and few is not None:
-            return bool(many >= few)
-    return wide.since_last is not None and wide.since_last == narrow.since_last
-
-
-def _all_keeps(policy: PolicyTerm) -> list[tuple[Path, KeepRuleTerm]]:
-    found: list[tuple[Path, KeepRuleTerm]] = [
-        (("keep", index), rule) for index, rule in enumerate(policy.keep)
-    ]
-    for action in ("delete_assets", "delete_job"):
-        term = getattr(policy.then, action)
-        if isinstance(term, DeleteTerm):
-            found += [
-                (("then", action, "keep", index), rule) for index, rule in enumerate(term.keep)
-            ]
-    return found
-
-
-def _kept_for(rule: KeepRuleTerm) -> str | None:
-    """Return how long a rule keeps jobs, if that is certainly longer than Sauce Labs keeps assets;
-    otherwise None.
-    """
-    if rule.within is not None and approximately(rule.within) > PURGED_AFTER_S:
-        return rule.within.text
-    for period in CalendarPeriod:
-        count = getattr(rule, period)
-        # With `nonempty` a rule counts only periods with jobs, so its span is not known.
-        if count is None or rule.nonempty:
-            continue
-        if count * period.facts.shortest_s > PURGED_AFTER_S:
-            return f"{count} {period.facts.noun}s"
-    return None
-
-
 def _after(term: object) -> Duration | None:
     after = term.after if isinstance(term, DeleteTerm) else term
     return after if isinstance(after, Duration) else None
@@ -299,8 +201,3 @@ def _archive_after(policy: PolicyTerm) -> Duration | None:
     term = policy.then.archive
     after = term.after if isinstance(term, ArchiveTerm) else term
     return after if isinstance(after, Duration) else None
-
-
-def approximately(duration: Duration) -> int:
-    """Return a duration in seconds, with a month as 30 days: good enough for a warning."""
-    return duration.seconds + duration.months * 30 * DAY_S
