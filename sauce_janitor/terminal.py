@@ -7,8 +7,7 @@ How to print, from any command:
 
     terminal.echo("Held: 3 jobs.")            a line of text; `err=True` for stderr
     terminal.write(report.csv_lines(rows))    the rows or the document of a listing, in pieces
-    terminal.write_json(document)             the same, one JSON document
-    terminal.json_text(document)              JSON as text, for `echo` or a file
+    json_output.write(value, SHAPE)           the same, as one JSON document
     report.console(color=...)                 tables and colors
     terminal.confirm(question), ask(question) a question on stderr, its answer from stdin
 
@@ -19,9 +18,9 @@ A character that is not printable is shown as its JSON escape: `\\u001b`, `\\u20
 character that the encoding of the stream lacks. Therefore JSON stays valid JSON, and no encoding
 needs U+FFFD.
 
-A write that fails never raises, so it never stops work. Only `write`, `write_json` and `write_file`
-report a full disk, with OutputError: a listing that is cut short must not look whole. Commands that
-change something print with `echo` and the console only.
+A write that fails never raises, so it never stops work. Only `write` and `write_file` report a full
+disk, with OutputError: a listing that is cut short must not look whole. Commands that change
+something print with `echo` and the console only.
 """
 
 from __future__ import annotations
@@ -280,11 +279,6 @@ def write(pieces: Iterable[str]) -> None:
             break
     out.flush()
     _refuse_part(out)
-
-
-def write_json(value: object) -> None:
-    """Print one JSON document. Raise OutputError when the disk is full."""
-    write([json_text(value), "\n"])
 
 
 def write_file(source: BinaryIO) -> None:

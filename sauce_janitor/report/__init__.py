@@ -6,7 +6,6 @@
 from typing import TYPE_CHECKING
 
 from sauce_janitor.facade import late_names
-from sauce_janitor.terminal import json_text
 from sauce_janitor.terminal import printable as clean
 from sauce_janitor.times import day, iso, when
 
@@ -63,7 +62,6 @@ __all__ = [
     "inflow_lines",
     "iso",
     "job_row",
-    "json_text",
     "kept_row",
     "last_line",
     "markdown",

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor import report, terminal
+from sauce_janitor import json_output, report, terminal
 from sauce_janitor.errors import OutputError
 
 TOP = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_what_an_encoding_lacks_is_escaped_and_json_stays_valid(
 ) -> None:
     under = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", under)
-    terminal.write_json({"name": HOSTILE + "é…🙂\x9d"})
+    json_output.write({"name": HOSTILE + "é…🙂\x9d"})
     under.seek(0)
     shown = under.read()
     assert json.loads(shown)["name"] == HOSTILE + "é…🙂\x9d"

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.view import filters, open_archive_view, query_of
 from sauce_janitor.cli.options import JOB
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.json_output import Shape, key, time
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
     from sauce_janitor.archive import Catalogue, JobContents, StoredFile
+    from sauce_janitor.archive.prune_records import PruneFile
+    from sauce_janitor.archive.receipts import ReceiptFile
     from sauce_janitor.model.archive_entries import ArchiveEntry
 
-COLUMNS = (
+ENTRY = Shape(
     "job_id",
     "account",
     "owner",
-    "ended_at",
+    time("ended_at"),
     "name",
     "build",
     "status",
@@ -37,11 +40,33 @@ COLUMNS = (
     "size_bytes",
     "pruned",
     "policy",
-    "stored_at",
-    "path",
+    time("stored_at"),
     "missing",
+    key("path", "place"),
 )
-"""The keys of an entry in JSON and CSV, in order."""
+"""The keys of an entry in JSON."""
+COLUMNS = (*ENTRY.names[:-2], "path", "missing")
+"""The columns of CSV: the same, with the last two the other way round."""
+
+
+def _receipt_document(each: ReceiptFile) -> object:
+    from sauce_janitor.archive.receipt_format import write_receipt
+
+    return json.loads(write_receipt(each.document))
+
+
+def _record_document(each: PruneFile) -> object:
+    from sauce_janitor.archive.prune_records import write_record
+
+    return json.loads(write_record(each.record))
+
+
+CONTENTS = Shape(
+    key("path", lambda contents: "/".join(contents.place)),
+    key("receipts", shape=Shape("file", "sha256", key("receipt", _receipt_document))),
+    key("pruned", "records", Shape("file", "sha256", key("record", _record_document))),
+)
+"""The keys of what the archive has of one job. Its documents are as they are stored."""
 
 
 @click.command(name="list")
@@ -63,35 +88,15 @@ def list_jobs(session: Session, /, limit: int | None, form: str, **options: Any)
         query = query_of(view.config.timezone, options, limit=limit)
         entries = view.entries.search(query)
         if form == "json":
-            terminal.write(_json_pieces(map(_row, entries)))
+            json_output.write_rows(ENTRY.rows(entries), indent=None)
         elif form == "csv":
-            terminal.write(report.csv_lines(map(_row, entries), COLUMNS))
+            terminal.write(report.csv_lines(ENTRY.rows(entries), COLUMNS))
         else:
             jobs, size = view.entries.count(query)
             # Without jobs, one sentence says more than an empty table.
             if jobs:
                 terminal.write(f"{line.plain}\n" for line in _table(session.console(), entries))
             _print_count(jobs, size, limit)
-
-
-def _row(entry: ArchiveEntry) -> dict[str, Any]:
-    from sauce_janitor import report
-
-    values = {name: getattr(entry, name) for name in COLUMNS if name != "path"} | {
-        "path": entry.place
-    }
-    return values | {
-        "ended_at": report.iso(entry.ended_at),
-        "stored_at": report.iso(entry.stored_at),
-    }
-
-
-def _json_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    before = "["
-    for row in rows:
-        yield before + "\n  " + terminal.json_text(row, indent=None)
-        before = ","
-    yield "[]\n" if before == "[" else "\n]\n"
 
 
 def _table(out: Console, entries: Iterable[ArchiveEntry]) -> Iterator[Text]:
@@ -165,35 +170,10 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
         if not stored:
             raise ConfigError(f"the archive has nothing of job {job}")
         if form == "json":
-            terminal.write_json([_as_json(contents) for contents in stored])
+            json_output.write(stored, CONTENTS)
             return
         for contents in stored:
             _show(session.console(), catalogue, contents)
-
-
-def _as_json(contents: JobContents) -> dict[str, object]:
-    from sauce_janitor.archive.prune_records import write_record
-    from sauce_janitor.archive.receipt_format import write_receipt
-
-    return {
-        "path": "/".join(contents.place),
-        "receipts": [
-            {
-                "file": each.file,
-                "sha256": each.sha256,
-                "receipt": json.loads(write_receipt(each.document)),
-            }
-            for each in contents.receipts
-        ],
-        "pruned": [
-            {
-                "file": each.file,
-                "sha256": each.sha256,
-                "record": json.loads(write_record(each.record)),
-            }
-            for each in contents.records
-        ],
-    }
 
 
 def _show(out: Console, catalogue: Catalogue, contents: JobContents) -> None:

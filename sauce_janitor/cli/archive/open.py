@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import webbrowser
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.view import ArchiveView, open_archive_view
 from sauce_janitor.errors import ConfigError
@@ -182,6 +181,6 @@ def _facts(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name, value in document.items():
         if value is None or value in ("", [], {}) or name in _NOT_FACTS:
             continue
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json_output.text(value)
         if len(text) <= _LONGEST_FACT:
             yield name, text

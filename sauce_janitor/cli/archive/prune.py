@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, require_consent
 from sauce_janitor.cli.options import ACCOUNTS
+from sauce_janitor.json_output import Shape, key, time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,12 +128,11 @@ class _PrunePrinter:
 
     def end(self, results: list[tuple[Account, Pruned]], code: int) -> int:
         """Print the results and return the exit code."""
-        from sauce_janitor import report
 
         command = self._command
         command.progress.end()
         if self._form == "json":
-            terminal.echo(report.json_text([_as_json(account, done) for account, done in results]))
+            json_output.echo([PrunedAccount(*each) for each in results], _PRUNED)
         else:
             for account, done in results:
                 _print_result(account, done)
@@ -213,44 +214,43 @@ def _result_line(account: Account, done: Pruned) -> str:
     return f"Pruned {report.clean(account.name)}: {'; '.join(parts)}"
 
 
-def _as_json(account: Account, done: Pruned) -> dict[str, Any]:
-    from sauce_janitor import report
+@dataclass(frozen=True, slots=True)
+class PrunedAccount:
+    """The result of pruning one account's archive."""
 
-    plan = done.plan
-    return {
-        "account": account.name,
-        "as_of": report.iso(plan.as_of),
-        "jobs": plan.jobs,
-        "to_go": {"jobs": len(plan.rows), "files": plan.files, "size_bytes": plan.size_bytes},
-        "terms": [
-            {"policy": policy, "keep_for": keep_for or None, "files": files, "size_bytes": size}
-            for (policy, keep_for), (files, size) in sorted(plan.terms.items())
-        ],
-        "protected": {reason.text: jobs for reason, jobs in plan.protected.most_common()},
-        "unreadable": plan.unreadable,
-        "next_at": report.iso(plan.next_at),
-        "limits_broken": [
-            {"limit": b.limit, "policy": b.policy, "text": b.text} for b in plan.broken
-        ],
-        "actions": [
-            {
-                "job_id": row.job_id,
-                "owner": row.owner,
-                "path": row.place,
-                "files": list(row.files),
-                "size_bytes": row.size_bytes,
-                "why": row.why,
+    account: Account
+    done: Pruned
+
+    def terms(self) -> Iterator[dict[str, object]]:
+        """Yield what goes by each policy and `keep_for`."""
+        for (policy, keep_for), (files, size) in sorted(self.done.plan.terms.items()):
+            yield {
+                "policy": policy,
+                "keep_for": keep_for or None,
+                "files": files,
+                "size_bytes": size,
             }
-            for row in plan.rows
-        ],
-        "executed": done.executed,
-        "pruned": {
-            "jobs": done.jobs,
-            "files": done.files,
-            "size_bytes": done.size_bytes,
-            "recovered": done.recovered,
-            "spared": done.spared,
-        },
-        "failures": done.failures,
-        "halted": done.halted,
-    }
+
+    def protected(self) -> dict[str, int]:
+        """Return how many jobs each reason protects, the most first."""
+        return {reason.text: jobs for reason, jobs in self.done.plan.protected.most_common()}
+
+
+_TO_GO = Shape(key("jobs", lambda plan: len(plan.rows)), "files", "size_bytes")
+_ACTION = Shape("job_id", "owner", key("path", "place"), "files", "size_bytes", "why")
+_PRUNED = Shape(
+    key("account", "account.name"),
+    time("as_of", "done.plan.as_of"),
+    key("jobs", "done.plan.jobs"),
+    key("to_go", "done.plan", _TO_GO),
+    key("terms", lambda each: each.terms()),
+    key("protected", lambda each: each.protected()),
+    key("unreadable", "done.plan.unreadable"),
+    time("next_at", "done.plan.next_at"),
+    key("limits_broken", "done.plan.broken", Shape("limit", "policy", "text")),
+    key("actions", "done.plan.rows", _ACTION),
+    key("executed", "done.executed"),
+    key("pruned", "done", Shape("jobs", "files", "size_bytes", "recovered", "spared")),
+    key("failures", "done.failures"),
+    key("halted", "done.halted"),
+)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNTS
+from sauce_janitor.json_output import Shape, key, spread
 
 if TYPE_CHECKING:
     from sauce_janitor.operations.reindex import Reindexed
 
 _NAMED = 3
+_REINDEXED = Shape(key("account", itemgetter(0)), spread(itemgetter(1)))
 
 
 @click.command()
@@ -45,9 +47,7 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
             )
         command.progress.end()
     if form == "json":
-        terminal.echo(
-            report.json_text([{"account": name, **asdict(each)} for name, each in found.items()])
-        )
+        json_output.echo(found.items(), _REINDEXED)
     else:
         for name, each in found.items():
             # After a bad disk there may be thousands: the first ones show what is wrong.

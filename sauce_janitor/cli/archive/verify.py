@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.json_output import Shape, key
 from sauce_janitor.model.safety_numbers import DAY_S
 
 if TYPE_CHECKING:
@@ -43,6 +44,18 @@ class _Share(click.ParamType[float]):
         return share
 
 
+_VERIFIED = Shape(
+    "jobs",
+    "files",
+    "size_bytes",
+    "resumed",
+    "incomplete",
+    "complete",
+    "against_journal",
+    key("findings", shape=Shape("place", "file", "damage", "detail")),
+)
+
+
 @click.command()
 @click.argument("job_id", metavar="[JOB]", required=False)
 @click.option("--account", metavar="NAME", help="Only this account.")
@@ -69,7 +82,6 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
     journal; each is named. Repairs and removes nothing. --resume continues an interrupted
     verification.
     """
-    from sauce_janitor import report
 
     session: Session = ctx.obj
     # For one job or a sample nothing is noted from which to continue.
@@ -91,7 +103,7 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
             f"the archive has nothing of {' and '.join(filters)}: nothing was verified"
         )
     if form == "json":
-        terminal.echo(report.json_text(_as_json(done)))
+        json_output.echo(done, _VERIFIED)
     else:
         lacking = (
             f"; {done.incomplete:,} jobs are incomplete, see archive list"
@@ -183,19 +195,3 @@ def _verify(
 
 def _line(finding: Finding) -> str:
     return terminal.printable(finding)
-
-
-def _as_json(done: Verified) -> dict[str, Any]:
-    return {
-        "jobs": done.jobs,
-        "files": done.files,
-        "size_bytes": done.size_bytes,
-        "resumed": done.resumed,
-        "incomplete": done.incomplete,
-        "complete": done.complete,
-        "against_journal": done.against_journal,
-        "findings": [
-            {"place": one.place, "file": one.file, "damage": one.damage.value, "detail": one.detail}
-            for one in done.findings
-        ],
-    }

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user
 from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOB, OWNER, parse_job, parse_owner
 from sauce_janitor.errors import AnswerError, ArchiveError, RefusedError
+from sauce_janitor.json_output import Shape, key, spread
 
 _NOT_DONE = 4
 
@@ -141,7 +142,7 @@ def _uncopied(emptied: EmptiedJob) -> tuple[str, ...]:
 def _report(opened: AccountSession, job: Job, done: EmptiedJob, form: str) -> int:
     """Print the result and return the exit code. Raise RefusedError if the job keeps its assets."""
     from sauce_janitor import report
-    from sauce_janitor.cli.run.execution import ended, exit_code, summary
+    from sauce_janitor.cli.run.execution import RUN_RESULT, ended, exit_code
 
     why = "; ".join(done.reasons)
     # Held or not finished: nothing was done, so this is a refusal, not a failure.
@@ -149,9 +150,13 @@ def _report(opened: AccountSession, job: Job, done: EmptiedJob, form: str) -> in
         raise RefusedError(f"nothing was deleted: job {job.id} keeps its assets: {why}")
     opened.command.progress.end()
     if form == "json":
-        terminal.write_json(
-            {**summary(done.result), "job_id": job.id, "owner": job.owner, "reasons": done.reasons}
+        emptied = Shape(
+            spread("result", RUN_RESULT),
+            key("job_id", lambda _: job.id),
+            key("owner", lambda _: job.owner),
+            "reasons",
         )
+        json_output.write(done, emptied)
     elif done.is_over:
         terminal.echo(f"Nothing to do: job {job.id}: {report.clean(why)}")
     elif done.result.execution is not None:
@@ -186,21 +191,19 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
     from sauce_janitor import report
     from sauce_janitor.model.assets import asset_classes
 
-    rows = [
-        {
-            "job_id": job.id,
-            "owner": job.owner,
-            "name": name,
-            # Every file is also of the class `all`.
-            "classes": sorted(asset_classes(name) - {"all"}),
-        }
-        for name in names
-    ]
+    # Every file is also of the class `all`.
+    classes = {name: sorted(asset_classes(name) - {"all"}) for name in names}
     if form == "json":
-        terminal.write_json(rows)
+        asset = Shape(
+            key("job_id", lambda _: job.id),
+            key("owner", lambda _: job.owner),
+            key("name", lambda name: name),
+            key("classes", classes.__getitem__),
+        )
+        json_output.write(names, asset)
         return
-    if rows:
-        cells = ((row["name"], row["classes"] or None) for row in rows)
+    if names:
+        cells = ((name, classes[name] or None) for name in names)
         report.show_table(
             session.console(), (report.Column("Name"), report.Column("Kind", "word")), cells
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
+from sauce_janitor.json_output import Shape, key, spread, time
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.account_session import AccountSession
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from sauce_janitor.sauce.build_members import BuildMember
     from sauce_janitor.sauce.builds import BuildRecord
 
+_OF_BUILD = ("id", "name", "owner", "status", "jobs", "open_jobs")
 _TIMES = ("created_at", "started_at", "ended_at", "modified_at", "deleted_at")
 # Some of these are in one of the two builds APIs only: `number` and `prefix` in the older one,
 # `owner_id` and `source` in the newer one.
@@ -32,20 +36,49 @@ _PLAIN = (
 _COUNTED = (
     "passed", "failed", "errored", "completed", "finished", "running", "queued", "new", "public",
 )  # fmt: skip
-BUILD_KEYS = (
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBuild:
+    """One build of an account, and its jobs where they are asked for."""
+
+    account: str
+    record: BuildRecord
+    members: Sequence[ShownMember] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownMember:
+    """One job of a build of an account."""
+
+    account: str
+    build: str
+    member: BuildMember
+
+
+def _count(name: str, shown: ShownBuild) -> int | None:
+    return shown.record.counters.get(name)
+
+
+BUILD: Final = Shape(
     "account",
-    "id",
-    "name",
-    "owner",
-    "status",
-    "jobs",
-    "open_jobs",
-    *_TIMES,
-    *(f"jobs_{name}" for name in _COUNTED),
-    *_PLAIN,
-    "unknown",
+    *(key(name, f"record.build.{name}") for name in _OF_BUILD),
+    *(time(name, f"record.{name}") for name in _TIMES),
+    *(key(f"jobs_{name}", partial(_count, name)) for name in _COUNTED),
+    *(key(name, f"record.{name}") for name in _PLAIN),
+    lists_unknown=True,
 )
-MEMBER_KEYS = ("account", "build", "id", "status", "created_at", "modified_at")
+"""The keys of a build. A field that could not be read is null, and its name is in `unknown`."""
+MEMBER: Final = Shape(
+    "account",
+    "build",
+    key("id", "member.id"),
+    key("status", "member.status"),
+    time("created_at", "member.created_at"),
+    time("modified_at", "member.modified_at"),
+)
+"""The keys of a job of a build; null for a value that could not be read."""
+BUILD_WITH_MEMBERS: Final = Shape(spread(lambda shown: shown, BUILD), key("members", shape=MEMBER))
 
 
 def member_columns() -> Sequence[Column]:
@@ -66,13 +99,13 @@ def member_cells(members: Sequence[BuildMember]) -> Sequence[Sequence[object]]:
     return [(each.id, each.status, each.created_at, each.modified_at) for each in members]
 
 
-def show_build(
-    session: Session, record: BuildRecord, row: Mapping[str, Any], members: Sequence[BuildMember]
-) -> None:
+def show_build(session: Session, shown: ShownBuild) -> None:
     """Print the build, a line for each known value, and its jobs below."""
     from sauce_janitor import report
     from sauce_janitor.times import when
 
+    record, row = shown.record, BUILD.row(shown)
+    members = [each.member for each in shown.members]
     out = session.console()
     facts: dict[str, object] = {
         "build": record.id,
@@ -92,9 +125,9 @@ def show_build(
     facts |= {name: row[name] for name in _PLAIN}
     facts["cannot be read"] = ", ".join(row["unknown"]) or None
     # Neither API has all fields: what is not there gets no line.
-    shown = {name: value for name, value in facts.items() if value is not None}
-    width = max(map(len, shown))
-    for name, value in shown.items():
+    known = {name: value for name, value in facts.items() if value is not None}
+    width = max(map(len, known))
+    for name, value in known.items():
         # 1 equals True in Python: only real flags become yes and no.
         text = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
         report.say(out, f"{name:{width}}  {text}")
@@ -103,56 +136,22 @@ def show_build(
         report.show_table(out, member_columns(), member_cells(members))
 
 
-def build_row(account: str, record: BuildRecord) -> dict[str, Any]:
-    """Return a build for JSON and CSV: times in ISO 8601.
-
-    A field that could not be read is null, and its name is in `unknown`.
-    """
-    from sauce_janitor.model.jobs import UNKNOWN
-    from sauce_janitor.report import iso
-
-    names = ("id", "name", "owner", "status", "jobs", "open_jobs")
-    values: dict[str, Any] = {name: getattr(record.build, name) for name in names}
-    values |= {name: getattr(record, name) for name in _TIMES}
-    values |= {f"jobs_{name}": record.counters.get(name) for name in _COUNTED}
-    values |= {name: getattr(record, name) for name in _PLAIN}
-    unknown = [name for name, value in values.items() if value is UNKNOWN]
-    # Null alone would not tell what is unreadable from what is absent.
-    values |= dict.fromkeys(unknown)
-    values |= {name: iso(values[name]) for name in _TIMES}
-    return {"account": account, **values, "unknown": unknown}
-
-
-def member_row(account: str, build_id: str, member: BuildMember) -> dict[str, Any]:
-    """Return a job of a build for JSON and CSV, with null for a value that could not be read."""
-    from sauce_janitor.model.jobs import UNKNOWN
-    from sauce_janitor.report import iso
-
-    times = {
-        name: iso(time) if isinstance(time, int) else None
-        for name, time in (("created_at", member.created_at), ("modified_at", member.modified_at))
-    }
-    status = None if member.status is UNKNOWN else member.status
-    return {"account": account, "build": build_id, "id": member.id, "status": status, **times}
-
-
 def show_rows(
     opened: AccountSession,
-    rows: list[dict[str, Any]],
+    rows: Sequence[object],
     form: str,
     *,
-    keys: tuple[str, ...],
+    shape: Shape,
     columns: Sequence[Column],
     cells: Sequence[Sequence[object]],
 ) -> None:
-    """Show `rows` to machines, or `cells` to people, under `columns`."""
+    """Show `rows` to machines by their shape, or `cells` to people, under `columns`."""
     from sauce_janitor import report
-    from sauce_janitor.cli.jobs.list import json_pieces
 
     if form == "csv":
-        terminal.write(report.csv_lines(rows, keys))
+        terminal.write(report.csv_lines(shape.rows(rows), shape.names))
     elif form == "json":
-        terminal.write(json_pieces(rows))
+        json_output.write_rows(shape.rows(rows))
     elif not rows:
         terminal.echo("None.", err=True)
     else:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.jobs.build_tables import (
-    BUILD_KEYS,
-    MEMBER_KEYS,
-    build_row,
+    BUILD,
+    BUILD_WITH_MEMBERS,
+    MEMBER,
+    ShownBuild,
+    ShownMember,
     member_cells,
     member_columns,
-    member_row,
     show_build,
     show_rows,
 )
@@ -137,15 +138,13 @@ def build(
             if build_id is None
             else _find_build(opened, build_id, source, owner)
         )
-        members = list(opened.manual.reader(owner).build_records.members(record.id, source) or ())
-    row = {
-        **build_row(opened.name, record),
-        "members": [member_row(opened.name, record.id, each) for each in members],
-    }
+        found = opened.manual.reader(owner).build_records.members(record.id, source) or ()
+        members = [ShownMember(opened.name, record.id, each) for each in found]
+        shown = ShownBuild(opened.name, record, members)
     if form == "json":
-        terminal.write_json(row)
+        json_output.write(shown, BUILD_WITH_MEMBERS)
     else:
-        show_build(session, record, row, members)
+        show_build(session, shown)
 
 
 def _find_build(
@@ -261,8 +260,8 @@ def _show_builds(
         )
         for each in shown
     ]
-    rows = [build_row(opened.name, each) for each in shown]
-    show_rows(opened, rows, form, keys=BUILD_KEYS, columns=columns, cells=cells)
+    rows = [ShownBuild(opened.name, each) for each in shown]
+    show_rows(opened, rows, form, shape=BUILD, columns=columns, cells=cells)
     _print_if_more(found, limit)
 
 
@@ -278,12 +277,12 @@ def _show_members(
             "(404): give its id or address, see `sauce-janitor builds`"
         )
     shown = list(itertools.islice(members, limit or None))
-    rows = [member_row(opened.name, build_id, each) for each in shown]
+    rows = [ShownMember(opened.name, build_id, each) for each in shown]
     show_rows(
         opened,
         rows,
         form,
-        keys=MEMBER_KEYS,
+        shape=MEMBER,
         columns=member_columns(),
         cells=member_cells(shown),
     )

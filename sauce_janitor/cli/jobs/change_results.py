@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
+from sauce_janitor.json_output import Shape, key
 
 if TYPE_CHECKING:
     from sauce_janitor.execute.manual.action import ManualResult
     from sauce_janitor.model.jobs import JobDocument, JobId, Owner
 
 _NOT_DONE = 4
+
+
+def _changes(result: ManualResult) -> dict[str, object]:
+    return {name: {"before": old, "after": new} for name, (old, new) in result.changes.items()}
+
+
+_RESULT = Shape("job_id", "owner", "outcome", "detail", key("changes", _changes), "notes")
 
 
 def unchanged(job_id: JobId, owner: Owner, why: str) -> ManualResult:
@@ -34,24 +41,7 @@ def show_results(results: Sequence[ManualResult], code: int = 0, *, form: str) -
     from sauce_janitor import report
 
     if form == "json":
-        terminal.echo(
-            report.json_text(
-                [
-                    {
-                        "job_id": result.job_id,
-                        "owner": result.owner,
-                        "outcome": result.outcome,
-                        "detail": result.detail,
-                        "changes": {
-                            name: {"before": old, "after": new}
-                            for name, (old, new) in result.changes.items()
-                        },
-                        "notes": list(result.notes),
-                    }
-                    for result in results
-                ]
-            )
-        )
+        json_output.echo(results, _RESULT)
     else:
         for result in results:
             terminal.echo(result_line(result), err=result.outcome in {"failed", "unknown"})
@@ -93,4 +83,4 @@ def _changed(name: str, old: object, new: object) -> str:
 
 
 def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json_output.text(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,14 @@ def _json_of(key: str, text: str) -> object:
     def refuse(constant: str) -> object:
         raise ValueError(f"{constant} is not JSON")
 
+    # It also reads 1e999 as infinity, which could not be sent.
+    def finite(number: str) -> float:
+        if math.isinf(value := float(number)):
+            raise ValueError("Out of range float values are not JSON compliant")
+        return value
+
     try:
-        value: object = json.loads(text, parse_constant=refuse)
-        # It also reads 1e999 as infinity, which only the way back notices.
-        json.dumps(value, allow_nan=False)
+        value: object = json.loads(text, parse_constant=refuse, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise click.UsageError(
             f"--custom-data-json {key}={text:.60} is not JSON ({error}): for a text use "

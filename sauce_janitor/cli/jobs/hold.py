@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user, require_consent
 from sauce_janitor.cli.jobs.hold_tags import CONFIGURED_TAG, tag_jobs, tag_of_option
 from sauce_janitor.cli.options import ACCOUNT, JOBS, parse_end, parse_jobs, select_account
 from sauce_janitor.errors import ArchiveError, ConfigError
+from sauce_janitor.json_output import Shape, key, spread
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
@@ -177,6 +179,18 @@ def _refuse_unlisted(
             )
 
 
+_HOLD = Shape(
+    key("account", itemgetter(0)),
+    spread(
+        itemgetter(1),
+        Shape(
+            spread("hold", Shape("job_id", "by", "reason", "at", "until")), "in_state", "in_archive"
+        ),
+    ),
+)
+"""The keys of a hold in JSON, of pairs of account and hold. Its times are epoch seconds."""
+
+
 @hold.command(name="list")
 @ACCOUNT
 @click.option(
@@ -203,21 +217,7 @@ def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
                 every = AccountHolds(state.holds, None, account.name, lambda: now).known(at=now)
             rows += [(account.name, known) for known in every]
     if form == "json":
-        terminal.write_json(
-            [
-                {
-                    "account": name,
-                    "job_id": known.hold.job_id,
-                    "by": known.hold.by,
-                    "reason": known.hold.reason,
-                    "at": known.hold.at,
-                    "until": known.hold.until,
-                    "in_state": known.in_state,
-                    "in_archive": known.in_archive,
-                }
-                for name, known in rows
-            ]
-        )
+        json_output.write(rows, _HOLD)
         return code
     if rows:
         _show(session, rows)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNT, ROWS, TIMES, parse_time
 from sauce_janitor.errors import JanitorError
+from sauce_janitor.json_output import Shape, key, spread
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.account_session import AccountSession
@@ -221,7 +222,8 @@ def _ask_and_print(
             opened.manual.reader().insights, _read_period(opened, options), _read_filter(options)
         )
     if form == "json":
-        terminal.write_json({"account": opened.name, **shown.document})
+        answer = Shape(key("account", lambda _: opened.name), spread("document"))
+        json_output.write(shown, answer)
     elif form == "csv":
         terminal.write(report.csv_lines(shown.rows, shown.columns))
     else:

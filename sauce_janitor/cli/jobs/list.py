@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import (
     ACCOUNT,
@@ -105,7 +105,7 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **op
                 report.csv_lines((report.job_row(*row) for row in rows), report.JOB_COLUMNS)
             )
         elif form == "json":
-            terminal.write(json_pieces(report.job_row(*row) for row in rows))
+            json_output.write_rows(report.job_row(*row) for row in rows)
         else:
             several = len(job_filter.owners) > 1
             shown = list(rows)
@@ -246,15 +246,6 @@ def job(
         (found_id,) = find_asked_ids(opened, (reference,), parse_owner(owner))
         found = opened.manual.find(found_id, parse_owner(owner))
     if form == "json":
-        terminal.write_json(found.document)
+        json_output.write(found.document)
     else:
         report.show_document(session.console(), found.job, found.document)
-
-
-def json_pieces(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a JSON list in pieces, because there may be a million rows."""
-    between = "[\n"
-    for row in rows:
-        yield between + terminal.json_text(row)
-        between = ",\n"
-    yield "[]\n" if between == "[\n" else "\n]\n"

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sauce_janitor import report, terminal
+from sauce_janitor import json_output, report, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.run.plan_view import about, gaps
 from sauce_janitor.cli.session import CommandSession, open_command_session, read_order, run_accounts
 from sauce_janitor.config import Account
 from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute import Execution
+from sauce_janitor.json_output import Key, Shape, key, time
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.operations.records.run_record import aside_row
 from sauce_janitor.operations.wiring.run_settings import Result
@@ -55,7 +56,7 @@ def carry_out(session: Session, options: Mapping[str, Any]) -> int:
             raise
         command.progress.end()
         if options["form"] == "json":
-            terminal.echo(report.json_text([summary(result) for result in results]))
+            json_output.echo(results, RUN_RESULT)
         # Not everything is done: say what is left, and that the same command continues.
         elif (
             code
@@ -168,44 +169,51 @@ def ended(result: Result) -> report.Ended:
     )
 
 
-def summary(result: Result) -> dict[str, Any]:
-    """Return a run as `--format json` prints it."""
-    execution, counts = result.execution or Execution(), ended(result).counts
-    return {
-        "account": result.account.name,
-        "planned": {action.value: number for action, number in result.plan.totals.items()},
-        "effects": dict(result.head.effects),
-        "interactions": [dict(row) for row in result.head.interactions],
-        "outcomes": {
-            f"{action.value}.{outcome}": number
-            for (action, outcome), number in sorted(counts.items())
-        },
-        "archived_bytes": execution.archived_bytes,
-        "reclaimed_bytes": execution.reclaimed_bytes,
-        "unlisted_files": execution.unlisted_files,
-        "lost": execution.lost,
-        "missed": execution.missed,
-        "incomplete": execution.incomplete,
-        "waiting": {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())},
-        "damaged_copies": execution.damaged_copies,
-        "restored_copies": execution.restored_copies,
-        "halted": execution.halted.why.value if execution.halted else None,
-        "goes_on_at": report.iso(result.goes_on_at),
-        "failures": [
-            {
-                "job_id": each.job_id,
-                "action": each.action.value,
-                "policy": each.policy,
-                "detail": each.detail,
-            }
-            for each in execution.failures
-        ],
-        "owners": list(result.scope.owners),
-        "owners_missing": list(result.scope.gaps),
-        "vanished": {"jobs": result.vanished.jobs, "assets": result.vanished.assets},
-        "left_out": [left.row() for left in result.left_out],
-        "set_aside": [aside_row(report) for report in result.listings if report.aside_count],
-        "unconfirmed": [report.owner for report in result.listings if not report.confirmed],
-        "withheld": result.withheld,
-        "complete": result.complete,
-    }
+def _run(name: str) -> Key:
+    """Return the key of a number that only a run that executes has; else it is that of none."""
+    return key(name, lambda result: getattr(result.execution or Execution(), name))
+
+
+def _outcomes(result: Result) -> dict[str, int]:
+    counts = sorted(ended(result).counts.items())
+    return {f"{action.value}.{outcome}": number for (action, outcome), number in counts}
+
+
+def _waiting(result: Result) -> dict[str, int]:
+    execution = result.execution or Execution()
+    return {kind.value: jobs for kind, jobs in sorted(execution.waiting.items())}
+
+
+RUN_RESULT = Shape(
+    key("account", "account.name"),
+    key("planned", "plan.totals"),
+    key("effects", "head.effects"),
+    key("interactions", "head.interactions"),
+    key("outcomes", _outcomes),
+    *map(_run, ("archived_bytes", "reclaimed_bytes", "unlisted_files", "lost", "missed")),
+    _run("incomplete"),
+    key("waiting", _waiting),
+    *map(_run, ("damaged_copies", "restored_copies")),
+    key("halted", "execution.halted.why"),
+    time("goes_on_at"),
+    key(
+        "failures",
+        lambda result: (result.execution or Execution()).failures,
+        Shape("job_id", "action", "policy", "detail"),
+    ),
+    key("owners", "scope.owners"),
+    key("owners_missing", "scope.gaps"),
+    key("vanished", shape=Shape("jobs", "assets")),
+    key("left_out", lambda result: [left.row() for left in result.left_out]),
+    key(
+        "set_aside",
+        lambda result: [aside_row(each) for each in result.listings if each.aside_count],
+    ),
+    key(
+        "unconfirmed",
+        lambda result: [each.owner for each in result.listings if not each.confirmed],
+    ),
+    "withheld",
+    "complete",
+)
+"""The keys of a run's result in JSON."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, require_consent
 from sauce_janitor.cli.options import ACCOUNT, FORMAT, parse_owner, select_account
+from sauce_janitor.json_output import Shape, key, spread
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.session import CommandSession
@@ -171,7 +172,7 @@ class _OffboardPrinter:
         command = self._command
         command.progress.end()
         if self._form == "json":
-            terminal.echo(report.json_text(_as_json(done)))
+            json_output.echo(done, _offboarded())
         else:
             out = command.session.console()
             if done.result.execution is not None:
@@ -242,26 +243,24 @@ def _erased(erased: Pruned) -> Iterator[str]:
         yield f"Incomplete: {erased.halted}; run the command again for the rest"
 
 
-def _as_json(done: Offboarded) -> dict[str, Any]:
-    from sauce_janitor.cli.run.execution import summary
+def _offboarded() -> Shape:
+    from sauce_janitor.cli.run.execution import RUN_RESULT
 
-    erased = done.erased
-    return {
-        **summary(done.result),
-        "user": done.result.scope.owners[0],
-        "limits_broken": [broken.limit for broken in done.result.plan.broken],
-        "left": done.left,
-        "kept": done.kept,
-        "erased": None
-        if erased is None
-        else {
-            "jobs": erased.jobs,
-            "files": erased.files,
-            "size_bytes": erased.size_bytes,
-            "planned_jobs": len(erased.plan.rows),
-            "planned_files": erased.plan.files,
-            "failures": [*erased.failures, *erased.plan.unreadable],
-            "halted": erased.halted,
-        },
-        "complete": done.complete,
-    }
+    erased = Shape(
+        "jobs",
+        "files",
+        "size_bytes",
+        key("planned_jobs", lambda pruned: len(pruned.plan.rows)),
+        key("planned_files", "plan.files"),
+        key("failures", lambda pruned: [*pruned.failures, *pruned.plan.unreadable]),
+        "halted",
+    )
+    return Shape(
+        spread("result", RUN_RESULT),
+        key("user", lambda done: done.result.scope.owners[0]),
+        key("limits_broken", lambda done: [each.limit for each in done.result.plan.broken]),
+        "left",
+        "kept",
+        key("erased", shape=erased),
+        "complete",
+    )

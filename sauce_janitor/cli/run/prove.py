@@ -6,11 +6,10 @@ Sends nothing to Sauce Labs.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNTS, FORMAT
 from sauce_janitor.errors import ConfigError
@@ -56,7 +55,7 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
     ):
         raise ConfigError(f"job {job} is neither in the journal nor in the archive")
     if form == "json":
-        terminal.echo(report.json_text(asdict(found)))
+        json_output.echo(found)
     else:
         for finding in found.findings:
             terminal.echo(f"Found: {report.clean(finding)}")

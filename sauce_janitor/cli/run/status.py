@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNTS, FORMAT
 from sauce_janitor.errors import StateError
+from sauce_janitor.json_output import Key, Shape, key, to_json
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
+    from sauce_janitor.model.jobs import JobId
+    from sauce_janitor.model.permits import Deed
+    from sauce_janitor.retention.plan.limits import Approval
     from sauce_janitor.state import RunRecord, State
+    from sauce_janitor.state.pause import Pause
 
 _LAST_RUNS = 5
 """How many runs are shown."""
@@ -56,11 +62,11 @@ def status(
     with ExitStack() as stack:
         state = stack.enter_context(known_jobs.open_to_read(config))
         documents = [
-            _status_of(config, state, account, policies, stack)
+            to_json(_status_of(config, state, account, policies, stack), STATUS)
             for account in known_jobs.select_accounts(config, accounts)
         ]
     if form == "json":
-        terminal.echo(report.json_text(documents))
+        json_output.echo(documents)
         return
     for each in documents:
         try:
@@ -75,10 +81,116 @@ def status(
             terminal.echo(report.clean(line))
 
 
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """A write whose result is unknown; `sent_at` is in epoch seconds."""
+
+    job_id: JobId
+    action: Deed
+    policy: str | None
+    sent_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListingStatus:
+    """How many jobs are known, and when (epoch seconds) all owners were last listed completely."""
+
+    jobs: int
+    full_at: int | None
+    age_s: int | None
+    full_every_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """Whether `serve` is running, and when the account's next run is, in epoch seconds.
+
+    If `serve` is not running, the time is the schedule's.
+    """
+
+    running: bool
+    mode: str | None
+    next_run_at: int | None
+    blackout_until: int | None
+    blackout_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """What `status` shows of an account; times are epoch seconds.
+
+    What a run left in the state is a mapping, as the run wrote it.
+    """
+
+    account: str
+    identity: str
+    now: int
+    paused: Pause | None
+    archive_refused: str | None
+    vanished: Mapping[str, Any] | None
+    under_way: Sequence[Mapping[str, Any]]
+    last_runs: Sequence[RunRecord]
+    last_plan: Mapping[str, Any] | None
+    owners: Mapping[str, Any] | None
+    left_out: Sequence[Mapping[str, Any]]
+    set_aside: Sequence[Mapping[str, Any]]
+    unconfirmed: Sequence[str]
+    listing: ListingStatus
+    budget: Mapping[str, Any]
+    open_intents: Sequence[OpenWrite]
+    configured_path: str
+    worked_path: Mapping[str, Any] | None
+    local_holds: int | None
+    retries: Sequence[Mapping[str, Any]]
+    approvals: Sequence[Approval]
+    policy_digest: str
+    daemon: NextRun
+
+
+def _of_summary(name: str) -> Key:
+    return key(name, lambda run: run.summary.get(name))
+
+
+_RUN = Shape(
+    "run_id",
+    "mode",
+    "started_at",
+    "ended_at",
+    "result",
+    *map(_of_summary, ("outcomes", "left", "waiting", "halted", "error")),
+)
+_DELETE_PATH = Shape(key("configured", "configured_path"), key("worked", "worked_path"))
+STATUS = Shape(
+    "account",
+    "identity",
+    "now",
+    key("paused", shape=Shape("by", "reason", "at")),
+    "archive_refused",
+    "vanished",
+    "under_way",
+    key("last_runs", shape=_RUN),
+    "last_plan",
+    "owners",
+    "left_out",
+    "set_aside",
+    "unconfirmed",
+    "listing",
+    "budget",
+    "open_intents",
+    key("delete_job_path", lambda status: status, _DELETE_PATH),
+    "local_holds",
+    "retries",
+    key("approvals", shape=Shape("lifts", "max_jobs", "until", "by", "reason")),
+    "policy_digest",
+    "daemon",
+)
+"""The document of an account, for `--format json` and for the lines of the table."""
+
+
 def _status_of(
     config: Config, state: State, account: Account, policies: tuple[str, ...], stack: ExitStack
-) -> dict[str, Any]:
-    """Return the status document of an account, as `--format json` prints it."""
+) -> AccountStatus:
+    """Return the status of an account."""
     from sauce_janitor import report
     from sauce_janitor.model.job_retries import grouped
     from sauce_janitor.operations.adoption import why_refused
@@ -89,10 +201,6 @@ def _status_of(
     from sauce_janitor.operations.wiring.progress import under_way
 
     name, now = account.name, int(time.time())
-    pause = Pauses(state, config.archive.path).paused()
-    paused = None
-    if pause is not None:
-        paused = {"by": pause.by, "reason": pause.reason, "at": pause.at}
     runs = state.runs.last(name, limit=_RUNS_SEARCHED)
     # A run that failed early has neither a plan nor owners: an older one has the last known.
     planned = next((run for run in runs if "plan" in run.summary), None)
@@ -100,71 +208,60 @@ def _status_of(
     budget_left = next(
         (run.summary["budget_left"] for run in runs if "budget_left" in run.summary), None
     )
-    return {
-        "account": name,
-        "identity": account.identity(),
-        "now": now,
-        "paused": paused,
-        "archive_refused": why_refused(config.archive, state, name),
-        "vanished": last_traces(state, name, now=now),
-        "under_way": under_way(state.notes, name, now=now),
-        "last_runs": [_run(run) for run in runs[:_LAST_RUNS]],
-        "last_plan": None if planned is None else _plan(planned, policies),
-        "owners": listing["owners"],
-        "left_out": listing["left_out"],
-        # Runs of older versions have no such keys.
-        "set_aside": listing.get("set_aside", []),
-        "unconfirmed": listing.get("unconfirmed", []),
-        "listing": _listing(state, account, listing, now),
-        "budget": {
-            **standing(account, state.accounts.all(), state.counted_beside(), now=now),
-            "left_after_last_run": budget_left,
-        },
-        "open_intents": _open_intents(state, name),
-        "delete_job_path": {
-            "configured": account.delete_job_path,
-            "worked": worked_last(name, state.notes),
-        },
-        "local_holds": _count_holds(config, state, name, stack, now),
-        "retries": report.retry_rows(grouped(state.retries.of(name).values())),
-        "approvals": _approvals(config, state, name, now),
-        "policy_digest": config.policy_digest(name),
-        "daemon": _daemon(config, state, name, now),
-    }
+    budget = standing(account, state.accounts.all(), state.counted_beside(), now=now)
+    return AccountStatus(
+        account=name,
+        identity=account.identity(),
+        now=now,
+        paused=Pauses(state, config.archive.path).paused(),
+        archive_refused=why_refused(config.archive, state, name),
+        vanished=last_traces(state, name, now=now),
+        under_way=under_way(state.notes, name, now=now),
+        last_runs=runs[:_LAST_RUNS],
+        last_plan=None if planned is None else _plan(planned, policies),
+        owners=listing["owners"],
+        left_out=listing["left_out"],
+        set_aside=listing.get("set_aside", []),
+        unconfirmed=listing.get("unconfirmed", []),
+        listing=_listing(state, account, listing, now),
+        budget={**budget, "left_after_last_run": budget_left},
+        open_intents=_open_intents(state, name),
+        configured_path=account.delete_job_path,
+        worked_path=worked_last(name, state.notes),
+        local_holds=_count_holds(config, state, name, stack, now),
+        retries=report.retry_rows(grouped(state.retries.of(name).values())),
+        approvals=_approvals(config, state, name, now),
+        policy_digest=config.policy_digest(name),
+        daemon=_daemon(config, state, name, now),
+    )
 
 
-def _listing(
-    state: State, account: Account, summary: Mapping[str, Any], now: int
-) -> dict[str, Any]:
-    """Return how many jobs are known, and when all owners were last listed completely."""
-    # One owner who cannot be listed must not hide how old the listing of the others is.
+def _listing(state: State, account: Account, summary: Mapping[str, Any], now: int) -> ListingStatus:
     left_out = {left["owner"] for left in summary["left_out"]}
     names = summary["owners"]["names"] if summary["owners"] else []
     listed = [name for name in names if name not in left_out]
     full_at = state.jobs.full_at(account.name, listed or None)
-    return {
-        "jobs": state.jobs.count(account.name),
-        "full_at": full_at,
-        "age_s": None if full_at is None else now - full_at,
-        "full_every_s": account.full_every_s,
-    }
+    return ListingStatus(
+        jobs=state.jobs.count(account.name),
+        full_at=full_at,
+        age_s=None if full_at is None else now - full_at,
+        full_every_s=account.full_every_s,
+    )
 
 
-def _open_intents(state: State, account: str) -> list[dict[str, Any]]:
+def _open_intents(state: State, account: str) -> list[OpenWrite]:
     """Return the writes whose result is unknown: those of policies, then those by hand."""
     from sauce_janitor.model.job_changes import BY_HAND
 
-    rows: list[dict[str, Any]] = [
-        {"job_id": each.job_id, "action": each.action.value, "policy": each.policy}
-        | {"sent_at": each.sent_at}
+    found = [
+        OpenWrite(each.job_id, each.action, each.policy, each.sent_at)
         for each in state.journal.unresolved(account)
     ]
-    rows += [
-        {"job_id": each.job_id, "action": each.action.value, "policy": BY_HAND}
-        | {"sent_at": each.sent_at}
+    found += [
+        OpenWrite(each.job_id, each.action, BY_HAND, each.sent_at)
         for each in state.manual_actions.open(account)
     ]
-    return rows
+    return found
 
 
 def _count_holds(
@@ -181,55 +278,28 @@ def _count_holds(
         return None
 
 
-def _approvals(config: Config, state: State, account: str, now: int) -> list[dict[str, Any]]:
+def _approvals(config: Config, state: State, account: str, now: int) -> list[Approval]:
     """Return the approvals in force for the present policies: the configuration's first."""
     digest = config.policy_digest(account)
     approvals = [each for each in config.approvals(account) if each.is_in_force(digest, at=now)]
-    approvals += state.approvals.in_force(account, digest, at=now)
-    return [
-        {
-            "lifts": sorted(each.lifts),
-            "max_jobs": each.max_jobs,
-            "until": each.until,
-            "by": each.by,
-            "reason": each.reason,
-        }
-        for each in approvals
-    ]
+    return [*approvals, *state.approvals.in_force(account, digest, at=now)]
 
 
-def _daemon(config: Config, state: State, account: str, now: int) -> dict[str, Any]:
-    """Return whether `serve` is running, and when the account's next run is.
-
-    If `serve` is not running, the time is the schedule's.
-    """
+def _daemon(config: Config, state: State, account: str, now: int) -> NextRun:
     from sauce_janitor.daemon import heartbeat
     from sauce_janitor.daemon.schedule import RunTimes
 
     beat = heartbeat.read(state.notes.read(heartbeat.NOTE), now=now)
     timetable = RunTimes(config.schedule(account), config.timezone)
-    # For an account that no running daemon has loaded.
     by_schedule = timetable.due_after(now)
     blackout = timetable.dark_at(now)
-    return {
-        "running": beat is not None,
-        "mode": None if beat is None else beat["mode"],
-        "next_run_at": by_schedule if beat is None else beat["next_runs"].get(account, by_schedule),
-        "blackout_until": None if blackout is None else blackout.ends_at,
-        "blackout_reason": None if blackout is None else blackout.reason,
-    }
-
-
-def _run(run: Any) -> dict[str, Any]:
-    keys = ("outcomes", "left", "waiting", "halted", "error")
-    summary = {key: run.summary.get(key) for key in keys}
-    times = {
-        "run_id": run.run_id,
-        "mode": run.mode,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-    }
-    return {**times, "result": run.result, **summary}
+    return NextRun(
+        running=beat is not None,
+        mode=None if beat is None else beat["mode"],
+        next_run_at=by_schedule if beat is None else beat["next_runs"].get(account, by_schedule),
+        blackout_until=None if blackout is None else blackout.ends_at,
+        blackout_reason=None if blackout is None else blackout.reason,
+    )
 
 
 def _plan(run: RunRecord, policies: tuple[str, ...]) -> dict[str, Any]:

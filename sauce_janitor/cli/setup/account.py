@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import FORMAT
+from sauce_janitor.json_output import Shape, key, time
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
@@ -35,57 +37,72 @@ def list_accounts(session: Session, /, *, form: str) -> None:
 
     config = session.load(accounts_only=True)
     with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
-        rows = _rows(config, state)
-        bound = {name: each.bound_at for name, each in state.accounts.all().items()}
+        rows = _listed(config, state)
     if form == "json":
-        terminal.write_json(rows)
+        json_output.write(rows, _ACCOUNT)
         return
     columns = (
         report.Column("Account"), report.Column("User"), report.Column("Address", rank=1),
         report.Column("Jobs", "number"), report.Column("Known", "prose"),
     )  # fmt: skip
-    cells = [
-        (
-            row["account"],
-            row["username"],
-            row["base_url"],
-            row["jobs"],
-            _binding_text(row, bound.get(row["account"])),
-        )
-        for row in rows
-    ]
+    cells = [(row.name, row.username, row.base_url, row.jobs, _binding_text(row)) for row in rows]
     report.show_table(session.console(), columns, cells)
 
 
-def _rows(config: Config, state: State) -> list[dict[str, Any]]:
-    from sauce_janitor import report
+@dataclass(frozen=True, slots=True)
+class ListedAccount:
+    """One account of the configuration, the state or both; `bound_at` is in epoch seconds."""
 
+    name: str
+    username: str | None
+    base_url: str
+    jobs: int
+    in_configuration: bool
+    bound_at: int | None
+    is_bound: bool
+    archive_folder: str
+
+
+_ACCOUNT = Shape(
+    key("account", "name"),
+    "username",
+    "base_url",
+    "jobs",
+    "in_configuration",
+    time("bound_at"),
+    "is_bound",
+    "archive_folder",
+)
+
+
+def _listed(config: Config, state: State) -> list[ListedAccount]:
     configured = {each.name: each for each in config.accounts}
     found, rows = state.accounts.all(), []
-    # An account may be in one of the two only: new, or removed from the configuration.
     for name in sorted({*configured, *found}):
         in_state = found.get(name)
-        rows.append({
-            "account": name,
-            "username": in_state.username if in_state else None,
-            "base_url": in_state.base_url if in_state else configured[name].base_url,
-            "jobs": state.jobs.count(name),
-            "in_configuration": name in configured,
-            "bound_at": report.iso(in_state.bound_at) if in_state and in_state.bound_at else None,
-            "is_bound": in_state is not None and in_state.is_bound,
-            "archive_folder": in_state.key if in_state else name,
-        })  # fmt: skip
+        rows.append(
+            ListedAccount(
+                name,
+                in_state.username if in_state else None,
+                in_state.base_url if in_state else configured[name].base_url,
+                jobs=state.jobs.count(name),
+                in_configuration=name in configured,
+                bound_at=(in_state.bound_at or None) if in_state else None,
+                is_bound=in_state is not None and in_state.is_bound,
+                archive_folder=in_state.key if in_state else name,
+            )
+        )
     return rows
 
 
-def _binding_text(row: dict[str, Any], bound_at: int | None) -> str:
+def _binding_text(row: ListedAccount) -> str:
     from sauce_janitor import report
 
-    if not row["in_configuration"]:
+    if not row.in_configuration:
         return "not in the configuration"
-    if not row["is_bound"]:
+    if not row.is_bound:
         return "not yet: no listing has shown a job"
-    return f"since {report.when(bound_at)}" if bound_at else "yes"
+    return f"since {report.when(row.bound_at)}" if row.bound_at else "yes"
 
 
 @account.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.errors import ConfigError
 
@@ -70,7 +70,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
 
 def _report(path: Path, form: str) -> int:
     """Print all findings as one document and return the exit code."""
-    from sauce_janitor.cli.setup.findings import Findings, findings_of
+    from sauce_janitor.cli.setup.findings import FINDINGS, Findings, findings_of
     from sauce_janitor.config import load
 
     try:
@@ -79,7 +79,7 @@ def _report(path: Path, form: str) -> int:
     except ConfigError as error:
         found = Findings(path, faults=error.problems)
     if form == "json":
-        terminal.write_json(found.as_json())
+        json_output.write(found, FINDINGS)
     else:
         terminal.write(found.junit())
     return found.code

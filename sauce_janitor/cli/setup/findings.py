@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 from sauce_janitor.errors import Problem
+from sauce_janitor.json_output import Shape, key
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
@@ -30,6 +31,27 @@ class TestFinding:
     failures: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class AccountFinding:
+    """One account: its users, by name or as `{"team": …}`, and its policies."""
+
+    account: str
+    identity: str
+    users: tuple[object, ...]
+    policies: tuple[str, ...]
+    policy_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineFinding:
+    """One deadline of an account, in words, and the rules that may prevent it."""
+
+    account: str
+    name: str
+    terms: str
+    blocked_by: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Findings:
     """All that `check` found. With `faults` the configuration is invalid, and the rest is empty."""
@@ -38,8 +60,8 @@ class Findings:
     faults: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     tests: tuple[TestFinding, ...] = ()
-    accounts: list[dict[str, Any]] = field(default_factory=list)
-    deadlines: list[dict[str, Any]] = field(default_factory=list)
+    accounts: list[AccountFinding] = field(default_factory=list)
+    deadlines: list[DeadlineFinding] = field(default_factory=list)
     interactions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -48,31 +70,6 @@ class Findings:
         if self.faults:
             return 2
         return 6 if any(test.failures for test in self.tests) else 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return one document. A new key does not change `version`."""
-        failed = [test for test in self.tests if test.failures]
-        failures: list[dict[str, str]] = []
-        for test in failed:
-            failures += [
-                {"test": test.name, "place": test.place, "account": account, "message": message}
-                for account, message in test.failures
-            ]
-        return {
-            "version": 1,
-            "file": str(self.file),
-            "valid": not self.faults,
-            "faults": [_problem(each) for each in self.faults],
-            "warnings": [_problem(each) for each in self.warnings],
-            "accounts": self.accounts,
-            "deadlines": self.deadlines,
-            "interactions": self.interactions,
-            "tests": {
-                "total": len(self.tests),
-                "failed": len(failed),
-                "failures": failures,
-            },
-        }
 
     def junit(self) -> Iterator[str]:
         """Yield the lines of JUnit XML: a test case for the configuration, and for each test."""
@@ -112,21 +109,43 @@ def _case(name: str, place: str, failures: Iterable[str]) -> Iterator[str]:
     yield "</testcase>\n"
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "file": problem.file,
-        "line": problem.line,
-        "path": problem.path,
-        "message": problem.message,
-    }
-
-
 def _xml(text: str) -> str:
     return text.translate(_NOT_IN_XML)
 
 
 def _escaped(text: str) -> str:
     return escape(_xml(text))
+
+
+def _failures(found: Findings) -> Iterator[dict[str, str]]:
+    for test in found.tests:
+        for account, message in test.failures:
+            yield {
+                "test": test.name,
+                "place": test.place,
+                "account": account,
+                "message": message,
+            }
+
+
+_PROBLEM = Shape("file", "line", "path", "message")
+_TESTS = Shape(
+    key("total", lambda found: len(found.tests)),
+    key("failed", lambda found: sum(bool(test.failures) for test in found.tests)),
+    key("failures", _failures),
+)
+FINDINGS = Shape(
+    key("version", lambda _: 1),
+    key("file", lambda found: str(found.file)),
+    key("valid", lambda found: not found.faults),
+    key("faults", shape=_PROBLEM),
+    key("warnings", shape=_PROBLEM),
+    "accounts",
+    "deadlines",
+    "interactions",
+    key("tests", lambda found: found, _TESTS),
+)
+"""The document of `check`. A new key does not change `version`."""
 
 
 def findings_of(config: Config) -> Findings:
@@ -139,21 +158,21 @@ def findings_of(config: Config) -> Findings:
     for account in config.accounts:
         rules = config.rules(account.name)
         found.accounts.append(
-            {
-                "account": account.name,
-                "identity": account.identity(),
-                "users": [*account.users, *({"team": team} for team in account.teams)],
-                "policies": [policy.name for policy in rules.policies],
-                "policy_digest": config.policy_digest(account.name),
-            }
+            AccountFinding(
+                account.name,
+                account.identity(),
+                users=(*account.users, *({"team": team} for team in account.teams)),
+                policies=tuple(policy.name for policy in rules.policies),
+                policy_digest=config.policy_digest(account.name),
+            )
         )
         found.deadlines += [
-            {
-                "account": account.name,
-                "name": deadline.name,
-                "terms": terms_of(deadline),
-                "blocked_by": list(blocking_rules(deadline, rules)),
-            }
+            DeadlineFinding(
+                account.name,
+                deadline.name,
+                terms_of(deadline),
+                tuple(blocking_rules(deadline, rules)),
+            )
             for deadline in rules.deadlines
         ]
         found.interactions += [

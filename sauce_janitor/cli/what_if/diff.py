@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNTS
 from sauce_janitor.errors import ConfigError, Problem
@@ -69,7 +69,7 @@ def diff(
     with known_jobs.open_to_read(config, known_jobs.existing_state(config.state)) as state:
         found = list(_compare_accounts(before, after, state, accounts, now=int(time.time())))
     if form == "json":
-        terminal.write_json(diff_text.as_json(old, new, found))
+        json_output.write(diff_text.FileDiff(old, new, found), diff_text.DIFF)
     elif form == "markdown":
         terminal.write(diff_text.markdown(old, new, found))
     else:

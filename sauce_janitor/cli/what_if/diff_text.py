@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from sauce_janitor import report
+from sauce_janitor.json_output import Shape, key, time
 from sauce_janitor.model.jobs import HOLD, Action, Job
 from sauce_janitor.retention.what_if.diff import (
-    ChangedJob,
     ChangeKind,
     DecisionChange,
     DecisionDiff,
@@ -51,6 +51,31 @@ class AccountDiff:
     as_of: int
     comparison: DecisionDiff
     limits: tuple[str, ...]
+
+    def changes(self) -> Iterator[ChangeOfPolicy]:
+        """Yield the changes by kind, action and policy."""
+        found = self.comparison.changes
+        for kind, action, policy in sorted(found, key=lambda by: (by[0], by[1], by[2] or "")):
+            yield ChangeOfPolicy(kind, action, policy, found[kind, action, policy])
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOfPolicy:
+    """What an edit changes in one way by one policy; None is a hold."""
+
+    kind: ChangeKind
+    action: Action
+    policy: str | None
+    change: DecisionChange
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """What changes from the configuration `old` to `new`."""
+
+    old: Path
+    new: Path
+    accounts: Sequence[AccountDiff]
 
 
 def _rows(account_diff: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
@@ -168,59 +193,34 @@ def _code(text: str) -> str:
 # --- for machines ---------------------------------------------------------------------------------
 
 
-def as_json(old: Path, new: Path, found: Sequence[AccountDiff]) -> dict[str, Any]:
-    """Return everything, with stable keys and times in ISO 8601."""
-    return {
-        "version": 1,
-        "old": str(old),
-        "new": str(new),
-        "accounts": [
-            {
-                "account": account_diff.account,
-                "as_of": report.iso(account_diff.as_of),
-                "jobs": account_diff.comparison.jobs,
-                "changed": account_diff.comparison.changed,
-                "changes": [
-                    {
-                        "kind": kind.value,
-                        "action": action.value,
-                        "policy": policy,
-                        "jobs": change.jobs,
-                        "due_now": change.due_now,
-                        "examples": [_example(each) for each in change.examples],
-                    }
-                    for (kind, action, policy), change in sorted(
-                        account_diff.comparison.changes.items(),
-                        key=lambda item: (item[0][0], item[0][1], item[0][2] or ""),
-                    )
-                ],
-                "limits": list(account_diff.limits),
-            }
-            for account_diff in found
-        ],
-    }
-
-
-def _example(example: ChangedJob) -> dict[str, Any]:
-    job = example.job
-    names = {
-        key: text if isinstance(text, str) else None
-        for key, text in (("name", job.name), ("build", job.build))
-    }
-    return {
-        "job_id": job.id,
-        "owner": job.owner,
-        **names,
-        "before": _as_json(example.before),
-        "after": _as_json(example.after),
-    }
-
-
-def _as_json(forecast: Forecast) -> dict[str, Any]:
-    return {
-        "at": report.iso(forecast.at),
-        "due": forecast.is_due,
-        "policy": forecast.policy,
-        "files": forecast.files,
-        "reasons": list(forecast.reasons),
-    }
+_FORECAST = Shape(time("at"), key("due", "is_due"), "policy", "files", "reasons")
+_EXAMPLE = Shape(
+    key("job_id", "job.id"),
+    key("owner", "job.owner"),
+    key("name", "job.name"),
+    key("build", "job.build"),
+    key("before", shape=_FORECAST),
+    key("after", shape=_FORECAST),
+)
+_CHANGE = Shape(
+    "kind",
+    "action",
+    "policy",
+    key("jobs", "change.jobs"),
+    key("due_now", "change.due_now"),
+    key("examples", "change.examples", _EXAMPLE),
+)
+_ACCOUNT = Shape(
+    "account",
+    time("as_of"),
+    key("jobs", "comparison.jobs"),
+    key("changed", "comparison.changed"),
+    key("changes", lambda each: each.changes(), _CHANGE),
+    "limits",
+)
+DIFF: Final = Shape(
+    key("version", lambda _: 1),
+    key("old", lambda each: str(each.old)),
+    key("new", lambda each: str(each.new)),
+    key("accounts", shape=_ACCOUNT),
+)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNTS, JOB, parse_job
 from sauce_janitor.errors import ArchiveError, ConfigError
@@ -59,7 +59,7 @@ def explain(
     if not found:
         raise ConfigError(f"job {job} is unknown here: run `sauce-janitor plan` first")
     if form == "json":
-        terminal.write_json([explanation.as_json(each) for each in found])
+        json_output.write(found, explanation.EXPLAINED)
         return
     out = session.console()
     for each in found:

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from sauce_janitor import report
 from sauce_janitor.archive import MirroredHold
+from sauce_janitor.json_output import Key, Shape, key, spread, time, to_json
 from sauce_janitor.model.job_retries import Retry
-from sauce_janitor.model.jobs import UNKNOWN, Action, Job, JobId, MissingFile
-from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView
+from sauce_janitor.model.jobs import UNKNOWN, Action, Job, JobId, Owner
+from sauce_janitor.retention.what_if.explain import Explanation, Outlook
 from sauce_janitor.state import JournalLine
 
 _DONE: Final = ("confirmed", "already_gone")
@@ -45,140 +46,127 @@ class Explained:
         )
         return next(done, None)
 
+    @property
+    def owner(self) -> Owner:
+        """Return the job's owner, who the journal still knows when the job is gone."""
+        return self.explanation.record.job.owner if self.explanation else self.lines[0].owner
 
-def as_json(each: Explained) -> dict[str, Any]:
-    """Return everything, with stable keys and times in ISO 8601.
+    @property
+    def is_known(self) -> bool:
+        """Return whether the job is in the inventory."""
+        return self.explanation is not None
 
-    For a job that is not in the inventory, the values from there are null or empty.
-    """
-    explanation = each.explanation
-    deletion = each.deletion
-    return {
-        "account": each.account,
-        "job_id": each.job,
-        "owner": explanation.record.job.owner if explanation else each.lines[0].owner,
-        "known": explanation is not None,
-        "deleted_at": report.iso(deletion.at) if explanation is None and deletion else None,
-        "job": _job(explanation.record.job) if explanation else None,
-        "assets": explanation.record.assets.value if explanation else None,
-        "archived": sorted(explanation.record.archived or ()) if explanation else [],
-        "missing_files": [_missing(file) for file in explanation.record.missing]
-        if explanation
-        else [],
-        "aged_since": report.iso(explanation.age_time) if explanation else None,
-        "goes_at": report.iso(explanation.goes_at) if explanation else None,
-        "expected_at": report.iso(explanation.expected_at) if explanation else None,
-        "decisions": [
-            _decision(explanation.record.job, outlook) for outlook in explanation.outlooks
-        ]
-        if explanation
-        else [],
-        "policies": [_policy(view) for view in explanation.policies] if explanation else [],
-        "saves": list(explanation.saves) if explanation else [],
-        "retry": _retry(each.retry) if each.retry else None,
-        "waits_until": report.iso(each.waits_until),
-        "local_holds": [
-            {
-                "by": hold.by,
-                "reason": hold.reason,
-                "at": report.iso(hold.at),
-                "until": report.iso(hold.until),
-            }
-            for hold in each.holds
-        ],
-        "journal": [
-            {
-                "at": report.iso(line.at),
-                "kind": line.kind,
-                "action": line.action.value,
-                "outcome": line.outcome,
-                "policy": line.policy,
-                "run_id": line.run_id,
-                "receipt": line.receipt,
-                "detail": dict(line.detail),
-            }
-            for line in each.lines
-        ],
-    }
+    @property
+    def deleted_at(self) -> int | None:
+        """Return when the job was deleted, None while it is in the inventory."""
+        is_gone = self.explanation is None and self.deletion is not None
+        return self.deletion.at if is_gone and self.deletion else None
+
+    @property
+    def decisions(self) -> tuple[ActionOutlook, ...]:
+        """Return the decision on each action, none for a job that is not in the inventory."""
+        if self.explanation is None:
+            return ()
+        job = self.explanation.record.job
+        return tuple(ActionOutlook(job, outlook) for outlook in self.explanation.outlooks)
 
 
-def _retry(retry: Retry) -> dict[str, Any]:
-    row = report.retry_row(retry)
-    return row | {name: report.iso(value) for name, value in row.items() if name.endswith("_at")}
+@dataclass(frozen=True, slots=True)
+class ActionOutlook:
+    """The decision and the forecast on one action of a job."""
+
+    job: Job
+    outlook: Outlook
+
+    def row(self) -> dict[str, Any]:
+        """Return the decision as a plan has it."""
+        return report.action_row(self.job.id, self.job.owner, self.outlook.decision)
 
 
-def _missing(file: MissingFile) -> dict[str, Any]:
-    return {"name": file.name, "why": file.why, "since": report.iso(file.since)}
+# --- for machines ---------------------------------------------------------------------------------
 
 
-def _job(job: Job) -> dict[str, Any]:
-    """Return the job's fields. An unreadable one is `{"unknown": true}`, which null is not."""
-    names = (
-        "name",
-        "build",
-        "status",
-        "os",
-        "browser",
-        "browser_version",
-        "tags",
-        "started_at",
-        "ended_at",
-    )
-    values = {name: getattr(job, name) for name in names}
-    values |= {
-        name: report.iso(value)
-        for name, value in values.items()
-        if name.endswith("_at") and isinstance(value, int)
-    }
-    values |= {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
-    known = {
-        name: {"unknown": True} if value is UNKNOWN else value for name, value in values.items()
-    }
-    return {"state": job.state.value, **known}
+def _known(name: str) -> Key:
+    """Return the key of a job's field. An unreadable one is `{"unknown": true}`, unlike null."""
+
+    def show(value: object) -> Any:
+        if value is UNKNOWN:
+            return {"unknown": True}
+        return report.iso(value) if name.endswith("_at") and isinstance(value, int) else value
+
+    return Key(name, lambda job: getattr(job, name), lambda value: to_json(show(value)))
 
 
-def _decision(job: Job, outlook: Outlook) -> dict[str, Any]:
-    return {
-        **report.action_row(job.id, job.owner, outlook.decision),
-        "verdict": outlook.decision.verdict.value,
-        "at": report.iso(outlook.forecast.at),
-        "expected_at": report.iso(outlook.expected_at),
-    }
+def _of_inventory(name: str, attribute: str, shape: Shape | None = None) -> Key:
+    """Return the key of a list that is empty for a job that is not in the inventory."""
+
+    def find(each: Explained) -> object:
+        explanation = each.explanation
+        if explanation is None:
+            return ()
+        found = explanation.record if attribute in {"archived", "missing"} else explanation
+        return getattr(found, attribute) or ()
+
+    return key(name, find, shape)
 
 
-def _policy(view: PolicyView) -> dict[str, Any]:
-    return {
-        "policy": view.policy,
-        "matches": view.matches,
-        "speaks": view.speaks,
-        "default": view.is_default,
-        "unknown_fields": list(view.unknown_fields),
-        "says": [
-            {
-                "action": word.action.value,
-                "standing": word.standing,
-                "by": list(word.by),
-                "after": word.after,
-                "due_at": report.iso(word.due_at),
-                "kept_by": list(word.kept_by),
-                "files": word.files,
-            }
-            for word in view.rule_views
-        ],
-        "group": None if view.group is None else list(view.group),
-        "rank": view.rank,
-        "of": view.of,
-        "keep": [
-            {
-                "rule": keep.rule,
-                "text": keep.text,
-                "keeps": keep.keeps,
-                "rank": keep.rank,
-                "of": keep.of,
-                "per_day": keep.per_day,
-                "lets_go_at": report.iso(keep.lets_go_at),
-                "exact": keep.exact,
-            }
-            for keep in view.keeps
-        ],
-    }
+_JOB = Shape(
+    "state",
+    *map(_known, ("name", "build", "status", "os", "browser", "browser_version", "tags")),
+    *map(_known, ("started_at", "ended_at")),
+)
+_DECISION = Shape(
+    spread(lambda each: each.row()),
+    key("verdict", "outlook.decision.verdict"),
+    time("at", "outlook.forecast.at"),
+    time("expected_at", "outlook.expected_at"),
+)
+_RULE = Shape("action", "standing", "by", "after", time("due_at"), "kept_by", "files")
+_KEEP = Shape(
+    "rule", "text", "keeps", "rank", "of", "per_day", time("lets_go_at"), "exact"
+)  # fmt: skip
+_POLICY = Shape(
+    "policy",
+    "matches",
+    "speaks",
+    key("default", "is_default"),
+    "unknown_fields",
+    key("says", "rule_views", _RULE),
+    "group",
+    "rank",
+    "of",
+    key("keep", "keeps", _KEEP),
+)
+_RETRY = Shape(
+    "job_id",
+    "kind",
+    "tries",
+    "reason",
+    *map(time, ("first_failed_at", "last_failed_at", "due_at")),
+    "requests",
+)
+_LINE = Shape(
+    time("at"), "kind", "action", "outcome", "policy", "run_id", "receipt", "detail"
+)  # fmt: skip
+EXPLAINED: Final = Shape(
+    "account",
+    key("job_id", "job"),
+    "owner",
+    key("known", "is_known"),
+    time("deleted_at"),
+    key("job", "explanation.record.job", _JOB),
+    key("assets", "explanation.record.assets"),
+    _of_inventory("archived", "archived"),
+    _of_inventory("missing_files", "missing", Shape("name", "why", time("since"))),
+    time("aged_since", "explanation.age_time"),
+    time("goes_at", "explanation.goes_at"),
+    time("expected_at", "explanation.expected_at"),
+    key("decisions", shape=_DECISION),
+    _of_inventory("policies", "policies", _POLICY),
+    _of_inventory("saves", "saves"),
+    key("retry", shape=_RETRY),
+    time("waits_until"),
+    key("local_holds", "holds", Shape("by", "reason", time("at"), time("until"))),
+    key("journal", "lines", _LINE),
+)
+"""For a job that is not in the inventory, the values from there are null or empty."""

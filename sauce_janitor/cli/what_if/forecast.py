@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from sauce_janitor import report
+from sauce_janitor.json_output import Key, Shape, key, time
 from sauce_janitor.model.jobs import DELETES, HOLD, Action
 from sauce_janitor.operations.wiring.receipt_sizes import ReceiptSizes
 from sauce_janitor.retention.plan.limits import BrokenLimit
@@ -226,62 +227,63 @@ def _acts(day: Day) -> bool:
 # --- for machines ---------------------------------------------------------------------------------
 
 
-def as_json(forecast: AccountForecast) -> dict[str, Any]:
-    """Return everything, with stable keys; times in ISO 8601, sizes in bytes."""
-    simulation = forecast.simulation
-    first = simulation.first_broken
-    series = [_day_as_json(day) for day in simulation.days]
-    totals = {key: sum(day[key] for day in series) for key in _SUMMED}
-    policies = {policy for policy, _ in simulation.counts}
-    return {
-        "account": forecast.account,
-        "policy_digest": forecast.policy_digest,
-        "as_of": report.iso(forecast.as_of),
-        "days": len(series),
-        "policies": sorted(forecast.policies),
-        "jobs": simulation.days[0].jobs,
-        "jobs_left": simulation.jobs_left,
-        "totals": totals,
-        "by_policy": [
-            {"policy": policy}
-            | {action.value: simulation.counts.get((policy, action), 0) for action in Action}
-            for policy in sorted(policies, key=lambda name: (name is None, name or ""))
-        ],
-        "first_limit": None if first is None else _day_as_json(first),
-        "archive_sizes": {
-            "receipts": forecast.sizes.receipts,
-            "assumed": list(forecast.sizes.assumed),
-        },
-        "assumptions": list(ASSUMPTIONS),
-        "series": series,
-    }
-
-
 _SUMMED: Final = COLUMNS[4:-1]
 """The counts of a day that are added up: from `archive` to `lost`."""
 
 
-def _day_as_json(day: Day) -> dict[str, Any]:
-    return {
-        "day": day.number,
-        "as_of": report.iso(day.as_of),
-        "jobs": day.jobs,
-        **{action.value: day.totals[action] for action in Action},
-        "requests": day.requests,
-        "archive_bytes": round(day.archive_bytes),
-        "purged": day.purged,
-        "lost": day.lost,
-        "limits": [
-            {
-                "limit": limit.limit,
-                "policy": limit.policy,
-                "measured": limit.measured,
-                "allowed": limit.allowed,
-                "text": _short(limit),
-            }
-            for limit in day.broken
-        ],
-    }
+def _action(action: Action) -> Key:
+    return key(action.value, lambda day: day.totals[action])
+
+
+_LIMIT = Shape("limit", "policy", "measured", "allowed", key("text", _short))
+_DAY = Shape(
+    key("day", "number"),
+    time("as_of"),
+    "jobs",
+    *map(_action, Action),
+    "requests",
+    key("archive_bytes", lambda day: round(day.archive_bytes)),
+    "purged",
+    "lost",
+    key("limits", "broken", _LIMIT),
+)
+_ACCOUNT = Shape(
+    "account",
+    "policy_digest",
+    time("as_of"),
+    key("days", lambda each: len(each.simulation.days)),
+    "policies",
+    key("jobs", lambda each: each.simulation.days[0].jobs),
+    key("jobs_left", "simulation.jobs_left"),
+    key("totals", lambda each: _totals(each.simulation)),
+    key("by_policy", lambda each: list(_by_policy(each.simulation))),
+    key("first_limit", "simulation.first_broken", _DAY),
+    key("archive_sizes", "sizes", Shape("receipts", "assumed")),
+    key("assumptions", lambda _: ASSUMPTIONS),
+    key("series", "simulation.days", _DAY),
+)
+SIMULATED: Final = Shape(key("version", lambda _: 1), key("accounts", shape=_ACCOUNT))
+"""The keys of `Forecasts`. Sizes are in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """What `simulate` prints: a forecast for each account."""
+
+    accounts: Sequence[AccountForecast]
+
+
+def _totals(simulation: Simulation) -> dict[str, int]:
+    rows = list(_DAY.rows(simulation.days))
+    return {name: sum(row[name] for row in rows) for name in _SUMMED}
+
+
+def _by_policy(simulation: Simulation) -> Iterator[dict[str, object]]:
+    policies = {policy for policy, _ in simulation.counts}
+    # What a hold archives has no policy and comes last.
+    for policy in sorted(policies, key=lambda name: (name is None, name or "")):
+        counts = {each.value: simulation.counts.get((policy, each), 0) for each in Action}
+        yield {"policy": policy, **counts}
 
 
 def csv_lines(found: Sequence[AccountForecast]) -> Iterator[str]:
@@ -292,6 +294,6 @@ def csv_lines(found: Sequence[AccountForecast]) -> Iterator[str]:
 def _csv_rows(found: Sequence[AccountForecast]) -> Iterator[dict[str, object]]:
     for forecast in found:
         for day in forecast.simulation.days:
-            row = _day_as_json(day)
+            row = _DAY.row(day)
             limits = " ".join(sorted({limit["limit"] for limit in row["limits"]}))
             yield {"account": forecast.account, **row, "limits": limits}

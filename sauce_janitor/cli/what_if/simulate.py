@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sauce_janitor import terminal
+from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNTS
 
@@ -64,7 +64,7 @@ def simulate(
             for account in known_jobs.select_accounts(config, accounts)
         ]
     if form == "json":
-        terminal.write_json({"version": 1, "accounts": [forecast.as_json(each) for each in found]})
+        json_output.write(forecast.Forecasts(found), forecast.SIMULATED)
     elif form == "csv":
         terminal.write(forecast.csv_lines(found))
     else:

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from sauce_janitor.cli.what_if.explanation import Explained, as_json
+from sauce_janitor.cli.what_if.explanation import EXPLAINED, Explained
 from sauce_janitor.cli.what_if.explanation_text import show
+from sauce_janitor.json_output import to_json
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Owner, Record
 from sauce_janitor.model.policies import Rules
@@ -147,7 +148,7 @@ def test_a_deleted_job_is_told_from_the_journal() -> None:
     assert "began to delete job" in text
     assert "delete job: done" in text
     assert "\x1b" not in text
-    found = as_json(each)
+    found = to_json(each, EXPLAINED)
     assert (found["known"], found["deleted_at"], found["job"]) == (
         False,
         "2026-06-01T12:00:03Z",
@@ -157,10 +158,9 @@ def test_a_deleted_job_is_told_from_the_journal() -> None:
 
 
 def test_the_json_has_the_same_keys_for_every_job_and_says_unknown_apart_from_null() -> None:
-    known = as_json(told(RULES, [record("a", 3 * DAY, name=None, os=UNKNOWN)], "a"))
-    gone = as_json(
-        Explained("box", id_of("a"), NOW, None, (line(1, "intent", None),), (), frozenset())
-    )
+    known = to_json(told(RULES, [record("a", 3 * DAY, name=None, os=UNKNOWN)], "a"), EXPLAINED)
+    lost = Explained("box", id_of("a"), NOW, None, (line(1, "intent", None),), (), frozenset())
+    gone = to_json(lost, EXPLAINED)
     assert known.keys() == gone.keys()
     assert known["job"]["name"] is None
     assert known["job"]["os"] == {"unknown": True}
