@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import TypeAlias
 
-from sauce_janitor.config.source.yaml import LARGEST_FILE_BYTES
+from sauce_janitor.config.source.text import LARGEST_FILE_BYTES
 from sauce_janitor.errors import ConfigError
 
 _Question: TypeAlias = tuple[str, Path, str]

@@ -28,12 +28,11 @@ from yaml.events import (
 
 from sauce_janitor.config.source.problems import ConfigProblems, FilePosition, Path
 from sauce_janitor.config.source.scalars import Scalar, plain_scalar
+from sauce_janitor.config.source.text import decoded, has_tabs
 
-LARGEST_FILE_BYTES: Final = 256 * 1024
 SECRET_KEYS: Final = frozenset({"access_key", "token", "url"})
 """A value below one of these keys may be a secret, and is never part of a message."""
 _DEEPEST = 40
-_BOMS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _SIGN_ERRORS: Final = ("an alias", "an anchor", "a tag", "cannot start any token")
 """Words of libyaml's messages on text that begins with a sign of YAML."""
 
@@ -84,8 +83,8 @@ def read(data: bytes, file: str) -> Document:
     `file` is the name in messages.
     """
     document = Document(file, places={(): FilePosition(1, 1)})
-    text = _decoded(data, document.problems)
-    if text is None or _tabs(text, document.problems):
+    text = decoded(data, document.problems)
+    if text is None or has_tabs(text, document.problems):
         return document
     try:
         _Builder(document, text).build()
@@ -111,45 +110,6 @@ def read(data: bytes, file: str) -> Document:
             at=FilePosition(line, 1),
         )
     return document
-
-
-def _decoded(data: bytes, problems: ConfigProblems) -> str | None:
-    if len(data) > LARGEST_FILE_BYTES:
-        size = f"{LARGEST_FILE_BYTES // 1024} KiB"
-        problems.add(
-            (), f"is larger than {size}: no configuration needs that; is it the right file?"
-        )
-        return None
-    if data.startswith(_BOMS):
-        problems.add((), "starts with a byte order mark: save it as UTF-8 without one")
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        message = f"is not UTF-8 (byte 0x{data[error.start]:02x}): save it as UTF-8"
-        problems.add((), message, at=FilePosition(line, 1))
-        return None
-
-
-def _tabs(text: str, problems: ConfigProblems) -> bool:
-    """Return whether a line is indented with a tab, and add a problem for each such line.
-
-    YAML readers disagree on such lines.
-    """
-    found = False
-    if "\t" in text:
-        for number, line in enumerate(text.split("\n"), start=1):
-            indentation = line[: len(line) - len(line.lstrip(" \t"))]
-            if "\t" in indentation and line.strip():
-                found = True
-                column = indentation.index("\t") + 1
-                problems.add_beside(
-                    (),
-                    f"has a tab in the indentation (column {column}): use spaces",
-                    at=FilePosition(number, column),
-                )
-    return found
 
 
 class _Builder:
