@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sauce_janitor.sandbox.api import assets, builds, insights, jobs, people
+from sauce_janitor.sandbox.api import assets, builds, insights, job_lists, jobs, people
 from sauce_janitor.sandbox.core.messages import (
     SandboxAnswer,
     SandboxRequest,
@@ -147,7 +147,7 @@ _by_link = _of_job(
     lambda call, job: assets.get_by_link(call.world, call.request, job, call.parts["file"])
 )
 _list_jobs = _of_person(
-    lambda call, who: jobs.list_jobs(call.world, call.request, who, version=call.version)
+    lambda call, who: job_lists.list_jobs(call.world, call.request, who, version=call.version)
 )
 _delete_all = _of_person(
     lambda call, who: jobs.delete_all(call.world, call.request, who, version=call.version)
@@ -170,7 +170,7 @@ ENDPOINTS = (
         "jobs.lookup",
         "GET",
         "/rest/{version}/jobs",
-        lambda c: jobs.look_up(c.world, c.request, version=c.version),
+        lambda c: job_lists.look_up(c.world, c.request, version=c.version),
     ),
     _endpoint("job.get", "GET", "/rest/{version}/jobs/{job}", _details),
     _endpoint("job.delete", "DELETE", "/rest/{newer}/jobs/{job}", _delete),
