@@ -18,7 +18,7 @@ from sauce_janitor.sandbox.core.messages import (
     not_found,
 )
 from sauce_janitor.sandbox.core.people import Person
-from sauce_janitor.sandbox.world import insights
+from sauce_janitor.sandbox.world import insight_sums, insights
 from sauce_janitor.sandbox.world.insights import InsightsRun, InsightsSelection
 from sauce_janitor.sandbox.world.world import World
 
@@ -148,7 +148,7 @@ def metrics(world: World, request: SandboxRequest) -> SandboxAnswer:
         if not name:
             query.refuse("query", "query parameter is required.")
         wanted = _wanted(query, [lambda item: item.name == name])
-        return {"aggs": insights.metrics(insights.items(world, wanted), request.base_url)}
+        return {"aggs": insight_sums.metrics(insights.items(world, wanted), request.base_url)}
 
     return _answer(world, request, found)
 
@@ -171,7 +171,7 @@ def trends(world: World, request: SandboxRequest) -> SandboxAnswer:
         if query.is_newer and text not in _INTERVALS:
             query.refuse("interval", f"interval is one of {', '.join(_INTERVALS)}")
         interval_s = query.duration("interval", text)
-        return insights.trends(insights.items(world, _wanted(query)), interval_s)
+        return insight_sums.trends(insights.items(world, _wanted(query)), interval_s)
 
     return _answer(world, request, found, refuses_with_422=True)
 
@@ -181,7 +181,7 @@ def builds_and_tests(world: World, request: SandboxRequest) -> SandboxAnswer:
     return _answer(
         world,
         request,
-        lambda query: insights.builds_and_tests(
+        lambda query: insight_sums.builds_and_tests(
             insights.items(world, _wanted(query)), request.base_url
         ),
     )
@@ -193,7 +193,7 @@ def errors(world: World, request: SandboxRequest) -> SandboxAnswer:
         world,
         request,
         lambda query: {
-            "buckets": insights.errors(insights.items(world, _wanted(query)), request.base_url)
+            "buckets": insight_sums.errors(insights.items(world, _wanted(query)), request.base_url)
         },
     )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
 from sauce_janitor.sandbox.world.job_facts import JobFacts, Kind
+from sauce_janitor.sandbox.world.oddities import oddities
 from sauce_janitor.sandbox.world.web_shop import (
     DESKTOPS,
     EMULATORS,
@@ -27,8 +27,6 @@ _FEWEST_WAVES = 60
 _WAVE_SECONDS = 45 * 60
 _RC_EVERY = 8
 _FIRST_NIGHTLY, _FIRST_PULL_REQUEST, _FIRST_RC = 100, 1000, 15
-_SPECIALS_FROM = 100
-"""With fewer jobs than this, there are no forced oddities such as runaways."""
 
 
 class Population:
@@ -47,7 +45,7 @@ class Population:
         self._interval = days * 86_400 / max(1, self.waves)
         # A wave ends before the next one begins, or times would not follow the indexes.
         self._wave_seconds = min(self._interval, _WAVE_SECONDS)
-        self._flaws = _flaws(count)
+        self._oddity_of = oddities(count)
 
     def created_at(self, index: int) -> int:
         """Return when the job was created. It never decreases with the index."""
@@ -67,7 +65,7 @@ class Population:
         """Return the job as it was created."""
         dice = SeededBytes(self._job_key, b"job", index)
         wave = index // self.wave_size
-        flaw = self._flaws(index)
+        oddity = self._oddity_of(index)
         kind = _kind(dice)
         test = dice.pick(0, TESTS)
         platform = (
@@ -78,16 +76,16 @@ class Population:
             else dice.pick(2, DESKTOPS)
         )
         # People who test by hand name no build, and a job that runs for days belongs to no wave.
-        build = None if kind == "manual" or flaw == "runaway" else self._build_of(dice, wave)
+        build = None if kind == "manual" or oddity == "runaway" else self._build_of(dice, wave)
         created_at = self.created_at(index)
-        status, started_at, ended_at = self._course(dice, created_at, flaw)
+        status, started_at, ended_at = self._course(dice, created_at, oddity)
         passed, error = (
             self._verdict(dice, test, wave, build) if ended_at is not None else (None, None)
         )
         if error is not None:
             status = "error"
-        # Still in progress, and passed all the same: see `_flaws`.
-        if flaw == "oddity":
+        # Still in progress, and passed all the same: see `oddities`.
+        if oddity == "contradiction":
             passed = True
         return JobFacts(
             index=index,
@@ -166,7 +164,7 @@ class Population:
     def build_of(self, index: int) -> int | None:
         """Return the build that a job was created in, or None."""
         dice = SeededBytes(self._job_key, b"job", index)
-        if _kind(dice) == "manual" or self._flaws(index) == "runaway":
+        if _kind(dice) == "manual" or self._oddity_of(index) == "runaway":
             return None
         return self._build_of(dice, index // self.wave_size)
 
@@ -197,14 +195,14 @@ class Population:
     # --- one job ----------------------------------------------------------------------------------
 
     def _course(
-        self, dice: SeededBytes, created_at: int, flaw: str | None
+        self, dice: SeededBytes, created_at: int, oddity: str | None
     ) -> tuple[str, int | None, int | None]:
         """Return raw status, start and end. A job that has not ended by `now` has no end."""
-        if flaw in {"queued", "new"}:
-            return flaw, None, None
+        if oddity in {"queued", "new"}:
+            return oddity, None, None
         started_at = created_at + dice.between(22, 0, 5)
         ended_at = started_at + dice.between(24, 15, 90) + dice.between(26, 0, 18) ** 2
-        if flaw is not None or ended_at > self.now:
+        if oddity is not None or ended_at > self.now:
             return "in progress", min(started_at, self.now), None
         return "complete", started_at, ended_at
 
@@ -283,26 +281,3 @@ def _custom_data(dice: SeededBytes, test: ShopTest, kind: Kind) -> dict[str, obj
         "attempt": dice.between(48, 1, 3),
         "retry": dice.one_in(50, 3),
     }
-
-
-def _flaws(count: int) -> Callable[[int], str | None]:
-    """Return a function from an index to the job's oddity, or None. Some are always there.
-
-    The two newest jobs are waiting, the next three are running. Three run away, for one to seven
-    days. Three have ended long ago, but still say that they are in progress and passed, as in
-    saucerest-java's issue 56. Among many jobs, one more in a thousand is odd.
-    """
-    # Eleven odd jobs among fewer than a hundred would be no exception any more.
-    if count < _SPECIALS_FROM:
-        return lambda _index: None
-    forced = {0: "queued", 1: "new", 2: "running", 3: "running", 4: "running"}
-    forced |= {5 + count * share // 100: "runaway" for share in (3, 7, 15)}
-    forced |= {6 + count * share // 100: "oddity" for share in (1, 9, 40)}
-
-    def flaw(index: int) -> str | None:
-        rank = count - 1 - index
-        if rank % 1999 == 1007 and rank < count // 5:
-            return "runaway"
-        return "oddity" if rank % 997 == 731 else forced.get(rank)
-
-    return flaw
