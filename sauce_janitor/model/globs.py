@@ -104,11 +104,7 @@ def for_sqlite(part: str) -> str:
     """Return one of a glob's alternatives for SQLite's GLOB, in which only `[^…]` negates and an
     unclosed `[` matches nothing.
     """
-    pieces = (piece for _, piece in _outside_of_classes(part))
-    return "".join(
-        "[[]" if piece == "[" else "[^" + piece[2:] if piece[:2] == "[!" else piece
-        for piece in pieces
-    )
+    return _with_negation(part, written="[!", wanted="[^")
 
 
 def _expanded(text: str, depth: int) -> Iterator[str]:
@@ -163,8 +159,17 @@ def _outside_of_classes(text: str) -> Iterator[tuple[int, str]]:
 
 def _for_fnmatch(pattern: str) -> str:
     """Return the glob for fnmatch, in which only `[!…]` negates and `[^]` is a class of its own."""
-    pieces = (piece for _, piece in _outside_of_classes(pattern))
-    return "".join(
-        "[[]" if piece == "[" else "[!" + piece[2:] if piece[:2] == "[^" else piece
-        for piece in pieces
-    )
+    return _with_negation(pattern, written="[^", wanted="[!")
+
+
+def _with_negation(pattern: str, *, written: str, wanted: str) -> str:
+    """Return the glob with each negated class in the `wanted` spelling, and each unclosed `[` as a
+    class of its own.
+    """
+    pieces: list[str] = []
+    for _, piece in _outside_of_classes(pattern):
+        if piece == "[":
+            pieces.append("[[]")
+        else:
+            pieces.append(wanted + piece[2:] if piece.startswith(written) else piece)
+    return "".join(pieces)

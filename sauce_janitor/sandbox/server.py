@@ -177,7 +177,9 @@ class ClientConnection(BaseHTTPRequestHandler):
             # incomplete.
             body = body[: int(len(body) * wire.keep_encoded)]
         has_body = answer.status not in _NO_BODY
-        framing = wire.framing if wire.framing != "auto" else "chunked" if packed else "length"
+        framing = wire.framing
+        if framing == "auto":
+            framing = "chunked" if packed else "length"
         self.send_response_only(answer.status, answer.reason)
         self.send_header("Server", self.server_version)
         self.send_header("Date", formatdate(time.time() + wire.date_shift_s, usegmt=True))

@@ -91,13 +91,9 @@ def delete_assets(world: World, request: SandboxRequest, job: JobRef) -> Sandbox
             effect=Effect(job.id, assets=destroyed),
         )
     again = world.behaviours.second_asset_delete
-    return (
-        as_json([])
-        if again == "200"
-        else not_found()
-        if again == "404"
-        else bad_request("No assets to delete")
-    )
+    if again == "200":
+        return as_json([])
+    return not_found() if again == "404" else bad_request("No assets to delete")
 
 
 def _gone(how: Gone) -> SandboxAnswer:

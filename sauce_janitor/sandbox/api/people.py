@@ -149,7 +149,9 @@ def _allowed(world: World, request: SandboxRequest) -> SandboxAnswer | None:
 
 
 def _by_switch(switch: str) -> SandboxAnswer | None:
-    return None if switch == "on" else forbidden() if switch == "forbidden" else not_found()
+    if switch == "on":
+        return None
+    return forbidden() if switch == "forbidden" else not_found()
 
 
 def _page(request: SandboxRequest, rows: list[dict[str, object]]) -> SandboxAnswer:

@@ -124,7 +124,7 @@ class Organisation:
     def _person(self, number: int, name: str, main_access_key: str) -> Person:
         is_main = number == 0
         team = _TEAMS[number % 2]
-        role = ADMIN if is_main else TEAM_ADMIN if number == 1 else MEMBER
+        role = {0: ADMIN, 1: TEAM_ADMIN}.get(number, MEMBER)
         return Person(
             number=number,
             name=name,

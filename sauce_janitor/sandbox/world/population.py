@@ -16,6 +16,7 @@ from sauce_janitor.sandbox.world.web_shop import (
     RUNNER,
     TESTS,
     VISIBILITIES,
+    Platform,
     ShopTest,
 )
 
@@ -68,13 +69,7 @@ class Population:
         oddity = self._oddity_of(index)
         kind = _kind(dice)
         test = dice.pick(0, TESTS)
-        platform = (
-            dice.pick(2, EMULATORS)
-            if kind == "appium"
-            else RUNNER
-            if kind == "cypress"
-            else dice.pick(2, DESKTOPS)
-        )
+        platform = _platform(dice, kind)
         # People who test by hand name no build, and a job that runs for days belongs to no wave.
         build = None if kind == "manual" or oddity == "runaway" else self._build_of(dice, wave)
         created_at = self.created_at(index)
@@ -93,10 +88,7 @@ class Population:
             test=test,
             name=_name(dice, kind, test),
             platform=platform,
-            # Browsers get newer over the days, so a policy can tell old versions from new ones.
-            version=platform.versions[
-                min(len(platform.versions) - 1, wave * len(platform.versions) // max(1, self.waves))
-            ],
+            version=self._version(platform, wave),
             build=build,
             build_text=self._build_text(dice, build),
             status=status,
@@ -118,6 +110,13 @@ class Population:
             screenshots=0 if kind in {"cypress", "manual"} else dice.between(16, 2, 5),
             dice=dice,
         )
+
+    def _version(self, platform: Platform, wave: int) -> str:
+        """Return the version of a wave: browsers get newer over the days, so that a policy can tell
+        old versions from new ones.
+        """
+        place = wave * len(platform.versions) // max(1, self.waves)
+        return platform.versions[min(len(platform.versions) - 1, place)]
 
     # --- builds -----------------------------------------------------------------------------------
 
@@ -182,15 +181,11 @@ class Population:
 
     def _mood(self, build: int) -> Mood:
         roll = SeededBytes(self._build_key, b"build", build).fraction(0)
-        return (
-            "green"
-            if roll < 0.55
-            else "mixed"
-            if roll < 0.85
-            else "broken"
-            if roll < 0.95
-            else "silent"
-        )
+        if roll < 0.55:
+            return "green"
+        if roll < 0.85:
+            return "mixed"
+        return "broken" if roll < 0.95 else "silent"
 
     # --- one job ----------------------------------------------------------------------------------
 
@@ -255,15 +250,18 @@ class Population:
 
 def _kind(dice: SeededBytes) -> Kind:
     roll = dice.fraction(4)
-    return (
-        "webdriver"
-        if roll < 0.7
-        else "cypress"
-        if roll < 0.83
-        else "appium"
-        if roll < 0.95
-        else "manual"
-    )
+    if roll < 0.7:
+        return "webdriver"
+    if roll < 0.83:
+        return "cypress"
+    return "appium" if roll < 0.95 else "manual"
+
+
+def _platform(dice: SeededBytes, kind: Kind) -> Platform:
+    # Cypress always runs on the same machine, and Appium on an emulator or a simulator.
+    if kind == "cypress":
+        return RUNNER
+    return dice.pick(2, EMULATORS if kind == "appium" else DESKTOPS)
 
 
 def _name(dice: SeededBytes, kind: Kind, test: ShopTest) -> str | None:
