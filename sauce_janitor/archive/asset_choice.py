@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sauce_janitor.archive.receipts import ReceiptDocument, StoredFile, Unstored
@@ -82,14 +83,7 @@ def choose(
     }
     kept = tuple(file for file in earlier if file.file not in missing.damaged | again)
     stored = {file.name for file in kept}
-    for file in earlier:
-        # The stored copy is the only one left, and it is damaged.
-        if file.file in missing.damaged and file.name not in there:
-            raise ArchiveError(
-                f"{file.file} in the archive is damaged, and Sauce Labs does not list "
-                f"{file.name!r:.120} any more: nothing is deleted of the job until that file is "
-                "restored from a backup of the archive"
-            )
+    _refuse_last_copies(earlier, missing.damaged, there)
     listed = tuple(dict.fromkeys((*(newest.listed if newest else ()), *listing.names)))
     lost = {file.name for file in earlier} - stored
     wanted = tuple(
@@ -97,7 +91,6 @@ def choose(
         for name in listing.names
         if name not in stored and (name in lost or selection.wants(name))
     )
-    fetch = set(wanted)
     # A list may be empty although Sauce Labs has the files: a delete would then destroy what was
     # never stored. A list that names other files is complete, and an earlier list named the missing
     # file by mistake: that must not hold the job until Sauce Labs purges it.
@@ -105,16 +98,9 @@ def choose(
     unlisted = tuple(
         each for each in lacking if each.name not in there | stored and selection.wants(each.name)
     )
-    fetch_later = {each.name for each in unlisted}
-    discarded, absent = [], []
-    for name in listed:
-        if name in stored or name in fetch or name in fetch_later:
-            continue
-        if selection.wants(name):
-            why = "purged by Sauce Labs" if purged else "not listed by Sauce Labs any more"
-            absent.append(Unstored(name, why))
-        elif selection.may_lose(name):
-            discarded.append(Unstored(name, _why(name, selection)))
+    settled = stored | set(wanted) | {each.name for each in unlisted}
+    rest = [name for name in listed if name not in settled]
+    why = "purged by Sauce Labs" if purged else "not listed by Sauce Labs any more"
     # When a pruned file is restored, the document is too, so that the newest receipt has both.
     lost_documents = missing.damaged | (missing.pruned if again else set())
     keeps_document = newest is not None and newest.job.file not in lost_documents
@@ -124,10 +110,32 @@ def choose(
         wanted=wanted,
         kept=kept,
         kept_job=newest.job if newest is not None and keeps_document else None,
-        discarded=tuple(discarded),
-        absent=tuple(absent),
+        discarded=_discarded(rest, selection),
+        absent=tuple(Unstored(name, why) for name in rest if selection.wants(name)),
         purged=purged or (newest is not None and newest.purged),
         unlisted=unlisted,
+    )
+
+
+def _refuse_last_copies(
+    earlier: Iterable[StoredFile], damaged: frozenset[str], there: set[str]
+) -> None:
+    """Raise ArchiveError if the stored copy of a file is the only one left, and it is damaged."""
+    for file in earlier:
+        if file.file in damaged and file.name not in there:
+            raise ArchiveError(
+                f"{file.file} in the archive is damaged, and Sauce Labs does not list "
+                f"{file.name!r:.120} any more: nothing is deleted of the job until that file is "
+                "restored from a backup of the archive"
+            )
+
+
+def _discarded(names: Iterable[str], selection: Selection) -> tuple[Unstored, ...]:
+    """Return the files that a delete may destroy without a copy, and which rule says so."""
+    return tuple(
+        Unstored(name, _why(name, selection))
+        for name in names
+        if not selection.wants(name) and selection.may_lose(name)
     )
 
 
