@@ -140,7 +140,7 @@ def _propose(start: StarterOptions, text: str, path: Path) -> tuple[str, str]:
 
     [account] = from_bytes(text.encode(), path, environ=os.environ).accounts
     username, access_key = account.credentials()
-    # The listing takes up to 30 seconds. A log of a script does not need to know.
+    # The listing takes up to 30 seconds, and a person waits for it.
     if terminal.is_terminal(err=True):
         terminal.echo(f"listing the newest jobs of {username} at {account.base_url} …", err=True)
     seen = newest_jobs(account, now=int(time.time()))
