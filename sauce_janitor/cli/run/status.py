@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,16 +12,20 @@ import click
 from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import ACCOUNTS, FORMAT
+from sauce_janitor.cli.run.account_status import (
+    STATUS,
+    AccountStatus,
+    ListingStatus,
+    NextRun,
+    OpenWrite,
+)
 from sauce_janitor.errors import StateError
-from sauce_janitor.json_output import Key, Shape, key, to_json
+from sauce_janitor.json_output import to_json
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
-    from sauce_janitor.model.jobs import JobId
-    from sauce_janitor.model.permits import Deed
     from sauce_janitor.retention.plan.limits import Approval
     from sauce_janitor.state import RunRecord, State
-    from sauce_janitor.state.pause import Pause
 
 _LAST_RUNS = 5
 """How many runs are shown."""
@@ -81,112 +84,6 @@ def status(
             terminal.echo(report.clean(line))
 
 
-@dataclass(frozen=True, slots=True)
-class OpenWrite:
-    """A write whose result is unknown; `sent_at` is in epoch seconds."""
-
-    job_id: JobId
-    action: Deed
-    policy: str | None
-    sent_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class ListingStatus:
-    """How many jobs are known, and when (epoch seconds) all owners were last listed completely."""
-
-    jobs: int
-    full_at: int | None
-    age_s: int | None
-    full_every_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class NextRun:
-    """Whether `serve` is running, and when the account's next run is, in epoch seconds.
-
-    If `serve` is not running, the time is the schedule's.
-    """
-
-    running: bool
-    mode: str | None
-    next_run_at: int | None
-    blackout_until: int | None
-    blackout_reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStatus:
-    """What `status` shows of an account; times are epoch seconds.
-
-    What a run left in the state is a mapping, as the run wrote it.
-    """
-
-    account: str
-    identity: str
-    now: int
-    paused: Pause | None
-    archive_refused: str | None
-    vanished: Mapping[str, Any] | None
-    under_way: Sequence[Mapping[str, Any]]
-    last_runs: Sequence[RunRecord]
-    last_plan: Mapping[str, Any] | None
-    owners: Mapping[str, Any] | None
-    left_out: Sequence[Mapping[str, Any]]
-    set_aside: Sequence[Mapping[str, Any]]
-    unconfirmed: Sequence[str]
-    listing: ListingStatus
-    budget: Mapping[str, Any]
-    open_intents: Sequence[OpenWrite]
-    configured_path: str
-    worked_path: Mapping[str, Any] | None
-    local_holds: int | None
-    retries: Sequence[Mapping[str, Any]]
-    approvals: Sequence[Approval]
-    policy_digest: str
-    daemon: NextRun
-
-
-def _of_summary(name: str) -> Key:
-    return key(name, lambda run: run.summary.get(name))
-
-
-_RUN = Shape(
-    "run_id",
-    "mode",
-    "started_at",
-    "ended_at",
-    "result",
-    *map(_of_summary, ("outcomes", "left", "waiting", "halted", "error")),
-)
-_DELETE_PATH = Shape(key("configured", "configured_path"), key("worked", "worked_path"))
-STATUS = Shape(
-    "account",
-    "identity",
-    "now",
-    key("paused", shape=Shape("by", "reason", "at")),
-    "archive_refused",
-    "vanished",
-    "under_way",
-    key("last_runs", shape=_RUN),
-    "last_plan",
-    "owners",
-    "left_out",
-    "set_aside",
-    "unconfirmed",
-    "listing",
-    "budget",
-    "open_intents",
-    key("delete_job_path", lambda status: status, _DELETE_PATH),
-    "local_holds",
-    "retries",
-    key("approvals", shape=Shape("lifts", "max_jobs", "until", "by", "reason")),
-    "policy_digest",
-    "daemon",
-)
-"""The document of an account, for `--format json` and for the lines of the table."""
-
-
 def _status_of(
     config: Config, state: State, account: Account, policies: tuple[str, ...], stack: ExitStack
 ) -> AccountStatus:
@@ -221,6 +118,7 @@ def _status_of(
         last_plan=None if planned is None else _plan(planned, policies),
         owners=listing["owners"],
         left_out=listing["left_out"],
+        # Runs of older versions have no such keys.
         set_aside=listing.get("set_aside", []),
         unconfirmed=listing.get("unconfirmed", []),
         listing=_listing(state, account, listing, now),
@@ -237,6 +135,7 @@ def _status_of(
 
 
 def _listing(state: State, account: Account, summary: Mapping[str, Any], now: int) -> ListingStatus:
+    # One owner who cannot be listed must not hide how old the listing of the others is.
     left_out = {left["owner"] for left in summary["left_out"]}
     names = summary["owners"]["names"] if summary["owners"] else []
     listed = [name for name in names if name not in left_out]
@@ -291,6 +190,7 @@ def _daemon(config: Config, state: State, account: str, now: int) -> NextRun:
 
     beat = heartbeat.read(state.notes.read(heartbeat.NOTE), now=now)
     timetable = RunTimes(config.schedule(account), config.timezone)
+    # For an account that no running daemon has loaded.
     by_schedule = timetable.due_after(now)
     blackout = timetable.dark_at(now)
     return NextRun(
