@@ -127,6 +127,7 @@ def build(
     """
     from sauce_janitor.cli.account_session import open_account_session
 
+    # Both could mean two builds.
     if (build_text is None) == (job_text is None):
         raise click.UsageError("give a BUILD, or --job JOB for the build of a job")
     build_id = None if build_text is None else parse_build(build_text)
@@ -235,6 +236,7 @@ def _show_builds(
 ) -> None:
     from sauce_janitor import report
 
+    # Lazily: the next page of the list is requested only if the limit is not reached.
     found = (record for record in every if all(test(record) for test in tests))
     shown = list(itertools.islice(found, limit or None))
     columns = (
@@ -290,6 +292,7 @@ def _show_members(
 
 
 def _print_if_more(rest: Iterator[object], limit: int) -> None:
+    # One more may cost one more request, but a cut list must not look whole.
     if limit and next(rest, None) is not None:
         terminal.echo(
             f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True

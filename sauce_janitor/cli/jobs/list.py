@@ -107,6 +107,7 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **op
         elif form == "json":
             json_output.write_rows(report.job_row(*row) for row in rows)
         else:
+            # With one owner, the column would say the same in each row.
             several = len(job_filter.owners) > 1
             shown = list(rows)
             if shown:
@@ -131,10 +132,12 @@ def _read_filter(opened: AccountSession, options: Mapping[str, Any], limit: int)
     if options["statuses"]:
         from sauce_janitor.report import status_of
 
+        # A job without a status counts by its state, as it is shown.
         tests.append(lambda job: status_of(job) in options["statuses"])
     if options["tags"]:
         tests.append(_tag_test([compile_glob(glob) for glob in options["tags"]]))
     named = tuple(owner for text in options["owners"] if (owner := parse_owner(text)) is not None)
+    # Newer jobs would move the list while it is read.
     end = now if until is None else until
     return _JobFilter(named or opened.manual.owners, since, end, tuple(tests), limit)
 
@@ -167,6 +170,7 @@ class _FoundJobs:
         self._rejected = 0
         self._short = 0
         self.code = 0
+        # Merged while they are listed: pages beyond the limit are never requested.
         self._all = heapq.merge(*map(self._of, job_filter.owners), key=_newest_first)
 
     def __iter__(self) -> Iterator[Job]:
@@ -222,6 +226,7 @@ class _FoundJobs:
 
 
 def _newest_first(job: Job) -> int:
+    # Without a time, after all others.
     return -job.created_at if isinstance(job.created_at, int) else 0
 
 

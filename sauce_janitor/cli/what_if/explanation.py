@@ -90,6 +90,7 @@ def _known(name: str) -> Key:
     """Return the key of a job's field. An unreadable one is `{"unknown": true}`, unlike null."""
 
     def show(value: object) -> Any:
+        # Null is a value that the job may have.
         if value is UNKNOWN:
             return {"unknown": True}
         return report.iso(value) if name.endswith("_at") and isinstance(value, int) else value
@@ -104,6 +105,7 @@ def _of_inventory(name: str, attribute: str, shape: Shape | None = None) -> Key:
         explanation = each.explanation
         if explanation is None:
             return ()
+        # The record has what is stored, the explanation what is decided.
         found = explanation.record if attribute in {"archived", "missing"} else explanation
         return getattr(found, attribute) or ()
 
