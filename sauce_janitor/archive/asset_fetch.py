@@ -140,7 +140,7 @@ def fetch_to_file(
     received = first
     # It reads like an error page. A gateway's page may be gone a moment later, so ask again.
     if first.result.trust >= TrustLevel.LATER:
-        with disk_errors(f"remove what came for asset {name!r:.120}"):
+        with disk_errors(f"remove the doubtful download of asset {name!r:.120}"):
             os.unlink(slot.file, dir_fd=slot.folder)
         allowance.give_back(first.fetched.bytes)
         received = _receive(fetch, name, slot, allowance)
@@ -156,7 +156,8 @@ def fetch_to_file(
         again = hash_of(fetch, name, allowance)
         if again != (fetched.bytes, fetched.sha256):
             raise ArchiveError(
-                f"asset {name!r:.120} came differently twice, and nothing says which is whole"
+                f"asset {name!r:.120} was different in two downloads, and nothing shows which one"
+                " is complete"
             )
     return fetched
 

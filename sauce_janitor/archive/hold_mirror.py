@@ -168,7 +168,7 @@ def _lock(folder: int) -> None:
 def _hold(document: Any) -> MirroredHold:
     until = document["until"]
     if not isinstance(document["at"], int) or not isinstance(until, int | None):
-        raise TypeError("a time in it is no number")
+        raise TypeError("a time in it is not a number")
     return MirroredHold(
         job_id(document["job_id"]),
         str(document["by"]),

@@ -232,7 +232,7 @@ class _Pass:
             finally:
                 bundle.close()
         if not came:
-            raise ArchiveError(f"{BUNDLE} holds no screenshot that is wanted")
+            raise ArchiveError(f"{BUNDLE} has no screenshot that is wanted")
         return came
 
     def forget(self, shots: Sequence[str]) -> None:

@@ -82,7 +82,7 @@ class PauseMirror:
             # No archive yet. A folder with other files may be a typing error in the path.
             if not (self._path / SENTINEL).exists() and not is_new_root(folder):
                 raise ArchiveUnusableError(
-                    f"{self._path} is no archive and not empty: name an empty folder as "
+                    f"{self._path} is not an archive and not empty: name an empty folder as "
                     "archive.path"
                 )
             document = {
@@ -100,8 +100,8 @@ class PauseMirror:
         # The volume is not mounted: its pause cannot be seen, let alone lifted.
         if is_known and not (self._path / SENTINEL).exists():
             raise ArchiveUnusableError(
-                f"{self._path} has no sentinel {SENTINEL}, so nobody can tell whether a pause is "
-                "there: is the archive's volume mounted?"
+                f"{self._path} has no sentinel {SENTINEL}, so it is unknown whether it is "
+                "paused: is the archive's volume mounted?"
             )
         if not os.path.lexists(self._path / PAUSE_FILE):
             return

@@ -253,7 +253,7 @@ def _remove_from(folder: int, above: str, names: Collection[str]) -> None:
                 # A folder or link in the file's place is not ours to remove.
                 if not stat.S_ISREG(os.stat(name, dir_fd=below, follow_symlinks=False).st_mode):
                     raise ArchiveError(
-                        f"{above}/{name} in the archive is no plain file: it is left there"
+                        f"{above}/{name} in the archive is not a regular file: it is left there"
                     )
                 os.unlink(name, dir_fd=below)
         os.fsync(below)

@@ -137,7 +137,7 @@ def read_records(
             )
         # A record must not explain the loss of a file that was never stored.
         if not set(document.files) <= stored:
-            raise ArchiveError(f"{where}/{name} takes away what no receipt lists")
+            raise ArchiveError(f"{where}/{name} lists files that no receipt has")
         found.append(each)
     return tuple(found)
 
@@ -212,7 +212,7 @@ def _gone(document: dict[str, object]) -> GoneFile:
     if FILE_NAME.fullmatch(file) is None:
         raise ValueError(f"not a file of the archive: {file!r:.80}")
     if type(size) is not int or size < 0:
-        raise TypeError("a size in it is no count")
+        raise TypeError("a size in it is not a count")
     return GoneFile(str(document["name"]), file, size, _digest(document["sha256"]))
 
 

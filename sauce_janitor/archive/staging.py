@@ -56,7 +56,7 @@ class StagingFolder:
         self.fd = -1
 
     def __enter__(self) -> Self:
-        with disk_errors("make a folder aside in the archive"):
+        with disk_errors("make a temporary folder in the archive"):
             os.mkdir(self._name, 0o700, dir_fd=self._partial)
             try:
                 self.fd = open_folder(self._partial, self._name)
@@ -220,7 +220,7 @@ def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word
     others left is removed after a day without a change.
     """
     swept = 0
-    with disk_errors("sweep leftovers in the archive"):
+    with disk_errors("remove leftovers from the archive"):
         for name in sorted(os.listdir(partial)):
             # It may be the unfinished work of a run on another machine.
             if not is_dead(_word_of(name)) and not _is_old(partial, name):

@@ -101,7 +101,7 @@ def parse_job(text: str) -> JobReference:
     """Return the reference that one text means."""
     if text == "-":
         raise click.UsageError(
-            "- is no job here: write an id, its first digits, an address or a name"
+            "- is not accepted here: write an id, its first digits, an address or a name"
         )
     return parse_jobs((text,))[0]
 

@@ -141,7 +141,7 @@ class Brake:
         skew = self._ports.source.clock_skew_s
         if skew is None or abs(skew) > MAX_CLOCK_SKEW_S:
             apart = "cannot be compared" if skew is None else f"are {abs(skew):.0f} s apart"
-            self.pull(Halt.CLOCK, f"our clock and Sauce's {apart}: nothing is deleted")
+            self.pull(Halt.CLOCK, f"our clock and Sauce Labs' {apart}: nothing is deleted")
         self.look()
         self._ports.lease.check()
 

@@ -224,12 +224,10 @@ class DeleteStep:
             return _Next.ARCHIVE_AGAIN
         self._check_doubtful(task, job)
         if task.delete is Action.DELETE_ASSETS and task.listed is not None and task.listed.empty:
-            self._work.gone(
-                task, Action.DELETE_ASSETS, "nothing is listed any more, says Sauce Labs twice"
-            )
+            self._work.gone(task, Action.DELETE_ASSETS, "Sauce Labs listed no assets, twice")
             return _Next.ENDED
         if self._ports.holds.protects(job):
-            raise SkipError(Skip.HELD, "a hold was set since it was decided on")
+            raise SkipError(Skip.HELD, "it was held after the plan decided on it")
         self._work.brake.look_before_write()
         # The checks above may have taken seconds, for example to read a build.
         if not self._is_fresh(task) or self._list_age(task) > YOUNG_LIST_S:
@@ -300,8 +298,8 @@ class DeleteStep:
         if (until := empty_list_waits_until(self._ports, job, archived)) is not None:
             raise SkipError(
                 Skip.NOTHING_LISTED,
-                "nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is"
-                f" still so after {when(until)}",
+                "Sauce Labs lists no assets of it, as when its lists fail: it may be deleted if"
+                f" that is still so after {when(until)}",
             )
 
     def _list_twice(self, task: JobTask) -> None:

@@ -28,7 +28,7 @@ def stop(work: ExecutionContext, pending: PendingConfirmations, task: JobTask) -
         job = details.document.job
         work.same(task, details, job, state=JobState.RUNNING)
         if ports.holds.protects(job):
-            raise SkipError(Skip.HELD, "a hold was set since it was decided on")
+            raise SkipError(Skip.HELD, "it was held after the plan decided on it")
         work.brake.look_before_write()
         permit = StopPermit(
             plan.job_id, plan.owner, plan.fingerprint, details.at, ports.lease.fence

@@ -275,7 +275,7 @@ class _Sync:
             return
         summary = (
             f"the job list of {self._owner} has {rows} rows, and {missing} of {known} known jobs "
-            "are missing in it"
+            "are missing from it"
         )
         if missing > _FEW:
             raise SourceError(

@@ -87,7 +87,7 @@ class JobChange:
                 or len(tag) > _LONGEST_TAG
             ):
                 raise ValueError(
-                    f"{tag!r:.80} is no tag: write 1 to {_LONGEST_TAG} printable characters"
+                    f"{tag!r:.80} is not a tag: write 1 to {_LONGEST_TAG} printable characters"
                 )
         if both := set(self.add) & set(self.remove):
             raise ValueError(f"tag {min(both)!r} is both added and removed: use one of them")

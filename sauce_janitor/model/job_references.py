@@ -65,7 +65,7 @@ def job_reference(text: str) -> JobReference:
     written = text.strip()
     if not written:
         raise ValueError(
-            "an empty text is no job: write an id, its first digits, an address or a name"
+            "an empty text does not name a job: write an id, its first digits, an address or a name"
         )
     if _ADDRESS.match(written):
         # The query may hold a key to the job.
@@ -92,7 +92,7 @@ def build_reference(text: str) -> str:
     if found is None or not _BUILD_ID.fullmatch(found[1]):
         shown = written.partition("?")[0]
         raise ValueError(
-            f"{shown!r:.120} is no address of a build: write its id, or https://…/builds/vdc/ID"
+            f"{shown!r:.120} is not the address of a build: write its id, or https://…/builds/vdc/ID"
         )
     return found[1]
 
@@ -142,7 +142,7 @@ def _id_of_address(address: str) -> JobId:
         return job_id(found[1].lower() if found else None)
     except ValueError:
         raise ValueError(
-            f"{shown!r:.120} is no address of a job: write its id, or "
+            f"{shown!r:.120} is not the address of a job: write its id, or "
             "https://app.saucelabs.com/tests/ID"
         ) from None
 
@@ -157,5 +157,5 @@ def _path_of(address: str) -> str:
     except ValueError:
         host = ""
     if not _HOST.fullmatch(host):
-        raise ValueError(f"{address.partition('?')[0]!r:.120} is no address at saucelabs.com")
+        raise ValueError(f"{address.partition('?')[0]!r:.120} is not an address at saucelabs.com")
     return parts.path

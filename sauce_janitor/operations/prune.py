@@ -145,8 +145,7 @@ class _PruneSession:
         Pauses(state, self.context.config.archive.path).refuse("pruned")
         if self.account.name not in state.accounts.all():
             raise RefusedError(
-                f"no run of account {name} is on record in this state: `sauce-janitor run` comes"
-                " first"
+                f"no run of account {name} is recorded in this state: run `sauce-janitor run` first"
             )
         lease = self._stack.enter_context(state.lease(name, f"prune {self.run_id}", now=self.now))
         state.check_integrity()

@@ -56,8 +56,8 @@ _DONE = {
 }
 _SKIPS = {
     "nothing_listed": (
-        "Sauce Labs lists no assets for them, as it also does when its lists fail; they may go if"
-        " that is still so a day later"
+        "Sauce Labs lists no assets for them, as it also does when its lists fail; they may be"
+        " deleted if that is still so a day later"
     )
 }
 _MOST_KINDS = 10

@@ -82,9 +82,7 @@ def _redirected(
     try:
         place = urlsplit(urljoin(connection.origin + request.target, answer.headers["Location"]))
     except (KeyError, ValueError):
-        raise AnswerError(
-            f"{request.what} is answered with a redirect that leads nowhere"
-        ) from None
+        raise AnswerError(f"{request.what} is answered with a redirect without a target") from None
     origin = f"{place.scheme}://{place.netloc.lower()}"
     # Any other host may answer anything.
     if origin not in connection.asset_origins:

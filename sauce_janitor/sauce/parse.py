@@ -178,7 +178,7 @@ def parse_assets(answer: object, job: JobId) -> AssetListing:
                 continue
             if not isinstance(name, str) or not name:
                 raise AnswerError(
-                    f"the asset list of job {job} names something that is no file: {name!a:.80}"
+                    f"the asset list of job {job} names something that is not a file: {name!a:.80}"
                 )
             names[name] = None
     if len(names) > _MOST_ASSETS:

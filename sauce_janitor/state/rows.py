@@ -138,13 +138,13 @@ def _tags_of(value: object) -> tuple[str, ...]:
     if value is not None and not (
         isinstance(value, list) and all(isinstance(tag, str) for tag in value)
     ):
-        raise ValueError("a job's tags are no list of texts")
+        raise ValueError("a job's tags are not a list of texts")
     return tuple(value or ())
 
 
 def _custom_of(value: object) -> Mapping[str, object] | None:
     if value is not None and not isinstance(value, dict):
-        raise ValueError("a job's custom data are no mapping")
+        raise ValueError("a job's custom data is not a mapping")
     return value
 
 

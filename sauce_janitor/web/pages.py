@@ -47,7 +47,7 @@ def make_pages(daemon: PageSource) -> Flask:
     def healthz() -> Response:
         if daemon.alive():
             return _text("ok", 200)
-        return _text("the schedule stands still", 503)
+        return _text("the scheduler is not running", 503)
 
     @app.get("/readyz")
     def readyz() -> Response:

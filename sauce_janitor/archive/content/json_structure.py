@@ -57,7 +57,7 @@ class _Text:
                 raise NotJsonError("it begins with neither an object nor an array")
         outside = self._outside_strings(piece)
         if outside.translate(None, _OUTSIDE_STRINGS):
-            raise NotJsonError("something that JSON does not know stands outside its strings")
+            raise NotJsonError("there is a character outside its strings that JSON does not allow")
         if self._over:
             self._expect_nothing(outside)
         elif not self._begun or not self._follow_quickly(outside):
@@ -66,7 +66,7 @@ class _Text:
 
     def end(self) -> None:
         if not self._over or self._in_string or self._escape:
-            raise NotJsonError("it is cut")
+            raise NotJsonError("it is cut off")
 
     def _outside_strings(self, piece: bytes) -> bytes:
         """Return the piece with a lone quote for each string (or part of one)."""
@@ -110,7 +110,7 @@ class _Text:
 
     def _expect_nothing(self, outside: bytes) -> None:
         if outside.strip(_SPACE):
-            raise NotJsonError("something follows its end")
+            raise NotJsonError("there is data after its end")
 
 
 def _apply(still_open: bytearray, bracket: int) -> None:

@@ -87,8 +87,8 @@ _STORAGE_ERROR = re.compile(rb"<Error>\s*<Code>")
 _ERROR_WORDS = frozenset(
     {"errors", "error", "message", "detail", "code", "status_code", "fields", "non_field_errors"}
 )
-_HTML = "an HTML page came instead"
-_MESSAGE = "an error message came instead"
+_HTML = "it is an HTML page instead"
+_MESSAGE = "it is an error message instead"
 
 _PAGES_THEMSELVES = frozenset({"html", "htm", "xhtml", "shtml", "mht", "mhtml"})
 _MARKUP_FILES = frozenset({"xml", "svg"})
@@ -147,7 +147,7 @@ def _probe_binary(
         is_called_text = called.startswith("text/") or called in {*_JSON_TYPES, "application/xml"}
         return ProbeResult(
             TrustLevel.LATER if is_called_text else TrustLevel.TWICE,
-            f"the bytes are no {ending.upper()} file",
+            f"the bytes are not a {ending.upper()} file",
         )
     if cut := missing_end(found, *whole):
         return ProbeResult(TrustLevel.TWICE, cut)
@@ -227,10 +227,10 @@ def _json_problem(stream: BinaryIO, size: int, *, har: bool) -> str | None:
     if size > _WHOLE:
         error = _structure_problem(stream)
         if error:
-            return f"the bytes are no {what} ({error})"
+            return f"the bytes are not {what} ({error})"
         stream.seek(0)
         return (
-            "the JSON is no HAR (no log near its top)"
+            "the JSON is not a HAR (no log near its top)"
             if har and b'"log"' not in stream.read(_PIECE)
             else None
         )
@@ -240,11 +240,11 @@ def _json_problem(stream: BinaryIO, size: int, *, har: bool) -> str | None:
     # Nested too deeply for the parser, which proves nothing against the file.
     except RecursionError:
         error = _structure_problem(io.BytesIO(data))
-        return f"the bytes are no {what} ({error})" if error else None
+        return f"the bytes are not {what} ({error})" if error else None
     except ValueError as why:
-        return None if not har and _is_json_lines(data) else f"the bytes are no {what} ({why})"
+        return None if not har and _is_json_lines(data) else f"the bytes are not {what} ({why})"
     return (
-        "the JSON is no HAR (no log at its top)"
+        "the JSON is not a HAR (no log at its top)"
         if har and not (isinstance(document, dict) and "log" in document)
         else None
     )

@@ -155,7 +155,7 @@ def _zip_errors() -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise ArchiveError(f"{BUNDLE} is no whole zip file ({error})") from error
+        raise ArchiveError(f"{BUNDLE} is not a complete zip file ({error})") from error
 
 
 class _BoundedFile(io.RawIOBase):

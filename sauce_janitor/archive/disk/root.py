@@ -72,8 +72,8 @@ class ArchiveRoot:
         # The path leads to another folder than the open one.
         if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
             raise ArchiveUnusableError(
-                f"the archive {self.path} is another folder now: was its volume mounted or "
-                "unmounted?"
+                f"the archive {self.path} is not the folder that was opened: was its volume "
+                "mounted or unmounted?"
             )
         found = _read_sentinel(self.path, self.fd)
         if found != self.uuid:
@@ -106,7 +106,7 @@ def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str |
             foreign_names = _foreign_names(fd)
         if foreign_names:
             raise ArchiveUnusableError(
-                f"{path} is no archive and not empty (it holds {foreign_names[0]!r}): name an "
+                f"{path} is not an archive and not empty (it has {foreign_names[0]!r}): name an "
                 "empty folder as archive.path"
             )
         tidy(path, fd)

@@ -82,7 +82,7 @@ def export(
         if not exported.jobs:
             raise ConfigError(
                 "; ".join(exported.refused[:3])
-                or "the archive holds no such job: nothing was written"
+                or "the archive has no such job: nothing was written"
             )
         size = sums.seek(0, io.SEEK_END)
         sums.seek(0)

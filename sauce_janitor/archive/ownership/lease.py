@@ -258,9 +258,9 @@ class ArchiveLease:
         silent_s = self._silence()
         if silent_s < SILENT_S:
             raise LeaseError(
-                f"{self._taken_by(found)}. Its last sign of life is {max(0, silent_s):.0f} s old, "
-                "and locks do not reach other machines here: it counts as dead after "
-                f"{SILENT_S:.0f} s without one"
+                f"{self._taken_by(found)}. It renewed the lease {max(0, silent_s):.0f} s ago. "
+                "Locks do not work between machines here, so the lease is free after "
+                f"{SILENT_S:.0f} s without a renewal"
             )
 
     def _silence(self) -> float:

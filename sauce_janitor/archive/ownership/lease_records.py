@@ -111,8 +111,8 @@ def boot_id() -> str:
 def stale(path: Path, account: str, found: LeaseRecord) -> str:
     """Return why a state that does not know the lease's word may not continue, and what to do."""
     return (
-        f"the archive {path} was last used for account {account} by {found}, and this state does "
-        "not know of it: it is an older copy, or one of two copies, of the state that did. Find "
-        "the one that is in use; if this one replaces it for good, `sauce-janitor archive adopt` "
-        "says so. Nothing was changed"
+        f"the archive {path} was last used for account {account} by {found}, and this state has "
+        "no record of that: it is an older copy, or one of two copies, of the state that has. Find "
+        "the one that is in use; if this one replaces it, run `sauce-janitor archive adopt`. "
+        "Nothing was changed"
     )

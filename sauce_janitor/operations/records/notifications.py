@@ -70,7 +70,7 @@ def _of_incomplete(account: str, execution: Execution, result: Result, at: int) 
     if execution.halted is not None:
         phrases.append(f"the run was cut short ({execution.halted.detail})")
     if result.recovery.open:
-        phrases.append(f"{result.recovery.open:,} writes are in doubt")
+        phrases.append(f"{result.recovery.open:,} writes have an unknown result")
     first = f". The first: {execution.failures[0].detail}" if execution.failures else ""
     what = ", ".join(phrases) or "something is left"
     text = f"the run is not complete: {what}{first}"

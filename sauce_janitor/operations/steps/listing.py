@@ -94,7 +94,7 @@ class OwnersListing:
         for owner in sorted(scope.gone):
             if jobs := self.jobs.of(self.account, owner).count():
                 left = LeftOut(
-                    owner, "no policy here is about them now", jobs, departed=True, of=scope.group
+                    owner, "no policy here covers them now", jobs, departed=True, of=scope.group
                 )
                 self.telemetry.left_out(owner, why=str(left), jobs=jobs, departed=True)
                 yield left

@@ -106,7 +106,7 @@ class SharedJobs:
     def _refuse(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
         if both:
             raise RefusedError(
-                f"accounts {self._account.name} and {other} are both about jobs of"
+                f"accounts {self._account.name} and {other} both cover jobs of"
                 f" {_few(both, mine)} at {self._place}: one user's jobs belong to one account, or"
                 " what one keeps the other deletes. Nothing changed. Move the policies of both"
                 " into one account, or take the user out of one"
@@ -115,9 +115,9 @@ class SharedJobs:
     def _refuse_stranger(self, other: str, both: Collection[str], mine: Collection[Owner]) -> None:
         if both:
             raise RefusedError(
-                f"account {other}, which this configuration does not have, was about jobs of"
+                f"account {other}, which this configuration does not have, covered jobs of"
                 f" {_few(both, mine)} at {self._place} in this state, as account"
-                f" {self._account.name} is: two configurations on one state would judge a job"
+                f" {self._account.name} does: two configurations on one state would decide on a job"
                 f" twice. Nothing changed. If {self._account.name} was called {other} before, keep"
                 f" what is known of it: `sauce-janitor account rename {other}"
                 f" {self._account.name}`. If it is gone, say so: `accounts: {{{self._account.name}:"

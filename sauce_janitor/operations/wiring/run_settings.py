@@ -79,9 +79,9 @@ class Vanished:
     def words(self) -> str:
         """Return what it means, for people."""
         return (
-            f"{self.jobs:,} jobs, and the assets of {self.assets:,}, went at Sauce Labs without our"
-            " doing: does another janitor or a script delete on this account? It does not see the"
-            " holds here: stop one of the two (docs/explanation/safety.md)"
+            f"{self.jobs:,} jobs, and the assets of {self.assets:,}, were deleted at Sauce Labs by"
+            " somebody else: does another janitor or a script delete on this account? It does not"
+            " see the holds here: stop one of the two (docs/explanation/safety.md)"
         )
 
 

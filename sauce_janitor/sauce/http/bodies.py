@@ -192,7 +192,7 @@ class _Decoder:
             # A small answer must not fill the disk.
             if self._out > self._in * _MAX_RATIO + _RATIO_SLACK:
                 raise AnswerError(
-                    f"{self._what} swells to more than {_MAX_RATIO} times its size: refused"
+                    f"{self._what} unpacks to more than {_MAX_RATIO} times its size: refused"
                 )
             if out:
                 yield out

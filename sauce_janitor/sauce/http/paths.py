@@ -50,7 +50,7 @@ def asset(owner: Owner, job: JobId, name: str) -> str:
     # Servers resolve such segments, so the request would be for another resource: the list, or the
     # job.
     if name in {"", ".", ".."}:
-        raise AnswerError(f"job {job} lists an asset named {name!r}, which no request can ask for")
+        raise AnswerError(f"job {job} lists an asset named {name!r}, which cannot be requested")
     return f"{assets(owner, job)}/{_segment(name)}"
 
 
@@ -81,7 +81,7 @@ def builds_found(source: BuildSource, query: Iterable[tuple[str, str | int]]) ->
 def build_v2(build_id: str, source: BuildSource = "vdc") -> str:
     """GET: one build. Raises AnswerError for an id that no URL can carry."""
     if build_id.strip(".") == "":
-        raise AnswerError(f"a build has the id {build_id!r}, which no request can ask for")
+        raise AnswerError(f"a build has the id {build_id!r}, which cannot be requested")
     return f"/v2/builds/{source}/{_segment(build_id)}/"
 
 
@@ -98,7 +98,7 @@ def build_jobs_v2(build_id: str, *, limit: int, offset: int, source: BuildSource
 def build_jobs_v1(build_id: str) -> str:
     """GET: a build's jobs, by the older API. Source: recorded by the vendor's Java client."""
     if build_id.strip(".") == "":
-        raise AnswerError(f"a build has the id {build_id!r}, which no request can ask for")
+        raise AnswerError(f"a build has the id {build_id!r}, which cannot be requested")
     return f"/rest/v1/builds/{_segment(build_id)}/jobs?full=1"
 
 

@@ -442,9 +442,7 @@ class Transport:
 
 
 def _unaskable(request: HttpRequest) -> AnswerError:
-    return AnswerError(
-        f"no request can ask for {request.what}: its address would change on the way"
-    )
+    return AnswerError(f"{request.what} cannot be requested: its address would change on the way")
 
 
 def _is_strained(error: BaseException | None) -> bool:

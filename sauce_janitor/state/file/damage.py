@@ -124,10 +124,7 @@ def _wrong_in(connection: sqlite3.Connection, table: Table) -> str | None:
         for condition in _conditions(column):
             statement = f'SELECT rowid FROM "{table.name}" WHERE {condition} LIMIT 1'  # noqa: S608 - our own names
             if (found := connection.execute(statement).fetchone()) is not None:
-                return (
-                    f"{table.name}.{column.name} in row {found[0]} holds what was never written"
-                    " there"
-                )
+                return f"{table.name}.{column.name} in row {found[0]} has an invalid value"
     return None
 
 

@@ -113,8 +113,8 @@ def _sentence(place: str, error: BaseException) -> str:
 def damaged(place: str, why: str) -> str:
     """Return what a damaged state requires of its operator."""
     return (
-        f"the state {place} is damaged ({why}): restore it from a backup; do not begin with an"
-        " empty one, or what the journal knows is lost"
+        f"the state {place} is damaged ({why}): restore it from a backup. Do not start with an"
+        " empty one: the journal would be lost"
     )
 
 

@@ -127,8 +127,8 @@ class ClockGuard:
                     f" {_date(seen)}"
                 )
             raise RefusedError(
-                f"this machine's clock says {_date(now)}, and {last}: nobody can say that it is not"
-                " years ahead. `sauce-janitor run --execute` compares them"
+                f"this machine's clock says {_date(now)}, and {last}: it may be years ahead."
+                " `sauce-janitor run --execute` compares them"
             )
 
     def remember(self, now: int) -> None:

@@ -434,7 +434,9 @@ class RunJournal:
         # The first final outcome counts. A second one would contradict a line that cannot be
         # changed.
         if begun is None:
-            raise StateError(f"line {intent} of the journal is no intent that waits for an outcome")
+            raise StateError(
+                f"line {intent} of the journal is not an intent that waits for an outcome"
+            )
         job = {column: begun[column] for column in ("job_id", "owner", "action")}
         more = {"policy": begun["policy"], "intent": intent, "outcome": outcome, "detail": detail}
         self._append(connection, "outcome", job, **more)
@@ -542,7 +544,7 @@ def _line(row: Mapping[Any, Any]) -> JournalLine:
     values = {column: row[column] for column in HASHED}
     detail = json.loads(row["detail"])
     if not isinstance(detail, dict):
-        raise TypeError(f"the detail of line {row['seq']} is no mapping")
+        raise TypeError(f"the detail of line {row['seq']} is not a mapping")
     return JournalLine(
         **values
         | {

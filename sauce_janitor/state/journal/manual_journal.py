@@ -76,7 +76,7 @@ class ManualJournal(RunJournal):
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
                 raise StateError(
-                    f"line {intent} of the journal is no act by hand that waits for an outcome"
+                    f"line {intent} of the journal is not a manual change that waits for an outcome"
                 )
             job = {column: begun[column] for column in ("job_id", "owner", "action")}
             text = {"text": plain(detail)}

@@ -90,7 +90,7 @@ class PruneJournal(RunJournal):
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
                 raise StateError(
-                    f"line {intent} of the journal is no pruning that waits for an outcome"
+                    f"line {intent} of the journal is not a pruning that waits for an outcome"
                 )
             job = {column: begun[column] for column in ("job_id", "owner", "action")}
             self._append(

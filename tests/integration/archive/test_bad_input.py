@@ -64,7 +64,7 @@ def test_an_asset_that_grows_while_it_is_fetched_is_not_believed(
 
     assert store(archive, shelf) == {}
     [receipt] = root.rglob("receipt.json")
-    assert "came differently twice, and nothing says which is whole" in receipt.read_text()
+    assert "was different in two downloads" in receipt.read_text()
 
 
 def test_an_empty_asset_is_stored_empty_when_it_comes_empty_twice(

@@ -259,7 +259,7 @@ def test_a_volume_mounted_over_the_archive_is_noticed_before_the_next_job(
         ).returncode:
             pytest.skip("cannot mount a tmpfs here")
         try:
-            with pytest.raises(ArchiveUnusableError, match="is another folder now"):
+            with pytest.raises(ArchiveUnusableError, match="is not the folder that was opened"):
                 archive.check()
             with pytest.raises(
                 ArchiveUnusableError, match=r"has no sentinel .* is the archive's volume mounted\?"

@@ -145,7 +145,7 @@ def test_a_build_or_what_one_looks_for_is_exported(
     config: Path, tmp_path: Path, what: tuple[str, ...], jobs: int
 ) -> None:
     said = run(config, *what, "-o", str(tmp_path / "out"))
-    assert f"Exported: {jobs} jobs" in said.output
+    assert f"Exported: {jobs} job" in said.output
     assert len(list((tmp_path / "out").rglob("job.json"))) >= jobs
 
 
@@ -153,8 +153,8 @@ def test_a_build_or_what_one_looks_for_is_exported(
     ("what", "sentence"),
     [
         ((), "nothing is selected"),
-        (("PR-8",), "holds no such job"),
-        (("f" * 32,), "holds no such job"),
+        (("PR-8",), "has no such job"),
+        (("f" * 32,), "has no such job"),
         (("PR-7", "--build", "x"), "give the build once"),
     ],
 )

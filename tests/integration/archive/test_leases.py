@@ -121,7 +121,7 @@ def test_a_copy_of_the_state_is_refused_once_the_other_has_worked(root: Path) ->
     with opened(root, mine) as archive:
         store(archive)
     with pytest.raises(
-        RefusedError, match=r"does not know of it: it is an older copy.*archive adopt"
+        RefusedError, match=r"has no record of that: it is an older copy.*archive adopt"
     ):
         opened(root, clone)
     with opened(root, mine) as archive:
@@ -174,7 +174,7 @@ def test_what_another_run_has_in_hand_is_not_swept_unless_it_is_surely_dead(
         / f"{1:032x}-{frozen._lease.word if frozen._lease else ''}-{uuid.uuid4().hex}"
     )
     left.mkdir()
-    with pytest.raises(LeaseError, match="counts as dead after 90 s"):
+    with pytest.raises(LeaseError, match="is free after 90 s"):
         opened(root, mine)
     silent_for(root, 100)  # frozen, for all that anybody can tell
     with opened(root, mine) as archive:

@@ -138,7 +138,7 @@ def test_a_link_in_place_of_a_file_or_folder_leads_nowhere(
     assets.mkdir()
     (assets / "video.mp4").symlink_to(outside / "video.mp4")
     (record,) = records(filled)
-    with pytest.raises(ArchiveError, match="is no plain file"):
+    with pytest.raises(ArchiveError, match="is not a regular file"):
         pruner(filled).finish(PLACE, record)
     assert (outside / "video.mp4").exists()
 
@@ -216,7 +216,7 @@ LIES: list[tuple[str, Callable[[Path], object]]] = [
     ("cut or was changed", lambda path: path.write_bytes(path.read_bytes()[:-40])),
     ("not as it was written", lambda path: path.write_bytes(path.read_bytes() + b" ")),
     (
-        "takes away what no receipt lists",
+        "lists files that no receipt has",
         edited(lambda said: said["files"][0].update(file="assets/x.mp4")),
     ),
     ("not a file of the archive", edited(lambda said: said["files"][0].update(file="../../x"))),

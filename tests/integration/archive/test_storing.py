@@ -209,32 +209,32 @@ def test_what_was_discarded_and_is_wanted_too_late_is_absent_not_failed(
         (
             "video.mp4",
             [b"<!DOCTYPE html><html>We are down</html>"],
-            "asset 'video.mp4': an HTML page came instead",
+            "asset 'video.mp4': it is an HTML page instead",
         ),
         (
             "0000screenshot.png",
             [b"<html>"],
-            "asset '0000screenshot.png': an HTML page came instead",
+            "asset '0000screenshot.png': it is an HTML page instead",
         ),
         (
             "selenium-server.log",
             [ShelfBody([b"<html>"], content_type="text/html")],
-            "an HTML page came instead",
+            "it is an HTML page instead",
         ),
         (
             "log.json",
             [ShelfBody([b"Bad Gateway"], content_type="text/plain")],
-            "the bytes are no JSON",
+            "the bytes are not JSON",
         ),
-        ("log.json", [b'{"errors": "Not ready"}'], "an error message came instead"),
-        ("a.png", [PNG[:100], PNG], "differently twice"),
+        ("log.json", [b'{"errors": "Not ready"}'], "it is an error message instead"),
+        ("a.png", [PNG[:100], PNG], "different in two downloads"),
         ("a.png", [ShelfBody([PNG[:100]], framed=False)], "the PNG file has no end"),
         (
             "video.mp4",
             [ShelfBody([MP4], framed=False), ShelfBody([MP4 + b"more"], framed=False)],
-            "differently twice",
+            "different in two downloads",
         ),
-        ("empty.log", [b"", b"not empty"], "differently twice"),
+        ("empty.log", [b"", b"not empty"], "different in two downloads"),
         ("video.mp4", [ShelfBody([MP4], cut=True)], "ended before its length"),
     ],
 )
@@ -259,7 +259,7 @@ def test_a_body_that_cannot_be_believed_is_missing_and_the_rest_is_stored(
         ("0000screenshot.png", PNG[:200], 2, "the PNG file has no end"),
         ("video.mp4", MP4[:24] + b"\x00\x00\x01\x00moov", 2, "the MP4 file has no end"),
         ("selenium-server.log", b"<html></html>", 2, "the bytes are an HTML page"),
-        ("cucumber.json", b'[{"a": 1},]', 2, "the bytes are no JSON"),
+        ("cucumber.json", b'[{"a": 1},]', 2, "the bytes are not JSON"),
     ],
 )
 def test_what_only_looks_wrong_is_stored_and_marked(
@@ -400,7 +400,7 @@ def test_a_page_in_place_of_a_log_is_believed_when_it_still_comes_a_day_later(ro
     assert missing == [["a.log", "video.mp4"], ["a.log", "video.mp4"], ["video.mp4"]]
     receipt = read_receipt((folder_of(root) / "receipt-2.json").read_bytes())
     assert [(each.name, each.odd) for each in receipt.assets] == [
-        ("a.log", "an HTML page came instead")
+        ("a.log", "it is an HTML page instead")
     ]
 
 

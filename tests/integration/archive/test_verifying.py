@@ -185,7 +185,7 @@ def test_an_unreadable_sentinel_is_refused(root: Path, text: str, sentence: str)
 def test_a_strangers_folder_does_not_become_an_archive(root: Path) -> None:
     root.mkdir()
     (root / "holiday.jpg").write_bytes(b"")
-    with pytest.raises(ArchiveUnusableError, match=r"not empty .it holds 'holiday\.jpg'"):
+    with pytest.raises(ArchiveUnusableError, match=r"not empty .it has 'holiday\.jpg'"):
         Archive.open(
             root,
             account="eu",

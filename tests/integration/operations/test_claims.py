@@ -70,7 +70,7 @@ def test_an_overlap_that_only_a_run_can_know_is_refused_before_anything_changes(
     desk = open_two(box, twin)
     said = _refused(desk, execute=execute)
     shared = user if box else "demo"
-    assert said.startswith(f"accounts box and twin are both about jobs of {shared} at localhost:")
+    assert said.startswith(f"accounts box and twin both cover jobs of {shared} at localhost:")
     assert said.endswith("Move the policies of both into one account, or take the user out of one")
     desk.say("run", "--execute", "--account", "box", code=3)
 
@@ -123,8 +123,7 @@ def test_two_configurations_on_one_state_do_not_judge_a_job_twice(
     desk.state.runs.begin("r1", "first", mode="execute", at=1)
     said = _refused(desk)
     assert said.startswith(
-        "account first, which this configuration does not have, was about jobs of demo at"
-        " localhost:"
+        "account first, which this configuration does not have, covered jobs of demo at localhost:"
     )
     assert "`accounts: {box: {replaces: first}}`" in said
     assert "`sauce-janitor account rename first box`" in said

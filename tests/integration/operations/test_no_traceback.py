@@ -191,7 +191,7 @@ def test_a_damaged_fencing_number_deletes_nothing(
     spoil(desk, good, "UPDATE leases SET fence = 9223372036854775807")
     said = heard(desk, "run", "--execute")
     assert (said.code, desk.writes()) == (4, before)
-    assert "(leases.fence in row 1 holds what was never written there)" in sentences(said)[-1]
+    assert "(leases.fence in row 1 has an invalid value)" in sentences(said)[-1]
 
 
 # --- locks ----------------------------------------------------------------------------------------

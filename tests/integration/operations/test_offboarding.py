@@ -308,7 +308,7 @@ def test_a_name_in_other_letters_case_is_refused_with_the_right_one(desk: Comman
     before = jobs(desk)
     for arguments in (("-n",), ("--yes", "--confirm", "Bob")):
         said = offboard(desk, "--archive", "erase", *arguments, user="Bob", code=3)
-        assert "Sauce Labs writes the user Bob as bob: say `offboard bob`" in str(said.exception)
+        assert "Sauce Labs writes the user Bob as bob: run `offboard bob`" in str(said.exception)
     assert jobs(desk) == before
 
 
@@ -402,7 +402,7 @@ def test_it_is_refused_where_another_account_is_about_the_same_user(desk: Comman
         said = offboard(
             desk, "--archive", "keep", *bulk, "--confirm", GONE, "--yes", "--account", "box", code=3
         )
-        assert "accounts box and twin are both about jobs of bob" in str(said.exception)
+        assert "accounts box and twin both cover jobs of bob" in str(said.exception)
     assert desk.writes() == []
     assert archived(desk) == set()
 

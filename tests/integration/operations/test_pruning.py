@@ -86,7 +86,7 @@ def test_limits_count_jobs_and_refuse_the_whole_and_approvals_lift_them(box: Box
     with pytest.raises(
         RefusedError,
         match=(
-            r"(?s)20 of 20 jobs in the archive \(100\.0 %\).*approve sha256:\w+ --lift max_percent"
+            r"(?s)20 unexpected jobs, 100\.0 % of the 20 archived jobs.*approve sha256:\w+ --lift max_percent"
         ),
     ):
         box.prune()
@@ -316,7 +316,7 @@ def test_a_record_without_a_line_in_the_journal_and_a_line_without_its_record_ar
     assert any("video.mp4: missing" in finding for finding in findings)
     said = json.loads(second.read_text())
     second.write_bytes(json.dumps(said | {"why": "nobody knows"}, indent=1).encode() + b"\n")
-    assert any("the journal has no line of it" in finding for finding in box.proof())
+    assert any("the journal has no line about it" in finding for finding in box.proof())
 
 
 def test_an_owner_is_erased_whole_but_for_what_a_hold_protects(box: Box) -> None:
@@ -418,7 +418,7 @@ def test_a_clock_that_no_run_compared_with_sauce_labs_lets_nothing_go_unasked(bo
     Labs' in the last 35 days, or a person who confirms the date."""
     box.fill(2)
     before = box.files()
-    with pytest.raises(RefusedError, match="nobody can say that it is not years ahead"):
+    with pytest.raises(RefusedError, match="it may be years ahead"):
         box.prune(later_s=900 * DAY, vouched=False)
     with pytest.raises(RefusedError, match="years ahead"):
         box.prune(later_s=36 * DAY, vouched=False)

@@ -165,7 +165,7 @@ def test_who_is_in_the_teams_of_two_accounts_is_refused(open_team: Callable[...,
     desk.configure(OLD, budget=other)
     assert desk.run(execute=True).complete, "two teams have nobody in common"
     desk.sandbox.inject("lie", endpoint="teams.members", row=0, set={"username": "carl"})
-    with pytest.raises(RefusedError, match="accounts box and two are both about jobs of carl"):
+    with pytest.raises(RefusedError, match="accounts box and two both cover jobs of carl"):
         desk.run(execute=True)
 
 

@@ -100,7 +100,7 @@ def test_the_reason_says_when_it_may_go() -> None:
     (skip,) = [event for event in house.events if isinstance(event, ActionSkipped)]
     assert (
         skip.detail
-        == "nothing is listed of it, as when Sauce Labs' lists fail: it may go when that is still"
+        == "Sauce Labs lists no assets of it, as when its lists fail: it may be deleted if that is still"
         " so after 2027-01-16 08:00 UTC"
     )
 

@@ -161,7 +161,7 @@ def test_several_roles_are_set_and_compared_in_any_order() -> None:
     ],
 )
 def test_what_no_job_can_have_is_refused(wanted: dict[str, Any]) -> None:
-    said = r"is no tag|one of|cannot be|a name before|nested deeper"
+    said = r"is not a tag|one of|cannot be|a name before|nested deeper"
     with pytest.raises(ValueError, match=said):
         JobChange(**wanted)
 

@@ -80,9 +80,9 @@ def test_a_true_asset_passes(name: str, data: bytes) -> None:
             "an HTML page",
         ),
         ("noending", PAGE, TrustLevel.TWICE, "an HTML page"),
-        ("video.mp4", b"RIFF", TrustLevel.TWICE, "no MP4"),
-        ("video.mp4", b"ftypmp42", TrustLevel.TWICE, "no MP4"),
-        ("a.png", MP4, TrustLevel.TWICE, "no PNG"),
+        ("video.mp4", b"RIFF", TrustLevel.TWICE, "not a MP4"),
+        ("video.mp4", b"ftypmp42", TrustLevel.TWICE, "not a MP4"),
+        ("a.png", MP4, TrustLevel.TWICE, "not a PNG"),
         ("a.jpeg", PNG, TrustLevel.MARKED, "a PNG file"),
         ("a.png", PNG[: len(PNG) // 2], TrustLevel.TWICE, "the PNG file has no end"),
         ("a.jpeg", PNG[: len(PNG) // 2], TrustLevel.TWICE, "the PNG file has no end"),
@@ -99,15 +99,15 @@ def test_a_true_asset_passes(name: str, data: bytes) -> None:
             "no end",
         ),
         ("a.zip", b"PK\x03\x04" + b"x" * 99, TrustLevel.TWICE, "the zip file has no end"),
-        ("a.zip", PNG, TrustLevel.TWICE, "no ZIP"),
-        ("a.json.gz", b"{}", TrustLevel.TWICE, "no GZ"),
-        ("log.json", b'[{"a": 1}', TrustLevel.TWICE, "no JSON"),
-        ("log.json", LOG + LOG, TrustLevel.TWICE, "no JSON"),
+        ("a.zip", PNG, TrustLevel.TWICE, "not a ZIP"),
+        ("a.json.gz", b"{}", TrustLevel.TWICE, "not a GZ"),
+        ("log.json", b'[{"a": 1}', TrustLevel.TWICE, "not JSON"),
+        ("log.json", LOG + LOG, TrustLevel.TWICE, "not JSON"),
         ("log.json", b'{"errors": "Not found"}', TrustLevel.LATER, "an error message"),
         ("network.har", b'{"message": "Forbidden"}', TrustLevel.LATER, "an error message"),
-        ("network.har", b'{"entries": []}', TrustLevel.TWICE, "no HAR"),
-        ("network.har", b"[]", TrustLevel.TWICE, "no HAR"),
-        ("network.har", HAR[:-1], TrustLevel.TWICE, "no HAR"),
+        ("network.har", b'{"entries": []}', TrustLevel.TWICE, "not a HAR"),
+        ("network.har", b"[]", TrustLevel.TWICE, "not a HAR"),
+        ("network.har", HAR[:-1], TrustLevel.TWICE, "not HAR"),
     ],
 )
 def test_what_does_not_look_like_its_name_is_believed_by_degrees(
@@ -160,10 +160,10 @@ def test_a_long_json_is_followed_to_its_end() -> None:
     assert judged("log.json", data) == SOUND
     assert "it is cut" in judged("log.json", data[:-1]).why
     assert "it is cut" in judged("log.json", data[: len(data) // 2]).why
-    assert "something follows" in judged("log.json", data + b"{}").why
+    assert "data after its end" in judged("log.json", data + b"{}").why
     har = json.dumps({"log": {"entries": rows}}).encode()
     assert judged("network.har", har) == SOUND
-    assert "no HAR" in judged("network.har", data).why
+    assert "not a HAR" in judged("network.har", data).why
 
 
 def box(kind: bytes, data: bytes) -> bytes:

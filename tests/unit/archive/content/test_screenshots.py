@@ -126,7 +126,7 @@ def flipped(data: bytes) -> bytes:
     ],
 )
 def test_a_bundle_that_is_not_whole_brings_nothing(spoil: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(ArchiveError, match="no whole zip file"):
+    with pytest.raises(ArchiveError, match="not a complete zip file"):
         list(opened(spoil(zipped({SHOTS[0]: PNG}))).read(SHOTS[0]))
 
 
