@@ -178,7 +178,7 @@ def test_what_is_archived_is_said_aloud() -> None:
 
 def test_grace() -> None:
     """When something is deleted: It has been announced for `grace` (default `0s`): an earlier run
-    has put on record that it is coming. That begins at the age `after - grace`, and begins again if
+    has recorded that it is coming. That begins at the age `after - grace`, and begins again if
     the job stops being due for any reason but time."""
     assert told(SIMPLE).grace.seconds == 0
     text = """
@@ -451,7 +451,7 @@ def test_an_empty_list() -> None:
 
 def test_an_empty_list_after_files() -> None:
     """Archiving: If a receipt lists files that sauce-janitor did not delete, that day begins when a
-    delete first finds the list empty, and again when the list names files in between."""
+    delete first finds the list empty, and again if the list names files in between."""
     house = House()
     job, emptied = house.add(1, age_days=12), house.add(2, age_days=12)
     run(house, [house.planned(job, ARCHIVE, selection=ALL)])
@@ -478,7 +478,7 @@ def test_an_empty_list_after_files() -> None:
 
 
 def test_a_missing_list() -> None:
-    """Archiving: If it answers 404, archiving fails and the job stays."""
+    """Archiving: If a younger job's list answers 404, archiving fails and the job stays."""
     house = House()
     listless = house.add(1, age_days=29)
     house.sauce.lie("assets", lambda _sauce, _job: None, times=99)

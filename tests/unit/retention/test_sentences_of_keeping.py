@@ -334,7 +334,7 @@ def test_whole_or_not_at_all(odd: dict[str, Any]) -> None:
 
 
 def test_fields_of_a_build_policy() -> None:
-    """Builds: Such a policy may match on build fields only."""
+    """Builds: Such a policy may match on `build` and `build_status` only."""
     assert faults(WHOLE) == ""
     assert "os" in faults(WHOLE.replace("{build:", "{os: Linux, build:"))
 

@@ -197,7 +197,7 @@ def row(**fields: object) -> Job:
 
 
 def test_the_builds_name() -> None:
-    """Matching: `build` is the build's trimmed name, and also a build field."""
+    """Matching: `build` is the trimmed name of the job's build."""
     assert row(build="  rc-1 ").build == "rc-1"
     assert (
         faults(
