@@ -165,6 +165,7 @@ def walk(at: Shell) -> None:
     _look_into_the_archive(at, nightly)
     at.run("offboard demo --archive keep --dry-run", code=3, name="offboard-keep")
     at.run("offboard demo --archive erase --dry-run", code=3, name="offboard-erase")
+    at.run("run", form="csv", name="run")
 
 
 def _ask_sauce_labs(at: Shell, passed_on: str, nightly: str) -> None:

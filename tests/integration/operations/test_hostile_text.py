@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import click
 import pytest
 
-from sauce_janitor.cli.app import cli
 from sauce_janitor.model.jobs import JobId
+from tests.support.command_tree import SERVES, calls, commands, formats
 from tests.support.commands import DAY, Commands, Heard
 
 EVIL = "=x\x1b]0;owned\x07\x9b2J\u202egnp\u200b\u2028\x7f\r\n2026 forged \U000e0001é🙂"
@@ -26,8 +25,6 @@ policies:
     match: {tags: ["go*"]}
     then: {archive: {assets: [logs], discard: rest}, delete_assets: 10d, delete_job: 11d}
 """
-SERVES = {"archive open", "demo", "sandbox", "serve"}
-"""They run until a signal; what they print is the log, through the same sink."""
 
 
 @pytest.fixture
@@ -63,90 +60,16 @@ def job(desk: Commands) -> JobId:
     return JobId(found)
 
 
-def words_of(job: JobId, desk: Commands) -> dict[str, list[tuple[str, ...]]]:
-    """How each command of the tree is called, in an order in which each finds something to show."""
-    plan = str(desk.folder / "plan.json")
-    return {
-        "check": [("--mutants",)],
-        "validate": [()],
-        "schema": [()],
-        "config show": [()],
-        "completion": [("bash",)],
-        "version": [()],
-        "init": [("--region", "us-west-1", "--offline", "--output", "made.yaml")],
-        "jobs": [("--limit", "0")],
-        "job": [(job,)],
-        "builds": [("--limit", "0")],
-        "build": [("--job", job)],
-        "assets": [
-            (job,),
-            (job, "--get", EVIL),
-            (job, "--get", f"{EVIL}.log"),
-            (job, "--download", "files"),
-            (job, "--delete", "--dry-run"),
-        ],
-        "insights tests": [("--time-range", "28d")],
-        "insights metrics": [(EVIL, "--time-range", "28d")],
-        "insights trends": [("--time-range", "28d", "--interval", "1d")],
-        "insights builds": [("--time-range", "28d")],
-        "insights errors": [("--time-range", "28d")],
-        "plan": [("--all",), ("--out", plan)],
-        "simulate": [("--for", "3d")],
-        "diff": [(str(desk.folder / "config.yaml"), str(desk.folder / "config.yaml"))],
-        "explain": [(job,)],
-        "hold add": [(job, "--reason", EVIL, "--by", EVIL)],
-        "hold list": [()],
-        "hold release": [(job, "--yes")],
-        "approve": [("policy-0000", "--reason", EVIL)],
-        "pause": [("--reason", EVIL)],
-        "status": [()],
-        "resume": [("--yes",)],
-        "tag": [(job, "--add", "fresh", "--yes")],
-        "stop": [(job, "--yes")],
-        "run": [(), ("--execute",)],
-        "apply": [(plan,)],
-        "archive list": [()],
-        "archive show": [(job,)],
-        "archive export": [(job, "--output", "taken")],
-        "archive verify": [()],
-        "archive reindex": [()],
-        "archive prune": [()],
-        "archive adopt": [("--yes",)],
-        "prove": [(), (job,)],
-        "account list": [()],
-        "account rename": [("box", "renamed")],
-        "offboard": [("demo", "--archive", "keep", "--yes")],
-    }
-
-
-def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group)
-    for name in sorted(group.commands) or group.list_commands(context):
-        found = group.get_command(context, name)
-        assert found is not None
-        if isinstance(found, click.Group):
-            yield from commands(found, f"{before}{name} ")
-        else:
-            yield f"{before}{name}", found
-
-
-def formats(command: click.Command) -> list[str]:
-    for option in command.params:
-        if "--format" in option.opts and isinstance(option.type, click.Choice):
-            return list(option.type.choices)
-    return []
-
-
 def test_no_command_shows_a_raw_byte_in_any_format(
     desk: Commands, job: JobId, heard: Callable[..., Heard]
 ) -> None:
-    tree, walk = dict(commands(cli)), words_of(job, desk)
+    tree, walk = dict(commands()), calls(job, desk.folder, EVIL)
     assert walk.keys() - {"validate"} == tree.keys() - SERVES, "each command of the tree is walked"
     shown: list[str] = []
-    for name, calls in walk.items():
+    for name, said_words in walk.items():
         command = tree.get(name, tree["check"])
         forms = [()] if not formats(command) else [("--format", form) for form in formats(command)]
-        for number, words in enumerate(calls):
+        for number, words in enumerate(said_words):
             for form in forms if number == 0 else forms[:1]:
                 said = heard(desk, *name.split(), *words, *form)
                 if "owned" in said.stdout + said.stderr:

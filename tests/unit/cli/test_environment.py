@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sauce_janitor.cli.app import COMMANDS, cli
+from tests.support.command_tree import CHANGING
 
 # Every option that makes something happen, or lifts a brake. One that is new here or below has to
 # be judged.
@@ -42,23 +43,6 @@ ACTS = {
     "yes",
 }
 ACTS_BESIDE = {"assets": {"delete", "yes"}}
-CHANGING = {
-    "account rename",
-    "apply",
-    "approve",
-    "archive adopt",
-    "archive prune",
-    "hold add",
-    "hold list",
-    "hold release",
-    "offboard",
-    "pause",
-    "resume",
-    "run",
-    "serve",
-    "stop",
-    "tag",
-}
 
 
 def options(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Option]]:
