@@ -43,7 +43,7 @@ def test_an_act_is_open_until_its_final_outcome_and_no_run_takes_it_for_its_own(
     assert len(state.manual_actions.open("eu")) == 2
     journal(state).end(seq, "done", detail="read back")
     assert [act.action for act in state.manual_actions.open("eu")] == [Action.STOP]
-    with pytest.raises(StateError, match="no act by hand"):
+    with pytest.raises(StateError, match="not a manual change"):
         journal(state).end(seq, "done", detail="again")
     assert state.journal.verify() == 4
     lines = state.journal.of(an_id(1))
