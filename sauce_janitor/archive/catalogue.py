@@ -150,7 +150,9 @@ class Catalogue:
             return found, self.receipts(found)
         return None, ()
 
-    def stands(self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None) -> bool:
+    def has_folder(
+        self, account: str, owner: Owner, job_id: JobId, *, ended_at: int | None
+    ) -> bool:
         """Tell whether the job has a folder, whatever is in it. `ended_at` (epoch seconds UTC)
         saves a search.
         """

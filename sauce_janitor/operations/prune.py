@@ -172,7 +172,7 @@ class _PruneSession:
         """Decide on every job that the archive holds of the account."""
         plan = PrunePlan(self.now)
         if self.order.erase is None:
-            if not self.pruning.lets_anything_go:
+            if not self.pruning.has_keep_for:
                 return plan
             self.listing.keep()
         accepted_at = self.context.state.prunings.accepted_at(self.account.name, self.digest)

@@ -214,7 +214,7 @@ class _Verifier:
     def _stands(self, state: State, account: str, owner: Owner, job: JobId) -> bool:
         try:
             ended_at = state.jobs.ended_at(account, job)
-            return self._context.catalogue.stands(
+            return self._context.catalogue.has_folder(
                 state.accounts.key(account), owner, job, ended_at=ended_at
             )
         except ArchiveError:

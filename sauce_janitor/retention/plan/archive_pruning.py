@@ -121,7 +121,7 @@ class ArchivePruning:
         self._matched_rules: dict[int, _MatchedRules] = {}
 
     @property
-    def lets_anything_go(self) -> bool:
+    def has_keep_for(self) -> bool:
         """Whether any policy has a `keep_for`."""
         return any(
             policy.archive is not None and policy.archive.keep_for

@@ -87,7 +87,7 @@ class ReadOnly:
             self._aside = None
 
     def _opened(self, *, scratch: bool) -> tuple[str, Database]:
-        uri = None if scratch else _where_it_lies(self._file)
+        uri = None if scratch else _uri_in_place(self._file)
         if uri is not None and (database := self._of_this_schema(uri)) is not None:
             if _is_shared(uri, self._file):
                 self.as_of = None
@@ -136,7 +136,7 @@ class ReadOnly:
         """Copy a database of one moment, with its log. Return whether that moment is now."""
         try:
             for _ in range(_TRIES):
-                if (uri := _where_it_lies(file)) is not None:
+                if (uri := _uri_in_place(file)) is not None:
                     _back_up(uri, copy, str(self._path))
                     return _is_shared(uri, file)
                 if _copied(file, copy):
@@ -167,7 +167,7 @@ def open_readonly(path: Path, accept_filesystem: str | None, *, scratch: bool) -
         raise StateError(f"the state {path} cannot be read: {error.strerror or error}") from error
 
 
-def _where_it_lies(file: Path) -> str | None:
+def _uri_in_place(file: Path) -> str | None:
     """Return the URI with which SQLite reads the file in place; None where it must be copied.
 
     `readonly_shm` keeps SQLite from recreating the shared memory: a file of another user would

@@ -89,7 +89,7 @@ def open_engine(
         _migrate(connection)
         if found is None:
             _found(connection)
-        _say_who_can_read(connection)
+        _record_readable_from(connection)
     return database
 
 
@@ -113,7 +113,7 @@ def is_usable(connection: Connection, found: str | None, place: str) -> bool:
     )
 
 
-def _say_who_can_read(connection: Connection) -> None:
+def _record_readable_from(connection: Connection) -> None:
     connection.execute(delete(meta).where(meta.c.key == _READABLE_FROM))
     connection.execute(insert(meta), [{"key": _READABLE_FROM, "value": READABLE_FROM}])
 

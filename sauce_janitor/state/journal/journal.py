@@ -335,7 +335,7 @@ class RunJournal:
                     outcome="already_gone",
                     detail=text,
                 )
-                _carry_over(connection, self._account, id_bytes(job_id), action)
+                _apply_to_inventory(connection, self._account, id_bytes(job_id), action)
         return begun is not None
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
@@ -385,13 +385,13 @@ class RunJournal:
 
         `lost`: not everything wanted had been archived before.
         """
-        return self._restand(
+        return self._change_assets(
             job_id, owner, (_PRESENT, _PURGED), kind="purged", policy=policy, detail={"lost": lost}
         )
 
     def listed_again(self, job_id: JobId, owner: Owner, /) -> None:
         """Record that Sauce Labs lists assets of a job whose assets it had purged."""
-        self._restand(job_id, owner, (_PURGED, _PRESENT), kind="listed_again", detail={})
+        self._change_assets(job_id, owner, (_PURGED, _PRESENT), kind="listed_again", detail={})
 
     def assets_purged(self, job_id: JobId, /) -> bool:
         """Return whether a purge of the job's assets is recorded and nothing later
@@ -401,9 +401,12 @@ class RunJournal:
         found = self._database.glance(statements.ASSETS_STANDING, **asked)
         return found is not None and found[0] == _PURGED
 
-    def _restand(
+    def _change_assets(
         self, job_id: JobId, owner: Owner, change: tuple[str, str], /, *, kind: str, **more: Any
     ) -> bool:
+        """Change what is known of the job's assets from the first to the second of `change`, with a
+        line of this kind. Return False where the first is not what is known.
+        """
         before, after = change
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         with self._database.writing() as connection:
@@ -444,7 +447,7 @@ class RunJournal:
         if outcome in FINAL:
             connection.execute(statements.CLOSE_INTENT, {"closed": intent})
         if outcome in statements.DONE:
-            _carry_over(connection, self._account, job["job_id"], Action(job["action"]))
+            _apply_to_inventory(connection, self._account, job["job_id"], Action(job["action"]))
 
     def _refuse(self, connection: Connection, permit: DeletePermit | StopPermit) -> None:
         asked = {
@@ -556,7 +559,9 @@ def _line(row: Mapping[Any, Any]) -> JournalLine:
     )
 
 
-def _carry_over(connection: Connection, account: str, job_id: bytes, action: Action) -> None:
+def _apply_to_inventory(
+    connection: Connection, account: str, job_id: bytes, action: Action
+) -> None:
     """Apply a finished delete to the inventory."""
     statement = {
         Action.DELETE_JOB: statements.JOB_GONE,

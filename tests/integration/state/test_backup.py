@@ -109,7 +109,7 @@ def test_a_migration_that_fails_leaves_the_state_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_schema(path)
-    monkeypatch.setattr(state_file, "_say_who_can_read", lambda _connection: 1 / 0)
+    monkeypatch.setattr(state_file, "_record_readable_from", lambda _connection: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         State.open(path)
     assert ask(path, "SELECT version_num FROM alembic_version") == "0001"

@@ -229,9 +229,9 @@ def test_a_final_outcome_is_final(known: State) -> None:
         seq = writer.intent(permit(an_id(1), lease.fence), policy="p")
         writer.outcome(seq, "confirmed", detail="")
         for again in ("confirmed", "failed", "unknown"):
-            with pytest.raises(StateError, match="no intent that waits"):
+            with pytest.raises(StateError, match="not an intent that waits"):
                 writer.outcome(seq, again, detail="")
-        with pytest.raises(StateError, match="no intent that waits"):
+        with pytest.raises(StateError, match="not an intent that waits"):
             writer.outcome(999, "confirmed", detail="")
         with pytest.raises(ValueError, match="no such outcome"):
             writer.outcome(seq, "done", detail="")
@@ -372,7 +372,7 @@ def test_a_line_that_was_not_committed_never_was(path: Path, python: Python) -> 
         PRELUDE
         + """
     from sauce_janitor.state.journal import journal as module
-    module._carry_over = lambda *_: os._exit(9)
+    module._apply_to_inventory = lambda *_: os._exit(9)
     journal.outcome(seq, "confirmed", detail="")
     """
     )
