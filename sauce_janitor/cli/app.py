@@ -122,6 +122,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         place = COMMANDS.get(cmd_name)
+        # click then says that there is no such command.
         if place is None:
             return None
         module, _, attribute = place.partition(":")

@@ -64,6 +64,7 @@ def write_tasks(formatter: click.HelpFormatter) -> None:
     longest = max(map(len, chain.from_iterable(TASKS.values())))
     for task, commands in TASKS.items():
         with formatter.section(task):
+            # All sections are aligned alike, not each by its own longest name.
             formatter.write_dl([(name.ljust(longest), text) for name, text in commands.items()])
 
 

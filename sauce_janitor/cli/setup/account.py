@@ -78,6 +78,7 @@ _ACCOUNT = Shape(
 def _listed(config: Config, state: State) -> list[ListedAccount]:
     configured = {each.name: each for each in config.accounts}
     found, rows = state.accounts.all(), []
+    # An account may be in one of the two only: new, or removed from the configuration.
     for name in sorted({*configured, *found}):
         in_state = found.get(name)
         rows.append(
@@ -87,6 +88,7 @@ def _listed(config: Config, state: State) -> list[ListedAccount]:
                 in_state.base_url if in_state else configured[name].base_url,
                 jobs=state.jobs.count(name),
                 in_configuration=name in configured,
+                # 0: bound before the state had a column for the time.
                 bound_at=(in_state.bound_at or None) if in_state else None,
                 is_bound=in_state is not None and in_state.is_bound,
                 archive_folder=in_state.key if in_state else name,

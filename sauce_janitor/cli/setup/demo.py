@@ -95,6 +95,7 @@ def demo(session: Session, *, jobs: int, seed: int) -> int:
     )
     with Sandbox(options) as sandbox:
         _configure(sandbox)
+        # The steps print their results themselves: info lines would be between them.
         session = replace(
             session, config_path=FOLDER / "config.yaml", log_level=session.log_level or "warning"
         )

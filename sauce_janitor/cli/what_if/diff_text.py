@@ -104,6 +104,7 @@ def show(out: Console, account_diff: AccountDiff) -> None:
         f"{account_diff.account}, as of {report.when(account_diff.as_of)}: {_sum(account_diff)}",
         style="bold",
     )
+    # Without a change, the first line says all.
     rows = _rows(account_diff)
     if not rows:
         return
@@ -121,6 +122,7 @@ def show(out: Console, account_diff: AccountDiff) -> None:
     )
     out.print("\nFor example", style="bold")
     for words, policy, change in rows:
+        # One a kind is enough to see what it means; markdown and JSON have more.
         for example in change.examples[:1]:
             report.say(out, f"{words} ({policy}): {example.job.id} {_name(example.job)}")
             report.say(out, f"before: {_forecast_text(example.before)}", indent=2, style="dim")

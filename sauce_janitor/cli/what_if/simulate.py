@@ -108,6 +108,7 @@ def _forecast(
     # The jobs and days do not depend on sizes, so they are shown nevertheless.
     if sizes.trouble:
         terminal.echo(f"sauce-janitor: archive sizes are estimates: {sizes.trouble}", err=True)
+    # The approvals and plan sizes of the next run: a limit breaks here where it would break there.
     setting = Setting(
         as_of, days, policies=only,
         accepted_at=state.acceptances.accepted_at(name, digest),
