@@ -72,6 +72,8 @@ class CloseGuard:
             self._lock.wait_for(lambda: self._showing == 0)
             if not was_cut:
                 last()
+            # Threads that still hold the descriptors close them themselves, when the last one
+            # leaves.
             is_last = not was_cut and self._holding == 0
         if is_last:
             self._close_folders()

@@ -147,6 +147,8 @@ class ConfigBuilder:
         """
         username: object = term.username
         if isinstance(term.username, SecretNode):
+            # The source and not the value: whose variable it is counts, and no secret is read for a
+            # digest.
             username = term.username.model_dump(exclude_none=True)
         users = [*sorted(term.names), *({"team": team} for team in sorted(term.teams))]
         return {
@@ -159,6 +161,7 @@ class ConfigBuilder:
     def _credentials(
         self, term: AccountTerm | OwnerTerm, at: tuple[str | int, ...]
     ) -> CredentialSource:
+        # An owner's own credentials are usually those of the owner.
         username = term.username if isinstance(term, AccountTerm) else term.username or term.owner
         return CredentialSource(
             username=(

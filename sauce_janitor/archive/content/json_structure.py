@@ -15,6 +15,7 @@ _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _BRACKET = re.compile(rb"[][{}]")
 _NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
+# With the letters of NaN and Infinity, which are no JSON, but which many programs write.
 _OUTSIDE_STRINGS = b'{}[]:,"' + _SPACE + b"0123456789+-.eE" + b"truefalsnN" + b"aIity"
 _OPENED_BY = {ord("}"): ord("{"), ord("]"): ord("[")}
 _DEEPEST = 100_000
@@ -71,10 +72,14 @@ class _Text:
     def _outside_strings(self, piece: bytes) -> bytes:
         """Return the piece with a lone quote for each string (or part of one)."""
         piece = self._escape + piece
+        # An odd number of backslashes at the end: the last one escapes the first byte of the next
+        # piece.
         slashes = len(piece) - len(piece.rstrip(b"\\"))
         self._escape = b"\\" if slashes % 2 else b""
         if self._escape:
             piece = piece[:-1]
+        # The order matters: of `\\"` the backslashes belong together, and the quote ends the
+        # string.
         parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
         outside = b'"'.join(parts[1 if self._in_string else 0 :: 2])
         if len(parts) % 2 == 0:
@@ -87,6 +92,8 @@ class _Text:
         False, and nothing changed, where the end may be near.
         """
         brackets = outside.translate(None, _NO_BRACKET)
+        # Most brackets close soon, so a few rounds remove nearly all of them without a loop over
+        # each.
         for _ in range(_ROUNDS):
             fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")
             if len(fewer) == len(brackets):
@@ -95,6 +102,7 @@ class _Text:
         still_open = bytearray(self._open)
         for bracket in brackets:
             _apply(still_open, bracket)
+            # The end of the text may be in this piece; only the slow way finds where.
             if not still_open:
                 return False
         self._open = still_open

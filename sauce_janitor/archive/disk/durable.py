@@ -30,6 +30,7 @@ def make_durable(folder: int, files: Sequence[str]) -> None:
     Raises OSError: then nothing is proven. `folder` must have been open since before the first file
     was written.
     """
+    # For a few files an fsync of each is cheaper than a flush of the whole file system.
     if len(files) > _FEW and (syncfs := _syncfs_for(os.fstat(folder).st_dev)) is not None:
         syncfs(folder)
         return

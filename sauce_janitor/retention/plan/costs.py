@@ -44,6 +44,7 @@ def work_of(plan: Plan, owners: Collection[Owner] | None = None) -> WorkCounts:
     for template, jobs in plan.rows.templates(owners):
         actions = {action for action, _, _ in template.actions}
         deletes = not actions.isdisjoint(DELETES)
+        # A delete after the archive needs no list of its own.
         if Action.ARCHIVE in actions:
             sums["archived"] += jobs
             sums["archived_and_deleted"] += jobs * deletes

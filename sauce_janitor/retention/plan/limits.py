@@ -171,6 +171,8 @@ def _broken(
         and tally.acting.jobs >= SMALL_PLAN
     ):
         of = tally.inventory if policy is None else tally.matched.get(policy, 0)
+        # Without a division: a policy that matches no known job breaks the limit with its first
+        # one.
         if acting.unexpected * 100 > limits.max_percent * of:
             percent = 100 * acting.unexpected / of if of else 100.0
             jobs = "known jobs" if policy is None else "jobs that it matches"

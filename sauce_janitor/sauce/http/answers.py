@@ -34,6 +34,7 @@ def load_json(
         )
     text = _decode(data, content_type, what)
     for secret in secrets:
+        # Before parsing, so that no error message of the parser can quote it.
         text = text.replace(secret, "[removed]")
     try:
         return json.loads(
@@ -64,6 +65,7 @@ def error_text(data: bytes) -> str:
     """
     text = data.decode("utf-8", errors="replace")
     if looks_like_html(data, ""):
+        # The heading of a gateway's page says what is wrong; the rest of it is markup.
         heading = re.search(r"<(h1|title)[^>]{0,200}>([^<]{1,200})", text, re.IGNORECASE)
         text = heading[2] if heading else "an HTML page"
     else:

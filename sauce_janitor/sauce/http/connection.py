@@ -74,6 +74,7 @@ class Connection:
             raise ConfigError(
                 "base_url must be https://: plain http would show the access key to the network"
             )
+        # In Basic authentication (RFC 7617) the first colon ends the user name.
         if not self.username or ":" in self.username:
             raise ConfigError("username must not be empty and must not hold a colon")
         object.__setattr__(
