@@ -56,14 +56,15 @@ class AccountSession:
 
 @contextmanager
 def open_account_session(
-    session: Session, name: str | None, *, looks: bool = False
+    session: Session, name: str | None, *, accounts_only: bool = False
 ) -> Iterator[AccountSession]:
     """Open the account `name`, or the only one. A signal ends the command with 130 or 143.
 
-    With `looks`, for a command that changes nothing, the configuration needs no policies.
+    With `accounts_only`, for a command that changes nothing, the configuration needs no valid
+    policies.
     """
     with (
-        open_command_session(session, accounts_only=looks) as command,
+        open_command_session(session, accounts_only=accounts_only) as command,
         ExitStack() as stack,
         ended_by_signal(command),
     ):

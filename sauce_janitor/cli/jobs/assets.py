@@ -92,7 +92,7 @@ def assets(
             "--delete archives the files itself: use it without --get and --download"
         )
     reference = parse_job(job_id)
-    with open_account_session(session, options["wanted"], looks=not delete) as opened:
+    with open_account_session(session, options["wanted"], accounts_only=not delete) as opened:
         owner = parse_owner(options["owner"])
         (found_id,) = find_asked_ids(opened, (reference,), owner)
         job = opened.manual.find(found_id, owner).job

@@ -94,7 +94,7 @@ def builds(
     from sauce_janitor.cli.account_session import open_account_session
 
     build_id = None if build is None else parse_build(build)
-    with open_account_session(session, wanted, looks=True) as opened:
+    with open_account_session(session, wanted, accounts_only=True) as opened:
         if build_id is not None:
             _show_members(opened, build_id, source, limit, form)
             return
@@ -131,7 +131,7 @@ def build(
     if (build_text is None) == (job_text is None):
         raise click.UsageError("give a BUILD, or --job JOB for the build of a job")
     build_id = None if build_text is None else parse_build(build_text)
-    with open_account_session(session, wanted, looks=True) as opened:
+    with open_account_session(session, wanted, accounts_only=True) as opened:
         owner = parse_owner(options["owner"])
         of_job = str(job_text)
         record = (

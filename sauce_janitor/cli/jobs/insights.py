@@ -217,7 +217,7 @@ def _ask_and_print(
         raise click.UsageError("--scope single needs an --owner")
     if options["owners"] and options["scope"] in {"me", "organization"}:
         raise click.UsageError(f"--owner names single users: leave out --scope {options['scope']}")
-    with open_account_session(session, wanted, looks=True) as opened:
+    with open_account_session(session, wanted, accounts_only=True) as opened:
         shown = ask(
             opened.manual.reader().insights, _read_period(opened, options), _read_filter(options)
         )

@@ -96,7 +96,7 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **op
     from sauce_janitor import report
     from sauce_janitor.cli.account_session import open_account_session
 
-    with open_account_session(session, wanted, looks=True) as opened:
+    with open_account_session(session, wanted, accounts_only=True) as opened:
         job_filter = _read_filter(opened, options, limit)
         found = _FoundJobs(opened, job_filter)
         rows = ((opened.name, job) for job in itertools.islice(found, limit or None))
@@ -247,7 +247,7 @@ def job(
     from sauce_janitor.cli.job_lookup import find_asked_ids
 
     reference = parse_job(job_id)
-    with open_account_session(session, wanted, looks=True) as opened:
+    with open_account_session(session, wanted, accounts_only=True) as opened:
         (found_id,) = find_asked_ids(opened, (reference,), parse_owner(owner))
         found = opened.manual.find(found_id, parse_owner(owner))
     if form == "json":
