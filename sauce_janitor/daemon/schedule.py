@@ -1,24 +1,26 @@
 """When runs are due: cron times in a time zone, moved out of black-outs. Pure: callers pass the
 time.
+
+APScheduler's `CronTrigger` cannot say this: it counts weekdays from Monday, requires the day of the
+month and the weekday to match, and in 3.11 misses the next time at midnight after clocks are set
+forward. `status` asks here too, without loading APScheduler.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Final
 
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.combining import OrTrigger
-from apscheduler.triggers.cron import CronTrigger
-
 from sauce_janitor.config import BlackoutPeriod, DailyBlackout, Schedule
-from sauce_janitor.config.source.cron import WEEKDAYS, Cron
 from sauce_janitor.daemon.wall_clock import WallClock
 from sauce_janitor.model.safety_numbers import DAY_S
 
 _DAY_MIN: Final = 24 * 60
+_DAY_0: Final = dt.date(1970, 1, 1).toordinal()
 _WEEKDAY_OF_DAY_0: Final = 4
 """1970-01-01 is a Thursday; Sunday is 0."""
 
@@ -66,8 +68,13 @@ class RunTimes:
         return WallClock(self.timezone)
 
     @cached_property
-    def _trigger(self) -> BaseTrigger:
-        return _trigger(self.schedule.cron)
+    def _times_of_day(self) -> tuple[int, ...]:
+        """The times that cron names, in seconds since midnight, the earliest first."""
+        cron = self.schedule.cron
+        return tuple(
+            hour * 3600 + minute * 60
+            for hour, minute in product(sorted(cron.hours), sorted(cron.minutes))
+        )
 
     def _next(self, after: int) -> int:
         """Return the first instant after `after` at which the schedule is due.
@@ -95,10 +102,25 @@ class RunTimes:
 
     def _matching(self, wall: int) -> int:
         """Return the first wall time at or after `wall` that the schedule names."""
-        found: dt.datetime = self._trigger.get_next_fire_time(
-            None, dt.datetime.fromtimestamp(wall, dt.UTC)
-        )
-        return int(found.timestamp())
+        day, since_midnight = divmod(wall, DAY_S)
+        while True:
+            if self._names_day(day):
+                index = bisect_left(self._times_of_day, since_midnight)
+                if index < len(self._times_of_day):
+                    return day * DAY_S + self._times_of_day[index]
+            day, since_midnight = day + 1, 0
+
+    def _names_day(self, day: int) -> bool:
+        """Return whether the schedule names that day, counted from 1970-01-01."""
+        cron, date = self.schedule.cron, dt.date.fromordinal(_DAY_0 + day)
+        if date.month not in cron.months:
+            return False
+        fits_day = cron.days is None or date.day in cron.days
+        fits_weekday = cron.weekdays is None or _weekday(day) in cron.weekdays
+        # As cron does: where both are restricted, either is enough.
+        if cron.days is not None and cron.weekdays is not None and not cron.needs_both_days:
+            return fits_day or fits_weekday
+        return fits_day and fits_weekday
 
     def _in_force(self, blackout: DailyBlackout | BlackoutPeriod, at: int) -> ActiveBlackout | None:
         if isinstance(blackout, BlackoutPeriod):
@@ -111,7 +133,7 @@ class RunTimes:
         # It may have begun yesterday.
         for begun in (today, today - 1):
             starts_at, ends_at = self._bounds(blackout, begun)
-            if (begun + _WEEKDAY_OF_DAY_0) % 7 in blackout.weekdays and starts_at <= at < ends_at:
+            if _weekday(begun) in blackout.weekdays and starts_at <= at < ends_at:
                 return ActiveBlackout(ends_at, blackout.reason)
         return None
 
@@ -126,28 +148,6 @@ class RunTimes:
         return begins, last_minute + 60
 
 
-def _trigger(cron: Cron) -> BaseTrigger:
-    """Return APScheduler's trigger for cron's wall times, which it treats as UTC.
-
-    It never gets the zone: APScheduler 3.11 misses the next time at midnight after clocks are set
-    forward. It counts weekdays from Monday and requires both the day of the month and the weekday
-    to match; cron counts from Sunday, and either is enough unless one of the two fields begins with
-    `*`. So it gets names of weekdays, and then two triggers.
-    """
-    fields = {
-        "minute": _listed(cron.minutes),
-        "hour": _listed(cron.hours),
-        "month": _listed(cron.months),
-    }
-    days = {} if cron.days is None else {"day": _listed(cron.days)}
-    names = [] if cron.weekdays is None else [WEEKDAYS[day] for day in sorted(cron.weekdays)]
-    weekdays = {"day_of_week": ",".join(names)} if names else {}
-    either = (
-        [days, weekdays] if days and weekdays and not cron.needs_both_days else [days | weekdays]
-    )
-    triggers = [CronTrigger(**fields, **each, second="0", timezone=dt.UTC) for each in either]
-    return triggers[0] if len(triggers) == 1 else OrTrigger(triggers)
-
-
-def _listed(values: frozenset[int]) -> str:
-    return ",".join(map(str, sorted(values)))
+def _weekday(day: int) -> int:
+    """Return the weekday of a day counted from 1970-01-01; Sunday is 0."""
+    return (day + _WEEKDAY_OF_DAY_0) % 7

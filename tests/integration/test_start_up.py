@@ -22,7 +22,7 @@ NETWORK_AND_STATE = {
     "structlog",
     "prometheus_client",
 }
-CLIENT_AND_WEB = {"requests", "urllib3", "prometheus_client", "flask", "waitress"}
+CLIENT_AND_WEB = {"requests", "urllib3", "prometheus_client", "flask", "waitress", "apscheduler"}
 HEAVY = NETWORK_AND_STATE | {"pydantic", "yaml", "re2"}
 CONFIG = """
 version: 1
@@ -73,7 +73,7 @@ def after_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [["hold", "list"], ["status"], ["explain", "JOB"], ["archive", "list"], ["simulate"]],
     ids=lambda command: str(command[0]),
 )
-def test_reading_the_state_loads_neither_the_http_client_nor_the_web_stack_nor_the_metrics(
+def test_reading_the_state_loads_no_http_client_web_stack_metrics_or_scheduler(
     after_a_run: Path, command: list[str]
 ) -> None:
     job_id = next((after_a_run / "archive").rglob("receipt.json")).parent.name
