@@ -4,6 +4,9 @@ time.
 APScheduler's `CronTrigger` cannot say this: it counts weekdays from Monday, requires the day of the
 month and the weekday to match, and in 3.11 misses the next time at midnight after clocks are set
 forward. `status` asks here too, without loading APScheduler.
+
+A wall time is what the clocks of the zone show, as seconds since 1970-01-01 00:00 on those clocks;
+an instant is epoch seconds in UTC. Their difference is the zone's offset.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sauce_janitor.config import BlackoutPeriod, DailyBlackout, Schedule
-from sauce_janitor.daemon.wall_clock import WallClock
 from sauce_janitor.model.safety_numbers import DAY_S
 
 _DAY_MIN: Final = 24 * 60
@@ -64,8 +67,8 @@ class RunTimes:
         return max(found, key=lambda dark: dark.ends_at, default=None)
 
     @cached_property
-    def _clock(self) -> WallClock:
-        return WallClock(self.timezone)
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
 
     @cached_property
     def _times_of_day(self) -> tuple[int, ...]:
@@ -77,28 +80,31 @@ class RunTimes:
         )
 
     def _next(self, after: int) -> int:
-        """Return the first instant after `after` at which the schedule is due.
+        """Return the first instant after `after` at which the schedule is due."""
+        wall = self._matching(after + self._offset(after) - self._disorder(after))
+        due: int | None = None
+        while due is None or wall <= due + self._offset(due) + self._disorder(due):
+            for instant in self._due_at(wall):
+                if instant > after and (due is None or instant < due):
+                    due = instant
+            wall = self._matching(wall + 1)
+        return due
 
-        Time is walked from one change of clocks to the next; between two of them wall times and
-        instants move alike. The walk starts a day early, so that the gap or repetition of the last
-        change is known.
+    def _disorder(self, instant: int) -> int:
+        """Return how far wall times around that instant may come in another order than instants.
+
+        That is nothing unless clocks change, and then a day at most: Samoa left out a whole one.
         """
-        of_hours = not self.schedule.cron.is_of_every_hour
-        at = after - DAY_S
-        before = self._clock.offset(at)
-        shown = at + before
-        while True:
-            offset = self._clock.offset(at)
-            now = max(at, after + 1)
-            # A repeated hour was due before: a schedule for certain hours skips it.
-            due = self._matching(max(now + offset, shown) if of_hours else now + offset) - offset
-            if of_hours and (left_out := self._matching(now + before)) < at + offset:
-                due = min(due, left_out - before)
-            change = self._clock.change(at, due)
-            if change is None:
-                return due
-            shown = max(shown, change + offset)
-            at, before = change, offset
+        offsets = {self._offset(at) for at in (instant - DAY_S, instant, instant + DAY_S)}
+        return DAY_S if len(offsets) > 1 else 0
+
+    def _due_at(self, wall: int) -> tuple[int, ...]:
+        """Return the instants at which the schedule is due for a wall time that it names."""
+        first, last = self._instants(wall)
+        if not self.schedule.cron.is_of_every_hour:
+            return (first,)
+        # It goes on in real time: not at times that are left out, and at repeated ones again.
+        return tuple(each for each in (first, last) if each + self._offset(each) == wall)
 
     def _matching(self, wall: int) -> int:
         """Return the first wall time at or after `wall` that the schedule names."""
@@ -129,7 +135,7 @@ class RunTimes:
                 if blackout.starts_at <= at < blackout.ends_at
                 else None
             )
-        today = (at + self._clock.offset(at)) // DAY_S
+        today = (at + self._offset(at)) // DAY_S
         # It may have begun yesterday.
         for begun in (today, today - 1):
             starts_at, ends_at = self._bounds(blackout, begun)
@@ -143,11 +149,31 @@ class RunTimes:
         """
         over_midnight = blackout.to_min <= blackout.from_min
         to_min = blackout.to_min + (_DAY_MIN if over_midnight else 0)
-        begins, _ = self._clock.instants(day * DAY_S + blackout.from_min * 60)
-        _, last_minute = self._clock.instants(day * DAY_S + (to_min - 1) * 60)
+        begins, _ = self._instants(day * DAY_S + blackout.from_min * 60)
+        _, last_minute = self._instants(day * DAY_S + (to_min - 1) * 60)
         return begins, last_minute + 60
+
+    def _offset(self, instant: int) -> int:
+        """Return how many seconds the clocks are ahead of UTC at that instant."""
+        return _seconds(dt.datetime.fromtimestamp(instant, self._zone).utcoffset())
+
+    def _instants(self, wall: int) -> tuple[int, int]:
+        """Return the first and the last instant at which the clocks show that wall time.
+
+        They differ where clocks are set back over it. Where clocks are set forward over it, it is
+        never shown: both are the instant that a clock which had not been set forward would show it
+        (RFC 5545, 3.3.5).
+        """
+        local = dt.datetime.fromtimestamp(wall, dt.UTC).replace(tzinfo=self._zone)
+        first, last = (wall - _seconds(local.replace(fold=fold).utcoffset()) for fold in (0, 1))
+        return first, max(first, last)
 
 
 def _weekday(day: int) -> int:
     """Return the weekday of a day counted from 1970-01-01; Sunday is 0."""
     return (day + _WEEKDAY_OF_DAY_0) % 7
+
+
+def _seconds(offset: dt.timedelta | None) -> int:
+    assert offset is not None  # every time zone has one
+    return int(offset.total_seconds())
