@@ -31,7 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -78,8 +78,17 @@ class SharedClock:
         self._map[:8] = struct.pack("d", max(self.offset, moment - _real_time()))
 
     def rule(self) -> None:
-        """This process lives in it from now on."""
-        time.time = self.now
+        """This process lives in it from now on, and so does APScheduler, which reads the date."""
+        from apscheduler.schedulers import base
+
+        time.time = clock = self.now
+
+        class SharedDatetime(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return datetime.fromtimestamp(clock(), tz)
+
+        base.datetime = SharedDatetime
 
 
 def serve(folder: Path) -> int:

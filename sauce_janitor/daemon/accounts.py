@@ -10,8 +10,7 @@ from typing import Any, Final
 from sauce_janitor import report
 from sauce_janitor.config import Account
 from sauce_janitor.daemon.agenda import AgendaEntry
-from sauce_janitor.daemon.runner import RunningWork
-from sauce_janitor.daemon.work import RUN
+from sauce_janitor.daemon.work import RUN, RunningWork
 from sauce_janitor.model.jobs import HOLD, HOLD_KEY, Action
 from sauce_janitor.state import RunRecord, State
 from sauce_janitor.web.overview import AccountView, LabeledFact, PolicyLine, RunLine

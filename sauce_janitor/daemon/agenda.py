@@ -4,31 +4,26 @@ nor repeats a run.
 
 from __future__ import annotations
 
+import datetime as dt
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
+
+from apscheduler.triggers.base import BaseTrigger
 
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.schedule import RunTimes
 from sauce_janitor.daemon.work import RUN, UPKEEP
 from sauce_janitor.model.safety_numbers import DAY_S
+from sauce_janitor.state import Notes
 
 _FIRST_UPKEEP_S: Final = 3600
 
 
-class AgendaStore(Protocol):
-    """Where the agenda is stored (`state.Notes`)."""
-
-    def read(self, key: str, /) -> str | None:
-        """Return the note under that key, None where there is none."""
-
-    def write(self, key: str, value: str, /) -> None:
-        """Write the note under that key."""
-
-
 @dataclass(slots=True)
-class AgendaEntry:
-    """An account's entry in the agenda.
+class AgendaEntry(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """An account's entry in the agenda, and the trigger of its work.
 
     All runs that were due up to `last` are finished. The last upkeep of the archive was at
     `kept_up_at`. Both are epoch seconds.
@@ -37,7 +32,7 @@ class AgendaEntry:
     timetable: RunTimes
     last: int
     kept_up_at: int
-    jitter_s: float
+    jitter_s: int
     _due: tuple[int, int] | None = None
 
     @property
@@ -49,39 +44,47 @@ class AgendaEntry:
             due = self._due = (self.last, self.timetable.due_after(self.last))
         return due[1]
 
-    def due_kind(self, now: float) -> str | None:
-        """Return what is due now, None for nothing. However many of its times have passed, that is
-        one run.
-        """
+    def next_at(self, now: int) -> int:
+        """Return when its next work is due: in the past if it is late, never in a black-out."""
+        at = min(self.due_at + self.jitter_s, self.kept_up_at + DAY_S)
         # Nothing starts in a black-out, the upkeep of the archive neither.
-        if self.timetable.dark_at(int(now)) is not None:
+        dark = self.timetable.dark_at(max(at, now))
+        while dark is not None:
+            at = dark.ends_at
+            dark = self.timetable.dark_at(at)
+        return at
+
+    def get_next_fire_time(
+        self, previous_fire_time: dt.datetime | None, now: dt.datetime
+    ) -> dt.datetime:
+        """Return the next time of its schedule. APScheduler asks this when it starts the work.
+
+        Times up to `now` are left out: however many of them have passed, they are one run.
+        """
+        del previous_fire_time
+        return dt.datetime.fromtimestamp(self.timetable.due_after(int(now.timestamp())), dt.UTC)
+
+    def due_kind(self, now: int) -> str | None:
+        """Return what is due now, None for nothing. A run goes before the upkeep."""
+        if self.next_at(now) > now:
             return None
-        if self.due_at + self.jitter_s <= now:
-            return RUN
-        return UPKEEP if self.kept_up_at + DAY_S <= now else None
+        return RUN if self.due_at + self.jitter_s <= now else UPKEEP
 
 
 class Agenda:
-    """The entries of all accounts. One thread uses it; others may read."""
+    """The entries by account. One thread uses them; others may read."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, AgendaEntry] = {}
+        self.entries: Mapping[str, AgendaEntry] = {}
 
-    def __getitem__(self, account: str) -> AgendaEntry:
-        return self._entries[account]
-
-    def get(self, account: str) -> AgendaEntry | None:
-        """Return an account's entry; None before it has one."""
-        return self._entries.get(account)
-
-    def follow(self, config: Config, notes: AgendaStore, now: int) -> None:
+    def follow(self, config: Config, notes: Notes, now: int) -> None:
         """Use this configuration from now on. An account that is new on the agenda is due at its
         next time.
         """
         entries = {}
         for account in config.accounts:
             schedule = config.schedule(account.name)
-            known = self._entries.get(account.name)
+            known = self.entries.get(account.name)
             last = known.last if known else _noted(notes, RUN, account.name, now)
             kept_up_at = (
                 known.kept_up_at
@@ -92,20 +95,20 @@ class Agenda:
             entries[account.name] = AgendaEntry(
                 timetable, last, kept_up_at, _jitter(schedule.jitter_s)
             )
-        self._entries = entries
+        self.entries = entries
 
     def mind_the_clock(self, now: int) -> None:
         """Correct times in the future after the clock was set back, so that nothing is due too
         late.
         """
-        for entry in self._entries.values():
+        for entry in self.entries.values():
             entry.last, entry.kept_up_at = min(entry.last, now), min(entry.kept_up_at, now)
 
-    def dealt_with(self, account: str, kind: str, notes: AgendaStore, now: int) -> None:
+    def dealt_with(self, account: str, kind: str, notes: Notes, now: int) -> None:
         """Record that everything of this kind due by `now` is finished. Raises what the notes
         raise; the entry is updated first.
         """
-        entry = self._entries.get(account)
+        entry = self.entries.get(account)
         if entry is not None and kind == RUN:
             entry.last, entry.jitter_s = now, _jitter(entry.timetable.schedule.jitter_s)
         elif entry is not None:
@@ -113,7 +116,7 @@ class Agenda:
         notes.write(f"{kind}:{account}", str(now))
 
 
-def _noted(notes: AgendaStore, kind: str, account: str, otherwise: int) -> int:
+def _noted(notes: Notes, kind: str, account: str, otherwise: int) -> int:
     """Return the recorded time; else `otherwise`, which is recorded then."""
     key = f"{kind}:{account}"
     found = notes.read(key)
@@ -123,5 +126,5 @@ def _noted(notes: AgendaStore, kind: str, account: str, otherwise: int) -> int:
     return int(found)
 
 
-def _jitter(most_s: int) -> float:
-    return random.uniform(0, most_s)  # noqa: S311 - spreads load, guards nothing
+def _jitter(most_s: int) -> int:
+    return random.randint(0, most_s)  # noqa: S311 - spreads load, guards nothing

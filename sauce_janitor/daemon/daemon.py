@@ -46,11 +46,7 @@ class Daemon:
         self._token = Token(config.web)
         self._web = config.web
         self._serving: RunningServer | None = None
-        self._wake, self._stopping, self._ended = (
-            threading.Event(),
-            threading.Event(),
-            threading.Event(),
-        )
+        self._ended = threading.Event()
         self._stopped_at: float | None = None
         self._threads = [
             threading.Thread(target=self._go_round, name="rounds", daemon=True),
@@ -100,15 +96,12 @@ class Daemon:
     def reload(self) -> None:
         """Read the configuration again, between runs."""
         self._scheduler.reload()
-        self._wake.set()
 
     def stop(self) -> None:
         """Ask every run to finish its current jobs; `has_ended` returns when that is done."""
         self._stopped_at = time.monotonic()
-        self._log.info("daemon.stopping", under_way=sorted(self._scheduler.runner.under_way()))
-        self._stopping.set()
-        self._scheduler.runner.halt()
-        self._wake.set()
+        self._log.info("daemon.stopping", under_way=sorted(self._scheduler.under_way()))
+        self._scheduler.halt()
 
     def has_ended(self) -> bool:
         """Return whether every run has ended and everything is recorded."""
@@ -118,9 +111,7 @@ class Daemon:
         """Return whether a stop was requested so long ago that what still runs hangs."""
         if self._stopped_at is None or time.monotonic() - self._stopped_at < _PATIENCE_S:
             return False
-        self._log.warning(
-            "daemon.left_hanging", under_way=sorted(self._scheduler.runner.under_way())
-        )
+        self._log.warning("daemon.left_hanging", under_way=sorted(self._scheduler.under_way()))
         return True
 
     def close(self) -> None:
@@ -132,14 +123,14 @@ class Daemon:
             self._log.info("daemon.stopped")
 
     def _go_round(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            self._scheduler.go()
-            self._clock.wait(self._wake, self._pace.round_s)
+        wake = self._scheduler.wake
+        while not self._scheduler.stopping.is_set():
+            wake.clear()
+            due_in_s = self._scheduler.go()
+            # The heartbeat: a clock that jumps, or a suspended machine, makes no timer ring.
+            self._clock.wait(wake, min(due_in_s, self._pace.round_s))
         # After a stop, wait for the runs; `is_out_of_patience` limits how long.
-        while self._scheduler.runner.under_way():
-            # Again in each turn: a run may have started just now.
-            self._scheduler.runner.halt()
+        while not self._scheduler.is_idle():
             self._scheduler.collect()
             time.sleep(0.05)
         self._ended.set()

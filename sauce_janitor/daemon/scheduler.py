@@ -1,9 +1,10 @@
-"""One round of the daemon: open the state, follow the configuration, start what is due, collect
-what has ended.
+"""One round of the daemon: follow the configuration, open the state, report what has ended, have
+APScheduler start what is due.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -14,11 +15,11 @@ import structlog
 
 from sauce_janitor.archive import SENTINEL
 from sauce_janitor.clock import Clock
-from sauce_janitor.config import Account, Config
+from sauce_janitor.config import Config
 from sauce_janitor.daemon.agenda import Agenda
 from sauce_janitor.daemon.config_watch import FollowedConfig
-from sauce_janitor.daemon.runner import Runner, RunningWork, RunSteps, Work
-from sauce_janitor.daemon.work import RUN, UPKEEP, a_run, an_upkeep
+from sauce_janitor.daemon.work import RUN, UPKEEP, RunningWork, Work, a_run, an_upkeep
+from sauce_janitor.daemon.work_scheduler import WorkScheduler
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
@@ -35,8 +36,9 @@ Works: TypeAlias = Mapping[str, Work]
 class LookInterval:
     """How often the daemon looks, in seconds of real time, whatever the clock says.
 
-    `round_s`: for due work (by its clock); `watch_s`: at its own status; `follow_s`: at the
-    configuration files; `reopen_s`: at a state that could not be opened; `token_s`: at the token.
+    `round_s`: the heartbeat, at due work, black-outs and the clock; `watch_s`: at its own status;
+    `follow_s`: at the configuration files; `reopen_s`: at a state that could not be opened;
+    `token_s`: at the token.
     """
 
     round_s: float = 1.0
@@ -47,10 +49,11 @@ class LookInterval:
 
 
 class Scheduler:
-    """What the daemon does, one round at a time. One thread calls `go`; others may read.
+    """What the daemon does, one round at a time. One thread calls `go`; others may read, and call
+    `reload` and `halt`. `wake` is set when the next round should not wait, `stopping` by `halt`.
 
-    `state` is None while it cannot be opened; `closed_because` says why. `last_errors` has, by
-    account, the error that ended its last run, if one did.
+    `state` is None while it cannot be opened; `closed_because` says why. `last_errors` has the
+    error that ended an account's last run, if one did.
     """
 
     def __init__(
@@ -66,10 +69,10 @@ class Scheduler:
         self.execute = execute
         self.followed = FollowedConfig(config)
         self.agenda = Agenda()
-        self.runner = Runner()
+        self.wake = threading.Event()
         self.state: State | None = None
         self.closed_because = "the state is not open yet"
-        self.last_errors: dict[str, BaseException] = {}
+        self.last_errors: dict[str, BaseException | None] = {}
         # Another path needs a restart: two states at once would contradict each other.
         self._path = config.state
         self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
@@ -77,7 +80,9 @@ class Scheduler:
         self._clock, self._metrics, self._poster = clock, metrics, WebhookSender()
         self._tried_at = self._looked_at = -float("inf")
         self._agenda_is_of: Config | None = None
-        self._asked = threading.Event()
+        self._asked, self.stopping = threading.Event(), threading.Event()
+        self._running: dict[str, RunningWork] = {}
+        self._scheduled = WorkScheduler(self._do, self.wake)
         self._log: Any = structlog.get_logger()
 
     @property
@@ -86,36 +91,46 @@ class Scheduler:
         return self.followed.config
 
     def reload(self) -> None:
-        """Read the configuration again in the next round."""
+        """Read the configuration again in the next round, which begins at once."""
         self._asked.set()
+        self.wake.set()
 
-    def go(self) -> None:
-        """Do one round."""
+    def go(self) -> float:
+        """Do one round, and return the seconds until something is due (infinity for nothing)."""
         self._follow()
         self.collect()
         if self.state is None:
             self._open()
-        if self.state is not None:
-            self._begin(self.state)
+        return math.inf if self.state is None else self._begin(self.state)
 
     def collect(self) -> None:
-        """Collect what has ended: report its result, and record it as finished unless it was
-        stopped.
-        """
-        for running in self.runner.collect():
-            self._tell(running)
-            if not running.stop.is_set() and self.state is not None:
-                try:
-                    self.agenda.dealt_with(
-                        running.account, running.kind, self.state.notes, running.ended_at
-                    )
-                # The agenda in memory knows it; the next run records it again.
-                except StateError as error:
-                    self._log.warning("state.failed", why=str(error))
+        """Report the work that has ended, and record it as finished unless it was stopped."""
+        for account in self._scheduled.ended():
+            work = self._running.get(account)
+            if work is not None and work.ended_at is not None:
+                self._tell(work)
+                self._record(work, work.ended_at)
+            self._running.pop(account, None)
+
+    def under_way(self) -> dict[str, RunningWork]:
+        """Return the work that is running or not yet collected, by account."""
+        return dict(self._running)
+
+    def is_idle(self) -> bool:
+        """Return whether all work has ended and is collected."""
+        return self._scheduled.is_idle()
+
+    def halt(self) -> None:
+        """Ask all work to finish the current jobs and end, and begin none any more."""
+        self.stopping.set()
+        for running in self.under_way().values():
+            running.stop.set()
+        self.wake.set()
 
     def close(self) -> None:
         """Close the state; all work must have ended."""
-        self.runner.close()
+        self.halt()
+        self._scheduled.shutdown()
         self._poster.close(_MESSAGES_S)
         if self.state is not None:
             self.state.close()
@@ -178,7 +193,7 @@ class Scheduler:
 
     # --- work -------------------------------------------------------------------------------------
 
-    def _begin(self, state: State) -> None:
+    def _begin(self, state: State) -> float:
         now = int(self._clock.now())
         try:
             if self._agenda_is_of is not self.config:
@@ -186,58 +201,72 @@ class Scheduler:
                 self._agenda_is_of = self.config
         except StateError as error:
             self._log.warning("state.failed", why=str(error))
-            return
+            return math.inf
         self.agenda.mind_the_clock(now)
-        under_way = self.runner.under_way()
-        for account in self.config.accounts:
-            self._begin_or_halt(account, under_way.get(account.name), state, now)
+        self._stop_in_blackouts(now)
+        self._scheduled.plan(self.agenda.entries, now)
+        return self._scheduled.process()
 
-    def _begin_or_halt(
-        self, account: Account, running: RunningWork | None, state: State, now: int
-    ) -> None:
-        entry = self.agenda[account.name]
-        if running is not None:
-            dark = entry.timetable.dark_at(now)
-            # A black-out ends a run early and cleanly; the next one continues after it.
-            if dark and not running.stop.is_set():
-                self._log.info(
-                    "blackout.begins", account=account.name, until=dark.ends_at, reason=dark.reason
-                )
+    def _stop_in_blackouts(self, now: int) -> None:
+        """End work early and cleanly where a black-out has begun; it is due again after it."""
+        for name, running in self.under_way().items():
+            entry = self.agenda.entries.get(name)
+            dark = None if entry is None else entry.timetable.dark_at(now)
+            if dark is not None and not running.stop.is_set():
+                until, reason = dark.ends_at, dark.reason
+                self._log.info("blackout.begins", account=name, until=until, reason=reason)
                 running.stop.set()
-            return
-        kind = entry.due_kind(self._clock.now())
-        if kind is not None:
-            self._log.info(
-                f"{kind}.begins",
-                account=account.name,
-                mode="execute" if self.execute else "dry_run",
-            )
-            # Requests are counted beside the state that is in use.
-            config = replace(self.config, state=self._path)
-            context = RunContext(config, state, self._metrics, RunSteps(), clock=self._clock.now)
-            self.runner.begin(account, kind, self._works[kind], context)
 
-    def _tell(self, running: RunningWork) -> None:
-        error = running.future.exception()
-        at = int(self._clock.now())
-        if running.kind == RUN:
-            self.last_errors.pop(running.account, None)
-        if error is None:
-            self._notify(running.future.result())
+    def _do(self, name: str) -> None:
+        """Do what is due for an account, in a thread of its own."""
+        state, entry, now = self.state, self.agenda.entries.get(name), int(self._clock.now())
+        account = next((each for each in self.config.accounts if each.name == name), None)
+        # Asked again: it may have waited for a thread until a black-out or another configuration.
+        kind = None if entry is None else entry.due_kind(now)
+        if state is None or account is None or kind is None:
             return
-        if running.kind == RUN:
-            self.last_errors[running.account] = error
+        work = self._running[name] = RunningWork(name, kind)
+        # `halt` sets this before it stops what is running: no work is missed by both.
+        if self.stopping.is_set():
+            return
+        mode = "execute" if self.execute else "dry_run"
+        self._log.info(f"{kind}.begins", account=name, mode=mode)
+        # Requests are counted beside the state that is in use.
+        config = replace(self.config, state=self._path)
+        context = RunContext(
+            config, state, self._metrics, work.steps, stop=work.stop, clock=self._clock.now
+        )
+        try:
+            work.messages = self._works[kind](account, context)
+        # A bug ends this work only, not that of other accounts: the next round reports it.
+        except BaseException as error:  # noqa: BLE001
+            work.error = error
+        # What is due later is new work, however late this one is collected.
+        work.ended_at = int(self._clock.now())
+
+    def _record(self, work: RunningWork, ended_at: int) -> None:
+        if work.stop.is_set() or self.state is None:
+            return
+        try:
+            self.agenda.dealt_with(work.account, work.kind, self.state.notes, ended_at)
+        # The agenda in memory knows it; the next run records it again.
+        except StateError as error:
+            self._log.warning("state.failed", why=str(error))
+
+    def _tell(self, work: RunningWork) -> None:
+        error = work.error
+        if work.kind == RUN:
+            self.last_errors[work.account] = error
+        if error is None:
+            self._notify(work.messages)
+            return
         if isinstance(error, JanitorError):
-            self._log.error(
-                f"{running.kind}.ended",
-                account=running.account,
-                why=str(error),
-                error=type(error).__name__,
-            )
+            name = type(error).__name__
+            self._log.error(f"{work.kind}.ended", account=work.account, why=str(error), error=name)
         else:
-            # A bug ends this work only, not that of other accounts.
-            self._log.error(f"{running.kind}.crashed", account=running.account, exc_info=error)
-        self._notify(list(notifications.of_error(running.account, error, at=at)))
+            self._log.error(f"{work.kind}.crashed", account=work.account, exc_info=error)
+        at = int(self._clock.now())
+        self._notify(list(notifications.of_error(work.account, error, at=at)))
 
     def _notify(self, messages: list[Notification]) -> None:
         if self.state is None or not self.config.webhooks:

@@ -69,17 +69,12 @@ class DaemonStatus:
             self._beat_at = time.monotonic()
 
     def _beat(self) -> str:
-        entries = {
-            each.name: self._scheduler.agenda.get(each.name)
-            for each in self._scheduler.config.accounts
-        }
+        entries = self._scheduler.agenda.entries
         return heartbeat.written(
             at=int(self._clock.now()),
             pid=os.getpid(),
             execute=self._scheduler.execute,
-            next_runs={
-                account: entry.due_at for account, entry in entries.items() if entry is not None
-            },
+            next_runs={account: entry.due_at for account, entry in entries.items()},
         )
 
     def _see(self, state: State) -> None:
@@ -95,8 +90,8 @@ class DaemonStatus:
         )
 
     def _view(self, account: Account, state: State) -> AccountView:
-        entry, now = self._scheduler.agenda.get(account.name), int(self._clock.now())
-        running = self._scheduler.runner.under_way().get(account.name)
+        entry, now = self._scheduler.agenda.entries.get(account.name), int(self._clock.now())
+        running = self._scheduler.under_way().get(account.name)
         return view_of(account, state, entry, running, now=now)
 
     def _overview(self, reasons: tuple[str, ...]) -> Overview:
@@ -140,10 +135,13 @@ class DaemonStatus:
         return reasons
 
     def _reasons_of(self, account: str, now: int) -> list[str]:
-        error, entry = self._scheduler.last_errors.get(account), self._scheduler.agenda.get(account)
+        error, entry = (
+            self._scheduler.last_errors.get(account),
+            self._scheduler.agenda.entries.get(account),
+        )
         if isinstance(error, ConfigError | CredentialsError):
             return [f"account {account}: {error}"]
-        running = self._scheduler.runner.under_way().get(account)
+        running = self._scheduler.under_way().get(account)
         is_running = running is not None and running.kind == RUN
         return (
             [f"account {account}: its run is overdue"]

@@ -6,24 +6,45 @@ next one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from sauce_janitor.archive import SENTINEL
 from sauce_janitor.config import Account
-from sauce_janitor.daemon.runner import Work
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.notify import Notification
 from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.records import notifications
 from sauce_janitor.operations.verify import verify_daily
+from sauce_janitor.operations.wiring.progress import ProgressTracker
 from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 
 RUN: Final = "run"
 UPKEEP: Final = "upkeep"
+Work: TypeAlias = Callable[[Account, RunContext], list[Notification]]
+"""A piece of work on an account; it returns the messages to people."""
+
+
+@dataclass(slots=True)
+class RunningWork:
+    """Work that is running: any thread may read its `steps`, and set `stop` to end it early and
+    cleanly.
+
+    `ended_at` (epoch seconds) is None until it has ended with these messages or this error.
+    """
+
+    account: str
+    kind: str
+    steps: ProgressTracker = field(default_factory=ProgressTracker)
+    stop: threading.Event = field(default_factory=threading.Event)
+    messages: list[Notification] = field(default_factory=list)
+    error: BaseException | None = None
+    ended_at: int | None = None
 
 
 def a_run(*, execute: bool) -> Work:

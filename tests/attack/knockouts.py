@@ -358,6 +358,28 @@ KNOCK_OUTS: Final = (
     KnockOut(
         "limits", "operations/policy_run.py", "        if plan.broken:", "        if False:", RUNS
     ),
+    # the daemon
+    KnockOut(
+        "heartbeat",
+        "daemon/daemon.py",
+        "min(due_in_s, self._pace.round_s)",
+        "min(due_in_s, 1e6)",
+        ("tests/integration/daemon/test_clocks.py",),
+    ),
+    KnockOut(
+        "date set back",
+        "daemon/agenda.py",
+        "            entry.last, entry.kept_up_at = min(entry.last, now), min(entry.kept_up_at, now)",
+        f"            {_PASS}",
+        ("tests/integration/daemon/test_clocks.py",),
+    ),
+    KnockOut(
+        "one at a time",
+        "daemon/work_scheduler.py",
+        '"max_instances": 1',
+        '"max_instances": 9',
+        ("tests/integration/daemon/test_overlaps.py",),
+    ),
     KnockOut(
         "sealed plan",
         "planfile.py",

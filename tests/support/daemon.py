@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 from sauce_janitor.config import Account, load
-from sauce_janitor.daemon.runner import Work
 from sauce_janitor.daemon.scheduler import LookInterval, Scheduler
-from sauce_janitor.daemon.work import RUN, UPKEEP
+from sauce_janitor.daemon.work import RUN, UPKEEP, Work
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification
 from sauce_janitor.operations.wiring.run_settings import RunContext
@@ -46,6 +47,22 @@ class Driven:
         return event.wait(min(seconds, 0.01))
 
 
+@contextmanager
+def scheduled_by(clock: Driven) -> Iterator[None]:
+    """APScheduler goes by that clock. It has no other way in."""
+
+    class DrivenDatetime(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+            return dt.datetime.fromtimestamp(clock.at, tz)
+
+    with (
+        mock.patch("apscheduler.schedulers.base.datetime", DrivenDatetime),
+        mock.patch("apscheduler.executors.base.datetime", DrivenDatetime),
+    ):
+        yield
+
+
 @dataclass
 class Worked:
     """Stands in for what the daemon does: notes when, and waits where it is told to."""
@@ -54,6 +71,7 @@ class Worked:
     began: list[tuple[str, str, float]] = field(default_factory=list)
     states: set[str] = field(default_factory=set)
     wait: bool = False
+    waiting: set[str] = field(default_factory=set)
     stopped: list[str] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
     error: BaseException | None = None
@@ -63,9 +81,11 @@ class Worked:
             self.began.append((kind, account.name, self.clock.at - START))
             self.states.add(tools.config.state.name)
             while self.wait and not self.go_on.is_set():
+                self.waiting.add(account.name)
                 if tools.stop.wait(0.01):
                     self.stopped.append(account.name)
                     break
+            self.waiting.discard(account.name)
             if self.error is not None:
                 raise self.error
             return []
@@ -90,6 +110,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.worked = Worked(self.clock)
+        self.stack.enter_context(scheduled_by(self.clock))
 
     def configure(self, text: str = "", head: str = HEAD) -> Path:
         file = self.folder / "config.yaml"
@@ -112,7 +133,9 @@ class Scene:
         passed = 0.0
         while True:
             rounds.go()
-            if not self.worked.wait:
+            if self.worked.wait:
+                until(lambda: self.worked.waiting or self._is_idle(rounds), "work that waits")
+            else:
                 self.settle(rounds)
             if passed >= seconds:
                 return
@@ -121,9 +144,11 @@ class Scene:
 
     def settle(self, rounds: Scheduler) -> None:
         """Wait until all that began has ended, and have it collected."""
-        for under in rounds.runner.under_way().values():
-            under.future.exception(timeout=60)
+        until(lambda: self._is_idle(rounds), "an end of the work")
+
+    def _is_idle(self, rounds: Scheduler) -> bool:
         rounds.collect()
+        return rounds.is_idle()
 
 
 def until(true: Callable[[], object], what: str) -> None:

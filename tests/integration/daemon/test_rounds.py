@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from sauce_janitor.errors import RefusedError, SourceUnavailableError
-from tests.support.daemon import START, Scene
+from tests.support.daemon import START, Scene, until
 
 HOUR = 3600
 FIRST = 17 * 60
@@ -56,8 +56,10 @@ def test_what_falls_due_between_a_runs_end_and_the_next_round_is_not_taken_for_d
     scene.go(rounds)
     scene.clock.at += FIRST
     rounds.go()
-    for under in rounds.runner.under_way().values():
-        under.future.result(timeout=60)
+    until(
+        lambda: [work.ended_at for work in rounds.under_way().values()] == [scene.clock.at],
+        "its end",
+    )
     scene.clock.at += HOUR
     scene.go(rounds)
     assert scene.worked.runs == [FIRST, FIRST + HOUR]
@@ -67,7 +69,7 @@ def test_a_run_that_was_stopped_is_due_again_when_the_daemon_is_back(scene: Scen
     rounds = scene.rounds()
     scene.worked.wait = True
     scene.go(rounds, HOUR)
-    rounds.runner.halt()
+    rounds.halt()
     scene.settle(rounds)
     rounds.close()
     scene.worked.wait = False

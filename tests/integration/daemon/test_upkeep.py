@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.config import Config, load
-from sauce_janitor.daemon.runner import RunSteps
 from sauce_janitor.daemon.work import a_run, an_upkeep
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification
+from sauce_janitor.operations.wiring.progress import ProgressTracker
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
@@ -42,7 +42,7 @@ class Scene:
             self.config,
             self.state,
             self.metrics,
-            RunSteps(),
+            ProgressTracker(),
             clock=lambda: time.time() + self.later_s,
         )
 
