@@ -27,7 +27,14 @@ from sauce_janitor.operations.steps import request_budget
 from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing
 from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.owners import Owners
-from sauce_janitor.operations.wiring.run_settings import LATER, Order, Result, RunContext
+from sauce_janitor.operations.wiring.run_settings import (
+    LATER,
+    ChangeOrder,
+    Order,
+    Result,
+    RunContext,
+)
+from sauce_janitor.operations.wiring.write_access import WriteAccess, write_access
 from sauce_janitor.retention.decide import decide
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.plan.planner import JobPlan, make_plan
@@ -36,8 +43,8 @@ _OVER = frozenset({Why.DONE, Why.NOTHING_WANTED})
 
 
 @dataclass(frozen=True, slots=True)
-class AssetsOrder:
-    """Of which job to delete the assets. Without `execute` it is a dry run.
+class AssetsOrder(ChangeOrder):
+    """Of which job to delete the assets.
 
     `by` is the person, for the journal. `shown` is the fingerprint of the job that they confirmed;
     another one is not touched.
@@ -46,7 +53,6 @@ class AssetsOrder:
     job_id: JobId
     owner: Owner
     by: str
-    execute: bool = False
     shown: str | None = None
 
 
@@ -78,10 +84,10 @@ def delete_assets(account: Account, context: RunContext, order: AssetsOrder) -> 
     """Archive all assets of one job and delete them. Raise JanitorError; RefusedError only before
     anything is changed.
     """
+    access = write_access(account, context, order)
     with ExitStack() as stack:
-        session = _OneJob(account, context, order, stack)
-        ports = session.open_to_change() if order.execute else None
-        recovery = session.recover(ports) if ports else Recovery()
+        session = _OneJob(account, context, order, access, stack)
+        ports, recovery = session.open()
         planned = session.plan_job(session.list_owner(), recovery)
         job = next(planned.plan.jobs(), None)
         if job is None or not any(
@@ -99,13 +105,16 @@ class _OneJob(RunSession):
     modes = ("assets_dry_run", "assets")
 
     def __init__(
-        self, account: Account, context: RunContext, order: AssetsOrder, stack: ExitStack
+        self,
+        account: Account,
+        context: RunContext,
+        order: AssetsOrder,
+        access: WriteAccess | None,
+        stack: ExitStack,
     ) -> None:
         # Ordered as one policy, so that records about all jobs (finished retries, an accepted plan)
         # stay as they are.
-        super().__init__(
-            account, context, Order(execute=order.execute, policies=frozenset({BY_HAND})), stack
-        )
+        super().__init__(account, context, Order(policies=frozenset({BY_HAND})), access, stack)
         self.asked, self.by = order, order.by
         self.rules: Rules = rules_for_assets(self.rules, order.owner)
         self.fields = decision_fields(self.rules)
@@ -128,7 +137,7 @@ class _OneJob(RunSession):
             listing = OwnersListing(
                 name, jobs, self.clients, self.telemetry, self.context.progress
             ).list_all(self.scope, request)
-        if listing.unconfirmed and self.asked.execute:
+        if listing.unconfirmed and self.access is not None:
             raise RefusedError(
                 f"the first listing of {self.asked.owner} was empty or had rows that cannot be"
                 f" read, and a second one must agree: run the command again {LATER}. Nothing"

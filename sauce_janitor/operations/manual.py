@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 
 from sauce_janitor.clock import CLOCK
@@ -30,8 +31,8 @@ from sauce_janitor.operations.wiring.account_client import AccountClient, connec
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import Clients
 from sauce_janitor.operations.wiring.owners import asked_of, resolve_owners
-from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.run_settings import RunContext
+from sauce_janitor.operations.wiring.write_access import AccessSteps, WriteAccess
 from sauce_janitor.sauce.client import SauceReader
 
 _PATIENCE_S = 60.0
@@ -121,22 +122,21 @@ class ManualSession:
         """Return what changes single jobs of this owner, one command at a time. Settle what an
         earlier command left open first.
 
-        No lease is needed: a run notices in time what changes here (docs/explanation/safety.md).
-        Raise RefusedError while paused.
+        Raise RefusedError while paused. Not for a dry run: the command asks the person first.
         """
-        state, name = self._context.state, self.account.name
-        Pauses(state, self._context.config.archive.path).refuse()
-        journal = state.manual_actions.during(name, self._run_id, CLOCK.now)
-        with (
-            state.manual_actions.lock(name, wait_s=_PATIENCE_S, stop=self._context.stop),
-            closing(self._of(owner).gate()) as gate,
-        ):
-            manual_action.settle(
-                self.reader(owner),
-                journal,
-                [act for act in state.manual_actions.open(name) if act.owner == owner],
+        with ExitStack() as stack:
+            access = WriteAccess(self.account.name, self._context)
+            steps = _ManualSteps(
+                account=self.account.name,
+                context=self._context,
+                run_id=self._run_id,
+                client=self._of(owner),
+                owner=owner,
+                by=by,
+                stack=stack,
             )
-            yield ManualPorts(self.reader(owner), gate, journal, CLOCK, self._context.stop.wait, by)
+            ports, _ = access.open(stack, steps)
+            yield ports
 
     def told(self, action: Action | ManualAction, act: ManualResult) -> None:
         """Log the result of an action, and count a stop in the metrics."""
@@ -156,6 +156,44 @@ class ManualSession:
             about.info("job.updated", fields=sorted(act.changes))
         else:
             about.error("job.not_updated", outcome=act.outcome, detail=act.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class _ManualSteps(AccessSteps[None, ManualPorts, int]):
+    """The steps of a person's single changes to one owner's jobs."""
+
+    # Each job is asked about right before its change, and no hold or plan of the state matters.
+    checks_state = False
+
+    account: str
+    context: RunContext
+    run_id: str
+    client: AccountClient
+    owner: Owner
+    by: str
+    stack: ExitStack
+
+    def exclude(self) -> AbstractContextManager[None]:
+        """Return the lock of manual actions. No lease is needed: a run notices in time what changes
+        here (docs/explanation/safety.md).
+        """
+        lock = self.context.state.manual_actions.lock
+        return lock(self.account, wait_s=_PATIENCE_S, stop=self.context.stop)
+
+    def ports(self, _held: None, /) -> ManualPorts:
+        """Return the gate and the journal for this owner's jobs."""
+        gate = self.stack.enter_context(closing(self.client.gate()))
+        journal = self.context.state.manual_actions.during(self.account, self.run_id, CLOCK.now)
+        wait = self.context.stop.wait
+        return ManualPorts(self.client.reader, gate, journal, CLOCK, wait, self.by)
+
+    def recover(self, ports: ManualPorts, /) -> int:
+        """Settle what earlier commands left open on this owner's jobs; return how many stay
+        open.
+        """
+        acts = self.context.state.manual_actions.open(self.account)
+        mine = [act for act in acts if act.owner == self.owner]
+        return manual_action.settle(self.client.reader, ports.journal, mine)
 
 
 def settle_manual_actions(

@@ -39,7 +39,14 @@ from sauce_janitor.operations.steps.review import InventoryDigest
 from sauce_janitor.operations.wiring.clients import CredentialShare
 from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.owners import Owners
-from sauce_janitor.operations.wiring.run_settings import LATER, Order, Result, RunContext
+from sauce_janitor.operations.wiring.run_settings import (
+    LATER,
+    ChangeOrder,
+    Order,
+    Result,
+    RunContext,
+)
+from sauce_janitor.operations.wiring.write_access import WriteAccess, write_access
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.plan import limits
 from sauce_janitor.retention.plan.offboarding import OFFBOARD, rules_for
@@ -54,8 +61,8 @@ seconds.
 
 
 @dataclass(frozen=True, slots=True)
-class OffboardOrder:
-    """Whom to offboard, and how. Without `execute` it is a dry run.
+class OffboardOrder(ChangeOrder):
+    """Whom to offboard, and how.
 
     `keep`: everything is archived before it is deleted; otherwise what the archive holds of the
     user is erased afterwards. `bulk` deletes with the one call for all of a user's jobs; `typed` is
@@ -67,7 +74,6 @@ class OffboardOrder:
     keep: bool
     bulk: bool = False
     typed: str = ""
-    execute: bool = False
     shown: Mapping[JobId, str] | None = None
 
 
@@ -112,18 +118,19 @@ def offboard(account: Account, context: RunContext, order: OffboardOrder) -> Off
     anything is changed.
     """
     done = replace(_empty(account, context, order), erases=not order.keep)
+    is_executed = done.result.execution is not None
     # The copies are erased only after every job is gone at Sauce Labs.
-    if order.keep or (order.execute and not done.complete):
+    if order.keep or (is_executed and not done.complete):
         return done
-    erase = PruneOrder(execute=order.execute, erase=order.user, why=f"offboard {order.user}")
+    erase = PruneOrder(execute=is_executed, erase=order.user, why=f"offboard {order.user}")
     return replace(done, erased=prune(account, context, erase))
 
 
 def _empty(account: Account, context: RunContext, order: OffboardOrder) -> Offboarded:
+    access = write_access(account, context, order)
     with ExitStack() as stack:
-        session = _Leaving(account, context, order, stack)
-        ports = session.open_to_change() if order.execute else None
-        recovery = session.recover(ports) if ports else Recovery()
+        session = _Leaving(account, context, order, access, stack)
+        ports, recovery = session.open()
         planned = session.plan_departure(session.list_all(), recovery)
         context.show(planned)
         session.refuse_bulk(planned.plan)
@@ -142,9 +149,14 @@ class _Leaving(PolicyRun):
     modes = ("offboard_dry_run", "offboard")
 
     def __init__(
-        self, account: Account, context: RunContext, order: OffboardOrder, stack: ExitStack
+        self,
+        account: Account,
+        context: RunContext,
+        order: OffboardOrder,
+        access: WriteAccess | None,
+        stack: ExitStack,
     ) -> None:
-        super().__init__(account, context, Order(execute=order.execute), stack)
+        super().__init__(account, context, Order(), access, stack)
         self.departure = order
         self.rules = rules_for(self.rules, order.user, keep=order.keep)
         self.fields = decision_fields(self.rules)
@@ -168,7 +180,7 @@ class _Leaving(PolicyRun):
             )
         # A wrong first listing would make a user with jobs look gone, and their copies would be
         # erased.
-        if listing.unconfirmed and self.departure.execute:
+        if listing.unconfirmed and self.access is not None:
             raise RefusedError(
                 f"the first listing of {self.departure.user} was empty or had rows that cannot be"
                 f" read, and a second one must agree: run the command again {LATER}. Nothing"

@@ -34,6 +34,7 @@ from sauce_janitor.operations.wiring.owners import (
 )
 from sauce_janitor.operations.wiring.progress import stepping
 from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
+from sauce_janitor.operations.wiring.write_access import write_access
 from sauce_janitor.retention.plan.deadlines import (
     Blocker,
     block_what_goes,
@@ -48,10 +49,11 @@ def run(account: Account, context: RunContext, order: Order) -> Result:
     """Run one account once. Raise JanitorError; RefusedError and ConfigError only before anything
     is changed.
     """
-    with counted(account.name, context.metrics, execute=order.execute), ExitStack() as stack:
-        session = PolicyRun(account, context, order, stack)
-        ports = session.open_to_change() if order.execute else None
-        recovery = session.recover(ports) if ports else Recovery()
+    access = write_access(account, context, order)
+    mode = PolicyRun.mode_of(access)
+    with counted(account.name, context.metrics, mode=mode), ExitStack() as stack:
+        session = PolicyRun(account, context, order, access, stack)
+        ports, recovery = session.open()
         owners = session.find_owners()
         listing = ListingResult() if order.offline else session.list_jobs(owners)
         planned = session.plan(owners.spelled(listing.spellings), listing, recovery)

@@ -25,19 +25,19 @@ from sauce_janitor.operations.archive_listing import ArchiveListing, ListedArchi
 from sauce_janitor.operations.records.repeats import RepeatedEvents
 from sauce_janitor.operations.steps import acceptance
 from sauce_janitor.operations.wiring import archive
-from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.progress import PublishedProgress
-from sauce_janitor.operations.wiring.run_settings import RunContext
+from sauce_janitor.operations.wiring.run_settings import ChangeOrder, RunContext
+from sauce_janitor.operations.wiring.write_access import AccessSteps, WriteAccess, write_access
 from sauce_janitor.retention.plan.archive_pruning import ArchivePruning, JobPruning
 from sauce_janitor.retention.plan.prune_plan import PlannedPruning, PrunePlan, measure, why_of
-from sauce_janitor.state import OpenPruning
+from sauce_janitor.state import Lease, OpenPruning
 
 ShowPlan = Callable[[Account, PrunePlan], None]
 
 
 @dataclass(frozen=True, slots=True)
-class PruneOrder:
-    """What a pruning should do. Without `execute` it only reports what it would do.
+class PruneOrder(ChangeOrder):
+    """What a pruning should do.
 
     `erase` removes everything that the archive holds of this owner, whatever `keep_for` says; only
     holds protect it, no limit applies, and `why` is the reason to record. `show` is called with the
@@ -45,7 +45,6 @@ class PruneOrder:
     otherwise a run must have compared it with Sauce Labs' clock.
     """
 
-    execute: bool = False
     vouched: bool = False
     erase: Owner | None = None
     why: str | None = None
@@ -81,15 +80,15 @@ def prune(account: Account, context: RunContext, order: PruneOrder) -> Pruned:
     """Prune one account's archive. Raise JanitorError; RefusedError and LeaseError only before
     anything is changed.
     """
+    access = write_access(account, context, order)
     with ExitStack() as stack:
-        session = _PruneSession(account, context, order, stack)
+        session = _PruneSession(account, context, order, access, stack)
         if session.catalogue is None:
-            done = Pruned(PrunePlan(session.now), executed=order.execute)
+            done = Pruned(PrunePlan(session.now), executed=access is not None)
             order.show(account, done.plan)
             return done
-        executor = session.open_to_change() if order.execute else None
-        recovered = executor.recover() if executor else 0
-        done = Pruned(session.plan(), executed=order.execute, recovered=recovered)
+        executor, recovered = session.open()
+        done = Pruned(session.plan(), executed=access is not None, recovered=recovered)
         order.show(account, done.plan)
         if executor is None:
             return done
@@ -100,15 +99,23 @@ def prune(account: Account, context: RunContext, order: PruneOrder) -> Pruned:
         return done
 
 
-class _PruneSession:
-    """One pruning's time, archive and rules."""
+class _PruneSession(AccessSteps[Lease, "_PruneExecutor", int]):
+    """One pruning's time, archive and rules. `access` is None in a dry run."""
+
+    refused = "pruned"
 
     def __init__(
-        self, account: Account, context: RunContext, order: PruneOrder, stack: ExitStack
+        self,
+        account: Account,
+        context: RunContext,
+        order: PruneOrder,
+        access: WriteAccess | None,
+        stack: ExitStack,
     ) -> None:
         self.account, self.context, self.order, self._stack = account, context, order, stack
+        self.access = access
         self.run_id = uuid.uuid4().hex[:12]
-        mode = "prune" if order.execute else "prune_dry_run"
+        mode = "prune_dry_run" if access is None else "prune"
         notes = context.state.notes
         published = PublishedProgress(
             context.progress, notes, account.name, run_id=self.run_id, mode=mode
@@ -137,26 +144,48 @@ class _PruneSession:
         )
         return catalogue
 
-    def open_to_change(self) -> _PruneExecutor:
-        """Take the lease and the right to remove, until the end. Raise RefusedError while paused,
-        LeaseError when the lease is taken.
+    def open(self) -> tuple[_PruneExecutor | None, int]:
+        """Take the lease and the right to remove, until the end, and finish what earlier prunings
+        began. Neither happens in a dry run.
+
+        Raise RefusedError while paused, LeaseError when the lease is taken.
         """
-        state, name = self.context.state, self.account.name
-        Pauses(state, self.context.config.archive.path).refuse("pruned")
-        if self.account.name not in state.accounts.all():
+        if self.access is None:
+            return None, 0
+        return self.access.open(self._stack, self)
+
+    def check_account(self) -> None:
+        """Raise RefusedError for an account that no run was about: nothing vouches that the copies
+        under its name are its own.
+        """
+        name = self.account.name
+        if name not in self.context.state.accounts.all():
             raise RefusedError(
                 f"no run of account {name} is recorded in this state: run `sauce-janitor run` first"
             )
-        lease = self._stack.enter_context(state.lease(name, f"prune {self.run_id}", now=self.now))
-        state.check_integrity()
+
+    def exclude(self) -> Lease:
+        """Return the lease: one run or pruning works on an account at a time."""
+        return self.context.state.lease(self.account.name, f"prune {self.run_id}", now=self.now)
+
+    def open_archive(self) -> None:
+        """Take the archive's lease; the archive is already open for reading."""
+        state = self.context.state
         assert self.catalogue is not None
         claimant = archive.claimant(state, run_id=self.run_id)
-        there = self._stack.enter_context(
-            ArchiveLease(self.catalogue.root, state.accounts.key(name), claimant)
+        self._there = self._stack.enter_context(
+            ArchiveLease(self.catalogue.root, state.accounts.key(self.account.name), claimant)
         )
-        executor = _PruneExecutor(self, lease.fence, there)
+
+    def ports(self, held: Lease, /) -> _PruneExecutor:
+        """Return what removes files."""
+        executor = _PruneExecutor(self, held.fence, self._there)
         self._stack.callback(executor.repeats.conclude, executor.log)
         return executor
+
+    def recover(self, ports: _PruneExecutor, /) -> int:
+        """Finish what earlier prunings started, and return how many."""
+        return ports.recover()
 
     def look(self, place: tuple[str, ...]) -> tuple[ListedArchivedJob, JobPruning] | None:
         """Return one job as it is now, with the decision on it; None when it is gone."""

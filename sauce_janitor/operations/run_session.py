@@ -43,6 +43,7 @@ from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.progress import PublishedProgress
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
 from sauce_janitor.operations.wiring.run_settings import Need, Order, RunContext
+from sauce_janitor.operations.wiring.write_access import AccessSteps, WriteAccess
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.costs import requests_needed, work_of
@@ -63,8 +64,8 @@ _SAVED = (
 """After these events no wanted asset of the job is waiting to be archived."""
 
 
-class RunSession:
-    """One run on one account."""
+class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
+    """One run on one account. `access` is None in a dry run; the order is not asked again."""
 
     modes = ("dry_run", "execute")
     """The names of a dry run and an executing run in records and metrics."""
@@ -72,10 +73,16 @@ class RunSession:
     """The person who ordered the delete; None where policies decide."""
 
     def __init__(
-        self, account: Account, context: RunContext, order: Order, stack: ExitStack
+        self,
+        account: Account,
+        context: RunContext,
+        order: Order,
+        access: WriteAccess | None,
+        stack: ExitStack,
     ) -> None:
         self.account, self.context, self.order, self._stack = account, context, order, stack
-        self.run_id, self.mode = uuid.uuid4().hex[:12], self.modes[order.execute]
+        self.access = access
+        self.run_id, self.mode = uuid.uuid4().hex[:12], self.mode_of(access)
         published = PublishedProgress(
             context.progress, context.state.notes, account.name, run_id=self.run_id, mode=self.mode
         )
@@ -114,6 +121,11 @@ class RunSession:
         self._plan_under_way: Plan | None = None
         self._reviewed = self._check_reviewed()
 
+    @classmethod
+    def mode_of(cls, access: WriteAccess | None) -> str:
+        """Return the name of a run with this access in records and metrics."""
+        return cls.modes[access is not None]
+
     def _check_reviewed(self) -> Reviewed | None:
         if self.order.reviewed is None:
             return None
@@ -123,26 +135,32 @@ class RunSession:
             plan, planfile.checked(plan, head=self.head(None, ""), secret=secret, now=self.now)
         )
 
-    def open_to_change(self) -> ExecutionPorts:
-        """Take the lease and open the gate and the archive until the run ends.
+    def open(self) -> tuple[ExecutionPorts | None, Recovery]:
+        """Open the account to change until the run ends, and settle what earlier runs left open.
+        Neither happens in a dry run.
 
         Raise RefusedError while paused, LeaseError when another run holds the lease.
         """
-        state, name = self.context.state, self.account.name
-        pauses = Pauses(state, self.context.config.archive.path)
-        # Before the lease, so that a paused run does not even take it.
-        pauses.refuse()
-        lease: Lease = self._stack.enter_context(
-            state.lease(name, f"run {self.run_id}", now=self.now)
+        if self.access is None:
+            return None, Recovery()
+        return self.access.open(self._stack, self)
+
+    def exclude(self) -> Lease:
+        """Return the lease: one run or pruning works on an account at a time."""
+        return self.context.state.lease(self.account.name, f"run {self.run_id}", now=self.now)
+
+    def open_archive(self) -> None:
+        """Open the archive with its lease, and remove what interrupted runs left half written."""
+        state, settings = self.context.state, self.context.config.archive
+        self.archive = self._stack.enter_context(
+            archives.open_archive(settings, self.account.name, state, run_id=self.run_id)
         )
-        # A damaged state could forget a hold or an intent.
-        state.check_integrity()
-        archive = self._stack.enter_context(
-            archives.open_archive(self.context.config.archive, name, state, run_id=self.run_id)
-        )
-        archive.sweep()
+        self.archive.sweep()
+
+    def ports(self, held: Lease, /) -> ExecutionPorts:
+        """Return what executing works with: the gate, the archive, the journal, the holds."""
+        state, name, archive = self.context.state, self.account.name, self.archive
         trust_s = self.context.config.archive.trust_read_back_s
-        self.archive = archive
         self.copies = CheckedCopies(archive, state, name, trust_s=trust_s, clock=self.context.clock)
         holds = holding.AccountHolds(
             state.holds, archive.holds, name, CLOCK.now, state.accounts.keys()
@@ -160,8 +178,8 @@ class RunSession:
                 archive, self.copies, run_id=self.run_id, base_url=self.account.base_url
             ),
             journal=state.journal.during(name, self.run_id, CLOCK.now, by=self.by),
-            lease=lease,
-            switch=pauses,
+            lease=held,
+            switch=Pauses(state, self.context.config.archive.path),
             holds=holds,
             retries=self.retries,
             clock=CLOCK,
@@ -171,8 +189,10 @@ class RunSession:
             passed=self.context.progress.step,
         )
 
-    def recover(self, ports: ExecutionPorts) -> Recovery:
-        """Settle the deletes that an earlier run started and did not see the end of."""
+    def recover(self, ports: ExecutionPorts, /) -> Recovery:
+        """Settle the deletes and the manual actions that were started earlier and have no outcome
+        yet.
+        """
         confirmed, failed = 0, 0
         for share in self.clients.shares({one.owner for one in ports.journal.unresolved()}):
             try:
@@ -200,7 +220,8 @@ class RunSession:
         """Raise RefusedError where another account is about the same users' jobs: its rules would
         not apply here.
         """
-        SharedJobs(self.account, self.context, self.order, self.run_id).refuse_shared(found.owners)
+        shared = SharedJobs(self.account, self.context, self.order, self.access, self.run_id)
+        shared.refuse_shared(found.owners)
 
     def _bind(self, listing: ListingResult) -> None:
         """Bind the account to this user and address once a listing showed a job. Raise RefusedError
@@ -215,13 +236,15 @@ class RunSession:
 
     def _check_clocks(self) -> None:
         skew = self.clients.clock_skew_s
-        if skew is not None and abs(skew) > MAX_CLOCK_SKEW_S and self.order.execute:
+        # A dry run deletes nothing: by a wrong clock it only shows wrong ages.
+        if skew is None or self.access is None:
+            return
+        if abs(skew) > MAX_CLOCK_SKEW_S:
             raise RefusedError(
                 f"this machine's clock and Sauce Labs' differ by {abs(skew):.0f} s: every age would"
                 " be wrong. Nothing changed"
             )
-        if skew is not None and self.order.execute:
-            self.context.state.clock.remember(self.now)
+        self.context.state.clock.remember(self.now)
 
     def _need(self, share: CredentialShare, plan: Plan) -> Need:
         client = share.client

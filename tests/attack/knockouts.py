@@ -52,7 +52,12 @@ RUNS: Final = (
     "tests/integration/operations/test_reviewed_plans.py",
     "tests/integration/operations/test_invariants.py",
 )
+OPENING: Final = (
+    "tests/unit/operations/wiring/test_write_access.py",
+    "tests/integration/operations/test_pauses.py",
+)
 _DELETING: Final = "execute/delete_step.py"
+_OPENING: Final = "operations/wiring/write_access.py"
 _WRITING: Final = "sauce/writes.py"
 _JOURNAL: Final = "state/journal/journal.py"
 
@@ -380,6 +385,10 @@ KNOCK_OUTS: Final = (
         '"max_instances": 9',
         ("tests/integration/daemon/test_overlaps.py",),
     ),
+    # the right to change an account
+    KnockOut("dry run", _OPENING, " if order.execute else None", "", OPENING),
+    KnockOut("paused at the start", _OPENING, "self.pauses.refuse(steps.refused)", _PASS, OPENING),
+    KnockOut("damaged state", _OPENING, "self._state.check_integrity()", _PASS, OPENING),
     KnockOut(
         "sealed plan",
         "planfile.py",

@@ -237,15 +237,13 @@ class Telemetry(EventTelemetry):
 
 
 @contextmanager
-def counted(account: str, metrics: Metrics, *, execute: bool) -> Iterator[None]:
+def counted(account: str, metrics: Metrics, *, mode: str) -> Iterator[None]:
     """Count a run that raises as refused or failed. A run that reaches its end counts itself."""
     try:
         yield
     except BaseException as error:  # counted, whatever it was, and raised again
         result = "refused" if isinstance(error, RefusedError) else "failed"
-        metrics.add(
-            "runs", account=account, mode="execute" if execute else "dry_run", result=result
-        )
+        metrics.add("runs", account=account, mode=mode, result=result)
         raise
 
 

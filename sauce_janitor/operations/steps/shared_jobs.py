@@ -18,6 +18,7 @@ from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
 from sauce_janitor.operations.wiring.owners import asked_of, known_owners
 from sauce_janitor.operations.wiring.run_settings import Order, RunContext
+from sauce_janitor.operations.wiring.write_access import WriteAccess
 
 _FEW: Final = 3
 _ACTING: Final = ("execute", "offboard", "assets")
@@ -25,10 +26,20 @@ _ACTING: Final = ("execute", "offboard", "assets")
 
 
 class SharedJobs:
-    """Compares whose jobs one account is about with all other accounts. `run_id` is for the log."""
+    """Compares whose jobs one account is about with all other accounts. `run_id` is for the log;
+    `access` is None in a dry run.
+    """
 
-    def __init__(self, account: Account, context: RunContext, order: Order, run_id: str) -> None:
+    def __init__(
+        self,
+        account: Account,
+        context: RunContext,
+        order: Order,
+        access: WriteAccess | None,
+        run_id: str,
+    ) -> None:
         self._account, self._context, self._order, self._run_id = account, context, order, run_id
+        self._access = access
         self._place = place(account.base_url)
 
     def refuse_shared(self, owners: Iterable[Owner]) -> None:
@@ -128,7 +139,7 @@ class SharedJobs:
         """Raise RefusedError if the run may delete: it is unknown what the other account is about.
         A dry run continues.
         """
-        if self._order.execute:
+        if self._access is not None:
             raise RefusedError(
                 f"it is unknown whether account {other.name} covers the same jobs as"
                 f" {self._account.name} at {self._place}: {error}. Nothing changed. Write its"

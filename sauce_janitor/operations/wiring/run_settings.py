@@ -28,9 +28,18 @@ LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
 """When a listing confirms a doubtful first one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOrder:
+    """An order that may change something. Without `execute` it is a dry run: only
+    `write_access.write_access` asks for it.
+    """
+
+    execute: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a run should do. Without `execute` it is a dry run; only `policy_run.run` decides that.
+class Order(ChangeOrder):
+    """What a run should do.
 
     `as_of` plans for another time (dry runs only). `offline` plans on what is known. `accept_loss`
     believes a listing in which most known jobs are missing. `policies` acts only for these (empty:
@@ -38,7 +47,6 @@ class Order:
     `retry_now` ends the pauses of jobs that failed before.
     """
 
-    execute: bool = False
     as_of: int | None = None
     offline: bool = False
     accept_loss: bool = False
