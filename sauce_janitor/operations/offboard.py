@@ -32,7 +32,8 @@ from sauce_janitor.model.jobs import Action, Job, JobId, Owner
 from sauce_janitor.model.stored_jobs import StoredJob
 from sauce_janitor.operations import holds
 from sauce_janitor.operations.policy_run import PolicyRun
-from sauce_janitor.operations.prune import Pruned, PruneOrder, prune
+from sauce_janitor.operations.prune import PruneOrder, prune
+from sauce_janitor.operations.prune_remover import Pruned
 from sauce_janitor.operations.steps import acceptance, request_budget
 from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing
 from sauce_janitor.operations.steps.review import InventoryDigest

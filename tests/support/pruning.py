@@ -18,8 +18,9 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import JobDocument, job_id, owner_name
 from sauce_janitor.operations.prove import prove
-from sauce_janitor.operations.prune import Pruned, PruneOrder
+from sauce_janitor.operations.prune import PruneOrder
 from sauce_janitor.operations.prune import prune as prune_account
+from sauce_janitor.operations.prune_remover import Pruned
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf
 from tests.support.commands import Commands, Quiet

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from sauce_janitor.cli.session import CommandSession
     from sauce_janitor.config import Account
-    from sauce_janitor.operations.prune import Pruned, PruneOrder
+    from sauce_janitor.operations.prune import PruneOrder
+    from sauce_janitor.operations.prune_remover import Pruned
     from sauce_janitor.retention.plan.prune_plan import PrunePlan
 
 _SHOWN = 20

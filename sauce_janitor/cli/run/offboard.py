@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sauce_janitor.cli.session import CommandSession
     from sauce_janitor.config import Account
     from sauce_janitor.operations.offboard import Offboarded, OffboardOrder
-    from sauce_janitor.operations.prune import Pruned
+    from sauce_janitor.operations.prune_remover import Pruned
     from sauce_janitor.operations.wiring.run_settings import Result
 
 _NOT_DONE = 4
