@@ -1,13 +1,16 @@
-"""Permits: the typed right to one write at Sauce Labs.
+"""Permits: the typed right to one write at Sauce Labs. Leases: the right to work on an account at
+all; each permit has the number of one.
 
-The executor makes them and the gate takes them. Nothing else can write.
+The executor makes permits and the gate takes them. Nothing else can write.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final, Literal, TypeAlias
+from types import TracebackType
+from typing import ClassVar, Final, Literal, Self, TypeAlias
 
 from sauce_janitor.model.jobs import Action, JobId, Owner
 
@@ -19,6 +22,41 @@ id alone.
 # first.
 DELETE_ADDRESSES: Final[tuple[DeleteAddress, ...]] = ("v1", "v1.1")
 """Both addresses, in the order in which they are tried."""
+
+
+class HeldLease(ABC):
+    """A lease, held while the `with` block runs: the right to work on an account, or on its
+    archive. One holder has it at a time. `check` is cheap, and any thread may call it.
+    """
+
+    @property
+    @abstractmethod
+    def fence(self) -> int:
+        """The number of this lease, in every permit: larger than that of every earlier one."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise LeaseError unless this run still holds it."""
+
+    @abstractmethod
+    def acquire(self) -> None:
+        """Take the lease, without waiting. Raise LeaseError when another run holds it."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Release the lease; do nothing when it is lost or was never taken."""
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
 
 
 @dataclass(frozen=True, slots=True)

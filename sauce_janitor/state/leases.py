@@ -11,14 +11,14 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 from sqlalchemy import bindparam, insert, select, update
 
 from sauce_janitor.errors import LeaseError, StateError
+from sauce_janitor.model.permits import HeldLease
 from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import leases
 from sauce_janitor.state.rows import plain
@@ -29,10 +29,8 @@ _HELD: Final = select(leases.c.fence, leases.c.released).where(
 )
 
 
-class Lease:
-    """The lease, held in a `with`. Raise LeaseError when another run holds it. `check` is cheap,
-    and any thread may call it.
-    """
+class Lease(HeldLease):
+    """An account's lease in the state."""
 
     def __init__(
         self, database: Database, folder: Path | None, account: str, holder: str, now: int
@@ -96,18 +94,6 @@ class Lease:
                     connection.execute(update(leases).where(*mine).values(released=True))
         finally:
             self._unlock()
-
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
     def _take(self) -> int:
         values = {

@@ -21,8 +21,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 from sauce_janitor.archive.disk.durable import kind_of
 from sauce_janitor.archive.disk.folders import disk_errors, shut
@@ -40,6 +39,7 @@ from sauce_janitor.archive.ownership.lease_records import (
 )
 from sauce_janitor.archive.ownership.owner import claim
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
+from sauce_janitor.model.permits import HeldLease
 
 BEAT_S: Final = 15.0
 """How often a holder shows that it is alive, where no lock does."""
@@ -94,8 +94,8 @@ class LeaseHolder:
     now: Callable[[], float] = time.time
 
 
-class ArchiveLease:
-    """A lease, held while the block runs. `check` is cheap, and any thread may call it.
+class ArchiveLease(HeldLease):
+    """An account's lease on an archive.
 
     Raises RefusedError when the archive belongs to another state, or this state is an old copy;
     LeaseError when another run holds the lease, or this one has lost it.
@@ -184,18 +184,6 @@ class ArchiveLease:
                 self._write(replace(self._record, released=True))
         self._record = None
         self._unlock()
-
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
     # --- taking it --------------------------------------------------------------------------------
 
