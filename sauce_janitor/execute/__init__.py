@@ -1,7 +1,7 @@
 """Carry out a plan: archive, verify, ask again, journal, delete, confirm. Nothing is decided here.
 
-Read `ports` for what execution needs from other packages, `archive_step` and `delete_step` for the
-order of effects, and `executor` for the threads.
+Read `ports` for what execution needs from other packages, `steps` for the order of effects, and
+`executor` for the threads.
 """
 
 from typing import TYPE_CHECKING

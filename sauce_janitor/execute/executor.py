@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from sauce_janitor.errors import BudgetSpentError, CredentialsError, JanitorError, SourceError
-from sauce_janitor.execute.archive_step import archive
 from sauce_janitor.execute.brake import Brake, HaltError, halt_of
 from sauce_janitor.execute.confirmation import PendingConfirmations
-from sauce_janitor.execute.delete_step import DeleteStep
 from sauce_janitor.execute.events import Event, Halt
 from sauce_janitor.execute.execution_context import ExecutionContext, ExecutionSettings
 from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.outcomes import Execution, Tally
 from sauce_janitor.execute.ports import ExecutionPorts
-from sauce_janitor.execute.stop_step import stop as stop_job
+from sauce_janitor.execute.steps.archive import archive
+from sauce_janitor.execute.steps.delete_rounds import DeleteRounds
+from sauce_janitor.execute.steps.stop import stop as stop_job
 from sauce_janitor.execute.task_queue import GLANCE_S, TaskQueue
 from sauce_janitor.execute.turn_order import TurnOrder
 from sauce_janitor.model.job_retries import FailureKind
@@ -64,7 +64,7 @@ class _WorkerPool:
         self._work = work
         self._queue = TaskQueue(work, jobs)
         self._pending = PendingConfirmations(work.ports, work.tally)
-        self._deleting = DeleteStep(work, self._pending)
+        self._deleting = DeleteRounds(work, self._pending)
         self._lock = threading.Lock()
         self._working = 0
         self._spared = 0

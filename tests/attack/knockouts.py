@@ -56,7 +56,7 @@ OPENING: Final = (
     "tests/unit/operations/wiring/test_write_access.py",
     "tests/integration/operations/test_pauses.py",
 )
-_DELETING: Final = "execute/delete_step.py"
+_DELETING: Final = "execute/steps/delete.py"
 _OPENING: Final = "operations/wiring/write_access.py"
 _WRITING: Final = "sauce/writes.py"
 _JOURNAL: Final = "state/journal/journal.py"

@@ -23,7 +23,6 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
-from sauce_janitor.execute.archive_step import forgotten, uncovered
 from sauce_janitor.execute.asset_lists import empty_list_waits_until
 from sauce_janitor.execute.brake import Brake, UnsafeError
 from sauce_janitor.execute.confirmation import (
@@ -39,6 +38,7 @@ from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.execute.manual.bulk_conditions import each_once, too_slow, unfit
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.ports import ExecutionPorts
+from sauce_janitor.execute.steps.archive import forgotten, uncovered
 from sauce_janitor.model.job_lists import JobPage
 from sauce_janitor.model.jobs import Action, Job, JobId, Owner
 from sauce_janitor.model.permits import DeleteAllPermit, DeleteJobPermit, NothingWanted, Receipt

@@ -1,0 +1,1 @@
+"""What is done to one job, step by step: archive, delete (in rounds of several jobs), stop."""
