@@ -59,8 +59,8 @@ def _check_names(section: str, what: str, root: Table, problems: ConfigProblems)
                     here,
                     f"{shown(name)} is the name of another {what} ({first}): names must be unique",
                 )
-            # A rule is told by its name in plans, journal and metrics. The first one keeps it, so a
-            # third one is reported against the first.
+            # Plans, journal and metrics know a rule by its name. A third rule of one name is
+            # reported against the first, too.
             seen.setdefault(name, index)
 
 

@@ -53,7 +53,7 @@ def move(connection: Connection, old: str, new: str) -> None:
         connection.execute(update(meta).where(meta.c.key == key).values(key=moved))
     for row in list(connection.execute(select(counters)).mappings()):
         labels: dict[str, Any] = json.loads(row["labels"])
-        # Labels are JSON, so no SQL condition can find the account in them.
+        # The account is inside JSON text, so it is compared here and not in SQL.
         if labels.get("account") == old:
             mine = (counters.c.name == row["name"], counters.c.labels == row["labels"])
             text = json.dumps(labels | {"account": new}, sort_keys=True)

@@ -65,7 +65,7 @@ def glob(text: str, *, literal: bool = False, kind: lookalikes.Kind = "text") ->
     # meant.
     if text != text.strip():
         raise ValueError(f"{shown(text)} begins or ends with a blank: remove it, or use `*`")
-    # No name at Sauce Labs is nearly as long, and the time to compile a pattern grows with it.
+    # A longer pattern is hardly meant, and the time to compile it grows with its length.
     if len(text) > _LONGEST_PATTERN:
         raise ValueError(f"is longer than {_LONGEST_PATTERN} characters")
     _check_brackets(text)

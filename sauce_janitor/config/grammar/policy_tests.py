@@ -71,7 +71,7 @@ def time_of_job(value: object) -> Ago | int | None:
     text = text_of(value, "a time such as -400d")
     if text.startswith("-"):
         return Ago(duration(text[1:]))
-    # `400d` can mean before or after; only times before the decision make sense.
+    # `400d` can mean before or after the decision, so the sign is required.
     if re.fullmatch(r"\+?[0-9]+[a-z]*", text):
         raise ValueError(
             f"{shown(text)} is not a time: write -{text.lstrip('+')} for that long before as_of,"

@@ -147,7 +147,7 @@ def _conditions(column: Column[object]) -> Iterator[str]:
         yield f"({name} & ~{bits}) != 0"
     if key in _NEVER_EMPTY:
         yield f"{name} = ''"
-    # The values of `meta` are of several kinds; its key says of which.
+    # The values of `meta` are of several kinds; the key says which.
     if key == ("meta", "value"):
         keys = " OR ".join(f"key LIKE '{start}%'" for start in _JSON_NOTES)
         yield f"({keys}) AND {_is_not_json(name, 'object', None)}"

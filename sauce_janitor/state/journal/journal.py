@@ -227,8 +227,7 @@ class RunJournal:
             detail["missing"] = len(missing)
         with self._database.writing() as connection:
             self._append(connection, "archived", job, policy=policy, receipt=receipt, detail=detail)
-            # None: the receipts do not satisfy what the policies want now, so nothing may be
-            # deleted because of them.
+            # None: the receipts satisfy no selection, so no delete may rest on them.
             if selection is not None:
                 _add_selection(connection, self._account, id_bytes(job_id), (selection, missing))
 
