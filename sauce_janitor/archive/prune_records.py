@@ -103,7 +103,7 @@ def read_records(
     """
     where = "/".join(place)
     numbers = sorted(number for name in names if (number := record_number(name)) is not None)
-    # The hashes would show a changed record, but not one that is missing.
+    # A gap has a message of its own: the hashes below would only say that a record was changed.
     if numbers != list(range(1, len(numbers) + 1)):
         raise ArchiveError(
             f"{where} lacks a record of what was pruned before {record_name(numbers[-1])}"
