@@ -25,7 +25,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_BACK = "7d"
 _BACK = re.compile(r"[1-9][0-9]{0,8}[dhms]")
 _STATUSES = ("passed", "failed", "errored", "complete")
-# 100 requests: Insights returns 100 tests at once.
+# It takes 100 requests, of 100 tests each.
 _MOST = 10_000
 _PERIOD: tuple[Callable[[Any], Any], ...] = (
     click.option(
