@@ -28,6 +28,7 @@ def view_of(
     now: int,
 ) -> AccountView:
     """Return the account's current view. Raise StateError."""
+    # More than are shown: the last ones may have failed before they had a plan.
     runs = state.runs.last(account.name, limit=_LOOKED_BACK)
     plan = next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
     full_at = state.jobs.full_at(account.name)
@@ -69,6 +70,7 @@ def _of_listing(full_at: int | None, full_every_s: int, now: int) -> Iterator[La
         yield LabeledFact(
             "Full listing",
             f"{report.span(max(0, now - full_at))} ago",
+            # A listing may be late once because a run took long.
             bad=now - full_at > 2 * full_every_s,
         )
 
@@ -120,6 +122,8 @@ def _line(run: RunRecord) -> RunLine:
     ]
     parts += [f"{run.summary['left']:,} left"] if run.summary.get("left") else []
     parts += [str(run.summary[key]) for key in ("halted", "error") if run.summary.get(key)]
+    # The clock may have been set back during the run.
     took_s = None if run.ended_at is None else max(0, run.ended_at - run.started_at)
+    # A run that is killed writes no result.
     result = run.result or "going on, or killed"
     return RunLine(run.started_at, run.mode.replace("_", " "), result, took_s, ", ".join(parts))

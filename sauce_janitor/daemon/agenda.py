@@ -84,6 +84,7 @@ class Agenda:
         entries = {}
         for account in config.accounts:
             schedule = config.schedule(account.name)
+            # A reload neither repeats nor forgets a run of an account that stays.
             known = self.entries.get(account.name)
             last = known.last if known else _noted(notes, RUN, account.name, now)
             kept_up_at = (
@@ -109,10 +110,12 @@ class Agenda:
         raise; the entry is updated first.
         """
         entry = self.entries.get(account)
+        # The account may have left the configuration while its work ran.
         if entry is not None and kind == RUN:
             entry.last, entry.jitter_s = now, _jitter(entry.timetable.schedule.jitter_s)
         elif entry is not None:
             entry.kept_up_at = now
+        # Last: without it, this process still knows that the work is done.
         notes.write(f"{kind}:{account}", str(now))
 
 
@@ -121,6 +124,7 @@ def _noted(notes: Notes, kind: str, account: str, otherwise: int) -> int:
     key = f"{kind}:{account}"
     found = notes.read(key)
     if found is None:
+        # Otherwise a daemon that restarts often would begin to wait anew each time.
         notes.write(key, str(otherwise))
         return otherwise
     return int(found)

@@ -64,6 +64,7 @@ class Daemon:
         """Start listening and working. Raise ConfigError when the address is taken or the token
         cannot be read.
         """
+        # First: a bad token ends the command before anything listens.
         self._token.read()
         access = AccessRules(
             listen=self._web.listen,
@@ -82,6 +83,7 @@ class Daemon:
             file=str(self._scheduler.config.file),
             mode="execute" if self._scheduler.execute else "dry_run",
         )
+        # A daemon with a forgotten --execute looks as if it worked.
         if not self._scheduler.execute:
             self._log.warning("daemon.dry_run", text=_DRY_RUN)
         for warning in self._scheduler.config.warnings:
@@ -118,6 +120,7 @@ class Daemon:
         """Stop serving, and close the state if no run uses it any more."""
         if self._serving is not None:
             self._serving.stop()
+        # Work that hangs still uses the state: the process ends with it open, which is safe.
         if self.has_ended():
             self._scheduler.close()
             self._log.info("daemon.stopped")
@@ -143,6 +146,7 @@ class Daemon:
                 token_at = time.monotonic()
             self._status.look()
             self._ended.wait(self._pace.watch_s)
+        # Once more: it stores what the last runs have counted.
         self._status.look()
 
 

@@ -53,6 +53,7 @@ class RunTimes:
         any black-out.
         """
         due = self._next(last)
+        # Where one black-out ends, another may be in force.
         while dark := self.dark_at(due):
             due = dark.ends_at
         return due

@@ -145,6 +145,7 @@ class Scheduler:
         self._looked_at = real
         before = self.config
         if self.followed.look(at_once=asked):
+            # Runs use the open state and clients the server: neither is exchanged under them.
             restart_needed = (
                 ("state.path", self._path, self.config.state),
                 ("web", before.web, self.config.web),
@@ -166,6 +167,7 @@ class Scheduler:
         try:
             self.state = self._opened()
         except (StateError, RefusedError) as error:
+            # Tried again and again: the same trouble is one line of the log.
             if str(error) != self.closed_because:
                 self._log.error("state.closed", why=str(error))
             self.closed_because = str(error)
@@ -174,6 +176,7 @@ class Scheduler:
 
     def _opened(self) -> State:
         sentinel = self.config.archive.path / SENTINEL
+        # Perhaps its volume is not mounted. A new state would have no holds and no journal.
         if not self._path.exists() and sentinel.exists():
             raise StateError(
                 f"the state {self._path} is gone, but the archive {self.config.archive.path} is"
@@ -245,6 +248,7 @@ class Scheduler:
         work.ended_at = int(self._clock.now())
 
     def _record(self, work: RunningWork, ended_at: int) -> None:
+        # Work that was stopped is due again.
         if work.stop.is_set() or self.state is None:
             return
         try:

@@ -64,6 +64,7 @@ class DaemonStatus:
 
     def _keep(self, state: State) -> None:
         self._metrics.settle(state.counters)
+        # In real time: a clock that is set back must not delay the note.
         if time.monotonic() - self._beat_at >= heartbeat.EVERY_S:
             state.notes.write(heartbeat.NOTE, self._beat())
             self._beat_at = time.monotonic()
@@ -113,6 +114,7 @@ class DaemonStatus:
         reasons = [
             f"the configuration is not valid: {fault}" for fault in scheduler.followed.faults
         ]
+        # Everything below is in the state, or depends on it.
         if state is None:
             return [*reasons, scheduler.closed_because]
         if self._state_trouble is not None:
@@ -124,6 +126,7 @@ class DaemonStatus:
             return [*reasons, str(error)]
         if (trouble := archive_probe.trouble(scheduler.config.archive, known)) is not None:
             reasons.append(trouble)
+        # Only a run that executes needs the archive to belong to this state.
         elif scheduler.execute:
             refused = (
                 why_refused(scheduler.config.archive, state, each.name)
@@ -139,6 +142,7 @@ class DaemonStatus:
             self._scheduler.last_errors.get(account),
             self._scheduler.agenda.entries.get(account),
         )
+        # Somebody must act. Other errors may be gone at the next run.
         if isinstance(error, ConfigError | CredentialsError):
             return [f"account {account}: {error}"]
         running = self._scheduler.under_way().get(account)

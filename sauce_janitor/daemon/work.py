@@ -68,6 +68,7 @@ def an_upkeep(*, execute: bool) -> Work:
             not (path / SENTINEL).exists()
             and context.state.identity.archive_uuid(str(path)) is None
         ):
+            # Nothing was ever archived.
             return []
         at = int(context.clock())
         messages: list[Notification] = []
