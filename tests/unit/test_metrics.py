@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import StateError
-from sauce_janitor.metrics import ALL, Metrics
+from sauce_janitor.metrics import Metrics
 from sauce_janitor.metrics.registry import Amounts
 
 TOP = Path(__file__).parents[2]
@@ -122,13 +122,3 @@ def test_two_runs_that_carry_out_plans_are_counted_and_none_is_zero() -> None:
 
 def test_the_version_is_told() -> None:
     assert "sauce_janitor_build_info{version=" in Metrics().page().decode()
-
-
-def test_the_page_of_metrics_lists_exactly_what_there_is() -> None:
-    rows = re.findall(
-        r"^\| `(sauce_janitor_\w+)` \| (\w+) \|([^|]*)\|",
-        (TOP / "docs/reference/metrics.md").read_text(),
-        re.MULTILINE,
-    )
-    told = [(name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows]
-    assert told == [(family.exported, family.kind, family.labels) for family in ALL]

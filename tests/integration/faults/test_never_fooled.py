@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
 from tests.support.faulted_account import Account
 from tests.support.oddities import ODDITIES, ODDITIES_OF_PEOPLE, Oddity
 
@@ -82,16 +81,6 @@ def test_a_file_of_faults_is_injected_by_the_command_line_too(account: Account, 
     account.desk.say("run", "--execute", code=code)
 
 
-def test_the_page_says_of_every_fault_how_a_run_ends_with_it() -> None:
-    section = PAGE.read_text(encoding="utf-8").partition("\n## Faults\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)
-    found: dict[str, set[str]] = {}
-    for one in (*ODDITIES, *ODDITIES_OF_PEOPLE):
-        for fault in one.faults:
-            found.setdefault(fault["fault"], set()).add(ENDINGS[one.ending])
-    assert dict(rows) == {name: ", ".join(sorted(endings)) for name, endings in found.items()}
-
-
 def test_the_page_says_which_exit_codes_an_ending_has() -> None:
     section = (
         PAGE.read_text(encoding="utf-8")
@@ -103,7 +92,3 @@ def test_the_page_says_which_exit_codes_an_ending_has() -> None:
     for one in (*ODDITIES, *ODDITIES_OF_PEOPLE):
         found[ENDINGS[one.ending]].add(str(one.code))
     assert {ending: set(re.findall(r"\d", codes)) for ending, codes in told.items()} == found
-
-
-def test_every_fault_of_the_sandbox_is_an_oddity_here() -> None:
-    assert {fault["fault"] for one in ODDITIES for fault in one.faults} == SETTINGS.keys()

@@ -8,7 +8,6 @@ from pathlib import Path
 from sauce_janitor.sandbox.api.endpoints import ENDPOINTS
 from sauce_janitor.sandbox.core.options import choices
 from sauce_janitor.sandbox.faults.armed_faults import read_faults
-from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
 
@@ -22,17 +21,6 @@ def table(heading: str) -> dict[str, tuple[str, ...]]:
 
 def test_the_page_lists_every_behaviour_with_its_values_the_default_first() -> None:
     assert table("Behaviours") == choices()
-
-
-def test_the_page_lists_every_fault_with_its_settings() -> None:
-    """Settings that all faults of "Fields" have stand once, above their table."""
-    fields = PAGE.partition("\n### Fields\n")[2].partition("\n### ")[0]
-    shared = ("row", "only")
-    listed = {
-        name: {*settings, *(shared if f"\n| `{name}` |" in fields else ())}
-        for name, settings in table("Faults").items()
-    }
-    assert listed == {name: set(settings) for name, settings in SETTINGS.items()}
 
 
 def test_the_page_lists_every_endpoint_that_a_fault_can_select() -> None:
