@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,6 @@ from sauce_janitor.config.grammar.addresses import is_loopback
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.secrets import SecretNode
 from sauce_janitor.config.lints.lints import lint
-from sauce_janitor.config.policy_tests import tests_for
 from sauce_janitor.config.schedules import schedule_of
 from sauce_janitor.config.secrets import CredentialSource, SecretSource
 from sauce_janitor.config.shared_users import ORGANIZATION, overlaps
@@ -27,6 +26,9 @@ from sauce_janitor.config.values import Account, ArchiveConfig, Config
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.request_allowance import AllowanceTimetable, allowance
+
+if TYPE_CHECKING:  # a file without tests loads nothing that decides
+    from sauce_janitor.retention.what_if.policy_tests import PolicyTest
 
 
 class ConfigBuilder:
@@ -69,9 +71,7 @@ class ConfigBuilder:
             sources=sources,
             warnings=lint(term, self._document, rules, digests),
             rules_by_account=rules,
-            tests_by_account={
-                name: tests_for(term, name, self._document) for name in term.accounts
-            },
+            tests_by_account=self._tests(),
             identities=identities,
             approvals_by_account={name: approvals_for(term, name) for name in term.accounts},
             schedules={
@@ -79,6 +79,15 @@ class ConfigBuilder:
                 for name, account in term.accounts.items()
             },
         )
+
+    def _tests(self) -> Mapping[str, tuple[PolicyTest, ...]]:
+        """Return the tests of each account."""
+        if not self._term.tests:
+            return dict.fromkeys(self._term.accounts, ())
+        # Late: it loads what makes and decides the jobs of tests.
+        from sauce_janitor.config.policy_tests import tests_for
+
+        return {name: tests_for(self._term, name, self._document) for name in self._term.accounts}
 
     def _refuse_overlaps(self, accounts: tuple[Account, ...]) -> None:
         """Raise ConfigError if two accounts cover the same jobs.

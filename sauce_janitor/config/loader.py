@@ -14,7 +14,6 @@ from sauce_janitor.config import checks, explain_problems
 from sauce_janitor.config.builder import ConfigBuilder
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.scalars import Grammar
-from sauce_janitor.config.policy_tests import check_tests
 from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.config.source.include import read_whole
 from sauce_janitor.config.source.yaml import Document, Table, read
@@ -98,7 +97,10 @@ def parse(document: Document) -> ConfigFile:
     # Also on a file with problems: an operator fixes a file faster if it names all of them at once.
     checks.check(root, problems)
     # The tests of policies need the grammar's values; the checks above do not.
-    if term is not None:
+    # Few commands run tests, and many files have none: what makes and decides their jobs is late.
+    if term is not None and term.tests:
+        from sauce_janitor.config.policy_tests import check_tests
+
         check_tests(term, problems)
     if problems or term is None:
         raise ConfigError(problems.all())

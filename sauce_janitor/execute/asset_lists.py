@@ -7,16 +7,18 @@ empty list of a young job may be wrong, so its deletes wait for a day.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sauce_janitor.errors import NotReadyError
-from sauce_janitor.execute.execution_context import ExecutionContext
-from sauce_janitor.execute.job_task import JobTask
 from sauce_janitor.execute.lookups import AssetLookup
-from sauce_janitor.execute.ports import ExecutionPorts
 from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.model.stored_jobs import StoredJob
+
+if TYPE_CHECKING:  # `explain` asks only how long an empty list waits, and executes nothing
+    from sauce_janitor.execute.execution_context import ExecutionContext
+    from sauce_janitor.execute.job_task import JobTask
+    from sauce_janitor.execute.ports import ExecutionPorts
 
 BELIEVED_AFTER_S: Final = 86_400
 """One answer may come from an outage; two equal ones this far apart are about the job itself."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sauce_janitor import archive, config
 from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.operations.wiring import archive as archives
+from sauce_janitor.operations.wiring.archive_claims import LeaseNotes, claimant
 from sauce_janitor.operations.wiring.pauses import pause_if_new
 from sauce_janitor.state import State
 
@@ -49,7 +49,7 @@ def why_refused(settings: config.ArchiveConfig, state: State, account: str) -> s
             )
             if owner is not None and owner.instance != state.identity.instance_id:
                 return archive.foreign(root.path, owner)
-            if use is not None and use.word not in archives.LeaseNotes(state.notes).read(
+            if use is not None and use.word not in LeaseNotes(state.notes).read(
                 root.uuid, state.accounts.key(account)
             ):
                 return archive.stale(root.path, account, use)
@@ -64,13 +64,13 @@ def adopt(settings: config.ArchiveConfig, state: State, *, by: str) -> ArchiveOw
 
     Raise LeaseError while a run works there, ArchiveUnusableError, and StateError.
     """
-    claimant = archives.claimant(state, run_id="adopt", adopts=True)
+    holder = claimant(state, run_id="adopt", adopts=True)
     with _opened(settings, state) as catalogue, ExitStack() as leases:
         pause_if_new(state, settings.path)
         root, before = catalogue.root, _ownership(catalogue, state)
         # All leases at once: a live run of any account must be noticed.
         for use in before.uses:
-            leases.enter_context(ArchiveLease(root, use.account, claimant))
+            leases.enter_context(ArchiveLease(root, use.account, holder))
         archive.hand_over(
             settings.path, root.fd, state.identity.instance_id, by=by, at=int(time.time())
         )
@@ -95,7 +95,7 @@ def _opened(settings: config.ArchiveConfig, state: State) -> Catalogue:
 def _ownership(catalogue: Catalogue, state: State) -> ArchiveOwnership:
     root, ours = catalogue.root, state.identity.instance_id
     owner, uses = archive.read_owner(root.path, root.fd), archive.leases_of(root)
-    notes = archives.LeaseNotes(state.notes)
+    notes = LeaseNotes(state.notes)
     is_known = all(use.word in notes.read(root.uuid, use.account) for use in uses)
     return ArchiveOwnership(
         owner=owner.instance if owner else None,

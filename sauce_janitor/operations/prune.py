@@ -18,7 +18,7 @@ from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.operations.prune_decider import PruneDecider
 from sauce_janitor.operations.prune_remover import Pruned, PrunePorts, PruneRemover
-from sauce_janitor.operations.wiring import archive
+from sauce_janitor.operations.wiring.archive_claims import claimant
 from sauce_janitor.operations.wiring.progress import PublishedProgress
 from sauce_janitor.operations.wiring.run_settings import ChangeOrder, RunContext
 from sauce_janitor.operations.wiring.write_access import AccessSteps, WriteAccess, write_access
@@ -167,9 +167,9 @@ class _PruneSteps(AccessSteps[Lease, PruneRemover, int]):
 
     def open_archive(self) -> None:
         """Take the archive's lease; the archive is already open for reading."""
-        claimant = archive.claimant(self._state, run_id=self._session.run_id)
+        holder = claimant(self._state, run_id=self._session.run_id)
         root, key = self._decider.catalogue.root, self._state.accounts.key(self._name)
-        self._lease = self._session.stack.enter_context(ArchiveLease(root, key, claimant))
+        self._lease = self._session.stack.enter_context(ArchiveLease(root, key, holder))
 
     def ports(self, held: Lease, /) -> PruneRemover:
         """Return what removes files, for whoever holds both leases."""

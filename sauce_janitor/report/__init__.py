@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from sauce_janitor.report.jobs import JOB_COLUMNS, job_row, show_document, show_jobs, status_of
     from sauce_janitor.report.plan_text import About, markdown, show_plan
     from sauce_janitor.report.results import Ended, closing_lines, done_line, show_end
+    from sauce_janitor.report.rich_console import console, say
     from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
-    from sauce_janitor.report.text import ACTIONS, console, counted, last_line, say, size, span
+    from sauce_janitor.report.text import ACTIONS, counted, last_line, size, span
 else:
     __getattr__ = late_names(
         __name__,
@@ -36,8 +37,9 @@ else:
             "jobs": "JOB_COLUMNS job_row show_document show_jobs status_of",
             "plan_text": "About markdown show_plan",
             "results": "Ended closing_lines done_line show_end",
+            "rich_console": "console say",
             "tables": "CellKind Column cut show_table table_lines",
-            "text": "ACTIONS console counted last_line say size span",
+            "text": "ACTIONS counted last_line size span",
         },
     )
 

@@ -17,8 +17,9 @@ from sauce_janitor.report.dangers import (
     show_effects,
     weight_lines,
 )
+from sauce_janitor.report.rich_console import say
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.text import ACTIONS, counted, say
+from sauce_janitor.report.text import ACTIONS, counted
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.deadlines import late_lines
 from sauce_janitor.retention.plan.effects import DiskSpace, PlanEffects, effects_of

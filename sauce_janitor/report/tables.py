@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from sauce_janitor.model.jobs import UNKNOWN
-from sauce_janitor.report.text import is_whole, size
+from sauce_janitor.report.rich_console import is_whole
+from sauce_janitor.report.text import size
 from sauce_janitor.terminal import printable, wrapped
 from sauce_janitor.times import when
 

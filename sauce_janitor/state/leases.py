@@ -11,10 +11,9 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
 from sqlalchemy import bindparam, insert, select, update
 
 from sauce_janitor.errors import LeaseError, StateError
@@ -23,6 +22,9 @@ from sauce_janitor.state.file.database import Database
 from sauce_janitor.state.file.tables import leases
 from sauce_janitor.state.rows import plain
 from sauce_janitor.times import when
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _HELD: Final = select(leases.c.fence, leases.c.released).where(
     leases.c.account == bindparam("account")
@@ -42,6 +44,9 @@ class Lease(HeldLease):
         self._fence: int | None = None
         self._lock: FileLock | None = None
         if folder is not None:
+            # Late, here and in `acquire`: commands that read do not load the library.
+            from filelock import FileLock
+
             name = f"{folder.name}.lease-{quote(account, safe='')}"
             self._lock = FileLock(
                 folder.with_name(name), mode=0o600, thread_local=False, fallback_to_soft=False
@@ -67,6 +72,8 @@ class Lease(HeldLease):
     def acquire(self) -> None:
         """Take the lease, without waiting."""
         if self._lock is not None:
+            from filelock import Timeout
+
             try:
                 self._lock.acquire(blocking=False)
             except Timeout as error:

@@ -257,7 +257,7 @@ def test_cells_of_a_csv_are_printable_and_no_formula() -> None:
 
 DOORS = {
     "print": None,
-    "Console": "report/text.py",
+    "Console": "report/rich_console.py",
     "DictWriter": "report/csv_rows.py",
     "StreamHandler": None,
     "basicConfig": "logs.py",

@@ -91,11 +91,11 @@ def _status_of(
     from sauce_janitor import report
     from sauce_janitor.model.job_retries import grouped
     from sauce_janitor.operations.adoption import why_refused
+    from sauce_janitor.operations.steps.budget_left import standing
     from sauce_janitor.operations.steps.delete_addresses import worked_last
-    from sauce_janitor.operations.steps.foreign_deletes import last_traces
-    from sauce_janitor.operations.steps.request_budget import standing
     from sauce_janitor.operations.wiring.pauses import Pauses
     from sauce_janitor.operations.wiring.progress import under_way
+    from sauce_janitor.operations.wiring.vanished import last_traces
 
     name, now = account.name, int(time.time())
     runs = state.runs.last(name, limit=_RUNS_SEARCHED)

@@ -40,7 +40,7 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
 
 def _warning_lines(status: dict[str, Any]) -> Iterator[str]:
     """Yield a pause, a refusal, deletes by others, and the runs in progress."""
-    from sauce_janitor.operations.wiring.run_settings import Vanished
+    from sauce_janitor.operations.wiring.vanished import Vanished
     from sauce_janitor.report import span, when
 
     if pause := status["paused"]:

@@ -8,16 +8,15 @@ single jobs by hand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sauce_janitor.execute import events
 from sauce_janitor.execute.events import Event
 from sauce_janitor.model.jobs import DELETES, Action
 from sauce_janitor.model.permits import Deed
 from sauce_janitor.model.safety_numbers import DAY_S, PURGED_AFTER_S
-from sauce_janitor.operations.wiring.run_settings import Vanished
+from sauce_janitor.operations.wiring.vanished import Vanished, remember
 from sauce_janitor.state import State
 
 if TYPE_CHECKING:  # reading the state loads no metrics
@@ -30,8 +29,6 @@ _EXPLAINS: Final[Mapping[Action, Collection[Deed]]] = {
     Action.DELETE_ASSETS: DELETES,
 }
 """Which deletes by this program may explain that the object of an action is gone."""
-TOLD_S: Final = 7 * DAY_S
-"""`status` reports it for this long."""
 
 
 class ForeignDeletes:
@@ -77,8 +74,7 @@ class ForeignDeletes:
         found = self.found
         self._tell.vanished(found)
         if found.are_many:
-            note = {"at": self._now, "jobs": found.jobs, "assets": found.assets}
-            self._state.notes.write(_note(self._account), json.dumps(note))
+            remember(self._state, self._account, found, now=self._now)
 
     def _gone(self) -> int:
         jobs, ended_since = self._state.jobs, self._now - _FORGOTTEN_S
@@ -100,16 +96,3 @@ class ForeignDeletes:
     def _was_purged(self, event: events.AlreadyGone) -> bool:
         ended_at = self._state.jobs.ended_at(self._account, event.job_id)
         return ended_at is None or self._now - ended_at >= PURGED_AFTER_S
-
-
-def last_traces(state: State, account: str, *, now: int) -> dict[str, Any] | None:
-    """Return the last report, if it is less than a week old: `at` (epoch seconds), `jobs`,
-    `assets`.
-    """
-    note = state.notes.read(_note(account))
-    found: dict[str, Any] | None = None if note is None else json.loads(note)
-    return found if found is not None and now - found["at"] < TOLD_S else None
-
-
-def _note(account: str) -> str:
-    return f"vanished {account}"

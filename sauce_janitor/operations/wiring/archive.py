@@ -16,32 +16,10 @@ from sauce_janitor.model.jobs import (
     Owner,
 )
 from sauce_janitor.model.stored_jobs import ReadBack, StoredJob, StoreReason
+from sauce_janitor.operations.wiring.archive_claims import claimant
 from sauce_janitor.operations.wiring.pauses import pause_if_new
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
-from sauce_janitor.state import Notes, State
-
-
-class LeaseNotes:
-    """Keeps in the state what it knows of its leases on archives."""
-
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
-
-    def read(self, uuid: str, account: str, /) -> tuple[str, ...]:
-        """Return the recorded words of the lease."""
-        note = self._notes.read(f"archive lease {uuid} {account}")
-        return () if note is None else tuple(note.split())
-
-    def write(self, uuid: str, account: str, words: tuple[str, ...], /) -> None:
-        """Record the words of the lease."""
-        self._notes.write(f"archive lease {uuid} {account}", " ".join(words))
-
-
-def claimant(state: State, *, run_id: str = "", adopts: bool = False) -> archive.LeaseHolder:
-    """Return how this state identifies itself to an archive; with a run it takes the lease
-    there.
-    """
-    return archive.LeaseHolder(state.identity.instance_id, LeaseNotes(state.notes), run_id, adopts)
+from sauce_janitor.state import State
 
 
 def refuse_foreign(settings: config.ArchiveConfig, state: State) -> None:

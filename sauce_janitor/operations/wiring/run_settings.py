@@ -16,14 +16,13 @@ from sauce_janitor.model.request_allowance import AllowanceTimetable
 from sauce_janitor.operations.wiring.footprint import Footprint
 from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.operations.wiring.progress import Progress
+from sauce_janitor.operations.wiring.vanished import Vanished
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.state import Query, State
 
 if TYPE_CHECKING:  # reading the state loads no metrics
     from sauce_janitor.metrics import Metrics
 
-FEW_VANISHED: Final = 5
-"""People may delete up to this many jobs by hand between two runs; more are reported."""
 LATER: Final = f"at least {CONFIRMED_AFTER_S // 60} minutes later"
 """When a listing confirms a doubtful first one."""
 
@@ -68,29 +67,6 @@ class RunContext:
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Callable[[], float] = time.time
     show: Callable[[Result], None] = lambda _: None
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished:
-    """How many jobs, and the assets of how many, vanished at Sauce Labs in one run without this
-    program and without a purge.
-    """
-
-    jobs: int = 0
-    assets: int = 0
-
-    @property
-    def are_many(self) -> bool:
-        """Whether it is more than people delete by hand."""
-        return self.jobs + self.assets > FEW_VANISHED
-
-    def words(self) -> str:
-        """Return what it means, for people."""
-        return (
-            f"{self.jobs:,} jobs, and the assets of {self.assets:,}, were deleted at Sauce Labs by"
-            " somebody else: does another janitor or a script delete on this account? It does not"
-            " see the holds here: stop one of the two (docs/explanation/safety.md)"
-        )
 
 
 @dataclass(frozen=True, slots=True)

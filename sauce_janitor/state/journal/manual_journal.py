@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
 from sqlalchemy import select
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError, StoppedError
@@ -134,6 +133,9 @@ class ManualActions:
         if self._path is None:
             yield
             return
+        # Late: commands that read do not load the library.
+        from filelock import FileLock, Timeout
+
         folder = self._path.resolve()
         lock = FileLock(
             folder.with_name(f"{folder.name}.hand-{quote(account, safe='')}"),

@@ -21,7 +21,7 @@ from sauce_janitor.model.jobs import DELETES, Action, Job
 from sauce_janitor.model.permits import DeleteJobPermit, NothingWanted
 from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
-from sauce_janitor.operations.wiring.run_settings import Vanished
+from sauce_janitor.operations.wiring.vanished import Vanished
 from sauce_janitor.state import Query
 from tests.support.commands import DAY, Commands
 

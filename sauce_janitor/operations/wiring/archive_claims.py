@@ -1,0 +1,29 @@
+"""How a state claims archives: the holder of its leases, and the leases that it remembers."""
+
+from __future__ import annotations
+
+from sauce_janitor.archive import LeaseHolder
+from sauce_janitor.state import Notes, State
+
+
+class LeaseNotes:
+    """Keeps in the state what it knows of its leases on archives."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    def read(self, uuid: str, account: str, /) -> tuple[str, ...]:
+        """Return the recorded words of the lease."""
+        note = self._notes.read(f"archive lease {uuid} {account}")
+        return () if note is None else tuple(note.split())
+
+    def write(self, uuid: str, account: str, words: tuple[str, ...], /) -> None:
+        """Record the words of the lease."""
+        self._notes.write(f"archive lease {uuid} {account}", " ".join(words))
+
+
+def claimant(state: State, *, run_id: str = "", adopts: bool = False) -> LeaseHolder:
+    """Return how this state identifies itself to an archive; with a run it takes the lease
+    there.
+    """
+    return LeaseHolder(state.identity.instance_id, LeaseNotes(state.notes), run_id, adopts)
