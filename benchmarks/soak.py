@@ -99,7 +99,7 @@ def serve(folder: Path) -> int:
     from sauce_janitor.cli.setup.serve import run_until_signal
     from sauce_janitor.config import load
     from sauce_janitor.daemon.daemon import Daemon
-    from sauce_janitor.daemon.scheduler import LookInterval
+    from sauce_janitor.daemon.rounds import LookInterval
 
     logs.configure("json", "info")
     pace = LookInterval(round_s=0.02, watch_s=0.1, follow_s=0.1, reopen_s=0.1, token_s=10)

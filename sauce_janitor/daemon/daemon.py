@@ -11,7 +11,7 @@ import structlog
 from sauce_janitor import __version__
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
-from sauce_janitor.daemon.scheduler import LookInterval, Scheduler
+from sauce_janitor.daemon.rounds import LookInterval, Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.token import Token
 from sauce_janitor.metrics import Metrics
@@ -39,10 +39,8 @@ class Daemon:
         self._pace = pace or LookInterval()
         self._clock = clock or CLOCK
         self._metrics = Metrics()
-        self._scheduler = Scheduler(
-            config, self._clock, self._metrics, execute=execute, pace=self._pace
-        )
-        self._status = DaemonStatus(self._scheduler, self._clock, self._metrics)
+        self._rounds = Rounds(config, self._clock, self._metrics, execute=execute, pace=self._pace)
+        self._status = DaemonStatus(self._rounds, self._clock, self._metrics)
         self._token = Token(config.web)
         self._web = config.web
         self._serving: RunningServer | None = None
@@ -80,13 +78,13 @@ class Daemon:
             "daemon.started",
             version=__version__,
             url=self._serving.url,
-            file=str(self._scheduler.config.file),
-            mode="execute" if self._scheduler.execute else "dry_run",
+            file=str(self._rounds.config.file),
+            mode="execute" if self._rounds.execute else "dry_run",
         )
         # A daemon with a forgotten --execute looks as if it worked.
-        if not self._scheduler.execute:
+        if not self._rounds.execute:
             self._log.warning("daemon.dry_run", text=_DRY_RUN)
-        for warning in self._scheduler.config.warnings:
+        for warning in self._rounds.config.warnings:
             self._log.warning("config.warning", text=str(warning))
         for thread in self._threads:
             thread.start()
@@ -97,13 +95,13 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the configuration again, between runs."""
-        self._scheduler.reload()
+        self._rounds.reload()
 
     def stop(self) -> None:
         """Ask every run to finish its current jobs; `has_ended` returns when that is done."""
         self._stopped_at = time.monotonic()
-        self._log.info("daemon.stopping", under_way=sorted(self._scheduler.under_way()))
-        self._scheduler.halt()
+        self._log.info("daemon.stopping", under_way=sorted(self._rounds.under_way()))
+        self._rounds.halt()
 
     def has_ended(self) -> bool:
         """Return whether every run has ended and everything is recorded."""
@@ -113,7 +111,7 @@ class Daemon:
         """Return whether a stop was requested so long ago that what still runs hangs."""
         if self._stopped_at is None or time.monotonic() - self._stopped_at < _PATIENCE_S:
             return False
-        self._log.warning("daemon.left_hanging", under_way=sorted(self._scheduler.under_way()))
+        self._log.warning("daemon.left_hanging", under_way=sorted(self._rounds.under_way()))
         return True
 
     def close(self) -> None:
@@ -122,19 +120,19 @@ class Daemon:
             self._serving.stop()
         # Work that hangs still uses the state: the process ends with it open, which is safe.
         if self.has_ended():
-            self._scheduler.close()
+            self._rounds.close()
             self._log.info("daemon.stopped")
 
     def _go_round(self) -> None:
-        wake = self._scheduler.wake
-        while not self._scheduler.stopping.is_set():
+        wake = self._rounds.wake
+        while not self._rounds.stopping.is_set():
             wake.clear()
-            due_in_s = self._scheduler.go()
+            due_in_s = self._rounds.go()
             # The heartbeat: a clock that jumps, or a suspended machine, makes no timer ring.
             self._clock.wait(wake, min(due_in_s, self._pace.round_s))
         # After a stop, wait for the runs; `is_out_of_patience` limits how long.
-        while not self._scheduler.is_idle():
-            self._scheduler.collect()
+        while not self._rounds.is_idle():
+            self._rounds.collect()
             time.sleep(0.05)
         self._ended.set()
 

@@ -1,281 +1,114 @@
-"""One round of the daemon: follow the configuration, open the state, report what has ended, have
-APScheduler start what is due.
+"""APScheduler, set up for the daemon: one of its jobs for each account, with the account's agenda
+as trigger, in a thread of its pool.
+
+Three things stay outside it:
+
+- Waiting. Its own schedulers wait with a timer, which ignores a change of the date and stands still
+  while the machine is suspended (APScheduler issues 351, 794). So this one has no thread of its
+  own: the daemon's rounds call `process`, after a heartbeat at the latest.
+- Times that have passed. It would walk through each of them, for hours after a jump of many years
+  (issue 1066), and after a jump back it would wait for a time in the far future. So each round
+  updates the times of what is not running (`plan`), and one run makes up for all that have passed.
+- Storing times. Its stores hold pickles; the agenda keeps two numbers for each account in the
+  state.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
 import math
 import threading
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from queue import SimpleQueue
+from typing import Any, Final
 
-import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_SUBMITTED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.base import BaseScheduler
 
-from sauce_janitor.archive import SENTINEL
-from sauce_janitor.clock import Clock
-from sauce_janitor.config import Config
-from sauce_janitor.daemon.agenda import Agenda
-from sauce_janitor.daemon.config_watch import FollowedConfig
-from sauce_janitor.daemon.work import RUN, UPKEEP, RunningWork, Work, a_run, an_upkeep
-from sauce_janitor.daemon.work_scheduler import WorkScheduler
-from sauce_janitor.errors import JanitorError, RefusedError, StateError
-from sauce_janitor.metrics import Metrics
-from sauce_janitor.notify import Notification, WebhookSender
-from sauce_janitor.operations.records import last_runs, notifications
-from sauce_janitor.operations.wiring.run_settings import RunContext
-from sauce_janitor.state import State
+from sauce_janitor.daemon.agenda import AgendaEntry
 
-_MESSAGES_S: Final = 1.0
-Works: TypeAlias = Mapping[str, Work]
-"""The work to do, by kind."""
+_MOST: Final = 64
+"""How many accounts can be worked on at once; others wait for a thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookInterval:
-    """How often the daemon looks, in seconds of real time, whatever the clock says.
+class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no types
+    """Starts what is due, never two pieces of work of one account at once.
 
-    `round_s`: the heartbeat, at due work, black-outs and the clock; `watch_s`: at its own status;
-    `follow_s`: at the configuration files; `reopen_s`: at a state that could not be opened;
-    `token_s`: at the token.
+    One thread, that of the rounds, calls all methods but `wakeup`. `do` is called with the name of
+    an account, in a thread of the pool.
     """
 
-    round_s: float = 1.0
-    watch_s: float = 5.0
-    follow_s: float = 5.0
-    reopen_s: float = 10.0
-    token_s: float = 10.0
+    def __init__(self, do: Callable[[str], None], wake: threading.Event) -> None:
+        self._do, self._wake = do, wake
+        self._busy: set[str] = set()
+        self._ended: SimpleQueue[Any] = SimpleQueue()
+        logger = logging.getLogger("apscheduler.scheduler")
+        # It warns of each time that passes during a run, which is nothing unusual here.
+        logger.setLevel(logging.ERROR)
+        super().__init__(
+            logger=logger,
+            # The agenda computes in the configured zone; APScheduler compares instants only, and
+            # would otherwise fail where it cannot find out the zone of the machine.
+            timezone=dt.UTC,
+            executors={"default": ThreadPoolExecutor(_MOST, {"thread_name_prefix": "run"})},
+            # No grace time: what is late, such as after a downtime, is done however late it is.
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self.add_listener(lambda event: self._busy.add(event.job_id), EVENT_JOB_SUBMITTED)
+        self.add_listener(self._on_ended, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+        self.start()
 
+    def wakeup(self) -> None:
+        """End the wait of the rounds. APScheduler calls this, in any thread, when times change."""
+        self._wake.set()
 
-class Scheduler:
-    """What the daemon does, one round at a time. One thread calls `go`; others may read, and call
-    `reload` and `halt`. `wake` is set when the next round should not wait, `stopping` by `halt`.
+    def shutdown(self, wait: bool = False) -> None:  # noqa: FBT001, FBT002 - APScheduler's signature
+        """Start nothing any more. Does not wait for what runs unless told so."""
+        if self.running:
+            super().shutdown(wait)
 
-    `state` is None while it cannot be opened; `closed_because` says why. `last_errors` has the
-    error that ended an account's last run, if one did.
-    """
+    def plan(self, entries: Mapping[str, AgendaEntry], now: int) -> None:
+        """Set the next time of each account that is not worked on, and forget accounts that are
+        gone.
+        """
+        for job in self.get_jobs():
+            if job.id not in entries:
+                job.remove()
+        for name, entry in entries.items():
+            # While it is worked on, its times pass; its next one is known at the end.
+            if name in self._busy:
+                continue
+            at = dt.datetime.fromtimestamp(entry.next_at(now), dt.UTC)
+            job = self.get_job(name)
+            if job is None or job.trigger is not entry or job.next_run_time != at:
+                self.add_job(
+                    self._do, entry, [name], id=name, next_run_time=at, replace_existing=True
+                )
 
-    def __init__(
-        self,
-        config: Config,
-        clock: Clock,
-        metrics: Metrics,
-        *,
-        execute: bool,
-        pace: LookInterval,
-        works: Works | None = None,
-    ) -> None:
-        self.execute = execute
-        self.followed = FollowedConfig(config)
-        self.agenda = Agenda()
-        self.wake = threading.Event()
-        self.state: State | None = None
-        self.closed_because = "the state is not open yet"
-        self.last_errors: dict[str, BaseException | None] = {}
-        # Another path needs a restart: two states at once would contradict each other.
-        self._path = config.state
-        self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
-        self._pace = pace
-        self._clock, self._metrics, self._poster = clock, metrics, WebhookSender()
-        self._tried_at = self._looked_at = -float("inf")
-        self._agenda_is_of: Config | None = None
-        self._asked, self.stopping = threading.Event(), threading.Event()
-        self._running: dict[str, RunningWork] = {}
-        self._scheduled = WorkScheduler(self._do, self.wake)
-        self._log: Any = structlog.get_logger()
+    def process(self) -> float:
+        """Start what is due, and return the seconds until the next time (infinity for none)."""
+        wait_s: float | None = self._process_jobs()
+        return math.inf if wait_s is None else wait_s
 
-    @property
-    def config(self) -> Config:
-        """The configuration in use."""
-        return self.followed.config
+    def ended(self) -> Iterator[str]:
+        """Yield each account whose work has ended since the last call.
 
-    def reload(self) -> None:
-        """Read the configuration again in the next round, which begins at once."""
-        self._asked.set()
-        self.wake.set()
-
-    def go(self) -> float:
-        """Do one round, and return the seconds until something is due (infinity for nothing)."""
-        self._follow()
-        self.collect()
-        if self.state is None:
-            self._open()
-        return math.inf if self.state is None else self._begin(self.state)
-
-    def collect(self) -> None:
-        """Report the work that has ended, and record it as finished unless it was stopped."""
-        for account in self._scheduled.ended():
-            work = self._running.get(account)
-            if work is not None and work.ended_at is not None:
-                self._tell(work)
-                self._record(work, work.ended_at)
-            self._running.pop(account, None)
-
-    def under_way(self) -> dict[str, RunningWork]:
-        """Return the work that is running or not yet collected, by account."""
-        return dict(self._running)
+        Raise what `do` raised: it catches the errors of the work, so that is a bug.
+        """
+        while not self._ended.empty():
+            event = self._ended.get()
+            self._busy.discard(event.job_id)
+            if event.exception is not None:
+                raise event.exception
+            yield event.job_id
 
     def is_idle(self) -> bool:
-        """Return whether all work has ended and is collected."""
-        return self._scheduled.is_idle()
+        """Return whether everything that was started has ended and was returned by `ended`."""
+        return not self._busy
 
-    def halt(self) -> None:
-        """Ask all work to finish the current jobs and end, and begin none any more."""
-        self.stopping.set()
-        for running in self.under_way().values():
-            running.stop.set()
-        self.wake.set()
-
-    def close(self) -> None:
-        """Close the state; all work must have ended."""
-        self.halt()
-        self._scheduled.shutdown()
-        self._poster.close(_MESSAGES_S)
-        if self.state is not None:
-            self.state.close()
-
-    # --- the configuration and the state ----------------------------------------------------------
-
-    def _follow(self) -> None:
-        asked, real = self._asked.is_set(), time.monotonic()
-        if not asked and real - self._looked_at < self._pace.follow_s:
-            return
-        self._asked.clear()
-        self._looked_at = real
-        before = self.config
-        if self.followed.look(at_once=asked):
-            # Runs use the open state and clients the server: neither is exchanged under them.
-            restart_needed = (
-                ("state.path", self._path, self.config.state),
-                ("web", before.web, self.config.web),
-            )
-            for what, old, new in restart_needed:
-                if old != new:
-                    self._log.warning("config.takes_a_restart", key=what)
-            for account in {each.name for each in before.accounts} - {
-                each.name for each in self.config.accounts
-            }:
-                self._metrics.forget_account(account)
-        self._metrics.set("config_reload_success", 0 if self.followed.faults else 1)
-
-    def _open(self) -> None:
-        real = time.monotonic()
-        if real - self._tried_at < self._pace.reopen_s:
-            return
-        self._tried_at = real
-        try:
-            self.state = self._opened()
-        except (StateError, RefusedError) as error:
-            # Tried again and again: the same trouble is one line of the log.
-            if str(error) != self.closed_because:
-                self._log.error("state.closed", why=str(error))
-            self.closed_because = str(error)
-        else:
-            self._log.info("state.opened", path=str(self._path))
-
-    def _opened(self) -> State:
-        sentinel = self.config.archive.path / SENTINEL
-        # Perhaps its volume is not mounted. A new state would have no holds and no journal.
-        if not self._path.exists() and sentinel.exists():
-            raise StateError(
-                f"the state {self._path} is gone, but the archive {self.config.archive.path} is"
-                " there: restore the state from a backup; to begin a new one on purpose, run"
-                " `sauce-janitor plan` once by hand, then `sauce-janitor archive adopt` and"
-                " `sauce-janitor resume`"
-            )
-        state = State.open(self._path, accept_filesystem=self.config.accept_filesystem)
-        try:
-            self._metrics.settle(state.counters)
-            last_runs.recall(self.config, state, self._metrics)
-        # Close the state, whatever the error was; it is raised again.
-        except BaseException:
-            state.close()
-            raise
-        return state
-
-    # --- work -------------------------------------------------------------------------------------
-
-    def _begin(self, state: State) -> float:
-        now = int(self._clock.now())
-        try:
-            if self._agenda_is_of is not self.config:
-                self.agenda.follow(self.config, state.notes, now)
-                self._agenda_is_of = self.config
-        except StateError as error:
-            self._log.warning("state.failed", why=str(error))
-            return math.inf
-        self.agenda.mind_the_clock(now)
-        self._stop_in_blackouts(now)
-        self._scheduled.plan(self.agenda.entries, now)
-        return self._scheduled.process()
-
-    def _stop_in_blackouts(self, now: int) -> None:
-        """End work early and cleanly where a black-out has begun; it is due again after it."""
-        for name, running in self.under_way().items():
-            entry = self.agenda.entries.get(name)
-            dark = None if entry is None else entry.timetable.dark_at(now)
-            if dark is not None and not running.stop.is_set():
-                until, reason = dark.ends_at, dark.reason
-                self._log.info("blackout.begins", account=name, until=until, reason=reason)
-                running.stop.set()
-
-    def _do(self, name: str) -> None:
-        """Do what is due for an account, in a thread of its own."""
-        state, entry, now = self.state, self.agenda.entries.get(name), int(self._clock.now())
-        account = next((each for each in self.config.accounts if each.name == name), None)
-        # Asked again: it may have waited for a thread until a black-out or another configuration.
-        kind = None if entry is None else entry.due_kind(now)
-        if state is None or account is None or kind is None:
-            return
-        work = self._running[name] = RunningWork(name, kind)
-        # `halt` sets this before it stops what is running: no work is missed by both.
-        if self.stopping.is_set():
-            return
-        mode = "execute" if self.execute else "dry_run"
-        self._log.info(f"{kind}.begins", account=name, mode=mode)
-        # Requests are counted beside the state that is in use.
-        config = replace(self.config, state=self._path)
-        context = RunContext(
-            config, state, self._metrics, work.steps, stop=work.stop, clock=self._clock.now
-        )
-        try:
-            work.messages = self._works[kind](account, context)
-        # A bug ends this work only, not that of other accounts: the next round reports it.
-        except BaseException as error:  # noqa: BLE001
-            work.error = error
-        # What is due later is new work, however late this one is collected.
-        work.ended_at = int(self._clock.now())
-
-    def _record(self, work: RunningWork, ended_at: int) -> None:
-        # Work that was stopped is due again.
-        if work.stop.is_set() or self.state is None:
-            return
-        try:
-            self.agenda.dealt_with(work.account, work.kind, self.state.notes, ended_at)
-        # The agenda in memory knows it; the next run records it again.
-        except StateError as error:
-            self._log.warning("state.failed", why=str(error))
-
-    def _tell(self, work: RunningWork) -> None:
-        error = work.error
-        if work.kind == RUN:
-            self.last_errors[work.account] = error
-        if error is None:
-            self._notify(work.messages)
-            return
-        if isinstance(error, JanitorError):
-            name = type(error).__name__
-            self._log.error(f"{work.kind}.ended", account=work.account, why=str(error), error=name)
-        else:
-            self._log.error(f"{work.kind}.crashed", account=work.account, exc_info=error)
-        at = int(self._clock.now())
-        self._notify(list(notifications.of_error(work.account, error, at=at)))
-
-    def _notify(self, messages: list[Notification]) -> None:
-        if self.state is None or not self.config.webhooks:
-            return
-        try:
-            self._poster.tell(messages, notifications.hooks(self.config), self.state.notes)
-        except StateError as error:
-            self._log.warning("notify.failed", why=str(error))
+    def _on_ended(self, event: Any) -> None:
+        # In the thread that did the work, which must change nothing here: the rounds take it.
+        self._ended.put(event)
+        self._wake.set()

@@ -18,7 +18,7 @@ from sauce_janitor.config import Account
 from sauce_janitor.daemon import archive_probe, heartbeat
 from sauce_janitor.daemon.accounts import view_of
 from sauce_janitor.daemon.agenda import AgendaEntry
-from sauce_janitor.daemon.scheduler import Scheduler
+from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.work import RUN
 from sauce_janitor.errors import ConfigError, CredentialsError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
@@ -35,8 +35,8 @@ class DaemonStatus:
     read.
     """
 
-    def __init__(self, scheduler: Scheduler, clock: Clock, metrics: Metrics) -> None:
-        self._scheduler, self._clock, self._metrics = scheduler, clock, metrics
+    def __init__(self, rounds: Rounds, clock: Clock, metrics: Metrics) -> None:
+        self._rounds, self._clock, self._metrics = rounds, clock, metrics
         self._beat_at = -float("inf")
         self._accounts: tuple[AccountView, ...] = ()
         self._paused: str | None = None
@@ -47,7 +47,7 @@ class DaemonStatus:
 
     def look(self) -> None:
         """Read the current status. Store what was counted, and read what others counted."""
-        state = self._scheduler.state
+        state = self._rounds.state
         trouble = None
         if state is not None:
             # Separately: on a full disk nothing can be stored, and the status is still shown.
@@ -70,16 +70,16 @@ class DaemonStatus:
             self._beat_at = time.monotonic()
 
     def _beat(self) -> str:
-        entries = self._scheduler.agenda.entries
+        entries = self._rounds.agenda.entries
         return heartbeat.written(
             at=int(self._clock.now()),
             pid=os.getpid(),
-            execute=self._scheduler.execute,
+            execute=self._rounds.execute,
             next_runs={account: entry.due_at for account, entry in entries.items()},
         )
 
     def _see(self, state: State) -> None:
-        pause = Pauses(state, self._scheduler.config.archive.path).paused()
+        pause = Pauses(state, self._rounds.config.archive.path).paused()
         self._metrics.set("paused", 1 if pause else 0)
         self._paused = (
             None
@@ -87,65 +87,63 @@ class DaemonStatus:
             else f"By {pause.by}: {pause.reason}. `sauce-janitor resume` lifts it."
         )
         self._accounts = tuple(
-            self._view(account, state) for account in self._scheduler.config.accounts
+            self._view(account, state) for account in self._rounds.config.accounts
         )
 
     def _view(self, account: Account, state: State) -> AccountView:
-        entry, now = self._scheduler.agenda.entries.get(account.name), int(self._clock.now())
-        running = self._scheduler.under_way().get(account.name)
+        entry, now = self._rounds.agenda.entries.get(account.name), int(self._clock.now())
+        running = self._rounds.under_way().get(account.name)
         return view_of(account, state, entry, running, now=now)
 
     def _overview(self, reasons: tuple[str, ...]) -> Overview:
         return Overview(
             at=int(self._clock.now()),
             version=__version__,
-            executes=self._scheduler.execute,
+            executes=self._rounds.execute,
             paused=self._paused,
             troubles=reasons,
-            faults=self._scheduler.followed.faults,
-            warnings=tuple(str(warning) for warning in self._scheduler.config.warnings),
+            faults=self._rounds.followed.faults,
+            warnings=tuple(str(warning) for warning in self._rounds.config.warnings),
             accounts=self._accounts,
         )
 
     # --- readiness --------------------------------------------------------------------------------
 
     def _reasons(self, state: State | None) -> list[str]:
-        scheduler, now = self._scheduler, int(self._clock.now())
-        reasons = [
-            f"the configuration is not valid: {fault}" for fault in scheduler.followed.faults
-        ]
+        rounds, now = self._rounds, int(self._clock.now())
+        reasons = [f"the configuration is not valid: {fault}" for fault in rounds.followed.faults]
         # Everything below is in the state, or depends on it.
         if state is None:
-            return [*reasons, scheduler.closed_because]
+            return [*reasons, rounds.closed_because]
         if self._state_trouble is not None:
             return [*reasons, self._state_trouble]
         try:
             state.clock.check(now)
-            known = state.identity.archive_uuid(str(scheduler.config.archive.path))
+            known = state.identity.archive_uuid(str(rounds.config.archive.path))
         except (RefusedError, StateError) as error:
             return [*reasons, str(error)]
-        if (trouble := archive_probe.trouble(scheduler.config.archive, known)) is not None:
+        if (trouble := archive_probe.trouble(rounds.config.archive, known)) is not None:
             reasons.append(trouble)
         # Only a run that executes needs the archive to belong to this state.
-        elif scheduler.execute:
+        elif rounds.execute:
             refused = (
-                why_refused(scheduler.config.archive, state, each.name)
-                for each in scheduler.config.accounts
+                why_refused(rounds.config.archive, state, each.name)
+                for each in rounds.config.accounts
             )
             reasons += dict.fromkeys(why for why in refused if why is not None)
-        for account in scheduler.config.accounts:
+        for account in rounds.config.accounts:
             reasons += self._reasons_of(account.name, now)
         return reasons
 
     def _reasons_of(self, account: str, now: int) -> list[str]:
         error, entry = (
-            self._scheduler.last_errors.get(account),
-            self._scheduler.agenda.entries.get(account),
+            self._rounds.last_errors.get(account),
+            self._rounds.agenda.entries.get(account),
         )
         # Somebody must act. Other errors may be gone at the next run.
         if isinstance(error, ConfigError | CredentialsError):
             return [f"account {account}: {error}"]
-        running = self._scheduler.under_way().get(account)
+        running = self._rounds.under_way().get(account)
         is_running = running is not None and running.kind == RUN
         return (
             [f"account {account}: its run is overdue"]

@@ -380,7 +380,7 @@ KNOCK_OUTS: Final = (
     ),
     KnockOut(
         "one at a time",
-        "daemon/work_scheduler.py",
+        "daemon/scheduler.py",
         '"max_instances": 1',
         '"max_instances": 9',
         ("tests/integration/daemon/test_overlaps.py",),

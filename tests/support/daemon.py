@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 from sauce_janitor.config import Account, load
-from sauce_janitor.daemon.scheduler import LookInterval, Scheduler
+from sauce_janitor.daemon.rounds import LookInterval, Rounds
 from sauce_janitor.daemon.work import RUN, UPKEEP, Work
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification
@@ -117,16 +117,16 @@ class Scene:
         file.write_text(head + POLICIES + text)
         return file
 
-    def rounds(self, *, execute: bool = False) -> Scheduler:
+    def rounds(self, *, execute: bool = False) -> Rounds:
         """A daemon that begins, as after a restart."""
         works = {RUN: self.worked.of(RUN), UPKEEP: self.worked.of(UPKEEP)}
         config = load(self.folder / "config.yaml", environ={"KEY": "x"})
-        made = Scheduler(config, self.clock, self.metrics, execute=execute, pace=FAST, works=works)
+        made = Rounds(config, self.clock, self.metrics, execute=execute, pace=FAST, works=works)
         self.stack.callback(made.close)
         self.stack.callback(self.worked.go_on.set)
         return made
 
-    def go(self, rounds: Scheduler, seconds: float = 0, *, step: float = 60) -> None:
+    def go(self, rounds: Rounds, seconds: float = 0, *, step: float = 60) -> None:
         """So much time passes, a round each step; every round waits for what it began, unless that
         is to wait.
         """
@@ -142,11 +142,11 @@ class Scene:
             passed += step
             self.clock.at += step
 
-    def settle(self, rounds: Scheduler) -> None:
+    def settle(self, rounds: Rounds) -> None:
         """Wait until all that began has ended, and have it collected."""
         until(lambda: self._is_idle(rounds), "an end of the work")
 
-    def _is_idle(self, rounds: Scheduler) -> bool:
+    def _is_idle(self, rounds: Rounds) -> bool:
         rounds.collect()
         return rounds.is_idle()
 

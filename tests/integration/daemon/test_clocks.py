@@ -42,7 +42,7 @@ def serving(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealWait]
     scene.clock = scene.worked.clock = clock
     scene.__post_init__()
     monkeypatch.setattr(
-        "sauce_janitor.daemon.scheduler.a_run", lambda *, execute: scene.worked.of("run")
+        "sauce_janitor.daemon.rounds.a_run", lambda *, execute: scene.worked.of("run")
     )
     scene.configure('schedule: {cron: "17 * * * *", jitter: 0s}\nweb: {listen: "127.0.0.1:0"}\n')
     config = load(scene.folder / "config.yaml", environ={"KEY": "x"})

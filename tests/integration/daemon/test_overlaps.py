@@ -81,7 +81,7 @@ def test_a_round_during_a_run_calls_for_no_other_round(scene: Scene) -> None:
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only one account is worked on at a time; the other waits for the thread."""
-    monkeypatch.setattr("sauce_janitor.daemon.work_scheduler._MOST", 1)
+    monkeypatch.setattr("sauce_janitor.daemon.scheduler._MOST", 1)
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -12,7 +12,7 @@ import pytest
 
 from sauce_janitor.archive import SENTINEL, Archive, Catalogue, hand_over
 from sauce_janitor.daemon import heartbeat
-from sauce_janitor.daemon.scheduler import Scheduler
+from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.state import State
@@ -21,7 +21,7 @@ from tests.support.daemon import START, Scene
 HOUR = 3600
 
 
-def reasons(scene: Scene, rounds: Scheduler) -> tuple[str, ...]:
+def reasons(scene: Scene, rounds: Rounds) -> tuple[str, ...]:
     rounds.go()
     scene.settle(rounds)
     standing = DaemonStatus(rounds, scene.clock, scene.metrics)
