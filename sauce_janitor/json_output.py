@@ -33,7 +33,8 @@ def to_json(value: object, shape: Shape | None = None) -> Any:
     if shape is not None:
         if value is None:
             return None
-        if isinstance(value, Iterable):
+        # A mapping is one object, although it can be walked through.
+        if isinstance(value, Iterable) and not isinstance(value, Mapping):
             return [shape.row(each) for each in value]
         return shape.row(value)
     # An enum may be a text, too: it comes first.

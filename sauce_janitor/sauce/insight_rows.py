@@ -6,44 +6,37 @@ these values name may have been deleted since: nothing is changed because of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import UNKNOWN, Text, Time
 from sauce_janitor.sauce.http.redact import redact_text
+from sauce_janitor.sauce.insight_columns import (
+    BUCKET,
+    BUILD,
+    ERROR,
+    ITEM,
+    SUMMARY,
+    InsightColumn,
+    InsightRow,
+    ValueKind,
+)
 from sauce_janitor.sauce.insight_values import (
-    Bucket,
-    BuildItems,
     BuildsAndTests,
-    Count,
-    ErrorItems,
     ErrorTrends,
-    InsightItem,
+    InsightGroup,
     InsightItems,
     Named,
-    Number,
-    Summary,
     Trends,
 )
 from sauce_janitor.sauce.json_fields import blank_is_none, flag_field, text_field, time_field
 
-_ITEM_TEXTS: Final = (
-    "owner",
-    "name",
-    "build",
-    "status",
-    "error",
-    "os",
-    "browser",
-    "ancestor",
-    "os_normalized",
-    "browser_normalized",
-)
 _LONGEST_ID: Final = 255
 _MOST_ROWS: Final = 100_000
 _T = TypeVar("_T")
+_Found: TypeAlias = Mapping[str, object]
 
 
 def parse_items(answer: object, what: str = "the answer") -> InsightItems:
@@ -57,17 +50,10 @@ def parse_items(answer: object, what: str = "the answer") -> InsightItems:
     return InsightItems(items, len(rows), rejected, _more(found))
 
 
-def parse_summary(answer: object) -> Summary:
+def parse_summary(answer: object) -> InsightRow:
     """Parse Get Summary of Test Metrics. Raises AnswerError without readable `aggs`."""
     aggs = _object(_object(answer, "the answer").get("aggs"), "the answer's aggs")
-    return Summary(
-        count=_count(aggs),
-        statuses=_counts(aggs.get("statuses"), "the statuses"),
-        fastest=_one_item(aggs.get("fastestRun")),
-        slowest=_one_item(aggs.get("slowestRun")),
-        queue_time=number_field(aggs, "totalQueueTime"),
-        run_time=number_field(aggs, "totalRunTime"),
-    )
+    return _values(aggs, SUMMARY)
 
 
 def parse_trends(answer: object) -> Trends:
@@ -122,22 +108,18 @@ def iso_field(row: Mapping[str, object], key: str) -> Time:
     return time_field({key: value}, key)
 
 
-def number_field(row: Mapping[str, object], key: str) -> Number:
-    """Return a number that is not negative, None for null or nothing."""
-    value = row.get(key)
-    if value is None:
-        return None
-    return (
-        value
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-        else UNKNOWN
-    )
+def _values(found: _Found, columns: Sequence[InsightColumn]) -> InsightRow:
+    """Return the row's value of each column, or raise ValueError with the reason."""
+    row: dict[str, Any] = {}
+    for column in columns:
+        outer, _, inner = column.path.rpartition(".")
+        holder = _object(found.get(outer) or {}, "a build's aggs") if outer else found
+        row[column.name] = _READERS[column.kind](holder, inner, column.what)
+    return row
 
 
-def _item(row: object) -> InsightItem:
-    """Return the item, or raise ValueError with the reason."""
-    found = _row(row)
-    identity = found.get("id")
+def _id(found: _Found, key: str, _: str) -> str:
+    identity = found.get(key)
     if (
         not isinstance(identity, str)
         or not identity.strip()
@@ -145,21 +127,39 @@ def _item(row: object) -> InsightItem:
         or not identity.isprintable()
     ):
         raise ValueError(f"no usable id: {identity!a:.80}")
-    texts = {key: blank_is_none(_text(found, key)) for key in _ITEM_TEXTS}
-    url = blank_is_none(_text(found, "details_url"))
-    return InsightItem(
-        id=identity,
-        **texts,
-        created_at=iso_field(found, "creation_time"),
-        started_at=iso_field(found, "start_time"),
-        ended_at=iso_field(found, "end_time"),
-        duration_s=number_field(found, "duration"),
-        expired=flag_field(found, "is_expired") if "is_expired" in found else None,
-        details_url=redact_text(url) if isinstance(url, str) else url,
-    )
+    return identity
 
 
-def _one_item(value: object) -> InsightItem | None:
+def _number(found: _Found, key: str, _: str) -> object:
+    """Return a number that is not negative, None for null or nothing."""
+    value = found.get(key)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and value >= 0 else UNKNOWN  # type: ignore[operator]  # a number
+
+
+def _flag(found: _Found, key: str, _: str) -> object:
+    return flag_field(found, key) if key in found else None
+
+
+def _address(found: _Found, key: str, _: str) -> object:
+    url = blank_is_none(_text(found, key))
+    return redact_text(url) if isinstance(url, str) else url
+
+
+def _by(found: _Found, key: str, what: str) -> Mapping[str, Named]:
+    value = found.get(key)
+    by = _object({} if value is None else value, f"{what} aggs")
+    return {str(name): _named(each, f"{what} counts by {name!a:.80}") for name, each in by.items()}
+
+
+def _item(row: object) -> InsightRow:
+    """Return the item, or raise ValueError with the reason."""
+    return _values(_row(row), ITEM)
+
+
+def _one_item(value: object) -> InsightRow | None:
     if value is None or value == {}:
         return None
     try:
@@ -168,42 +168,24 @@ def _one_item(value: object) -> InsightItem | None:
         raise AnswerError(f"the answer's fastest or slowest run cannot be read: {error}") from None
 
 
-def _bucket(row: object) -> Bucket:
+def _bucket(row: object) -> InsightRow:
+    return _values(_row(row), BUCKET)
+
+
+def _build(row: object) -> InsightGroup:
     found = _row(row)
-    aggs = found.get("aggs")
-    by = _object({} if aggs is None else aggs, "a bucket's aggs")
-    return Bucket(
-        at=iso_field(found, "timestamp"),
-        count=_count(found),
-        by={
-            str(key): _named(value, f"a bucket's counts by {key!a:.80}")
-            for key, value in by.items()
-        },
-    )
+    tests = {"items": found.get("tests"), "has_more": found.get("has_more")}
+    return InsightGroup(_values(found, BUILD), parse_items(tests, "a build"))
 
 
-def _build(row: object) -> BuildItems:
-    found = _row(row)
-    aggs = _object(found.get("aggs") or {}, "a build's aggs")
-    return BuildItems(
-        name=blank_is_none(_text(found, "name")),
-        tests=_count(found, "tests_count"),
-        duration_s=number_field(found, "duration"),
-        started_at=iso_field(found, "start_time"),
-        ended_at=iso_field(found, "end_time"),
-        statuses=_named(aggs.get("status") or [], "a build's statuses"),
-        some=parse_items(
-            {"items": found.get("tests"), "has_more": found.get("has_more")}, "a build"
-        ),
-    )
-
-
-def _error(row: object) -> ErrorItems:
+def _error(row: object) -> InsightGroup:
     found = _row(row)
     error = _text(found, "name")
+    # The text is what the row is about: here it is never absent, and a blank one stays.
     if not isinstance(error, str):
         raise ValueError(f"no readable error: {error!a:.80}")  # noqa: TRY004 - a bad row is a bad value, whatever its type
-    return ErrorItems(error, _count(found), parse_items(found, "an error"))
+    values = {**_values(found, ERROR), "error": error}
+    return InsightGroup(values, parse_items(found, "an error"))
 
 
 def _text(row: Mapping[str, object], key: str) -> Text:
@@ -211,7 +193,7 @@ def _text(row: Mapping[str, object], key: str) -> Text:
     return text_field(row, key) if key in row else None
 
 
-def _count(row: Mapping[str, object], key: str = "count") -> Count:
+def _count(row: _Found, key: str) -> object:
     value = row.get(key)
     return (
         value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else UNKNOWN
@@ -233,7 +215,7 @@ def _named(value: object, what: str) -> Named:
     pairs = []
     for row in _list(value, what):
         found = _object(row, f"one of {what}")
-        name, count = _text(found, "name"), _count(found)
+        name, count = _text(found, "name"), _count(found, "count")
         if not isinstance(name, str) or not isinstance(count, int):
             raise AnswerError(f"{what} cannot be read: {row!a:.80}")
         pairs.append((name, count))
@@ -278,3 +260,19 @@ def _list(value: object, what: str) -> list[object]:
     if len(value) > _MOST_ROWS:
         raise AnswerError(f"{what} has {len(value):,} rows, more than {_MOST_ROWS:,}")
     return value
+
+
+_READERS: Final[Mapping[ValueKind, Callable[[_Found, str, str], object]]] = {
+    "id": _id,
+    "text": lambda found, key, _: blank_is_none(_text(found, key)),
+    "time": lambda found, key, _: iso_field(found, key),
+    "number": _number,
+    "count": lambda found, key, _: _count(found, key),
+    "flag": _flag,
+    "address": _address,
+    "named": lambda found, key, what: _named(found.get(key) or [], what),
+    "counts": lambda found, key, what: _counts(found.get(key), what),
+    "item": lambda found, key, _: _one_item(found.get(key)),
+    "by": _by,
+}
+"""How a value of each kind is read: from which object, by which key, and its name in an error."""

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 from sauce_janitor.errors import AnswerError, NotOfferedError
 from sauce_janitor.sauce.http.request_events import Endpoint
 from sauce_janitor.sauce.http.transport import HttpRequest, Transport
+from sauce_janitor.sauce.insight_columns import InsightRow
 from sauce_janitor.sauce.insight_rows import (
     parse_builds_and_tests,
     parse_errors,
@@ -27,7 +28,6 @@ from sauce_janitor.sauce.insight_values import (
     BuildsAndTests,
     ErrorTrends,
     InsightItems,
-    Summary,
     Trends,
 )
 
@@ -138,8 +138,10 @@ class Insights:
             size = min(most - rows, _ITEMS_A_PAGE)
             page = self._page(period, which, start=rows, size=size)
             rows += page.rows
-            new = tuple({item.id: item for item in page.items if item.id not in seen}.values())
-            seen.update(item.id for item in new)
+            new = tuple(
+                {item["id"]: item for item in page.items if item["id"] not in seen}.values()
+            )
+            seen.update(item["id"] for item in new)
             # Where the answer does not say whether there is more, an empty page is the end.
             more = page.has_more if page.has_more is not None else page.rows > 0
             yield replace(page, items=new, has_more=more)
@@ -150,7 +152,7 @@ class Insights:
                     "the list of test results gives the same page again: it is not complete"
                 )
 
-    def metrics(self, period: Period, which: Filter, *, test: str) -> Summary:
+    def metrics(self, period: Period, which: Filter, *, test: str) -> InsightRow:
         """Get Summary of Test Metrics, of the test of that name."""
         query = [*period.query(), ("query", test), *which.query()]
         return self._ask(

@@ -217,16 +217,16 @@ class People:
         yield _names([name for name, _ in trends.totals.get("owner", ())])
         doubtful = [period] if trends.rejected else []
         for bucket in trends.buckets:
-            named = bucket.by.get("owner", ())
+            named = bucket["by"].get("owner", ())
             yield _names([name for name, _ in named])
             # An owner is missing in the counts of this day: read its test results.
-            if bucket.count != sum(count for _, count in named):
-                at = bucket.at
+            if bucket["count"] != sum(count for _, count in named):
+                at = bucket["at"]
                 doubtful.append(Period(at, min(at + DAY_S, now)) if isinstance(at, int) else period)
         left = _MOST_ITEMS
         for each in dict.fromkeys(doubtful):
             for page in self._insights.tests(each, _ORGANIZATION, most=left):
-                yield _names([item.owner for item in page.items])
+                yield _names([item["owner"] for item in page.items])
                 if page.rejected:
                     raise AnswerError(
                         f"the test results of Insights cannot all be read ({page.rejected[0]})"

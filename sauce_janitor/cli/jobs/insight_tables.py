@@ -1,36 +1,44 @@
-"""An answer of Insights as a table for people, a JSON document and CSV rows."""
+"""An answer of Insights as a table for people, a JSON document and CSV rows.
+
+Which values there are, and their headings, is said once, in `sauce.insight_columns`.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
 from rich.console import Console
 
 from sauce_janitor import report
-from sauce_janitor.cli.jobs.insight_items import (
-    ITEM_COLUMNS,
-    all_builds_cells,
-    build_cells,
-    build_row,
-    item_row,
-    known,
-    known_time,
-    mean_text,
+from sauce_janitor.cli.jobs.insight_cells import (
+    BUCKET_SHAPE,
+    BUILD_COLUMNS,
+    BUILD_SHAPE,
+    ERROR_COLUMNS,
+    ERROR_SHAPE,
+    ITEM_SHAPE,
+    SUMMARY_SHAPE,
+    counts_text,
+    headed,
     show_items,
-    show_tests,
+    show_rows_of,
+    table_column,
 )
+from sauce_janitor.json_output import Shape, key, to_json
 from sauce_janitor.model.jobs import UNKNOWN
-from sauce_janitor.sauce.insight_values import (
-    BuildsAndTests,
-    ErrorItems,
-    ErrorTrends,
-    InsightItems,
-    Summary,
-    Trends,
+from sauce_janitor.sauce.insight_columns import (
+    BUCKET,
+    BUILD,
+    ERROR,
+    SUMMARY,
+    InsightRow,
 )
+from sauce_janitor.sauce.insight_values import BuildsAndTests, ErrorTrends, InsightItems, Trends
 
 _HEADERS: Final = {"os": "System"}
 
@@ -55,235 +63,178 @@ def shown_tests(pages: Sequence[InsightItems], limit: int) -> InsightOutput:
     items = list(chain.from_iterable(page.items for page in pages))[:limit]
     more = bool(pages) and pages[-1].has_more is True
     rejected = list(chain.from_iterable(page.rejected for page in pages))
-    rows = [item_row(item) for item in items]
+    rows = list(ITEM_SHAPE.rows(items))
     return InsightOutput(
         {"items": rows, "has_more": more, "rejected": rejected},
-        ITEM_COLUMNS,
+        ITEM_SHAPE.names,
         rows,
-        lambda out: show_tests(items, out),
+        partial(_show_tests, items),
         [f"There are more; these are the first {len(items):,}: see --limit."] if more else [],
         rejected,
     )
 
 
-def shown_metrics(found: Summary) -> InsightOutput:
+def _show_tests(items: Sequence[InsightRow], out: Console) -> None:
+    """Print the tests, and how many have each status."""
+    if not items:
+        out.print("No test ran.")
+        return
+    show_items(items, out)
+    statuses = (item["status"] for item in items)
+    ends = Counter(each if isinstance(each, str) else "unknown" for each in statuses)
+    report.say(out, f"{len(items):,} tests: {counts_text(dict(ends.most_common()))}")
+
+
+def shown_metrics(found: InsightRow) -> InsightOutput:
     """Return the output of Get Summary of Test Metrics."""
-    pairs = [
-        ("count", known(found.count)),
-        *((f"status {name}", count) for name, count in found.statuses),
-    ]
-    pairs += [
-        ("total_queue_time", known(found.queue_time)),
-        ("total_run_time", known(found.run_time)),
-    ]
-    ends = [
-        (which, item)
-        for which, item in (("fastest", found.fastest), ("slowest", found.slowest))
-        if item
-    ]
-    for which, item in ends:
-        row = item_row(item)
-        pairs += [(f"{which}_id", row["id"]), (f"{which}_duration_s", row["duration_s"])]
+    document = SUMMARY_SHAPE.row(found)
+    pairs = {"count": document["count"]}
+    pairs |= {f"status {name}": count for name, count in found["statuses"]}
+    pairs |= {name: document[name] for name in ("total_queue_time", "total_run_time")}
+    for which in ("fastest", "slowest"):
+        if item := document[which]:
+            pairs |= {f"{which}_id": item["id"], f"{which}_duration_s": item["duration_s"]}
+    rows = [{"metric": name, "value": value} for name, value in pairs.items()]
+    return InsightOutput(document, ("metric", "value"), rows, partial(_show_metrics, found))
 
-    def show(out: Console) -> None:
-        statuses = [report.Column(name.capitalize(), "number") for name, _ in found.statuses]
-        columns = (
-            report.Column("Test", "word"), report.Column("Runs", "number"), *statuses,
-            report.Column("Mean wait", "number"), report.Column("Mean run time", "number"),
-        )  # fmt: skip
-        times = (mean_text(found.queue_time), mean_text(found.run_time))
-        report.show_table(
-            out, columns, [("all", found.count, *(count for _, count in found.statuses), *times)]
-        )
-        if ends:
-            out.print()
-            show_items([item for _, item in ends], out, labels=[which for which, _ in ends])
 
-    document = {
-        "count": known(found.count),
-        "statuses": dict(found.statuses),
-        "fastest": item_row(found.fastest) if found.fastest else None,
-        "slowest": item_row(found.slowest) if found.slowest else None,
-        "total_queue_time": known(found.queue_time),
-        "total_run_time": known(found.run_time),
-    }
-    return InsightOutput(
-        document,
-        ("metric", "value"),
-        [{"metric": name, "value": value} for name, value in pairs],
-        show,
-    )
+def _show_metrics(found: InsightRow, out: Console) -> None:
+    runs, *means = map(table_column, headed(SUMMARY))
+    statuses = [report.Column(name.capitalize(), "number") for name, _ in found["statuses"]]
+    counts = (count for _, count in found["statuses"])
+    times = (_mean_text(found["total_queue_time"]), _mean_text(found["total_run_time"]))
+    columns = (report.Column("Test", "word"), runs, *statuses, *means)
+    report.show_table(out, columns, [("all", found["count"], *counts, *times)])
+    ends = [which for which in ("fastest", "slowest") if found[which]]
+    if ends:
+        out.print()
+        show_items([found[which] for which in ends], out, labels=ends)
+
+
+def _mean_text(value: object) -> object:
+    """Return a mean of seconds as text, with three digits below a minute."""
+    if not isinstance(value, int | float):
+        return value
+    return f"{value:,.3g} s" if value < 60 else report.span(value)
 
 
 def shown_trends(found: Trends) -> InsightOutput:
     """Return the output of Get Test Trends."""
+    buckets = list(BUCKET_SHAPE.rows(found.buckets))
     rows: list[dict[str, Any]] = []
-    for bucket in found.buckets:
-        at, all_tests = report.iso(known_time(bucket.at)), known(bucket.count)
+    for bucket in buckets:
+        at, all_tests = bucket["at"], bucket["count"]
         # A bucket without names is still a row, with the count of all its tests.
-        for by, named in (bucket.by or {"": ()}).items():
+        for by, named in (bucket["by"] or {"": {}}).items():
             rows += [
                 {"at": at, "count": all_tests, "by": by, "name": name, "tests": count}
-                for name, count in named or (("", all_tests),)
+                for name, count in (named or {"": all_tests}).items()
             ]
-
-    def show(out: Console) -> None:
-        if not found.buckets:
-            out.print("No test ran.")
-            return
-        by_status = chain.from_iterable(bucket.by.get("status", ()) for bucket in found.buckets)
-        statuses = list(dict.fromkeys(name for name, _ in by_status))
-        headers = ("Tests", *(name.capitalize() for name in statuses))
-        rows = []
-        for bucket in found.buckets:
-            counts = dict(bucket.by.get("status", ()))
-            rows.append((bucket.at, bucket.count, *(counts.get(name, 0) for name in statuses)))
-        ended = dict(found.totals.get("status", ()))
-        tests = [bucket.count for bucket in found.buckets if isinstance(bucket.count, int)]
-        whole = sum(tests) if len(tests) == len(found.buckets) else UNKNOWN
-        report.show_table(
-            out,
-            (report.Column("From", "time"), *(report.Column(each, "number") for each in headers)),
-            rows,
-            footer=("all", whole, *(ended.get(name, 0) for name in statuses)),
-        )
-        for by, named in sorted(found.totals.items()):
-            if by != "status":
-                out.print()
-                report.show_table(
-                    out,
-                    (
-                        report.Column(_HEADERS.get(by, by.capitalize())),
-                        report.Column("Tests", "number"),
-                    ),
-                    named,
-                )
-
     document = {
-        "buckets": [
-            {
-                "at": report.iso(known_time(b.at)),
-                "count": known(b.count),
-                "by": {by: dict(named) for by, named in b.by.items()},
-            }
-            for b in found.buckets
-        ],
+        "buckets": buckets,
         "totals": {by: dict(named) for by, named in found.totals.items()},
         "rejected": list(found.rejected),
     }
-    return InsightOutput(
-        document, ("at", "count", "by", "name", "tests"), rows, show, (), found.rejected
-    )
+    columns = ("at", "count", "by", "name", "tests")
+    return InsightOutput(document, columns, rows, partial(_show_trends, found), (), found.rejected)
+
+
+def _show_trends(found: Trends, out: Console) -> None:
+    if not found.buckets:
+        out.print("No test ran.")
+        return
+    by_status = chain.from_iterable(bucket["by"].get("status", ()) for bucket in found.buckets)
+    statuses = list(dict.fromkeys(name for name, _ in by_status))
+    rows = []
+    for bucket in found.buckets:
+        counts = dict(bucket["by"].get("status", ()))
+        rows.append((bucket["at"], bucket["count"], *(counts.get(name, 0) for name in statuses)))
+    ended = dict(found.totals.get("status", ()))
+    tests = [each["count"] for each in found.buckets]
+    columns = [*map(table_column, headed(BUCKET))]
+    columns += [report.Column(name.capitalize(), "number") for name in statuses]
+    footer = ("all", _total(tests), *(ended.get(name, 0) for name in statuses))
+    report.show_table(out, columns, rows, footer=footer)
+    for by, named in sorted(found.totals.items()):
+        if by != "status":
+            out.print()
+            heading = report.Column(_HEADERS.get(by, by.capitalize()))
+            report.show_table(out, (heading, report.Column("Tests", "number")), named)
+
+
+def _total(counts: Sequence[object]) -> object:
+    """Return the sum, UNKNOWN when any part is: a sum of a part of them would be wrong."""
+    known = [count for count in counts if isinstance(count, int)]
+    return sum(known) if len(known) == len(counts) else UNKNOWN
 
 
 def shown_builds(found: BuildsAndTests) -> InsightOutput:
     """Return the output of Get Builds and Tests: tests without a build are a row with no name."""
-    rows = [build_row(build) for build in found.builds]
     without = found.without_build
-    loose: dict[str, Any] = {
-        "name": None,
-        "tests": len(without.items),
-        "statuses": {},
-        "has_more": without.has_more,
-    }
-    columns = ("name", "tests", "started_at", "ended_at", "duration_s", "statuses")
-    flat = [
+    rows = list(BUILD_SHAPE.rows(found.builds))
+    flat = [*rows]
+    if without.items:
+        flat.append({"name": None, "tests": len(without.items), "statuses": {}})
+    cells = [
         {**row, "statuses": [f"{name} {count}" for name, count in row["statuses"].items()]}
-        for row in (*rows, *([loose] if without.items else []))
+        for row in flat
     ]
-
-    def show(out: Console) -> None:
-        if found.builds:
-            columns = (
-                report.Column("Build"),
-                report.Column("Tests", "number"),
-                report.Column("Started", "time", 1),
-                report.Column("Took", "word", 2),
-                report.Column("Results", "prose"),
-            )
-            report.show_table(
-                out, columns, map(build_cells, found.builds), footer=all_builds_cells(found.builds)
-            )
-        if without.items:
-            out.print("\nWithout a build" if found.builds else "Without a build", style="bold")
-            show_items(without.items, out)
-        if not found.builds and not without.items:
-            out.print("No test ran.")
-
-    notes = (
-        ["There are more builds than Insights returns at once: use a shorter time range."]
-        if found.has_more
-        else []
-    )
     rejected = [
         *found.rejected,
         *chain.from_iterable(build.some.rejected for build in found.builds),
         *without.rejected,
     ]
+    notes = ["There are more builds than Insights returns at once: use a shorter time range."]
+    items = key("items", "some.items", ITEM_SHAPE)
     document = {
-        "builds": [
-            {**row, "items": [item_row(item) for item in build.some.items]}
-            for row, build in zip(rows, found.builds, strict=True)
-        ],
+        "builds": to_json(found.builds, Shape(*BUILD_SHAPE.keys, items)),
         "has_more": found.has_more,
-        "without_build": {
-            "items": [item_row(item) for item in without.items],
-            "has_more": without.has_more,
-        },
+        "without_build": to_json(without, Shape(key("items", shape=ITEM_SHAPE), "has_more")),
         "rejected": rejected,
     }
-    return InsightOutput(document, columns, flat, show, notes, rejected)
+    shown = partial(_show_builds, found)
+    said = notes if found.has_more else []
+    return InsightOutput(document, BUILD_COLUMNS, cells, shown, said, rejected)
+
+
+def _show_builds(found: BuildsAndTests, out: Console) -> None:
+    rows, items = [build.row for build in found.builds], found.without_build.items
+    if rows:
+        ends: Counter[str] = Counter()
+        for row in rows:
+            ends.update(dict(row["statuses"]))
+        whole = _total([row["tests"] for row in rows])
+        show_rows_of(out, headed(BUILD), rows, ("all", whole, "", "", counts_text(ends)))
+    if items:
+        out.print("\nWithout a build" if rows else "Without a build", style="bold")
+        show_items(items, out)
+    if not rows and not items:
+        out.print("No test ran.")
 
 
 def shown_errors(found: ErrorTrends) -> InsightOutput:
     """Return the output of Get Error Trends."""
-
-    def row(error: ErrorItems) -> dict[str, Any]:
-        return {
-            "error": error.error,
-            "tests": known(error.count),
-            "jobs": [item.id for item in error.some.items],
-        }
-
-    def show(out: Console) -> None:
-        if not found.errors:
-            out.print("No test ended by an error.")
-            return
-        columns = (
-            report.Column("Tests", "number"),
-            report.Column("Error", "prose"),
-            report.Column("For example", "id"),
-        )
-        rows = (
-            (
-                error.count,
-                " ".join(error.error.split()),
-                error.some.items[0].id if error.some.items else None,
-            )
-            for error in found.errors
-        )
-        report.show_table(out, columns, rows)
-
     rejected = [
         *found.rejected,
         *chain.from_iterable(error.some.rejected for error in found.errors),
     ]
+    more = (key("items", "some.items", ITEM_SHAPE), key("has_more", "some.has_more"))
     document = {
-        "errors": [
-            {
-                **row(error),
-                "items": [item_row(item) for item in error.some.items],
-                "has_more": error.some.has_more,
-            }
-            for error in found.errors
-        ],
+        "errors": to_json(found.errors, Shape(*ERROR_SHAPE.keys, *more)),
         "rejected": rejected,
     }
-    return InsightOutput(
-        document,
-        ("error", "tests", "jobs"),
-        [row(error) for error in found.errors],
-        show,
-        (),
-        rejected,
-    )
+    rows = list(ERROR_SHAPE.rows(found.errors))
+    return InsightOutput(document, ERROR_COLUMNS, rows, partial(_show_errors, found), (), rejected)
+
+
+def _show_errors(found: ErrorTrends, out: Console) -> None:
+    if not found.errors:
+        out.print("No test ended by an error.")
+        return
+    error, tests = headed(ERROR)
+    columns = (table_column(tests), table_column(error), report.Column("For example", "id"))
+    rows = []
+    for each in found.errors:
+        example = each.some.items[0]["id"] if each.some.items else None
+        rows.append((each.row["tests"], " ".join(each.row["error"].split()), example))
+    report.show_table(out, columns, rows)

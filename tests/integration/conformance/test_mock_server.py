@@ -145,8 +145,10 @@ def test_insights_are_asked_with_every_parameter(openapi: SauceReader, period: P
         scope="organization", status="failed", name="n", build="b", error="e", without_build=True
     )
 
-    assert [item.id for page in ask.tests(period, search, most=1) for item in page.items] == [JOB]
-    assert ask.metrics(period, common, test="n").fastest is not None
+    assert [item["id"] for page in ask.tests(period, search, most=1) for item in page.items] == [
+        JOB
+    ]
+    assert ask.metrics(period, common, test="n")["fastest"] is not None
     assert ask.trends(period, common, interval="1d").buckets
     assert ask.builds(period, common).builds
     assert ask.errors(period, common).errors

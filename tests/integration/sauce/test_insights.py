@@ -34,7 +34,9 @@ def test_pages_are_asked_for_until_there_are_no_more(vendor: Vendor, insights: I
     vendor.on(
         TESTS, json_reply(_page("a", "b", more=True)), json_reply(_page("b", "c", more=False))
     )
-    found = [item.id for page in insights.tests(FIXED, Filter(), most=1000) for item in page.items]
+    found = [
+        item["id"] for page in insights.tests(FIXED, Filter(), most=1000) for item in page.items
+    ]
     assert found == ["a", "b", "c"]
     assert [query["from"] for query in _asked(vendor)] == [["0"], ["2"]]
 

@@ -18,6 +18,7 @@ from sauce_janitor.sauce.build_rows import parse_build, parse_builds
 from sauce_janitor.sauce.builds import parse_record
 from sauce_janitor.sauce.http.answers import error_text
 from sauce_janitor.sauce.http.redact import REMOVED
+from sauce_janitor.sauce.insight_columns import InsightRow
 from sauce_janitor.sauce.insight_rows import (
     parse_builds_and_tests,
     parse_errors,
@@ -25,7 +26,6 @@ from sauce_janitor.sauce.insight_rows import (
     parse_summary,
     parse_trends,
 )
-from sauce_janitor.sauce.insight_values import InsightItem
 from sauce_janitor.sauce.parse import parse_assets, parse_details, parse_rows
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -154,7 +154,7 @@ def an_error(answer: Any) -> None:
     )
 
 
-def says_item(item: InsightItem, row: Mapping[str, Any]) -> None:
+def says_item(item: InsightRow, row: Mapping[str, Any]) -> None:
     """An item of Insights has every text of its row."""
     texts = {
         key
@@ -163,8 +163,8 @@ def says_item(item: InsightItem, row: Mapping[str, Any]) -> None:
     }
     assert {"ancestor", "details_url"} <= texts
     for key in texts:
-        assert (getattr(item, key) or "") == row[key], key
-    assert isinstance(item.ended_at, int)
+        assert (item[key] or "") == row[key], key
+    assert isinstance(item["ended_at"], int)
 
 
 def insights_tests(answer: dict[str, Any]) -> None:
@@ -178,9 +178,10 @@ def insights_tests(answer: dict[str, Any]) -> None:
 def insights_metrics(answer: dict[str, Any]) -> None:
     """Get Summary of Test Metrics."""
     summary, aggs = parse_summary(answer), answer["aggs"]
-    assert (summary.count, dict(summary.statuses)) == (aggs["count"], aggs["statuses"])
-    assert (summary.queue_time, summary.run_time) == (aggs["totalQueueTime"], aggs["totalRunTime"])
-    for item, key in ((summary.fastest, "fastestRun"), (summary.slowest, "slowestRun")):
+    assert (summary["count"], dict(summary["statuses"])) == (aggs["count"], aggs["statuses"])
+    times = summary["total_queue_time"], summary["total_run_time"]
+    assert times == (aggs["totalQueueTime"], aggs["totalRunTime"])
+    for item, key in ((summary["fastest"], "fastestRun"), (summary["slowest"], "slowestRun")):
         assert item is not None
         says_item(item, aggs[key])
 
@@ -191,10 +192,10 @@ def insights_trends(answer: dict[str, Any]) -> None:
     assert trends.rejected == ()
     assert {key: dict(counts) for key, counts in trends.totals.items()} == answer["metrics"]
     for bucket, row in zip(trends.buckets, answer["buckets"], strict=True):
-        assert bucket.count == row["count"]
+        assert bucket["count"] == row["count"]
         assert {
             key: [{"name": name, "count": count} for name, count in pairs]
-            for key, pairs in bucket.by.items()
+            for key, pairs in bucket["by"].items()
         } == row["aggs"]
 
 
@@ -203,7 +204,7 @@ def insights_builds(answer: dict[str, Any]) -> None:
     found, rows = parse_builds_and_tests(answer), answer["builds"]["items"]
     assert (found.rejected, found.has_more, found.without_build.items) == ((), True, ())
     for build, row in zip(found.builds, rows, strict=True):
-        assert (build.name, build.tests, build.duration_s) == (
+        assert tuple(build.row[name] for name in ("name", "tests", "duration_s")) == (
             row["name"],
             row["tests_count"],
             row["duration"],
@@ -215,7 +216,7 @@ def insights_builds(answer: dict[str, Any]) -> None:
 def insights_errors(answer: dict[str, Any]) -> None:
     """Get Error Trends."""
     for found, row in zip(parse_errors(answer).errors, answer["buckets"], strict=True):
-        assert (found.error, found.count) == (row["name"], row["count"])
+        assert (found.row["error"], found.row["tests"]) == (row["name"], row["count"])
         says_item(found.some.items[0], row["items"][0])
 
 
