@@ -17,10 +17,10 @@ from sauce_janitor.archive import SENTINEL
 from sauce_janitor.config import Account
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.notify import Notification
+from sauce_janitor.operations.daily_verification import verify_daily
 from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.records import notifications
-from sauce_janitor.operations.verify import verify_daily
 from sauce_janitor.operations.wiring.progress import ProgressTracker
 from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 

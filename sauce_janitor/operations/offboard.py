@@ -2,43 +2,29 @@
 erases them from the archive, too.
 
 It is a run like any other, with its own rules (retention/plan/offboarding.py): the same listing,
-holds, limits, lease, journal and gate. Deleting with one call for all jobs is in
-execute/manual/bulk_delete.py.
-
-One module over 300 lines: its steps are one sequence, and each is short.
+holds, limits, lease, journal and gate. `offboard_bulk` deletes with one call for all jobs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
-from copy import deepcopy
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from sauce_janitor import inventory
-from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
-from sauce_janitor.errors import ArchiveError, JanitorError, RefusedError, SourceError
+from sauce_janitor.errors import RefusedError, SourceError
 from sauce_janitor.execute import Execution, ExecutionPorts, Recovery
-from sauce_janitor.execute.brake import Brake, HaltError, halt_of
 from sauce_janitor.execute.events import Halt
-from sauce_janitor.execute.manual.bulk_conditions import why_not, why_not_now
-from sauce_janitor.execute.manual.bulk_delete import BulkDelete, empty
-from sauce_janitor.execute.outcomes import Tally, together
 from sauce_janitor.inventory import SyncRequest
-from sauce_janitor.inventory.pager import PagePosition, Pager
-from sauce_janitor.model.job_lists import JobPage
-from sauce_janitor.model.jobs import Action, Job, JobId, Owner
-from sauce_janitor.model.stored_jobs import StoredJob
+from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.operations import holds
-from sauce_janitor.operations.policy_run import PolicyRun
+from sauce_janitor.operations.offboard_bulk import BulkRun
 from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.prune_remover import Pruned
 from sauce_janitor.operations.steps import acceptance, request_budget
 from sauce_janitor.operations.steps.listing import ListingResult, OwnersListing
 from sauce_janitor.operations.steps.review import InventoryDigest
-from sauce_janitor.operations.wiring.clients import CredentialShare
-from sauce_janitor.operations.wiring.credential_shares import ShareSettings, carry_out_shared
 from sauce_janitor.operations.wiring.owners import Owners
 from sauce_janitor.operations.wiring.run_settings import (
     LATER,
@@ -50,15 +36,10 @@ from sauce_janitor.operations.wiring.run_settings import (
 from sauce_janitor.operations.wiring.write_access import WriteAccess, write_access
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.plan import limits
-from sauce_janitor.retention.plan.offboarding import OFFBOARD, rules_for
+from sauce_janitor.retention.plan.offboarding import rules_for
 from sauce_janitor.retention.plan.planner import JobPlan, Plan, make_plan
-from sauce_janitor.sauce.delete_all import BulkGate
 
 _REMEDY = "If the plan is right, approve it; if not, hold what must stay"
-_AHEAD_S = 600
-"""Twice what Sauce Labs' clock may be ahead of the local clock when something is deleted, in
-seconds.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +115,8 @@ def _empty(account: Account, context: RunContext, order: OffboardOrder) -> Offbo
         ports, recovery = session.open()
         planned = session.plan_departure(session.list_all(), recovery)
         context.show(planned)
-        session.refuse_bulk(planned.plan)
+        if order.bulk:
+            session.refuse_bulk(planned.plan)
         if ports is None:
             return Offboarded(planned)
         session.refuse_if_limited(planned.plan)
@@ -144,7 +126,7 @@ def _empty(account: Account, context: RunContext, order: OffboardOrder) -> Offbo
         return session.confirm(done, ports)
 
 
-class _Leaving(PolicyRun):
+class _Leaving(BulkRun):
     """A run that offboards one user."""
 
     modes = ("offboard_dry_run", "offboard")
@@ -158,7 +140,7 @@ class _Leaving(PolicyRun):
         stack: ExitStack,
     ) -> None:
         super().__init__(account, context, Order(), access, stack)
-        self.departure = order
+        self.departure, self.user, self.typed = order, order.user, order.typed
         self.rules = rules_for(self.rules, order.user, keep=order.keep)
         self.fields = decision_fields(self.rules)
         self.scope = Owners((order.user,))
@@ -244,110 +226,11 @@ class _Leaving(PolicyRun):
         shown = self.departure.shown
         return job if shown is None or shown.get(job.job_id) == job.fingerprint else None
 
-    def refuse_bulk(self, plan: Plan) -> None:
-        """Raise RefusedError where one call would delete what the plan does not, or would not be
-        sent. Called before anything is archived.
-        """
-        user = self.departure.user
-        if not self.departure.bulk:
-            return
-        plans = {job.job_id: job for job in plan.jobs()}
-        if (reason := why_not(plans, self._count())) is not None:
-            raise RefusedError(
-                f"--bulk would delete all jobs of {user} at once, but {reason}: leave --bulk out"
-            )
-        pages = self._pages(self.clients.shares(self.scope.owners)[0])
-        if (reason := why_not_now(pages, user, plans, CLOCK)) is not None:
-            raise RefusedError(f"--bulk is refused, before anything is archived: {reason}")
-
-    def _count(self) -> int:
-        return self.context.state.jobs.of(self.account.name, self.departure.user).count()
-
-    # --- carry out --------------------------------------------------------------------------------
-
-    def delete_all(self, planned: Result, ports: ExecutionPorts) -> Result:
-        """Archive what is wanted of every job first; then delete them with one call, if nothing
-        prevents it.
-        """
-        plans = {job.job_id: job for job in planned.plan.jobs()}
-        share = self.clients.shares(self.scope.owners)[0]
-        own = self._ports_of(share, ports)
-        plan = replace(planned.plan, rows=deepcopy(planned.plan.rows))
-        plan.narrow(_only_archive)
-        self.context.metrics.executes(1)
-        try:
-            with self._phase("execute", plan.job_count):
-                settings = ShareSettings(
-                    self.context.config.workers,
-                    self.context.config.archive.settle_s,
-                    self.context.stop,
-                )
-                done, _ = carry_out_shared(plan, [(share, own)], settings)
-            # The call deletes every job, so it is sent only after all of them were archived.
-            if done.complete and done.halted is None:
-                with self._phase("execute", len(plans)):
-                    done = together([done, self._emptied(share, own, plans)])
-        finally:
-            self.context.metrics.executes(-1)
-        self.record.executed(done, share.client.reader.budget_left)
-        return replace(planned, execution=done)
-
-    def _emptied(
-        self, share: CredentialShare, ports: ExecutionPorts, plans: Mapping[JobId, JobPlan]
-    ) -> Execution:
-        client, state, user = share.client, self.context.state, self.departure.user
-        tally = Tally(ports.events)
-        brake = Brake(ports, tally, self.context.stop)
-        with closing(
-            BulkGate(
-                client.connection, client.budget, self.telemetry.request, stop=self.context.stop
-            )
-        ) as gate:
-            what = BulkDelete(
-                owner=user,
-                typed=self.departure.typed,
-                policy=OFFBOARD,
-                plans=plans,
-                known=len(plans),
-                gate=gate,
-                journal=state.journal.during(self.account.name, self.run_id, CLOCK.now),
-                listing=lambda: self._pages(share),
-                proven=self._proven,
-            )
-            try:
-                empty(ports, tally, brake, what)
-            except HaltError:
-                pass
-            except JanitorError as error:
-                brake.pull(halt_of(error), str(error), error)
-        return tally.execution(error=brake.error)
-
-    def _pages(self, share: CredentialShare) -> Iterator[JobPage]:
-        pager = Pager(share.client.reader, self.departure.user, since=None, longest_page=0)
-        # A job that is new by Sauce Labs' clock must be listed, too.
-        until = int(self.context.clock()) + _AHEAD_S
-        for page, _ in pager.pages(PagePosition(until)):
-            yield page
-
-    def _proven(self, job: Job) -> StoredJob | None:
-        """Return what is stored of the job, after reading every byte of it; None for nothing."""
-        found = self.copies.read_back(job.owner, job.id, force=True)
-        if found.damaged:
-            raise ArchiveError(
-                f"job {job.id}: its copy in the archive is damaged: {found.damaged[0]}. Without"
-                " --bulk it is restored from Sauce Labs first, as far as its files are still"
-                " listed there"
-            )
-        archived = self.archive.archived(job)
-        if archived is not None and archived.sha256 != found.receipt:
-            raise ArchiveError(f"job {job.id}: its copy in the archive changed while it was read")
-        return archived
-
     def confirm(self, done: Result, ports: ExecutionPorts) -> Offboarded:
         """List once more: what is listed now was not deleted, whatever the answers said."""
         kept = self._kept(done)
         if done.execution is None or done.execution.halted is not None:
-            return Offboarded(done, left=self._count(), kept=self._count())
+            return Offboarded(done, left=self.count(), kept=self.count())
         done = replace(done, recovery=self.recover(ports))
         try:
             inventory.sync(
@@ -360,7 +243,7 @@ class _Leaving(PolicyRun):
             return Offboarded(
                 done, left=kept + 1, kept=kept, notes=(f"could not be listed again: {error}",)
             )
-        return Offboarded(done, left=self._count(), kept=kept)
+        return Offboarded(done, left=self.count(), kept=kept)
 
     def _kept(self, done: Result) -> int:
         """Return how many jobs may still be there: those without a due delete, and those skipped on
@@ -376,8 +259,3 @@ class _Leaving(PolicyRun):
     def end(self, result: Result) -> Result:
         """Return the result unchanged: later runs do not compare with an offboarding."""
         return result
-
-
-def _only_archive(job: JobPlan) -> JobPlan | None:
-    actions = tuple(decision for decision in job.actions if decision.action is Action.ARCHIVE)
-    return replace(job, actions=actions) if actions else None

@@ -2,7 +2,6 @@
 reads and repairs nothing.
 
 The state remembers the progress, so a verification that takes days can be interrupted and resumed.
-The daemon verifies one twentieth of each account a day, another part each day.
 """
 
 from __future__ import annotations
@@ -11,27 +10,19 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
-
-import structlog
 
 from sauce_janitor.archive import Catalogue, Damage, Finding, Proof
 from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.receipts import receipt_name
 from sauce_janitor.archive.verify import ArchiveScope, JobSampleShare, prove_all
-from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ConfigError
 from sauce_janitor.model.jobs import JobId, Owner
-from sauce_janitor.model.safety_numbers import DAY_S
-from sauce_janitor.operations.records.repeats import RepeatedEvents
-from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 
 _KEEP_EVERY_S: Final = 5.0
 _MOST_KEPT: Final = 10_000
-DAILY_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,52 +249,3 @@ class _Verifier:
             "findings": [asdict(finding) for finding in done.findings[:_MOST_KEPT]],
         }
         self._state.verifications.keep(self._target.scope, kept)
-
-
-def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_SHARE) -> Verified:
-    """Verify another share of an account's archive each day, for the daemon; report to the log and
-    the metrics.
-
-    Raise ArchiveError when the archive is missing, and StateError.
-    """
-    log = structlog.get_logger().bind(account=account.name)
-    path, state = context.config.archive.path, context.state
-    sample = JobSampleShare.of(share, int(context.clock()) // DAY_S)
-    known = state.identity.archive_uuid(str(path))
-    repeats = RepeatedEvents()
-    with ExitStack() as stack:
-        stack.callback(repeats.conclude, log)
-        catalogue = stack.enter_context(Catalogue.open(path, known_uuid=known))
-
-        def on_proof(proof: Proof) -> None:
-            for finding in proof.findings:
-                repeats.error(
-                    log,
-                    "archive.damaged",
-                    example=finding.place,
-                    place=finding.place,
-                    file=finding.file,
-                    damage=finding.damage.value,
-                    detail=finding.detail,
-                )
-
-        trusted = context.config.archive.trust_read_back_s is not None
-        verify_context = VerifyContext(
-            catalogue, state, context.stop, on_proof, context.clock, workers=1, remembers=trusted
-        )
-        done = verify(VerifyScope(account=account.name, sample=sample), verify_context)
-    if done.complete:
-        context.metrics.set("archive_findings", len(done.findings), account=account.name)
-        context.metrics.set(
-            "last_verification_timestamp_seconds", context.clock(), account=account.name
-        )
-    log.info(
-        "archive.verified",
-        jobs=done.jobs,
-        files=done.files,
-        size_bytes=done.size_bytes,
-        share=share,
-        findings=len(done.findings),
-        complete=done.complete,
-    )
-    return done

@@ -4,9 +4,7 @@ verified, listed again, journaled.
 The order of effects is that of one delete (docs/explanation/safety.md), for all jobs at once. Each
 job's copy is verified and its assets are listed. The whole list is read again, and its oldest
 answer is at most 10 s old when the call is sent. The journal gets an intent for every job. Then
-comes the call, and then each job is looked up.
-
-One module over 300 lines: the checks before the call are read in their order.
+comes the call, and then each job is looked up (`bulk_answer`).
 """
 
 from __future__ import annotations
@@ -26,15 +24,10 @@ from sauce_janitor.errors import (
 from sauce_janitor.execute.asset_lists import empty_list_waits_until
 from sauce_janitor.execute.brake import Brake, UnsafeError
 from sauce_janitor.execute.confirmation import (
-    BATCH,
-    PendingConfirmations,
     Sent,
-    is_job_gone,
-    settle,
 )
-from sauce_janitor.execute.delete_addresses import UNSERVED
-from sauce_janitor.execute.events import Halt, JobDeleted
 from sauce_janitor.execute.lookups import AssetLookup
+from sauce_janitor.execute.manual.bulk_answer import conclude_all
 from sauce_janitor.execute.manual.bulk_conditions import each_once, too_slow, unfit
 from sauce_janitor.execute.outcomes import Tally
 from sauce_janitor.execute.ports import ExecutionPorts
@@ -137,9 +130,7 @@ class _Emptying:
             for one in sent:
                 ports.journal.outcome(one.intent, "unknown", detail=str(error))
             raise
-        self._conclude(sent, answer)
-
-    # --- before -----------------------------------------------------------------------------------
+        conclude_all(ports, self._tally, self._brake, sent, answer)
 
     def _listed(self) -> Iterator[Job]:
         return each_once(self._pages(), self._what.owner)
@@ -240,68 +231,3 @@ class _Emptying:
             Sent(number, Action.DELETE_JOB, permit.job_id, permit.owner, policy)
             for number, permit in zip(numbers, permits, strict=True)
         ]
-
-    # --- after ------------------------------------------------------------------------------------
-
-    def _conclude(self, sent: Sequence[Sent], answer: WriteAnswer) -> None:
-        """Look up each job; one that is still there has failed."""
-        # Accepted: the jobs are looked up, a hundred at a time, as after single deletes.
-        if answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful:
-            pending = PendingConfirmations(self._ports, self._tally)
-            for one in sent:
-                pending.add(one)
-            pending.flush()
-            return
-        answered = (
-            f"answered {answer.status}: {answer.detail}"
-            if answer.status is not None
-            else f"no answer: {answer.detail}"
-        )
-        is_absent = answer.status in UNSERVED
-        left = sum(
-            self._ask(sent[start : start + BATCH], answered, is_absent=is_absent)
-            for start in range(0, len(sent), BATCH)
-        )
-        if is_absent and left:
-            self._brake.pull(
-                Halt.ADDRESS,
-                "Sauce Labs does not offer the call that deletes all jobs of a user here (it"
-                f" answered {answer.status}, and {left:,} jobs are still there): run offboard again"
-                " without --bulk, which deletes them one by one",
-            )
-
-    def _ask(self, batch: Sequence[Sent], answered: str, *, is_absent: bool) -> int:
-        """Return how many of them are still there. `is_absent`: Sauce Labs does not offer the call,
-        so no job has failed by itself.
-        """
-        left = 0
-        source = self._ports.source
-        try:
-            found = source.jobs([one.job_id for one in batch]) or {}
-        except (SourceError, StoppedError):
-            # Then each job is asked about alone.
-            found = {}
-        for one in batch:
-            try:
-                gone = one.job_id not in found and is_job_gone(source, one.owner, one.job_id)
-            except (SourceError, StoppedError) as error:
-                settle(
-                    self._ports,
-                    self._tally,
-                    one,
-                    "unknown",
-                    f"{answered}, and could not be asked again: {error}",
-                )
-                continue
-            if gone:
-                settle(self._ports, self._tally, one, "confirmed", f"{answered}, and it is gone")
-                self._tally.tell(JobDeleted(one.job_id, one.owner, one.policy))
-                continue
-            left += 1
-            detail = f"{answered}, and it is still there"
-            # Reported once for all of them, by the brake.
-            if is_absent:
-                self._ports.journal.outcome(one.intent, "failed", detail=detail)
-            else:
-                settle(self._ports, self._tally, one, "failed", detail)
-        return left

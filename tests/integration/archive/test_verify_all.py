@@ -21,7 +21,8 @@ from sauce_janitor.config import Config, load
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.assets import EVERYTHING
-from sauce_janitor.operations.verify import VerifyContext, VerifyScope, verify, verify_daily
+from sauce_janitor.operations.daily_verification import verify_daily
+from sauce_janitor.operations.verify import VerifyContext, VerifyScope, verify
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document

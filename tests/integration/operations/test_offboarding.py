@@ -624,7 +624,7 @@ def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Commands) ->
         raise KilledError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk_delete._Emptying, "_conclude", die)
+        patch.setattr(bulk_delete, "conclude_all", die)
         with pytest.raises(KilledError):
             bulk(desk)
     assert jobs(desk) == set()
