@@ -5,7 +5,7 @@ no plan.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +14,11 @@ from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
 from sauce_janitor.errors import (
     AnswerError,
-    ConfigError,
-    CredentialsError,
     ForbiddenError,
-    LeaseError,
 )
 from sauce_janitor.execute.events import JobStopped
 from sauce_janitor.execute.manual import action as manual_action
-from sauce_janitor.execute.manual.action import ManualPorts, ManualResult, ManualSourcePort
+from sauce_janitor.execute.manual.action import ManualPorts, ManualResult
 from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
@@ -194,24 +191,3 @@ class _ManualSteps(AccessSteps[None, ManualPorts, int]):
         acts = self.context.state.manual_actions.open(self.account)
         mine = [act for act in acts if act.owner == self.owner]
         return manual_action.settle(self.client.reader, ports.journal, mine)
-
-
-def settle_manual_actions(
-    reader_of: Callable[[Owner], ManualSourcePort],
-    account: str,
-    context: RunContext,
-    *,
-    run_id: str,
-) -> None:
-    """Settle the manual actions that were cut short, where Sauce Labs can answer; those under way
-    are left alone.
-    """
-    acts = context.state.manual_actions
-    if not acts.open(account):
-        return
-    journal = acts.during(account, run_id, CLOCK.now)
-    with suppress(LeaseError), acts.lock(account, wait_s=0):
-        for act in acts.open(account):
-            # The action stays open; listing that owner's jobs reports the reason.
-            with suppress(ConfigError, CredentialsError):
-                manual_action.settle(reader_of(act.owner), journal, [act])

@@ -13,12 +13,11 @@ from dataclasses import asdict, replace
 from sauce_janitor import planfile
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.config import Account
-from sauce_janitor.errors import BudgetSpentError, CredentialsError, RefusedError
-from sauce_janitor.execute import ExecutionPorts, Recovery, events, recover
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.execute import ExecutionPorts, Recovery, events
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 from sauce_janitor.operations import holds as holding
-from sauce_janitor.operations.manual import settle_manual_actions
 from sauce_janitor.operations.records.run_record import RunEntry
 from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.steps import request_budget
@@ -28,6 +27,7 @@ from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
 from sauce_janitor.operations.steps.listing import (
     ListingResult,
 )
+from sauce_janitor.operations.steps.recovery import settle_deletes, settle_manual_actions
 from sauce_janitor.operations.steps.review import Reviewed
 from sauce_janitor.operations.steps.shared_jobs import SharedJobs
 from sauce_janitor.operations.wiring import archive as archives
@@ -193,28 +193,9 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         """Settle the deletes and the manual actions that were started earlier and have no outcome
         yet.
         """
-        confirmed, failed = 0, 0
-        for share in self.clients.shares({one.owner for one in ports.journal.unresolved()}):
-            try:
-                found = recover(
-                    share.client.reader,
-                    ports.journal,
-                    of=share.owners.__contains__,
-                    events=self.telemetry.event,
-                )
-            except (CredentialsError, BudgetSpentError):
-                if not share.own:
-                    raise
-                # That owner's intents stay open; listing their jobs reports the reason.
-                continue
-            confirmed, failed = confirmed + found.confirmed, failed + found.failed
-        settle_manual_actions(
-            lambda owner: self.clients.of(owner).reader,
-            self.account.name,
-            self.context,
-            run_id=self.run_id,
-        )
-        return Recovery(confirmed, failed, open=len(ports.journal.unresolved()))
+        settled = settle_deletes(self.clients, ports.journal, self.telemetry.event)
+        settle_manual_actions(self.clients, self.account.name, self.context, run_id=self.run_id)
+        return replace(settled, open=len(ports.journal.unresolved()))
 
     def refuse_shared(self, found: Owners) -> None:
         """Raise RefusedError where another account is about the same users' jobs: its rules would

@@ -644,23 +644,31 @@ def test_erase_by_one_call_archives_nothing_first(desk: Commands) -> None:
 
 
 def test_only_offboarding_can_build_the_address_that_deletes_everything() -> None:
-    """S1: nothing else in the program imports the one module that has it, and no other text in it
-    could become it.
+    """S1: nothing else in the program imports the one module that has it, or the one module that
+    uses it, and no other text in it could become it.
     """
-    importers, builders = set(), set()
+    builders = set()
     for path in PACKAGE.rglob("*.py"):
-        name = str(path.relative_to(PACKAGE))
-        tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "sauce_janitor.sauce.delete_all":
-                importers.add(name)
-            if isinstance(node, ast.Import) and any(
-                "sauce.delete_all" in each.name for each in node.names
-            ):
-                importers.add(name)
+        for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant | ast.JoinedStr) and re.search(
                 r"/jobs['\"]?$", ast.unparse(node)
             ):
-                builders.add(name)
-    assert importers == {"operations/offboard.py"}
+                builders.add(str(path.relative_to(PACKAGE)))
+    assert importers("sauce.delete_all") == {"operations/offboard_bulk.py"}
+    assert importers("operations.offboard_bulk") == {"operations/offboard.py"}
     assert {name for name in builders if not name.startswith("sandbox/")} == {"sauce/delete_all.py"}
+
+
+def importers(module: str) -> set[str]:
+    """Return the files of the program that import this module, or anything from it."""
+    found = set()
+    package, _, name = f"sauce_janitor.{module}".rpartition(".")
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                of_package = node.module == package and name in {each.name for each in node.names}
+                if node.module == f"{package}.{name}" or of_package:
+                    found.add(str(path.relative_to(PACKAGE)))
+            elif isinstance(node, ast.Import) and any(module in each.name for each in node.names):
+                found.add(str(path.relative_to(PACKAGE)))
+    return found
