@@ -126,6 +126,8 @@ def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Processes) -
         done = 'runs_total{account="box",mode="execute",result="done"}'
         wait_for(lambda: daemon.metric(done) == 1, "the run in the metrics")
         assert daemon.get("/healthz") == (200, "ok\n")
+        # The look that publishes the metrics says only at its end that the state is open.
+        wait_for(lambda: daemon.get("/readyz")[0] == 200, "the daemon ready")
         assert json.loads(daemon.get("/readyz")[1]) == {"ready": True, "reasons": []}
         page = wait_for(
             lambda: re.search(r"<td>execute</td><td>done</td>", daemon.get()[1]),
