@@ -11,6 +11,10 @@ from sauce_janitor import terminal
 
 YES = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 DRY_RUN = click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done.")
+NO_CHANGE = click.option(
+    "-n", "--dry-run", is_flag=True, help="Change nothing, whatever other options say."
+)
+"""For a command with --execute: it beats that option."""
 YES_IGNORED = click.option(
     "-y", "--yes", is_flag=True, expose_value=False, hidden=True, help="Nothing is asked anyway."
 )

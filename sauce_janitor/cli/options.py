@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sauce_janitor.model.job_references import JobReference
     from sauce_janitor.model.jobs import Owner
 
+_F = TypeVar("_F", bound=Callable[..., Any])
 TIMES: Final = "3d (ago), 2026-06-01, 2026-06-01T08:00:00Z or the Unix timestamp 1780300800"
 """The forms of a time, for the help of an option."""
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -33,7 +34,23 @@ ACCOUNT = click.option(
 ACCOUNTS = click.option(
     "--account", "accounts", multiple=True, metavar="NAME", help="Only this account. Repeatable."
 )
+ONE_ACCOUNT = click.option("--account", metavar="NAME", help="Only this account.")
 OWNER = click.option("--owner", metavar="USER", help="The job's owner. Default: look it up.")
+ONE_OWNER = click.option("--owner", metavar="USER", help="Only jobs of this user.")
+SINCE = click.option("--since", metavar="TIME", help=f"Created at or after this time: {TIMES}.")
+UNTIL = click.option(
+    "--until", metavar="TIME", help="Created at or before this time; a day counts until its end."
+)
+IN_BUILD = click.option("--build", metavar="GLOB", help="Only jobs in builds with this name.")
+NAMED = click.option("--name", metavar="GLOB", help="Only those with this name.")
+LIMIT = click.option(
+    "--limit",
+    type=click.IntRange(0),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Show at most N; 0 for all.",
+)
 JOBS = click.argument("jobs", metavar="JOB…", nargs=-1, required=True)
 JOB = click.argument("job_id", metavar="JOB")
 FORMAT = click.option(
@@ -46,6 +63,28 @@ ROWS = click.option(
     default="table",
     show_default=True,
 )
+
+
+def statuses_option(statuses: Sequence[str]) -> Callable[[_F], _F]:
+    """Return the option that selects by status, of these statuses."""
+    return click.option(
+        "--status",
+        "statuses",
+        multiple=True,
+        type=click.Choice(statuses),
+        help="Only those with this status. Repeatable.",
+    )
+
+
+def policies_option(what: str) -> Callable[[_F], _F]:
+    """Return the option that selects policies: only what they `what`."""
+    return click.option(
+        "--policy",
+        "policies",
+        multiple=True,
+        metavar="NAME",
+        help=f"Only what this policy {what}. Repeatable.",
+    )
 
 
 def select_account(config: Config, name: str | None) -> Account:

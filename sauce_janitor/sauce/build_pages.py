@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sauce_janitor.errors import AnswerError
+
+if TYPE_CHECKING:
+    from sauce_janitor.model.jobs import Build
+    from sauce_janitor.sauce.build_members import BuildMember
+    from sauce_janitor.sauce.builds import BuildRecord
 
 _FEWEST_A_PAGE: Final = 20
 """A page of fewer rows is the last one. Source: the vendor's node client: limit is 20 by
@@ -13,12 +18,7 @@ default.
 """
 
 
-class _HasId(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-_Row = TypeVar("_Row", bound=_HasId)
+_Row = TypeVar("_Row", "Build", "BuildRecord", "BuildMember")
 
 
 def each_once(

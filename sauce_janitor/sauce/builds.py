@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from sauce_janitor.errors import AnswerError
 from sauce_janitor.model.jobs import (
@@ -62,14 +62,6 @@ COUNTERS: Final = (
 Counted: TypeAlias = int | Literal[Unknown.UNKNOWN] | None
 
 
-class _HasId(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-_B = TypeVar("_B", bound=_HasId)
-
-
 @dataclass(frozen=True, slots=True)
 class BuildRecord:
     """Everything that a builds API says of one build; None where it says null or nothing.
@@ -101,6 +93,9 @@ class BuildRecord:
     def id(self) -> str:
         """Return the build's id."""
         return self.build.id
+
+
+_B = TypeVar("_B", Build, BuildRecord)
 
 
 @dataclass(frozen=True, slots=True)

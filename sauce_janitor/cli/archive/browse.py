@@ -11,7 +11,7 @@ import click
 from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.view import filters, open_archive_view, query_of
-from sauce_janitor.cli.options import JOB
+from sauce_janitor.cli.options import FORMAT, JOB, ONE_ACCOUNT, ROWS
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.json_output import Shape, key, time
 
@@ -72,13 +72,7 @@ CONTENTS = Shape(
 @click.command(name="list")
 @filters
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show at most N, the newest.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-)
+@ROWS
 @click.pass_obj
 def list_jobs(session: Session, /, limit: int | None, form: str, **options: Any) -> None:
     """List the jobs in the archive, newest first."""
@@ -148,10 +142,8 @@ def _print_count(jobs: int, size: int, limit: int | None) -> None:
 
 @click.command()
 @JOB
-@click.option("--account", metavar="NAME", help="Only this account.")
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@ONE_ACCOUNT
+@FORMAT
 @click.pass_obj
 def show(session: Session, /, job_id: str, account: str | None, form: str) -> None:
     """Show which files of a job are archived, by which policy, and which are missing or pruned."""

@@ -12,7 +12,7 @@ import click
 from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, require_consent
-from sauce_janitor.cli.options import ACCOUNTS
+from sauce_janitor.cli.options import ACCOUNTS, FORMAT
 from sauce_janitor.json_output import Shape, key, time
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ _FAILED = 3
 
 @click.command()
 @ACCOUNTS
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@FORMAT
 @YES
 @DRY_RUN
 @click.pass_obj

@@ -9,7 +9,7 @@ import click
 
 from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import ACCOUNTS
+from sauce_janitor.cli.options import ACCOUNTS, FORMAT
 from sauce_janitor.json_output import Shape, key, spread
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ _REINDEXED = Shape(key("account", itemgetter(0)), spread(itemgetter(1)))
 
 @click.command()
 @ACCOUNTS
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@FORMAT
 @click.pass_obj
 def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
     """Rebuild what the state knows of the archive from its receipts.

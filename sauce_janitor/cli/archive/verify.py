@@ -9,6 +9,7 @@ import click
 
 from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.options import FORMAT, ONE_ACCOUNT, ONE_OWNER
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.json_output import Shape, key
 from sauce_janitor.model.safety_numbers import DAY_S
@@ -58,8 +59,8 @@ _VERIFIED = Shape(
 
 @click.command()
 @click.argument("job_id", metavar="[JOB]", required=False)
-@click.option("--account", metavar="NAME", help="Only this account.")
-@click.option("--owner", metavar="USER", help="Only jobs of this user.")
+@ONE_ACCOUNT
+@ONE_OWNER
 @click.option(
     "--sample", type=_Share(), help="Only this share of the jobs, such as 5%; another one each day."
 )
@@ -70,9 +71,7 @@ _VERIFIED = Shape(
     metavar="N",
     help="Files to read at the same time. Default: by the number of processors.",
 )
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@FORMAT
 @click.pass_context
 def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any) -> None:
     """Read every archived file again and compare it with its receipt, and the receipts with the

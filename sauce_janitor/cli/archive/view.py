@@ -16,7 +16,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import warn_of_odd_globs
+from sauce_janitor.cli.options import IN_BUILD, ONE_ACCOUNT, ONE_OWNER, warn_of_odd_globs
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def open_archive_view(session: Session) -> Iterator[ArchiveView]:
 def filters(command: Any) -> Any:
     """Add the options that select jobs to a command."""
     options = (
-        click.option("--account", metavar="NAME", help="Only this account."),
-        click.option("--owner", metavar="USER", help="Only jobs of this user."),
-        click.option("--build", metavar="GLOB", help="Only jobs in builds with this name."),
+        ONE_ACCOUNT,
+        ONE_OWNER,
+        IN_BUILD,
         click.option("--name", metavar="GLOB", help="Only jobs with this name."),
         click.option(
             "--status",

@@ -28,12 +28,16 @@ from sauce_janitor.cli.jobs.build_tables import (
 from sauce_janitor.cli.options import (
     ACCOUNT,
     FORMAT,
+    LIMIT,
+    NAMED,
     OWNER,
     ROWS,
-    TIMES,
+    SINCE,
+    UNTIL,
     parse_build,
     parse_owner,
     parse_time,
+    statuses_option,
     warn_of_odd_globs,
 )
 
@@ -55,27 +59,12 @@ _SOURCE = click.option(
 @click.command()
 @click.argument("build", metavar="[BUILD]", required=False)
 @click.option("--owner", metavar="USER", help="Builds of this user. Default: the account's user.")
-@click.option("--name", metavar="GLOB", help="Only those with this name.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice(_STATUSES),
-    help="Only those with this status. Repeatable.",
-)
-@click.option("--since", metavar="TIME", help=f"Created at or after this time: {TIMES}.")
-@click.option(
-    "--until", metavar="TIME", help="Created at or before this time; a day counts until its end."
-)
+@NAMED
+@statuses_option(_STATUSES)
+@SINCE
+@UNTIL
 @_SOURCE
-@click.option(
-    "--limit",
-    type=click.IntRange(0),
-    metavar="N",
-    default=100,
-    show_default=True,
-    help="Show at most N; 0 for all.",
-)
+@LIMIT
 @ACCOUNT
 @ROWS
 @click.pass_obj

@@ -14,7 +14,7 @@ from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.confirmation import DRY_RUN, YES, current_user, require_consent
 from sauce_janitor.cli.jobs.hold_tags import CONFIGURED_TAG, tag_jobs, tag_of_option
-from sauce_janitor.cli.options import ACCOUNT, JOBS, parse_end, parse_jobs, select_account
+from sauce_janitor.cli.options import ACCOUNT, FORMAT, JOBS, parse_end, parse_jobs, select_account
 from sauce_janitor.errors import ArchiveError, ConfigError
 from sauce_janitor.json_output import Shape, key, spread
 
@@ -193,9 +193,7 @@ _HOLD = Shape(
 
 @hold.command(name="list")
 @ACCOUNT
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@FORMAT
 @click.pass_obj
 def list_holds(session: Session, /, wanted: str | None, *, form: str) -> int:
     """List the local holds in force. Exits with 4 if those in the archive cannot be read."""

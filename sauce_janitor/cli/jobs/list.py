@@ -16,13 +16,18 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.options import (
     ACCOUNT,
     FORMAT,
+    IN_BUILD,
     JOB,
+    LIMIT,
+    NAMED,
     OWNER,
     ROWS,
-    TIMES,
+    SINCE,
+    UNTIL,
     parse_job,
     parse_owner,
     parse_time,
+    statuses_option,
     warn_of_odd_globs,
 )
 
@@ -60,15 +65,9 @@ class _JobFilter:
     metavar="USER",
     help="Jobs of this user. Default: the account's users. Repeatable.",
 )
-@click.option("--build", metavar="GLOB", help="Only jobs in builds with this name.")
-@click.option("--name", metavar="GLOB", help="Only those with this name.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice(_STATUSES),
-    help="Only those with this status. Repeatable.",
-)
+@IN_BUILD
+@NAMED
+@statuses_option(_STATUSES)
 @click.option(
     "--tag",
     "tags",
@@ -76,18 +75,9 @@ class _JobFilter:
     metavar="GLOB",
     help="Only jobs with any of these tags. Repeatable.",
 )
-@click.option("--since", metavar="TIME", help=f"Created at or after this time: {TIMES}.")
-@click.option(
-    "--until", metavar="TIME", help="Created at or before this time; a day counts until its end."
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(0),
-    metavar="N",
-    default=100,
-    show_default=True,
-    help="Show at most N; 0 for all.",
-)
+@SINCE
+@UNTIL
+@LIMIT
 @ACCOUNT
 @ROWS
 @click.pass_obj

@@ -10,22 +10,14 @@ from typing import Any, TypeVar
 import click
 
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import ACCOUNTS
+from sauce_janitor.cli.confirmation import NO_CHANGE
+from sauce_janitor.cli.options import ACCOUNTS, policies_option
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_POLICY = click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="NAME",
-    help="Only what this policy permits. Repeatable.",
-)
+_POLICY = policies_option("permits")
 _RETRY_NOW = click.option(
     "--retry-now", is_flag=True, help="Retry failed jobs now instead of after their pause."
-)
-_DRY_RUN = click.option(
-    "-n", "--dry-run", is_flag=True, help="Change nothing, whatever other options say."
 )
 
 
@@ -88,7 +80,7 @@ def plan(session: Session, /, **options: Any) -> int:
     help="Carry the plan out. Without it, this is a dry run, the same as `plan`.",
 )
 @_RETRY_NOW
-@_DRY_RUN
+@NO_CHANGE
 @_plan_options
 @click.pass_obj
 def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) -> int:
@@ -107,7 +99,7 @@ def run(session: Session, /, *, execute: bool, dry_run: bool, **options: Any) ->
 @click.command(name="apply")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_RETRY_NOW
-@_DRY_RUN
+@NO_CHANGE
 @ACCOUNTS
 @click.pass_obj
 def apply(

@@ -11,7 +11,7 @@ import click
 
 from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import ACCOUNTS, FORMAT
+from sauce_janitor.cli.options import ACCOUNTS, FORMAT, policies_option
 from sauce_janitor.cli.run.account_status import (
     STATUS,
     AccountStatus,
@@ -42,13 +42,7 @@ _NO_LISTING: Mapping[str, Any] = {
 
 @click.command()
 @ACCOUNTS
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="NAME",
-    help="Only what this policy has due. Repeatable.",
-)
+@policies_option("has due")
 @FORMAT
 @click.pass_obj
 def status(

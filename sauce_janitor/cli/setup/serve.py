@@ -10,6 +10,7 @@ import click
 
 from sauce_janitor import terminal
 from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.confirmation import NO_CHANGE
 
 if TYPE_CHECKING:
     from sauce_janitor.daemon.daemon import Daemon
@@ -22,7 +23,7 @@ _LOOK_S: Final = 0.5
 @click.option(
     "--execute", is_flag=True, help="Carry plans out. Without it, every run is a dry run."
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Change nothing, whatever other options say.")
+@NO_CHANGE
 @click.pass_obj
 def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
     """Run by schedule until stopped, with metrics, health checks and a status page.

@@ -11,7 +11,7 @@ import click
 
 from sauce_janitor import json_output
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import ACCOUNTS, JOB, parse_job
+from sauce_janitor.cli.options import ACCOUNTS, FORMAT, JOB, parse_job, policies_option
 from sauce_janitor.errors import ArchiveError, ConfigError
 
 if TYPE_CHECKING:
@@ -25,16 +25,8 @@ if TYPE_CHECKING:
 @click.command()
 @JOB
 @ACCOUNTS
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="NAME",
-    help="Only what this policy says. Repeatable.",
-)
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+@policies_option("says")
+@FORMAT
 @click.pass_obj
 def explain(
     session: Session, job_id: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str

@@ -13,7 +13,7 @@ import click
 
 from sauce_janitor import json_output, terminal
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.options import ACCOUNTS
+from sauce_janitor.cli.options import ACCOUNTS, ROWS, policies_option
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.what_if.forecast import AccountForecast
@@ -31,20 +31,8 @@ if TYPE_CHECKING:
     help="How far to look ahead: 14d, 12w, 1y.",
 )
 @ACCOUNTS
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="NAME",
-    help="Only what this policy permits. Repeatable.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-)
+@policies_option("permits")
+@ROWS
 @click.pass_obj
 def simulate(
     session: Session, /, span: str, accounts: tuple[str, ...], policies: tuple[str, ...], form: str

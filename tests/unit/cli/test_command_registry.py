@@ -7,6 +7,7 @@ tests/integration/operations/test_hostile_text.py, which walk the same tree.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from pathlib import Path
@@ -139,3 +140,13 @@ def test_an_alias_is_the_same_command() -> None:
     for alias, name in ALIASES.items():
         context = click.Context(cli)
         assert cli.get_command(context, alias) is cli.get_command(context, name)
+
+
+def test_an_option_that_commands_share_is_written_once() -> None:
+    """tests/unit/cli/test_options.py says what the shared ones in cli/options.py accept."""
+    places: dict[str, list[str]] = {}
+    for path in sorted((TOP / "sauce_janitor" / "cli").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "click.option":
+                places.setdefault(ast.unparse(node), []).append(f"{path.name}:{node.lineno}")
+    assert {option: found for option, found in places.items() if len(found) > 1} == {}
