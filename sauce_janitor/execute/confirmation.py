@@ -100,6 +100,7 @@ class PendingConfirmations:
         """Add one; the hundredth looks all of them up."""
         with self._lock:
             self._accepted.append(sent)
+            # Looked up outside the lock: other workers must not wait for Sauce Labs' answer.
             batch = self._take() if len(self._accepted) >= BATCH else ()
         self._confirm(batch)
 
@@ -124,6 +125,8 @@ class PendingConfirmations:
     def looked(self, *, true: bool) -> None:
         """Record the result of a look."""
         with self._lock:
+            # A look that was true earns trust in the next answers; one that was false ends it for
+            # good.
             self._believed = SAMPLE - 1
             self._lied_to = self._lied_to or not true
 

@@ -54,6 +54,7 @@ class DeleteAddresses:
         """Until an address is known to work, let one thread at a time inside: otherwise each would
         try both.
         """
+        # The address is known, so deletes go out side by side.
         if self._served is not None:
             yield
             return
@@ -77,11 +78,13 @@ class DeleteAddresses:
         there.
         """
         with self._lock:
+            # The first answer wins: a second address that works, too, would change nothing.
             self._served = self._served or address
 
     def worked(self, address: DeleteAddress) -> None:
         """Record that a job deleted at this address is certainly gone."""
         with self._lock:
+            # Kept once a run: writing it for each of a million deletes would be slow.
             if address in self._kept:
                 return
             self._kept.add(address)
@@ -120,8 +123,10 @@ class DeleteAddresses:
             whole = [
                 job_id for job_id, own in self._refusals.items() if len(own) == len(self._tries)
             ]
+            # One job alone may be an exception, and the run must not end for all others.
             if self._served is not None or len(whole) < WITNESSES:
                 return None
+        # The remedy depends on whether the configuration allows both addresses.
         if len(self._tries) > 1:
             remedy = (
                 "both addresses of delete_job_path: auto were tried, so ask Sauce Labs which one"

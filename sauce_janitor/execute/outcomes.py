@@ -109,6 +109,7 @@ class Execution:
         nor does a job that was purged between tries.
         """
         ends = not self.cut_short and not self.abandoned
+        # A job that was skipped on purpose waits, too, and is no failure.
         waits = any(kind.is_failure for kind in self.waiting)
         return ends and not self.failures and not waits and not self.missed
 
@@ -119,9 +120,11 @@ def together(executions: Sequence[Execution]) -> Execution:
     The reason that ended a part early comes before a spent budget.
     """
     halts = [one.halted for one in executions if one.halted is not None]
+    # A spent budget is only a pause: a credential that failed meanwhile is what people must read.
     halts.sort(key=lambda halted: halted.why is Halt.BUDGET)
     halted = None
     if halts:
+        # Two credentials may have ended for one reason: it is said once.
         details = "; ".join(dict.fromkeys(each.detail for each in halts))
         halted = Halted(halts[0].why, details)
     return Execution(
@@ -173,6 +176,7 @@ class Tally:
         """Count the event and pass it on."""
         with self._lock:
             self._count(event)
+            # Under the lock, so that log lines come in the order in which they are counted.
             self._pass_on(event)
 
     def begun(self) -> None:
@@ -203,12 +207,14 @@ class Tally:
                 self._sums["archived_bytes"] += event.size_bytes
             case AssetsDeleted():
                 self._counts[event.policy, Action.DELETE_ASSETS, Outcome.DONE] += 1
+                # The size is unknown (None) when the outcome was settled by a later run.
                 self._sums["reclaimed_bytes"] += event.size_bytes or 0
                 self._sums["unlisted_files"] += len(event.unlisted)
                 self._differing.extend(
                     (event.job_id, *difference) for difference in event.differing
                 )
             case AssetsPurged():
+                # No action of a policy ended: Sauce Labs did this, so only the losses are counted.
                 self._sums["lost"] += event.lost
                 self._sums["missed"] += event.missed
             case CopyDamaged() | CopyRestored():
@@ -216,6 +222,7 @@ class Tally:
                 self._sums["restored_copies"] += isinstance(event, CopyRestored)
             case JobDeleted():
                 self._counts[event.policy, Action.DELETE_JOB, Outcome.DONE] += 1
+                # Accepted counts as done here; the next full listing or run confirms it.
                 self._sums["unconfirmed"] += not event.confirmed
             case JobStopped():
                 self._counts[event.policy, Action.STOP, Outcome.DONE] += 1

@@ -47,6 +47,7 @@ def is_emptied(work: ExecutionContext, task: JobTask, job: Job) -> bool:
     """
     if task.listed is None or not task.listed.empty:
         return False
+    # A younger job with an empty list is in doubt: Sauce Labs' lists fail at times.
     purged = is_purgeable(work, job) or was_purged(work, task)
     return purged or work.ports.journal.assets_deleted(job.id)
 
@@ -64,6 +65,7 @@ def note_purged(work: ExecutionContext, task: JobTask, job: Job, stored: StoredJ
     tried = _failed_in_time(task.retry, job.ended_at) or (
         stored is not None and bool(stored.missing)
     )
+    # The journal writes no second line, so a job is reported and counted as lost once.
     if work.ports.journal.purged(plan.job_id, plan.owner, policy=policy, lost=lost):
         work.tally.tell(AssetsPurged(plan.job_id, plan.owner, policy, lost, missed=lost and tried))
 
@@ -84,6 +86,7 @@ def _failed_in_time(retry: Retry | None, ended_at: object) -> bool:
     """
     if retry is None:
         return False
+    # Without a readable end the assets may have existed: the failure then counts as ours.
     return not isinstance(ended_at, int) or retry.first_failed_at < ended_at + PURGED_AFTER_S
 
 
@@ -93,8 +96,10 @@ def _is_lost(selection: Selection | None, stored: StoredJob | None) -> bool:
         return False
     if stored is None:
         return True
+    # Listed, wanted, and Sauce Labs could not deliver it.
     if any(selection.wants(each.name) for each in stored.missing):
         return True
+    # Left out by the policy of that time, and wanted by today's.
     return any(selection.wants(name) and name not in stored.stored for name in stored.discarded)
 
 
@@ -116,6 +121,7 @@ def look_for_purged(
     floor = None if budget is None else int(budget * KEPT_REQUESTS)
     for suspect in suspects:
         left = ports.source.budget_left
+        # Looking is the least urgent work: deletes and new jobs need the rest of the budget.
         if (
             stop.is_set()
             or ports.switch.is_paused()
@@ -123,8 +129,10 @@ def look_for_purged(
         ):
             break
         try:
+            # An empty list or a 404 counts only when it comes twice.
             if any(_names(ports.source.assets(suspect.owner, suspect.job_id)) for _ in range(2)):
                 continue
+        # The rest is looked at tomorrow: nothing is late, and nothing was changed.
         except (SourceError, StoppedError):
             break
         # Looking may take minutes: another run may have the lease by now.

@@ -53,6 +53,7 @@ def recover(
     for one in unresolved:
         try:
             outcome, detail = _ask(source, one, found, absent)
+        # Every other question would fail in the same way.
         except (CredentialsError, BudgetSpentError):
             raise
         except SourceError:
@@ -81,6 +82,7 @@ def _look_up(source: SourcePort, deletes: Sequence[OpenIntent]) -> Mapping[JobId
             raise
         except SourceError:
             continue  # each of these is asked about alone
+        # This deployment has no look-up of several jobs: each is asked about alone.
         if found is None:
             break
         there.update((job_id, job_id in found) for job_id in ids)
@@ -99,12 +101,14 @@ def _ask(
         )
     if one.action is Action.STOP:
         document = source.job(one.owner, one.job_id)
+        # A job that is gone does not run either, so the stop had its effect.
         running = document is not None and document.job.state is JobState.RUNNING
         return ("failed", "it still runs") if running else ("confirmed", "it does not run any more")
     # An accepted delete and its absence are two independent answers.
     there = found.get(one.job_id)
     if _accepted(one) and there is False:
         return "confirmed", "accepted, and absent when looked up"
+    # One by one would cost a request a job; a full listing answers for all of them at once.
     if _accepted(one) and there is None and absent is not None:
         listed_absent = absent(one)
         if listed_absent is None:
@@ -114,6 +118,7 @@ def _ask(
             if listed_absent
             else ("failed", "still listed")
         )
+    # The answer to the write is unknown, so absence alone is not believed: it must be 404 twice.
     gone = is_job_gone(source, one.owner, one.job_id)
     return ("confirmed", "404 twice") if gone else ("failed", "the job is still there")
 
@@ -130,5 +135,6 @@ def _event(one: OpenIntent, outcome: Proven, detail: str) -> Event:
     if one.action is Action.DELETE_JOB:
         return JobDeleted(one.job_id, one.owner, one.policy)
     if one.action is Action.DELETE_ASSETS:
+        # The size is not known any more: the run that sent the delete has ended.
         return AssetsDeleted(one.job_id, one.owner, one.policy, None)
     return JobStopped(one.job_id, one.owner, one.policy)

@@ -88,11 +88,14 @@ class TurnOrder:
             # Sauce Labs does not answer about this kind: the others wait for a later run.
             if self._silent[retry.kind] >= SILENCE:
                 return False
+            # Without an hourly limit nothing is shared out: every retry may start.
             if self._budget is not None:
                 share, takes = self._budget // SHARE, _estimate(retry)
                 fits = self._spent[retry.kind] + takes <= share
                 if in_front:
                     fits = fits and sum(self._in_front.values()) + takes <= share
+                # The first of its kind starts even when it takes more than the share, or it never
+                # would.
                 elif not self._spent[retry.kind]:
                     fits = True
                 if not fits:

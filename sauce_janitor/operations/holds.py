@@ -86,6 +86,8 @@ class AccountHolds:
         count = sum(known.hold.job_id in gone for known in self.known(at=at))
         self._holds.release(self._account, gone, by=by, at=at)
         self.mirror(without=gone)
+        # A lost state leaves mirrors under keys that nobody knows: a hold there would stay for
+        # ever.
         for other in self._others():
             with other.locked():
                 if any(hold.job_id in gone for hold in other.holds()):
@@ -105,6 +107,7 @@ class AccountHolds:
                 for hold in _in_force([self._mirror], at) | self._in_state(at)
                 if hold.job_id not in without
             }
+            # An unchanged file is not written: the archive's disk may be slow, or full.
             if holds != set(self._mirror.holds()):
                 self._mirror.replace(holds)
 
@@ -137,6 +140,7 @@ def open_holding(
     path = settings.path
     known = state.identity.archive_uuid(str(path))
     mirror, key = None, state.accounts.key(account)
+    # Neither known nor there: no run has used an archive yet, so none is missed.
     if known is not None or (path / archive.SENTINEL).exists():
         try:
             mirror = HoldMirror(

@@ -33,6 +33,7 @@ def conclude_all(
             pending.add(one)
         pending.flush()
         return
+    # Refused or doubtful: nothing is known, so every job is asked about.
     answered = (
         f"answered {answer.status}: {answer.detail}"
         if answer.status is not None

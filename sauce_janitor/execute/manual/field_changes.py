@@ -77,6 +77,7 @@ class _Update:
             with self._ports.source.reserved(2):
                 written = self._merge_and_send(first=tried == 0)
             result = written if isinstance(written, ManualResult) else self._check(written)
+            # None: somebody else overwrote the change, and merging it again may succeed.
             if result is not None:
                 return result
         return self._ended("failed", f"somebody else overwrote it {MOST_TRIES} times", None)
@@ -86,6 +87,7 @@ class _Update:
         ports, job = self._ports, self._shown.job
         asked_at = ports.clock.monotonic()
         now = look(ports.source, job.owner, job.id)
+        # Only the first time: later differences are somebody else's writes, which are merged.
         if first and (drifted := self._drift(now)) is not None:
             return self._ended("failed", drifted, now)
         try:
@@ -104,12 +106,14 @@ class _Update:
         """
         before, after = fields_of(self._shown), fields_of(now)
         for name in self._change.of(self._shown):
+            # Not shown, or unchanged since: the person decided on what is there.
             if name not in before or is_same(name, before[name], after.get(name)):
                 continue
             difference = (
                 f"{name} was {_text(before[name])} and is {_text(after.get(name))} now: somebody"
                 " else changed it"
             )
+            # A replaced field would silently undo what somebody else wrote.
             if not self._merges(name):
                 return f"{difference}. Nothing was sent; look again"
             self._note(difference)
@@ -133,6 +137,7 @@ class _Update:
         if not left:
             ports.journal.end(intent, "done", detail=f"{answer_text(answer)}, and read back")
             found = fields_of(after)
+            # The wanted tags are there, and so are others: added by somebody else in between.
             if "tags" in fields and not is_same("tags", found.get("tags"), fields["tags"]):
                 self._note(
                     f"somebody else wrote at the same time: tags are {_text(found.get('tags'))}"
@@ -140,6 +145,7 @@ class _Update:
             return self._ended("done", "read back", after)
         there = "; ".join(f"{name} is {_text(fields_of(after).get(name))}" for name in sorted(left))
         ports.journal.end(intent, "failed", detail=f"{answer_text(answer)}, and read back: {there}")
+        # Refused, ignored, or not mergeable: writing again would not help, or would destroy.
         if (
             is_refused(answer)
             or _is_untouched(left, now, after)
@@ -157,6 +163,7 @@ class _Update:
         """
         ports = self._ports
         for number in range(looks):
+            # An answer right after a write may be a moment old, so a wrong one is asked for again.
             if number and ports.wait(WAIT_S):
                 break
             after = look(ports.source, now.job.owner, now.job.id)
@@ -167,6 +174,7 @@ class _Update:
             left = {
                 name for name, value in wanted.items() if not has_come(name, found.get(name), value)
             }
+            # Arrived, or overwritten by somebody else: waiting longer would not change either.
             if not left or not _is_untouched(left, now, after):
                 break
         return after, left

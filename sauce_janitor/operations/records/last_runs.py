@@ -47,6 +47,7 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
         asides = next(
             (run.summary["set_aside"] for run in last if "set_aside" in run.summary), None
         )
+        # No run has recorded any yet: then there is no gauge rather than a false zero.
         if asides is not None:
             metrics.set(
                 "rows_set_aside", sum(aside["count"] for aside in asides), account=account.name
@@ -62,6 +63,7 @@ def newest_plan(runs: Iterable[RunRecord]) -> Mapping[str, Any] | None:
 
 def show_plan(metrics: Metrics, account: str, plan: Mapping[str, Any]) -> None:
     """Set the gauges of a recorded plan, and forget those of an earlier one."""
+    # A policy or deadline that was removed must not keep its last number for ever.
     for name in _PLANNED:
         metrics.forget(name, account)
     for policy, counts in plan["by_policy"].items():

@@ -19,6 +19,7 @@ def of_result(result: Result, *, at: int) -> Iterator[Notification]:
     """Yield the messages of a run that reached its end. `at` is epoch seconds."""
     account, plan, head = result.account.name, result.plan, result.head
     execution = result.execution
+    # A dry run announces nothing: no grace starts by it.
     if execution is not None and any(waiting["jobs"] for waiting in head.announced.values()):
         waits = [
             f"{waiting['jobs']:,} {_WORDS.get(action, action)}"
@@ -42,6 +43,7 @@ def of_result(result: Result, *, at: int) -> Iterator[Notification]:
             f"{name}: {sum(blocked.values()):,} ({', '.join(sorted(blocked))})"
             for name, blocked in late.items()
         ]
+        # Without the numbers: the same deadline with one job more is the same message.
         same = repr(sorted((name, sorted(blocked)) for name, blocked in late.items()))
         yield Notification(
             "deadline",
@@ -89,6 +91,7 @@ def of_error(account: str, error: BaseException, *, at: int) -> Iterator[Notific
     """Yield the message of a run that ended with an error; nothing when it was stopped, or another
     run was active.
     """
+    # Nothing is wrong then, and the next run does the work.
     if isinstance(error, StoppedError | LeaseError):
         return
     text = str(error) if isinstance(error, JanitorError) else f"a bug: {type(error).__name__}"

@@ -103,6 +103,7 @@ class RunEntry:
     def withheld(self, jobs: int) -> None:
         """Record how many due jobs stay until their owner's first listing is confirmed."""
         self._summary["withheld"] = jobs
+        # A dry run shows the withheld jobs and leaves nothing undone by it.
         self._complete = self._complete and (self._mode != "execute" or not jobs)
 
     def executed(
@@ -154,6 +155,8 @@ class RunEntry:
         result = "done" if self._complete else "incomplete"
         if error is not None:
             result = "refused" if isinstance(error, RefusedError) else "failed"
+            # Another exception's text may quote data or a secret; its type is enough to find the
+            # bug.
             text = str(error) if isinstance(error, JanitorError) else type(error).__name__
             self._summary["error"] = text.partition("\n")[0][:_LONGEST]
         # The first error is reported, not the failure to record it.

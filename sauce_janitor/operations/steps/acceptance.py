@@ -79,9 +79,11 @@ def accept(
         sizes[None] = plan.acting.new
         sizes.update({name: acting.new for name, acting in plan.acting_by_policy.items()})
     else:
+        # A review may have removed actions, so the plan's own totals are too large.
         for each in part(plan.jobs()):
             if _change(each):
                 sizes.update((None, each.actions[-1].policy))
+    # Without such a limit nobody asks for the jobs: a million ids are not stored for nothing.
     counted = any(
         _counts_jobs(limits)
         for limits in (rules.limits, *(policy.limits for policy in rules.policies))

@@ -34,6 +34,7 @@ def look_daily(
     and the state raise.
     """
     key, day = f"looked for purged {account}", str(plan.as_of // DAY_S)
+    # Each look costs requests, and a purge is not urgent: once a day is enough.
     if not plan.purge_candidates or notes.read(key) == day:
         return 0
     missed = 0

@@ -47,6 +47,7 @@ class BudgetTelemetry:
     def asked(self, request: RequestEvent) -> None:
         """Count a request."""
         self._tell.request(request)
+        # Counting reads a file that all processes share, so not after every request.
         if time.monotonic() - self._told_at > _TELL_S:
             self.tell_left()
 
@@ -68,6 +69,7 @@ class BudgetTelemetry:
         if done.halted is None or done.halted.why is not Halt.BUDGET:
             return None
         waits = [budget.goes_on_in(some=True) for budget in self._budgets()]
+        # The first credential that has requests again lets its part of the plan continue.
         at = int(self._clock() + min((wait for wait in waits if wait > 0), default=0.0))
         self._tell.budget_spent(left=done.left, goes_on_at=at)
         return at
@@ -84,6 +86,7 @@ def outlook(needs: Sequence[Need], inflow: Inflow | None, *, now: float) -> dict
     left = [need.left for need in needs if need.left is not None]
     daily = [need.timetable.per_day() for need in needs]
     per_day = (
+        # One credential without a limit makes the sum unlimited.
         None if None in daily or not daily else sum(each for each in daily if each is not None)
     )
     return {

@@ -61,6 +61,7 @@ class InventoryDigest:
 
     def __call__(self) -> Iterator[Record]:
         self._passes += 1
+        # Hashed once: a second pass reads the same snapshot again.
         if self._passes > 1:
             yield from self._records()
             return

@@ -44,6 +44,7 @@ def keep_up(
     uuid, (head, _) = catalogue.root.uuid, state.journal.head()
     through = None if everything else state.archived.through(uuid)
     indexed = Indexed()
+    # Never indexed, or the mark is not about this journal: only the receipts themselves tell.
     if through is None or through > head:
         state.archived.forget()
         places: Iterable[tuple[str, ...]] = catalogue.places()
@@ -63,6 +64,7 @@ def _touched(state: State, catalogue: Catalogue, through: int) -> Iterator[tuple
         (each.account, each.job_id): each for each in state.archived.touched(through)
     }.values():
         ended_at = state.jobs.ended_at(state.accounts.named(each.account), each.job_id)
+        # The day of its end is part of its folder's path, which saves a search through all days.
         if ended_at is not None:
             yield job_place(each.account, each.owner, each.job_id, ended_at)
             continue
@@ -75,6 +77,7 @@ def _entries(
     for place in places:
         try:
             entry = entry_of(catalogue.root, place)
+        # About every job: the index would lose all entries.
         except ArchiveUnusableError:
             raise
         except ArchiveError as error:

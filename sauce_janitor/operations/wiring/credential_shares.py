@@ -50,6 +50,7 @@ def carry_out_shared(
             done = list(pool.map(lambda each: _carry_out(plan, each[0], each[1], settings), shares))
     refused: dict[Owner, str] = {}
     for (share, _), one in zip(shares, done, strict=True):
+        # The account's own credential failing is the run's error, not some owners'.
         if share.own and one.halted is not None and one.halted.why is Halt.CREDENTIALS:
             refused |= dict.fromkeys(share.owners, one.halted.detail)
     return together(

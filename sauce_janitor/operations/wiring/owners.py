@@ -103,6 +103,7 @@ def resolve_owners(
     ]
     if ORGANIZATION in users:
         return _organization([*named, mine], known, spelled, ask)
+    # Users by name alone: nobody has to be asked.
     if not teams:
         return Owners(tuple(dict.fromkeys(named)), named=frozenset(named))
     group = f"team {teams[0]}" if len(teams) == 1 else f"teams {', '.join(teams)}"
@@ -130,6 +131,7 @@ def _organization(
     if ask is None:
         return Owners(tuple(dict.fromkeys([*named, *known])), _EARLIER, named_too)
     found = ask()
+    # Who has left is still listed while Sauce Labs shows their jobs: nobody drops out silently.
     present = dict.fromkeys([*named, *map(spelled, found.owners)])
     departed = frozenset(known) - set(present) if not found.gaps else frozenset()
     return Owners(
@@ -166,6 +168,7 @@ def known_owners(state: State, account: Account) -> tuple[Owner, ...]:
 
 def remember(state: State, account: Account, found: Owners) -> None:
     """Record who is in the account's teams, for commands that ask nobody."""
+    # Members of a team may leave it, so the last answer counts; others are known by their jobs.
     if account.teams:
         state.notes.write(_note(account.name), json.dumps(sorted(found.owners)))
 

@@ -115,6 +115,7 @@ class ProgressTracker:
         with self._lock:
             self._done += count
             at = self._clock()
+            # At most one point a second, however many steps there are.
             if self._seen and at - self._seen[-1][0] >= 1.0:
                 self._seen.append((at, self._done))
             while len(self._seen) > 1 and at - self._seen[1][0] >= _RECENT_S:
@@ -127,6 +128,7 @@ class ProgressTracker:
             if self._seen:
                 began, before = self._seen[0]
                 took_s = self._clock() - began
+                # Too early to say: one slow first answer would show as hours.
                 rate = (self._done - before) / took_s if took_s >= _SOON_S else None
             # More steps than announced are a bug here, and must not show as 101 %.
             done = self._done if self._total is None else min(self._done, self._total)
@@ -186,6 +188,7 @@ class PublishedProgress:
         trace: TracebackType | None,
     ) -> None:
         self._ended.set()
+        # A state that hangs must not keep the run from ending.
         self._thread.join(_EVERY_S)
         if self._is_noted:
             with suppress(StateError):
@@ -196,6 +199,7 @@ class PublishedProgress:
         while not self._ended.wait(wait_s):
             wait_s = _EVERY_S
             with suppress(StateError):
+                # Once, before the first note. A run that is over within seconds removes nothing.
                 if not self._is_noted:
                     self._sweep()
                 self._notes.write(_key(self._account, self._run_id), self._note())
@@ -244,6 +248,7 @@ def _read(text: str | None, *, now: int) -> dict[str, Any] | None:
         progress = PhaseProgress(
             str(note["phase"]), note["done"], note["total"], note["per_second"]
         )
+        # Also a note from the future: the clock was set back since.
         if abs(now - at) > _LASTS_S or _is_dead(process):
             return None
         return {
@@ -277,12 +282,14 @@ def _this_process() -> list[Any]:
 def _is_dead(process: list[Any]) -> bool:
     """Return whether a process is certainly gone; for another host or container that is unknown."""
     *where, pid = process
+    # A process number means nothing on another host or in another container.
     if where != _this_process()[:-1]:
         return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
+    # It exists, and belongs to another user.
     except PermissionError:
         return False
     return False

@@ -46,18 +46,23 @@ class CheckedCopies:
             if not force and (receipt := self._trusted(owner, job_id, ended_at)) is not None:
                 return ReadBack(receipt)
             proof = self._held.read_back(owner, job_id, ended_at=ended_at)
+        # About the whole archive, not about this copy: the run must end.
         except ArchiveUnusableError:
             raise
         except ArchiveError as error:
             raise _untrusted(job_id, str(error)) from error
         known = self._receipt_on_record(job_id)
+        # Never archived, or lost: the journal's receipt tells the two apart.
         if proof is None:
             return ReadBack(None, () if known is None else ("its folder is gone",))
+        # A file that no receipt names takes nothing away from the copy.
         findings = [each for each in proof.findings if each.damage is not Damage.EXTRA]
+        # With a broken receipt nobody knows which files there should be, so no repair is tried.
         if broken := next((each for each in findings if each.damage is Damage.RECEIPT), None):
             raise _untrusted(job_id, broken.detail)
         _check(job_id, proof.receipts, known)
         receipt = proof.receipts[-1].sha256
+        # However recently it was read back, it is damaged now.
         if findings:
             self._kept.read_backs.forget(self._account, job_id)
         else:
@@ -87,10 +92,12 @@ class CheckedCopies:
         last = (
             self._kept.read_backs.last(self._account, job_id) if self._trust_s is not None else None
         )
+        # A read-back in the future comes from a clock that was wrong: it is not trusted.
         if last is None or self._trust_s is None or not 0 <= self._now() - last[1] <= self._trust_s:
             return None
         with self._held.reading() as catalogue:
             place, receipts = catalogue.receipts_of(self._key, owner, job_id, ended_at=ended_at)
+            # Stored again since: other bytes than those that were read.
             if place is None or not receipts or receipts[-1].sha256 != last[0]:
                 return None
             return last[0] if catalogue.is_whole(place, receipts[-1]) else None

@@ -61,11 +61,13 @@ def measured(receipts: Iterable[ReceiptDocument]) -> ReceiptSizes:
     jobs: Counter[str] = Counter()
     count = 0
     for receipt in receipts:
+        # Its assets were purged before it was archived: nobody knows their sizes.
         if receipt.purged:
             continue
         count += 1
         for asset in receipt.assets:
             stored[class_of(asset.name)] += asset.bytes
+        # A class that the policy left out says nothing about its size.
         unwanted = {class_of(each.name) for each in receipt.discarded}
         jobs.update(
             each
