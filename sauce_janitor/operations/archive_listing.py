@@ -59,6 +59,7 @@ class ArchiveListing:
         Raise RefusedError when the inventory was never complete (a lost state): a keep rule that
         counts cannot be evaluated then.
         """
+        # Without keep rules, no job's place among others matters.
         if not _has_keep_rules(self._rules):
             return
         name, known = self._account.name, self._state.jobs.owners(self._account.name)
@@ -97,6 +98,7 @@ class ArchiveListing:
         unknown.
         """
         listed = self.look(place)
+        # Gone from the archive: there is nothing to protect.
         if listed is None:
             return False
         decided = ArchivePruning(self._rules, as_of=self._as_of).erase(listed.job)
@@ -110,6 +112,7 @@ class ArchiveListing:
         quarter of the time.
         """
         contents = contents_of(self.catalogue.root, place)
+        # Removed since the folders were listed.
         if contents is None:
             return None
         newest = contents.newest
@@ -138,10 +141,12 @@ class ArchiveListing:
             parsed = (
                 None if document is None else parse_details(document, newest.owner, newest.job_id)
             )
+        # A document that cannot be read says nothing of tags or names: the job is kept.
         except AnswerError:
             parsed = None
         if parsed is None:
             return ()
+        # The job as archived and as last seen: either may carry a tag that protects it.
         known = None if alone else self._known(newest.job_id)
         status: Text = None if parsed.job.build is None else UNKNOWN
         archived = Record(

@@ -137,6 +137,7 @@ class _OneJob(RunSession):
             listing = OwnersListing(
                 name, jobs, self.clients, self.telemetry, self.context.progress
             ).list_all(self.scope, request)
+        # A list that may be wrong is not enough to delete by. A dry run may show it.
         if listing.unconfirmed and self.access is not None:
             raise RefusedError(
                 f"the first listing of {self.asked.owner} was empty or had rows that cannot be"
@@ -217,6 +218,7 @@ class _OneJob(RunSession):
         """Archive and delete, without what a policy run does for all jobs."""
         plan, config = planned.plan, self.context.config
         self._plan_under_way = plan
+        # A person asks for it now: an earlier failure's pause does not apply.
         self.retries.take(plan.retries, now=self.now, at_once=True)
         shares = [
             (share, self._ports_of(share, ports))
@@ -225,6 +227,7 @@ class _OneJob(RunSession):
         self.context.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
+                # One job: more workers would have nothing to do.
                 settings = ShareSettings(1, config.archive.settle_s, self.context.stop)
                 done, refused = carry_out_shared(plan, shares, settings)
         finally:

@@ -149,6 +149,7 @@ class _Leaving(BulkRun):
         """List every job of the user again. Raise RefusedError where another account is about them,
         too.
         """
+        # Before the listing: another account's user must not even be asked about.
         self.refuse_shared(self.scope)
         known, name = self.context.state.jobs, self.account.name
         with self._phase("list"):
@@ -197,6 +198,7 @@ class _Leaving(BulkRun):
             state.jobs.count(name), plan.acting, plan.matched, plan.acting_by_policy
         )
         plan.broken, plan.lifted = limits.measure(self.rules, of_account, leeway, _REMEDY)
+        # A person confirmed these jobs as they were; a job that changed since waits for a new look.
         plan.narrow(self._agreed)
         needs = tuple(self._need(share, plan) for share in self.clients.shares(self.scope.owners))
         footprint = self._footprint(plan, erases=not self.departure.keep)
@@ -229,6 +231,7 @@ class _Leaving(BulkRun):
     def confirm(self, done: Result, ports: ExecutionPorts) -> Offboarded:
         """List once more: what is listed now was not deleted, whatever the answers said."""
         kept = self._kept(done)
+        # Cut short: nothing can be said about the jobs that were not reached.
         if done.execution is None or done.execution.halted is not None:
             return Offboarded(done, left=self.count(), kept=self.count())
         done = replace(done, recovery=self.recover(ports))
@@ -239,6 +242,7 @@ class _Leaving(BulkRun):
                 self.context.state.jobs.of(self.account.name, self.departure.user),
                 self._sync_request(),
             )
+        # Unknown must not read as gone: the copies would be erased.
         except SourceError as error:
             return Offboarded(
                 done, left=kept + 1, kept=kept, notes=(f"could not be listed again: {error}",)

@@ -73,11 +73,13 @@ class BulkRun(PolicyRun):
         plans = {job.job_id: job for job in planned.plan.jobs()}
         share = self.clients.shares(self.scope.owners)[0]
         own = self._ports_of(share, ports)
+        # A copy: the plan itself must still say what the call deletes.
         plan = replace(planned.plan, rows=deepcopy(planned.plan.rows))
         plan.narrow(_only_archive)
         self.context.metrics.executes(1)
         try:
             with self._phase("execute", plan.job_count):
+                # As in any run, only with everything but the archiving taken out of the plan.
                 settings = ShareSettings(
                     self.context.config.workers,
                     self.context.config.archive.settle_s,
@@ -117,6 +119,7 @@ class BulkRun(PolicyRun):
             )
             try:
                 empty(ports, tally, brake, what)
+            # The brake has already said why it ended.
             except HaltError:
                 pass
             except JanitorError as error:
@@ -132,6 +135,7 @@ class BulkRun(PolicyRun):
 
     def _proven(self, job: Job) -> StoredJob | None:
         """Return what is stored of the job, after reading every byte of it; None for nothing."""
+        # Forced: one call destroys everything, so an earlier read-back does not count.
         found = self.copies.read_back(job.owner, job.id, force=True)
         if found.damaged:
             raise ArchiveError(
@@ -140,6 +144,7 @@ class BulkRun(PolicyRun):
                 " listed there"
             )
         archived = self.archive.archived(job)
+        # Stored again while it was read: the bytes that were read are not the newest.
         if archived is not None and archived.sha256 != found.receipt:
             raise ArchiveError(f"job {job.id}: its copy in the archive changed while it was read")
         return archived

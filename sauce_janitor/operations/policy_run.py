@@ -50,6 +50,7 @@ def run(account: Account, context: RunContext, order: Order) -> Result:
     is changed.
     """
     access = write_access(account, context, order)
+    # Known before the session: a run that cannot even begin is counted, too.
     mode = PolicyRun.mode_of(access)
     with counted(account.name, context.metrics, mode=mode), ExitStack() as stack:
         session = PolicyRun(account, context, order, access, stack)
@@ -87,6 +88,7 @@ class PolicyRun(RunSession):
             found = resolve_owners(
                 self.account.users, owner_name(self.username), known, ask, teams=self.account.teams
             )
+            # Offline, the state may be one that can only be read, and nobody was asked.
             remember(state, self.account, found)
         self.query = replace(self.query, owners=found.owners)
         if found.how:
@@ -160,6 +162,7 @@ class PolicyRun(RunSession):
         needs = tuple(
             self._need(share, plan) for share in self.clients.shares(self.query.owners or ())
         )
+        # The deadline is missed whatever is decided, so people are told what it waits for.
         if any(need.left is not None and need.requests > need.left for need in needs):
             block_what_goes(plan.late, Blocker.BUDGET)
         self.telemetry.planned(plan)
@@ -224,6 +227,7 @@ class PolicyRun(RunSession):
             acceptance.accept(
                 plan, reviewed.only if reviewed else None, self.rules, state.acceptances, under
             )
+            # Owners who were left out were in no plan: their jobs are unexpected in the next one.
             unseen = overlooked(state.jobs, self.account.name, self.query.owners or ())
             state.jobs.make_news(self.account.name, unseen, at=under.known_at)
         acceptance.announce(plan, state, self.account.name, at=self.as_of)
@@ -269,6 +273,7 @@ class PolicyRun(RunSession):
         self.telemetry.expiring(plan)
         self.telemetry.retrying(grouped(self.context.state.retries.of(self.account.name).values()))
         self.record.saved(plan)
+        # A reviewed plan leaves out what was not reviewed, so it says nothing about what is late.
         if not self._reviewed:
             failed = {failure.job_id for failure in done.failures}.union(self.retries.left())
             settle(plan.late, failed, finished=not done.left and done.halted is None)

@@ -89,6 +89,7 @@ class _Prover:
         if self._catalogue is None:
             return
         places = self._catalogue.places_of(job_id, account=self._key(account)) if job_id else None
+        # Several jobs are hashed at once; one job is hashed here.
         if places is None:
             proofs: Iterable[Proof] = (
                 proof for _, proof in prove_all(self._catalogue, ArchiveScope(self._key(account)))
@@ -101,6 +102,7 @@ class _Prover:
             self.found.size_bytes += proof.size_bytes
             self.found.pruned_jobs += bool(proof.records)
             self.found.pruned_files += sum(len(each.record.files) for each in proof.records)
+            # Files are missing by intent, if the journal has the line of it.
             if proof.records:
                 self._on_record(account, proof)
             if proof.findings:
@@ -137,6 +139,7 @@ class _Prover:
                 found.already_gone += 1
             elif (line.kind == "intent" and line.action in DELETES) or line.kind == "pruning":
                 begun[line.seq] = line
+            # An end whose begin is not among these lines belongs to another job or account.
             elif line.kind == "pruned" and line.intent in begun:
                 self._pruning(account, begun.pop(line.intent), line)
             elif line.kind == "outcome" and line.intent in begun and line.outcome != "unknown":
@@ -170,6 +173,7 @@ class _Prover:
     def _deletion(self, account: str, intent: JournalLine, line: JournalLine) -> None:
         found = self.found
         found.deletions += 1
+        # The policy's `archive: none` is on record, so no copy is expected.
         if intent.receipt is None and intent.detail.get("archive_none"):
             found.nothing_wanted += 1
             return

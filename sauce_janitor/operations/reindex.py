@@ -50,9 +50,11 @@ def reindex(
     state, settings = context.state, context.config.archive
     known = state.identity.archive_uuid(str(settings.path))
     with Catalogue.open(settings.path, known_uuid=known) as catalogue:
+        # A new state knows no account: its archive is found by the account's name.
         if account.name not in state.accounts.all():
             admit(account, state, account.credentials()[0])
         with state.lease(account.name, RUN_ID, now=int(context.clock())):
+            # Only after the lease: the new state must not act before a person has looked.
             pause_if_new(state, settings.path)
             state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
             journal = state.journal.during(account.name, RUN_ID, lambda: int(context.clock()))
@@ -85,11 +87,13 @@ class _Reindexing:
         if not receipts:
             raise ArchiveError(f"{'/'.join(place)} has no receipt")
         newest = receipts[-1]
+        # Copied by hand from another archive: that one's journal is about it.
         if newest.document.archive != self._catalogue.root.uuid:
             raise ArchiveError(
                 f"{'/'.join(place)}/{newest.file} was made in another archive"
                 f" ({newest.document.archive})"
             )
+        # A journal that named this copy would let a delete rely on it.
         if not self._catalogue.is_whole(place, newest):
             raise ArchiveError(
                 f"{'/'.join(place)}: files are missing or of another length: see archive verify"

@@ -93,8 +93,10 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         self.fields = decision_fields(self.rules)
         self.digest = context.config.policy_digest(account.name)
         self.telemetry = Telemetry(account.name, self.run_id, context.metrics)
+        # First, so that it is the last to end: everything below may still report.
         stack.callback(self.telemetry.conclude)
         self.spending = request_budget.BudgetTelemetry(self.telemetry, self._budgets, context.clock)
+        # A clock far from the last run's would make every age wrong.
         context.state.clock.check(self.now)
         self.client = AccountClient(
             connection(account),
@@ -105,6 +107,7 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         stack.callback(self.client.close)
         self.clients = Clients(account, self.client, stack)
         self.username = self.client.connection.username
+        # Before anything is recorded under this name: it may belong to another user.
         admit(account, context.state, self.username)
         self._admitted = context.state.accounts.all()[account.name]
         self.record = RunEntry(
@@ -263,6 +266,7 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         )
 
     def _ports_of(self, share: CredentialShare, ports: ExecutionPorts) -> ExecutionPorts:
+        # The account's own credential has the ports that the session opened.
         if not share.own:
             return ports
         client, known = share.client, self.context.state.jobs

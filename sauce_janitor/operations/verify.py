@@ -109,11 +109,13 @@ class _Verifier:
                     return done
                 if time.monotonic() - self._kept_at >= _KEEP_EVERY_S:
                     self._keep()
+            # Only a whole verification can tell that a folder is missing; a sample did not look.
             if self._is_long and self._state is not None:
                 for proof in self._vanished(self._state):
                     self._count(proof, is_job=False)
             done.complete = True
             return done
+        # Also after a stop or an error: `--resume` continues from here.
         finally:
             self._keep()
 
@@ -157,6 +159,7 @@ class _Verifier:
             self._state.accounts.named(newest.document.account),
             newest.document.job_id,
         )
+        # Also where the configuration trusts read-backs: the next delete must read it again.
         if not whole:
             kept.forget(account, job_id)
         elif self._context.remembers:
@@ -234,6 +237,7 @@ class _Verifier:
 
     def _keep(self) -> None:
         self._kept_at = time.monotonic()
+        # One job or a sample is done in one go, and must not replace the progress of a long one.
         if self._state is None or not self._is_long:
             return
         done = self._done

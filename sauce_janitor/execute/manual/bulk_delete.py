@@ -146,12 +146,14 @@ class _Emptying:
         or not wanted.
         """
         plan = self._what.plans.get(job.id)
+        # The call would delete it all the same.
         if plan is None:
             raise UnsafeError(
                 f"job {job.id} of {job.owner} is not in the plan: it was started after the plan was"
                 " made"
             )
         if plan.selection is None or not plan.selection.assets:
+            # "Nothing is wanted" must come from a policy, never from a missing rule.
             if plan.nothing_wanted_by is None:
                 raise ArchiveError(
                     f"job {job.id}: no policy says what to archive of it, or that nothing is wanted"
@@ -186,6 +188,7 @@ class _Emptying:
         where something explains it.
         """
         ports = self._ports
+        # A single empty list may be wrong, and no receipt would contradict it.
         for _ in range(2):
             self._brake.look()
             at = ports.clock.monotonic()

@@ -75,6 +75,7 @@ class SharedJobs:
         unknown and something may change.
         """
         users = set(named(other))
+        # Its users are written down; its own credentials' user is not one of them.
         if not asks_as_itself(other):
             return users.union(self._members(other)) if other.teams else users
         known = self._context.state.accounts.all().get(other.name)
@@ -95,6 +96,7 @@ class SharedJobs:
         credentials, else known from its earlier runs.
         """
         known = known_owners(self._context.state, other)
+        # Offline asks nobody, so what earlier runs found must do.
         if not self._order.offline:
             try:
                 yield from map(folded, self._ask(other))

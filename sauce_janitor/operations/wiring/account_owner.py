@@ -31,6 +31,7 @@ def _refusal(account: Account, username: str, other: KnownAccount, state: State)
         if each.is_bound and each.is_of(account.base_url, username, place)
     ]
     where = f"{account.source.file}:{account.source.line}"
+    # The likely mistake: the account was renamed in the configuration only.
     if known:
         fix = (
             f"this state knows {username} there as account {known[0]}: rename {name} to {known[0]}"
@@ -53,6 +54,7 @@ def _wrong(account: Account, username: str, other: KnownAccount) -> str:
     """Return what in the configuration differs, and where it stands."""
     where, differing = f"{account.source.file}:{account.source.line}", []
     source = account.source.username
+    # The message names the line to correct: a user name may come from three places.
     if username.casefold() != other.username.casefold():
         if isinstance(source, SecretSource):
             differing.append(

@@ -43,6 +43,7 @@ def open_archive(
     LeaseError when another run works there.
     """
     path = str(settings.path)
+    # A state that may have lost its journal must not go on as if nothing had happened.
     pause_if_new(state, settings.path)
     floor = archive.DiskReserve(
         percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0
@@ -96,6 +97,7 @@ class RunArchive:
         )
         self._copies.check(document.job)
         stored = self._archive.store(document, listing, selection, fetch, origin)
+        # Archiving has read every byte: the delete that follows need not read it again.
         if stored.read_back:
             self._copies.remember(document.job.id, stored.sha256)
         return stored

@@ -61,6 +61,7 @@ def carry_out_shared(
 def _carry_out(
     plan: Plan, share: CredentialShare, ports: ExecutionPorts, settings: ShareSettings
 ) -> Execution:
+    # A plan without a delete may spend the whole budget on archiving.
     deletes = any(_deletes(job) for job in _jobs(plan, share))
     options = ExecutionSettings(
         settle_s=settings.settle_s, kept_for_deletes=KEPT_FOR_DELETES if deletes else 0.0

@@ -29,6 +29,7 @@ class Pauses:
         StateError.
         """
         found = self._state.switch.paused()
+        # No need to read a disk that may be away.
         if found is not None:
             return found
         try:
@@ -100,6 +101,7 @@ def pause(
         PauseMirror(archive_path).pause(pause_wanted, is_known=is_known)
     except ArchiveUnusableError as error:
         troubles.append(error)
+    # One of the two places is enough to stop everything.
     if len(troubles) > 1:
         raise troubles[0]
     return Stopped(fresh, tuple(troubles))
@@ -117,6 +119,7 @@ def pause_if_new(state: State, path: Path) -> None:
     with Catalogue.open(path, known_uuid=None) as catalogue:
         root = catalogue.root
         owner = archive.read_owner(path, root.fd)
+        # Created by this state, or moved to another path: it is not new to it.
         if (
             owner is not None and owner.instance == state.identity.instance_id
         ) or state.identity.knows_archive(root.uuid):
