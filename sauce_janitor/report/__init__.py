@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from sauce_janitor.report.dangers import unstored_words
     from sauce_janitor.report.failed_jobs import (
         retry_lines,
-        retry_row,
-        retry_rows,
         retry_sentence,
         waiting_line,
     )
@@ -33,7 +31,7 @@ else:
             "budget_text": "budget_line inflow_lines needed_lines",
             "csv_rows": "COLUMNS action_row csv_lines kept_row",
             "dangers": "unstored_words",
-            "failed_jobs": "retry_lines retry_row retry_rows retry_sentence waiting_line",
+            "failed_jobs": "retry_lines retry_sentence waiting_line",
             "jobs": "JOB_COLUMNS job_row show_document show_jobs status_of",
             "plan_text": "About markdown show_plan",
             "results": "Ended closing_lines done_line show_end",
@@ -69,8 +67,6 @@ __all__ = [
     "markdown",
     "needed_lines",
     "retry_lines",
-    "retry_row",
-    "retry_rows",
     "retry_sentence",
     "say",
     "show_document",

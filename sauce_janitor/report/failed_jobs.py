@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sauce_janitor.model.job_retries import FailureKind, Retry, RetryGroup
+from sauce_janitor.model.job_retries import FailureKind, Retry
 from sauce_janitor.report.text import counted
 from sauce_janitor.times import when
 
@@ -30,7 +30,7 @@ _WORDS: Final = {
 def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]:
     """Yield lines for each kind of failure: how many jobs, when the next try is due, and examples.
 
-    `rows` are those of `retry_rows`; `now` is epoch seconds.
+    `rows` are the `retries` in the JSON of `status`; `now` is epoch seconds.
     """
     for row in rows:
         words = _WORDS[FailureKind(row["kind"])]
@@ -59,33 +59,6 @@ def waiting_line(waiting: Mapping[FailureKind, int]) -> str | None:
     return (
         f"Waiting for their next try: {parts}. `status` says when; --retry-now tries them at once"
     )
-
-
-def retry_rows(groups: Sequence[RetryGroup]) -> list[dict[str, Any]]:
-    """Return the groups for machines; times are epoch seconds."""
-    return [
-        {
-            "kind": group.kind.value,
-            "jobs": group.jobs,
-            "next_at": group.next_at,
-            "examples": [retry_row(retry) for retry in group.examples],
-        }
-        for group in groups
-    ]
-
-
-def retry_row(retry: Retry) -> dict[str, Any]:
-    """Return one retry for machines; times are epoch seconds."""
-    return {
-        "job_id": retry.job_id,
-        "kind": retry.kind.value,
-        "tries": retry.tries,
-        "reason": retry.reason,
-        "first_failed_at": retry.first_failed_at,
-        "last_failed_at": retry.last_failed_at,
-        "due_at": retry.due_at,
-        "requests": retry.requests,
-    }
 
 
 def _next_try(due_at: int, now: int) -> str:

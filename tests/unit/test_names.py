@@ -37,3 +37,13 @@ def test_a_folder_holds_at_most_twenty_modules() -> None:
     for path in _modules():
         folders[path.parent] += path.stem != "__init__"
     assert {str(folder): number for folder, number in folders.items() if number > 20} == {}
+
+
+def test_no_protocol_has_only_properties() -> None:
+    """Where only values are meant, the dataclass that has them is named."""
+    for path in _modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases):
+                functions = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+                plain = [each for each in functions if not each.decorator_list]
+                assert plain, f"{path.relative_to(PACKAGE)}: {node.name}"

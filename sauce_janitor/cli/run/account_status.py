@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sauce_janitor.json_output import Key, Shape, key
 
 if TYPE_CHECKING:
+    from sauce_janitor.model.job_retries import RetryGroup
     from sauce_janitor.model.jobs import JobId
     from sauce_janitor.model.permits import Deed
     from sauce_janitor.retention.plan.limits import Approval
@@ -76,7 +77,7 @@ class AccountStatus:
     configured_path: str
     worked_path: Mapping[str, Any] | None
     local_holds: int | None
-    retries: Sequence[Mapping[str, Any]]
+    retries: Sequence[RetryGroup]
     approvals: Sequence[Approval]
     policy_digest: str
     daemon: NextRun
@@ -96,6 +97,17 @@ _RUN = Shape(
     *map(_of_summary, ("outcomes", "left", "waiting", "halted", "error")),
 )
 _DELETE_PATH = Shape(key("configured", "configured_path"), key("worked", "worked_path"))
+_RETRY = Shape(
+    "job_id",
+    "kind",
+    "tries",
+    "reason",
+    "first_failed_at",
+    "last_failed_at",
+    "due_at",
+    "requests",
+)
+_RETRIES = Shape("kind", "jobs", "next_at", key("examples", shape=_RETRY))
 STATUS = Shape(
     "account",
     "identity",
@@ -115,7 +127,7 @@ STATUS = Shape(
     "open_intents",
     key("delete_job_path", lambda status: status, _DELETE_PATH),
     "local_holds",
-    "retries",
+    key("retries", shape=_RETRIES),
     key("approvals", shape=Shape("lifts", "max_jobs", "until", "by", "reason")),
     "policy_digest",
     "daemon",

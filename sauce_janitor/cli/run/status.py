@@ -82,7 +82,6 @@ def _status_of(
     config: Config, state: State, account: Account, policies: tuple[str, ...], stack: ExitStack
 ) -> AccountStatus:
     """Return the status of an account."""
-    from sauce_janitor import report
     from sauce_janitor.model.job_retries import grouped
     from sauce_janitor.operations.adoption import why_refused
     from sauce_janitor.operations.steps.budget_left import standing
@@ -121,7 +120,7 @@ def _status_of(
         configured_path=account.delete_job_path,
         worked_path=worked_last(name, state.notes),
         local_holds=_count_holds(config, state, name, stack, now),
-        retries=report.retry_rows(grouped(state.retries.of(name).values())),
+        retries=grouped(state.retries.of(name).values()),
         approvals=_approvals(config, state, name, now),
         policy_digest=config.policy_digest(name),
         daemon=_daemon(config, state, name, now),
