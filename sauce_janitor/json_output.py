@@ -11,6 +11,7 @@ renamed, `key` keeps the old name in the output.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
@@ -135,8 +136,8 @@ def echo(value: object, shape: Shape | None = None) -> None:
 
 
 def text(value: object) -> str:
-    """Return a value as JSON in one line, to be part of a line for people."""
-    return terminal.json_text(value, indent=None)
+    """Return a value as JSON in one line, for people. Who prints it must make it printable."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _pieces(rows: Iterable[Mapping[str, Any]], indent: int | None) -> Iterator[str]:
