@@ -25,6 +25,10 @@ Source: TypeAlias = str | Callable[[Any], object]
 """Where a key's value is: an attribute, also of an attribute (`hold.by`), or a function."""
 
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""Types, not their sub-classes: an enum may be a text."""
+
+
 def to_json(value: object, shape: Shape | None = None) -> Any:
     """Return a value of dictionaries, lists, texts and numbers, ready to be written as JSON.
 
@@ -106,6 +110,10 @@ class Shape:
         unknown: list[str] = []
         for each in self.keys:
             part = each.find(value)
+            # Most values are ready as they are, and a listing has a million rows.
+            if each.show is to_json and type(part) in _PLAIN:
+                found[each.name] = part
+                continue
             if not each.name:
                 found |= each.show(part)
                 continue
