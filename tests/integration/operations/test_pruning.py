@@ -78,8 +78,7 @@ def test_it_is_never_carried_out_by_a_run(box: Box) -> None:
 
 def test_limits_count_jobs_and_refuse_the_whole_and_approvals_lift_them(box: Box) -> None:
     """Pruning the archive: A broken limit refuses the whole prune; approvals lift it. `max_jobs`
-    counts jobs that lose files, `max_percent` their share of the archived jobs, except jobs that an
-    accepted prune under the same [policy digest](#limits-and-approvals) knew."""
+    counts jobs that lose files, `max_percent` their share of the archived jobs, except jobs that an accepted prune under the same [policy digest](#limits-and-approvals) has seen."""
     box.fill(20, name="old")
     box.desk.configure("limits: {max_percent: 25}\n" + NINETY)
     before = box.files()

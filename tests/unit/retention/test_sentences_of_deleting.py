@@ -229,7 +229,7 @@ def test_asked_again(change: dict[str, Any]) -> None:
 
 
 def test_drift() -> None:
-    """When something is deleted: Changes only take jobs out of a plan."""
+    """When something is deleted: A change can only take a job out of the plan."""
     house = House()
     planned_one, other = house.add(1), house.add(2)
     plan = [house.planned(planned_one, JOB)]

@@ -95,8 +95,7 @@ def test_by_class() -> None:
 
 
 def test_the_rest_and_for_ever() -> None:
-    """Pruning the archive: `all` is for files that no other key matches, and `forever` is a
-    time."""
+    """Pruning the archive: `all` is for files that no other key matches, and `forever` is the longest time."""
     text = (
         "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {all: 90d, logs: forever}}}}]"
     )
