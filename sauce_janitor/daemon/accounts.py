@@ -80,7 +80,7 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[LabeledFact]:
     yield LabeledFact("Held", f"{plan['held']:,}")
     yield LabeledFact("Undecided", f"{plan['undecided']:,}", bad=plan["undecided"] > 0)
     yield LabeledFact(
-        "To archive before Sauce Labs purges it",
+        "Jobs with assets that are purged before they are archived",
         f"{plan['expiring_24h']:,} within 24 h, {plan['expiring_72h']:,} within 72 h",
         bad=plan["expiring_72h"] > 0,
     )

@@ -82,7 +82,6 @@ def _show_decisions(out: Console, plan: Plan, about: About, *, is_reviewed: bool
         out.print("\nBy policy", style="bold")
         _show_by_policy(out, plan)
     if plan.kept and not is_reviewed:
-        out.print("\nWhy jobs stay", style="bold")
         _show_why_kept(out, plan)
     # Jobs that need somebody's attention are shown also after a review.
     for line in (*_undecided_lines(plan), *_incomplete_lines(plan)):
@@ -127,7 +126,7 @@ def _postponed_lines(plan: Plan) -> Iterator[str]:
 def _expiring_lines(plan: Plan) -> Iterator[str]:
     if plan.expiring_72h_jobs:
         yield (
-            "To archive before Sauce Labs purges it: the assets of"
+            "Sauce Labs purges assets that are wanted and not archived: of"
             f" {counted(plan.expiring_24h_jobs, 'job')} within 24 h, of {plan.expiring_72h_jobs:,}"
             " within 72 h"
         )
@@ -211,10 +210,14 @@ def _show_why_kept(out: Console, plan: Plan) -> None:
     shown = [
         item for item in most if item[0][0] is not Action.STOP and item[0][1].why not in implied
     ]
-    rows = (
+    rows = [
         (jobs, f"no {ACTIONS[action]}", reason.text)
         for (action, reason), jobs in shown[:_MOST_REASONS]
-    )
+    ]
+    # All that stays follows from another action, as when every job is deleted.
+    if not rows:
+        return
+    out.print("\nWhy jobs stay", style="bold")
     show_table(
         out, (Column("Jobs", "number"), Column("Action", "word"), Column("Because", "prose")), rows
     )

@@ -179,7 +179,7 @@ def _due_lines(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
     if plan["expiring_72h"]:
         yield (
-            "    to archive before Sauce Labs purges it: the assets of "
+            "    Sauce Labs purges assets that are wanted and not archived: of "
             f"{report.counted(plan['expiring_24h'], 'job')} within 24 h, of "
             f"{plan['expiring_72h']:,} within 72 h"
         )

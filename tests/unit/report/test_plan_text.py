@@ -126,6 +126,15 @@ def test_dangers_are_red(plan: Plan) -> None:
     assert not any("Only archived" in line for line in red)
 
 
+def test_where_every_job_is_deleted_there_is_no_table_of_why_jobs_stay() -> None:
+    then = "{archive: none, delete_assets: 1d, delete_job: 1d}"
+    rules = told(f"[{{name: p, match: all, then: {then}}}]")
+    old = [record(f"old-{number}", 9 * DAY) for number in range(3)]
+    plan = make_plan(rules, lambda: newest_first(old, rules.age_from), as_of=NOW, accepted_at=None)
+    assert plan.kept
+    assert "Why jobs stay" not in screen(plan, ABOUT)
+
+
 def test_a_plan_that_destroys_nothing_unstored_does_not_say_so() -> None:
     rules = told("[{name: p, match: all, then: {archive: 1h, delete_job: 1d}}]")
     ordered = [record("j", 2 * DAY)]
