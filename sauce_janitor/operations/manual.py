@@ -24,9 +24,9 @@ from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
 from sauce_janitor.model.permits import ManualAction
 from sauce_janitor.operations.records.telemetry import Telemetry
-from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
+from sauce_janitor.operations.wiring.account_client import AccountClient, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
-from sauce_janitor.operations.wiring.clients import Clients
+from sauce_janitor.operations.wiring.clients import open_clients
 from sauce_janitor.operations.wiring.owners import asked_of, resolve_owners
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.operations.wiring.write_access import AccessSteps, WriteAccess
@@ -46,14 +46,9 @@ class ManualSession:
         self._run_id = f"hand-{uuid.uuid4().hex[:7]}"
         self.telemetry = Telemetry(account.name, self._run_id, context.metrics)
         stack.callback(self.telemetry.conclude)
-        self._client = AccountClient(
-            connection(account),
-            self.telemetry.request,
-            context.stop,
-            store=shared_count(context, run_id=self._run_id, tell=self.telemetry.budget_lost),
-        )
-        stack.callback(self._client.close)
-        self._clients = Clients(account, self._client, stack)
+        count = shared_count(context, run_id=self._run_id, tell=self.telemetry.budget_lost)
+        self._clients = open_clients(account, context, self.telemetry.request, count, stack)
+        self._client = self._clients.main
         self.username = self._client.connection.username
         admit(account, context.state, self.username)
 

@@ -31,9 +31,9 @@ from sauce_janitor.operations.steps.recovery import settle_deletes, settle_manua
 from sauce_janitor.operations.steps.review import Reviewed
 from sauce_janitor.operations.steps.shared_jobs import SharedJobs
 from sauce_janitor.operations.wiring import archive as archives
-from sauce_janitor.operations.wiring.account_client import AccountClient, connection, shared_count
+from sauce_janitor.operations.wiring.account_client import shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
-from sauce_janitor.operations.wiring.clients import Clients, CredentialShare
+from sauce_janitor.operations.wiring.clients import CredentialShare, open_clients
 from sauce_janitor.operations.wiring.fresh_answers import Fingerprints, FreshListings
 from sauce_janitor.operations.wiring.owners import (
     LeftOut,
@@ -98,14 +98,9 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         self.spending = request_budget.BudgetTelemetry(self.telemetry, self._budgets, context.clock)
         # A clock far from the last run's would make every age wrong.
         context.state.clock.check(self.now)
-        self.client = AccountClient(
-            connection(account),
-            self.spending.asked,
-            context.stop,
-            store=shared_count(context, run_id=self.run_id, tell=self.telemetry.budget_lost),
-        )
-        stack.callback(self.client.close)
-        self.clients = Clients(account, self.client, stack)
+        count = shared_count(context, run_id=self.run_id, tell=self.telemetry.budget_lost)
+        self.clients = open_clients(account, context, self.spending.asked, count, stack)
+        self.client = self.clients.main
         self.username = self.client.connection.username
         # Before anything is recorded under this name: it may belong to another user.
         admit(account, context.state, self.username)

@@ -17,7 +17,10 @@ from sauce_janitor.errors import (
     SourceUnavailableError,
 )
 from sauce_janitor.model.jobs import Owner, is_same_user
-from sauce_janitor.operations.wiring.account_client import AccountClient
+from sauce_janitor.operations.wiring.account_client import AccountClient, connection
+from sauce_janitor.operations.wiring.run_settings import RunContext
+from sauce_janitor.sauce.budget.count_file import SharedCount
+from sauce_janitor.sauce.http.request_events import OnRequest
 
 _OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
 
@@ -130,3 +133,18 @@ class Clients:
             if (skew := client.reader.clock_skew_s) is not None
         ]
         return max(skews, key=abs, default=None)
+
+
+def open_clients(
+    account: Account,
+    context: RunContext,
+    on_request: OnRequest,
+    count: SharedCount,
+    stack: ExitStack,
+) -> Clients:
+    """Open the account's clients, which are closed with `stack`. Raise ConfigError when a secret
+    cannot be read.
+    """
+    main = AccountClient(connection(account), on_request, context.stop, store=count)
+    stack.callback(main.close)
+    return Clients(account, main, stack)
