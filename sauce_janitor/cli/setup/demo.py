@@ -237,8 +237,8 @@ def _print_next_steps() -> None:
 Look around in ./{FOLDER}/
   config.yaml      the policies that decided
   plan.json        the reviewed plan: every action with its reasons
-  archive/         one folder per job: job.json, assets, a receipt with every hash
-  requests.jsonl   the requests that the sandbox received, one per line
+  archive/         one folder per job: job.json, assets, receipt with hashes
+  requests.jsonl   the requests to the sandbox, one per line
   state.db         the inventory and the journal
 
 Why a job stays or is deleted:
