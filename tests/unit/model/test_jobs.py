@@ -67,7 +67,7 @@ def test_an_id_is_32_small_hexadecimal_digits_and_nothing_else(text: object) -> 
 
 
 FIELDS = {field.name for kind in (Job, Record, Decision) for field in dataclasses.fields(kind)}
-OTHERS = {"self", "plan", "steps", "task", "found"}
+OTHERS = {"self", "plan", "steps", "task", "found", "work"}
 """Variables that have a field of the same name and are no job, record or decision."""
 
 
