@@ -90,8 +90,9 @@ class Daemon:
             thread.start()
 
     def is_alive(self) -> bool:
-        """Return whether its threads are running."""
-        return all(thread.is_alive() for thread in self._threads)
+        """Return whether its threads are running, or have not begun yet."""
+        # It listens a moment before they begin, and a probe in that moment must not restart it.
+        return all(thread.ident is None or thread.is_alive() for thread in self._threads)
 
     def reload(self) -> None:
         """Read the configuration again, between runs."""

@@ -11,12 +11,14 @@ from contextlib import closing
 import pytest
 
 from sauce_janitor.archive import SENTINEL, Archive, Catalogue, hand_over
+from sauce_janitor.config import load
 from sauce_janitor.daemon import heartbeat
+from sauce_janitor.daemon.daemon import Daemon
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.state import State
-from tests.support.daemon import START, Scene
+from tests.support.daemon import START, Scene, until
 
 HOUR = 3600
 
@@ -44,6 +46,21 @@ def archived(scene: Scene) -> None:
 
 def test_a_new_one_is_ready_before_its_first_run(scene: Scene) -> None:
     assert reasons(scene, scene.rounds()) == ()
+
+
+def test_a_probe_before_its_threads_begin_does_not_say_that_it_is_dead(scene: Scene) -> None:
+    """It listens a moment before they begin: a liveness probe could restart it for that."""
+    scene.configure('web: {listen: "127.0.0.1:0"}\n')
+    daemon = Daemon(
+        load(scene.folder / "config.yaml", environ={"KEY": "x"}), execute=False, clock=scene.clock
+    )
+    assert daemon.is_alive()
+    daemon.start()
+    assert daemon.is_alive()
+    daemon.stop()
+    until(daemon.has_ended, "its end")
+    assert not daemon.is_alive()
+    daemon.close()
 
 
 def test_an_archive_that_is_not_mounted_at_the_start_is_waited_for(scene: Scene) -> None:
