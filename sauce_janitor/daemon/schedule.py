@@ -84,6 +84,7 @@ class RunTimes:
         """Return the first instant after `after` at which the schedule is due."""
         wall = self._matching(after + self._offset(after) - self._disorder(after))
         due: int | None = None
+        # Where clocks change, a later wall time can be an earlier instant: look that far ahead.
         while due is None or wall <= due + self._offset(due) + self._disorder(due):
             for instant in self._due_at(wall):
                 if instant > after and (due is None or instant < due):

@@ -67,6 +67,7 @@ def _owner_of(path: Path) -> str | None:
         with path.open("rb") as file:
             found = _OWNED.match(file.read(512))
     except FileNotFoundError:
+        # The first run of this instance.
         return None
     return found[1].decode("utf-8", "replace") if found else None
 

@@ -247,6 +247,7 @@ def markdown(plan: Plan, about: About) -> Iterator[str]:
     yield f"**{about.identity}**, as of {when(plan.as_of)}: {known}\n\n"
     for broken in plan.broken:
         yield f"> **limit broken** {printable(broken.text)}\n\n"
+    # The first line is the total, the others are its parts.
     for number, line in enumerate(loss_lines(effects)):
         yield f"- {printable(line)}\n" if number else f"**{printable(line)}**\n\n"
     yield "\n| each job once | jobs | archived first | frees about |\n|---|---:|---:|---:|\n"

@@ -84,6 +84,7 @@ def _show_job(out: Console, each: Explained, explanation: Explanation) -> None:
         if explanation.age_time is None
         else f"age {report.span(max(0, each.as_of - explanation.age_time))}"
     )
+    # A job that still runs has no end, and an end that cannot be read has no time.
     ended = f"ended {report.when(job.ended_at)}, " if isinstance(job.ended_at, int) else ""
     archived = (
         f"archived: {' and '.join(sorted(record.archived))}"
