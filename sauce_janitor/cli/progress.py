@@ -7,42 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TextColumn,
-)
-from rich.table import Column
-from rich.text import Text
-
-from sauce_janitor import report
 from sauce_janitor.operations.wiring.progress import ProgressTracker
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 _EVERY_S: Final = 30.0
-_BAR: Final = 12
-"""The bar's width, so that the numbers fit beside it at 80 columns."""
-_STOPPING: Final = "stopping; Ctrl-C again ends at once"
-"""Shown after Ctrl-C. A second one is safe, too."""
-
-
-class _Numbers(ProgressColumn):
-    """The count, the speed and the time left, also while the count does not change.
-
-    Once the run is stopping, the column says so instead.
-    """
-
-    def __init__(self, tracker: ProgressTracker, is_stopping: Callable[[], bool]) -> None:
-        super().__init__(Column(no_wrap=True))
-        self._tracker, self._is_stopping = tracker, is_stopping
-
-    def render(self, task: Task) -> Text:  # noqa: ARG002 - rich's signature
-        return Text(_STOPPING if self._is_stopping() else self._tracker.now().words())
 
 
 class ProgressDisplay:
@@ -51,20 +23,13 @@ class ProgressDisplay:
     def __init__(
         self, *, color: bool | None, moving: bool, is_stopping: Callable[[], bool] = lambda: False
     ) -> None:
-        out = report.console(color=color, error=True)
         self._tracker = ProgressTracker()
         self._bar: Progress | None = None
         if moving:
-            # The spinner "dots" is made of Braille characters.
-            spinner = "dots" if out.encoding.startswith("utf") else "line"
-            columns = (
-                SpinnerColumn(spinner),
-                TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-                BarColumn(_BAR),
-                _Numbers(self._tracker, is_stopping),
-            )
-            # stdout has the results, perhaps for a pipe: the bar leaves it alone.
-            self._bar = Progress(*columns, console=out, transient=True, redirect_stdout=False)
+            # Late: without a terminal nothing moves, and the library is slow to load.
+            from sauce_janitor.cli.moving_line import moving_line
+
+            self._bar = moving_line(self._tracker, is_stopping, color=color)
         self._task: TaskID | None = None
         self._lock = threading.Lock()
         self._phase, self._logged_at = "", time.monotonic()

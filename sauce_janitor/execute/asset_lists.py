@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sauce_janitor.errors import NotReadyError
-from sauce_janitor.execute.lookups import AssetLookup
 from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.model.stored_jobs import StoredJob
@@ -18,6 +17,7 @@ from sauce_janitor.model.stored_jobs import StoredJob
 if TYPE_CHECKING:  # `explain` asks only how long an empty list waits, and executes nothing
     from sauce_janitor.execute.execution_context import ExecutionContext
     from sauce_janitor.execute.job_task import JobTask
+    from sauce_janitor.execute.lookups import AssetLookup
     from sauce_janitor.execute.ports import ExecutionPorts
 
 BELIEVED_AFTER_S: Final = 86_400
@@ -44,6 +44,9 @@ def asset_list(work: ExecutionContext, task: JobTask, job: Job | None = None) ->
     except NotReadyError:
         if not _is_bare(work, task, job, "400"):
             raise
+        # Late, as the imports for types above are: runs alone get here.
+        from sauce_janitor.execute.lookups import AssetLookup
+
         return AssetLookup((), at)
     # The job has assets, or a list after all: a later empty or missing list starts a new day.
     if listed.names or (

@@ -118,7 +118,6 @@ def _delete_path_lines(status: dict[str, Any]) -> Iterator[str]:
 
 def _owner_lines(status: dict[str, Any]) -> Iterator[str]:
     from sauce_janitor import report
-    from sauce_janitor.operations.wiring.run_settings import LATER
 
     owners = status["owners"]
     if owners and owners["how"]:
@@ -142,6 +141,9 @@ def _owner_lines(status: dict[str, Any]) -> Iterator[str]:
             named = f"job {row['job_id']}" if row["job_id"] else f"row {row['place']}"
             yield f"    {named}, since {report.when(row['since'])}: {report.clean(row['why'])}"
     for owner in status["unconfirmed"]:
+        # Late: it is rare, and loads what a run works with.
+        from sauce_janitor.operations.wiring.run_settings import LATER
+
         yield (
             f"  first listing of {owner}: empty or not all readable; it counts when a run finds "
             f"the same {LATER}"
