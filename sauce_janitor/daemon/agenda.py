@@ -4,13 +4,10 @@ nor repeats a run.
 
 from __future__ import annotations
 
-import datetime as dt
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-
-from apscheduler.triggers.base import BaseTrigger
 
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.schedule import RunTimes
@@ -22,8 +19,8 @@ _FIRST_UPKEEP_S: Final = 3600
 
 
 @dataclass(slots=True)
-class AgendaEntry(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """An account's entry in the agenda, and the trigger of its work.
+class AgendaEntry:
+    """An account's entry in the agenda.
 
     All runs that were due up to `last` are finished. The last upkeep of the archive was at
     `kept_up_at`. Both are epoch seconds.
@@ -53,16 +50,6 @@ class AgendaEntry(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type
             at = dark.ends_at
             dark = self.timetable.dark_at(at)
         return at
-
-    def get_next_fire_time(
-        self, previous_fire_time: dt.datetime | None, now: dt.datetime
-    ) -> dt.datetime:
-        """Return the next time of its schedule. APScheduler asks this when it starts the work.
-
-        Times up to `now` are left out: however many of them have passed, they are one run.
-        """
-        del previous_fire_time
-        return dt.datetime.fromtimestamp(self.timetable.due_after(int(now.timestamp())), dt.UTC)
 
     def due_kind(self, now: int) -> str | None:
         """Return what is due now, None for nothing. A run goes before the upkeep."""

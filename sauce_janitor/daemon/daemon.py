@@ -101,7 +101,7 @@ class Daemon:
     def stop(self) -> None:
         """Ask every run to finish its current jobs; `has_ended` returns when that is done."""
         self._stopped_at = time.monotonic()
-        self._log.info("daemon.stopping", under_way=sorted(self._rounds.under_way()))
+        self._log.info("daemon.stopping", under_way=sorted(self._rounds.busy()))
         self._rounds.halt()
 
     def has_ended(self) -> bool:
@@ -112,7 +112,7 @@ class Daemon:
         """Return whether a stop was requested so long ago that what still runs hangs."""
         if self._stopped_at is None or time.monotonic() - self._stopped_at < _PATIENCE_S:
             return False
-        self._log.warning("daemon.left_hanging", under_way=sorted(self._rounds.under_way()))
+        self._log.warning("daemon.left_hanging", under_way=sorted(self._rounds.busy()))
         return True
 
     def close(self) -> None:

@@ -116,9 +116,13 @@ class Rounds:
         """Return the work that is running or not yet collected, by account."""
         return dict(self._running)
 
+    def busy(self) -> frozenset[str]:
+        """Return the accounts whose work is under way or waits for a thread."""
+        return self._scheduler.busy()
+
     def is_idle(self) -> bool:
         """Return whether all work has ended and is collected."""
-        return self._scheduler.is_idle()
+        return not self.busy()
 
     def halt(self) -> None:
         """Ask all work to finish the current jobs and end, and begin none any more."""

@@ -1,5 +1,5 @@
-"""APScheduler, set up for the daemon: one of its jobs for each account, with the account's agenda
-as trigger, in a thread of its pool.
+"""APScheduler, set up for the daemon: one of its jobs for each account, for the next time in the
+account's agenda, in a thread of its pool.
 
 Three things stay outside it:
 
@@ -9,6 +9,7 @@ Three things stay outside it:
 - Times that have passed. It would walk through each of them, for hours after a jump of many years
   (issue 1066), and after a jump back it would wait for a time in the far future. So each round
   updates the times of what is not running (`plan`), and one run makes up for all that have passed.
+  A job has one time and is gone once it is started: what runs cannot be started again.
 - Storing times. Its stores hold pickles; the agenda keeps two numbers for each account in the
   state.
 """
@@ -26,11 +27,27 @@ from typing import Any, Final
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_SUBMITTED
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.base import BaseScheduler
+from apscheduler.triggers.date import DateTrigger
 
 from sauce_janitor.daemon.agenda import AgendaEntry
 
 _MOST: Final = 64
 """How many accounts can be worked on at once; others wait for a thread."""
+
+
+class _Pool(ThreadPoolExecutor):  # type: ignore[misc]  # APScheduler has no types
+    """The threads. `error` is why work could not be handed to them, None if that never happened."""
+
+    error: BaseException | None = None
+
+    def _do_submit_job(self, job: Any, run_times: Any) -> None:
+        try:
+            super()._do_submit_job(job, run_times)
+        # The system may have no thread left. APScheduler only logs that, and the work, which is
+        # queued nevertheless, would be started again and again: `process` raises it.
+        except BaseException as error:
+            self.error = error
+            raise
 
 
 class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no types
@@ -44,6 +61,7 @@ class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no type
         self._do, self._wake = do, wake
         self._busy: set[str] = set()
         self._ended: SimpleQueue[Any] = SimpleQueue()
+        self._pool = _Pool(_MOST, {"thread_name_prefix": "run"})
         logger = logging.getLogger("apscheduler.scheduler")
         # It warns of each time that passes during a run, which is nothing unusual here.
         logger.setLevel(logging.ERROR)
@@ -52,7 +70,7 @@ class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no type
             # The agenda computes in the configured zone; APScheduler compares instants only, and
             # would otherwise fail where it cannot find out the zone of the machine.
             timezone=dt.UTC,
-            executors={"default": ThreadPoolExecutor(_MOST, {"thread_name_prefix": "run"})},
+            executors={"default": self._pool},
             # No grace time: what is late, such as after a downtime, is done however late it is.
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -82,14 +100,18 @@ class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no type
                 continue
             at = dt.datetime.fromtimestamp(entry.next_at(now), dt.UTC)
             job = self.get_job(name)
-            if job is None or job.trigger is not entry or job.next_run_time != at:
-                self.add_job(
-                    self._do, entry, [name], id=name, next_run_time=at, replace_existing=True
-                )
+            if job is None or job.next_run_time != at:
+                once = DateTrigger(at, dt.UTC)
+                self.add_job(self._do, once, [name], id=name, replace_existing=True)
 
     def process(self) -> float:
-        """Start what is due, and return the seconds until the next time (infinity for none)."""
+        """Start what is due, and return the seconds until the next time (infinity for none).
+
+        Raise what kept work from its thread.
+        """
         wait_s: float | None = self._process_jobs()
+        if self._pool.error is not None:
+            raise self._pool.error
         return math.inf if wait_s is None else wait_s
 
     def ended(self) -> Iterator[str]:
@@ -104,9 +126,11 @@ class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no type
                 raise event.exception
             yield event.job_id
 
-    def is_idle(self) -> bool:
-        """Return whether everything that was started has ended and was returned by `ended`."""
-        return not self._busy
+    def busy(self) -> frozenset[str]:
+        """Return the accounts of which work was started and not yet returned by `ended`. It may
+        still wait for a thread. Any thread may call this.
+        """
+        return frozenset(self._busy)
 
     def _on_ended(self, event: Any) -> None:
         # In the thread that did the work, which must change nothing here: the rounds take it.

@@ -144,7 +144,9 @@ class DaemonStatus:
         if isinstance(error, ConfigError | CredentialsError):
             return [f"account {account}: {error}"]
         running = self._rounds.under_way().get(account)
-        is_running = running is not None and running.kind == RUN
+        # What waits for a thread is late because others run, and nobody must act.
+        waits = running is None and account in self._rounds.busy()
+        is_running = waits or (running is not None and running.kind == RUN)
         return (
             [f"account {account}: its run is overdue"]
             if entry and not is_running and _is_overdue(entry, now)

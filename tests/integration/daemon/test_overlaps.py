@@ -5,9 +5,13 @@ waited too long for its turn.
 from __future__ import annotations
 
 import logging
+import threading
+from typing import Any
 
 import pytest
 
+from sauce_janitor.daemon.scheduler import Scheduler
+from sauce_janitor.daemon.status import DaemonStatus
 from tests.support.daemon import START, Scene, until
 
 HOUR = 3600
@@ -129,6 +133,67 @@ def test_after_a_stop_nothing_begins_that_waited_for_a_thread(scene: Scene) -> N
     rounds.halt()
     scene.settle(rounds)
     assert len(scene.worked.began) == len(scene.worked.stopped) == 1
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_waits_for_a_thread_is_at_work_and_not_overdue(scene: Scene) -> None:
+    scene.configure(SCHEDULE, head=TWO)
+    rounds = scene.rounds()
+    scene.worked.wait = True
+    scene.go(rounds, 6 * HOUR)
+    standing = DaemonStatus(rounds, scene.clock, scene.metrics)
+    standing.look()
+    assert len(rounds.under_way()) == 1
+    assert rounds.busy() == {"eu", "us"}
+    assert standing.readiness.reasons == ()
+
+
+def test_a_run_that_ends_within_a_round_at_its_next_time_does_not_begin_again_in_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round has not collected it, and knows nothing of a second run: no stop would reach it."""
+    rounds = scene.rounds()
+    scene.worked.wait = True
+    scene.go(rounds)
+    scene.clock.at += FIRST
+    rounds.go()
+    until(lambda: scene.worked.waiting, "the run")
+    scene.clock.at += HOUR
+    plan, started = Scheduler.plan, list[float]()
+    monkeypatch.setattr(
+        "sauce_janitor.daemon.scheduler._Pool._do_submit_job",
+        lambda *_: started.append(scene.clock.at),
+    )
+
+    def plan_and_end(self: Scheduler, *arguments: Any) -> None:
+        plan(self, *arguments)
+        scene.worked.go_on.set()
+        until(lambda: not self._executors["default"]._instances, "its end")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scheduler, "plan", plan_and_end)
+        rounds.go()
+    assert scene.worked.runs == [FIRST]
+    assert started == []
+
+
+def test_no_thread_for_a_run_is_raised_and_not_tried_again_and_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon ends with exit code 1. Each try would queue the run once more."""
+    rounds = scene.rounds()
+    scene.go(rounds)
+    scene.clock.at += FIRST
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith("run"):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        rounds.go()
 
 
 def test_a_bug_in_a_round_is_raised_and_not_hidden_by_the_threads(
