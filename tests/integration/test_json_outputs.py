@@ -57,7 +57,7 @@ policies:
     default: true
     then: {archive: {after: 20d, assets: [logs, screenshots], discard: rest}, delete_assets: 25d}
 tests:
-  - name: the last green run stays
+  - name: the last green job stays
     jobs:
       - {id: green, name: checkout, build: nightly-1, status: passed, end_time: -400d}
     expect: {green: {keep: [last-green]}}

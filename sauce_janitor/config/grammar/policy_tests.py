@@ -304,7 +304,7 @@ class PolicyTestTerm(Grammar):
 
     name: Name = Field(
         description="Unique name, used in messages.",
-        examples=["the last green run stays"],
+        examples=["the last green job stays"],
     )
     accounts: Accounts | None = Field(
         None, description="Only for these accounts. Default: all.", examples=[["eu"]]

@@ -137,7 +137,7 @@ policies:
       - {id: red-streak, since_last: {status: passed}}
     then: {archive: 2h, delete_assets: 10d, delete_job: 180d}
 tests:
-  - name: the last green run stays
+  - name: the last green job stays
     as_of: 2026-06-01T00:00:00Z
     jobs:
       - {id: green, name: checkout, build: nightly-1, status: passed, end_time: -400d}
