@@ -12,13 +12,13 @@ from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.accounts import Accounts, KnownAccount
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.archive_index import ArchivedJobs
+from sauce_janitor.state.database.transactions import Database, damaged
 from sauce_janitor.state.delete_notices import DeleteNotices
 from sauce_janitor.state.file.damage import damage_of, looks_like_damage
-from sauce_janitor.state.file.database import Database, damaged
-from sauce_janitor.state.file.identity import ClockGuard, Identity
 from sauce_janitor.state.file.read_only import ReadOnly, may_write, open_readonly
 from sauce_janitor.state.file.state_file import check_integrity, open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
+from sauce_janitor.state.identity import ClockGuard, Identity
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
 from sauce_janitor.state.journal.journal import Journal, JournalLine, RunJournal, SeenReceipt
 from sauce_janitor.state.journal.manual_journal import ManualActions, ManualJournal

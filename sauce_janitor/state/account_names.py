@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, select, update
 
-from sauce_janitor.state.file.tables import (
+from sauce_janitor.state.database.tables import (
     builds,
     counters,
     jobs,

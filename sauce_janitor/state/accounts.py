@@ -16,8 +16,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state.account_names import drop, forget_listings, move
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import accounts, journal, metadata, open_intents
+from sauce_janitor.state.database.tables import accounts, journal, metadata, open_intents
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import plain
 
 _KNOWN_BY: Final = ("acceptances", "approvals", "archived_jobs", "holds")

@@ -9,8 +9,8 @@ import json
 from sqlalchemy import insert, select, update
 
 from sauce_janitor.retention.plan.limits import Approval
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import approvals
+from sauce_janitor.state.database.tables import approvals
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import plain
 
 

@@ -14,8 +14,8 @@ from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, Arch
 from sauce_janitor.model.globs import alternatives, for_sqlite, has_wildcards
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.state.accounts import name_of
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import archived_jobs, journal, meta
+from sauce_janitor.state.database.tables import archived_jobs, journal, meta
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import id_bytes, plain
 
 _COLUMNS: Final = tuple(field.name for field in dataclasses.fields(ArchiveEntry))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, false, func, insert, or_, select
 from sauce_janitor.model.jobs import UNKNOWN, Action, Build, BuildCounters, Job, Owner, Text
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.state.accounts import key_of
-from sauce_janitor.state.file.tables import builds, jobs, journal, listings
+from sauce_janitor.state.database.tables import builds, jobs, journal, listings
 from sauce_janitor.state.rows import ESCAPED
 
 _BITS: Final[Mapping[str, int]] = {"name": 1, "status": 2, "jobs": 4, "open_jobs": 8}

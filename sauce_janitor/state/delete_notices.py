@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy import update
 
 from sauce_janitor.model.jobs import DELETES, Action, JobId
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import jobs
+from sauce_janitor.state.database.tables import jobs
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.id_conditions import named
 
 _COLUMNS: Final = {

@@ -9,8 +9,8 @@ from typing import Final
 from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, insert, or_, select, update
 
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import holds
+from sauce_janitor.state.database.tables import holds
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import id_bytes, plain
 
 

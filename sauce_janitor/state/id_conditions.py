@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.state.file.tables import jobs
+from sauce_janitor.state.database.tables import jobs
 from sauce_janitor.state.rows import id_bytes
 
 _named = Table(

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, 
 from sauce_janitor.model.jobs import Action, AssetsStanding, Job, JobId, Owner, Record
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.builds import BuildIndex, KnownBuild
-from sauce_janitor.state.file.database import Database, state_errors
-from sauce_janitor.state.file.tables import acceptances, holds, jobs, journal, listings
+from sauce_janitor.state.database.tables import acceptances, holds, jobs, journal, listings
+from sauce_janitor.state.database.transactions import Database, state_errors
 from sauce_janitor.state.holds import in_force
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.rows import COLUMNS, JobReader, ParsedTexts, id_bytes, missing_files

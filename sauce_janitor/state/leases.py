@@ -18,8 +18,8 @@ from sqlalchemy import bindparam, insert, select, update
 
 from sauce_janitor.errors import LeaseError, StateError
 from sauce_janitor.model.permits import HeldLease
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import leases
+from sauce_janitor.state.database.tables import leases
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import plain
 from sauce_janitor.times import when
 

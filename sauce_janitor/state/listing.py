@@ -30,8 +30,8 @@ from sqlalchemy import (
 from sauce_janitor.model.job_lists import ListingProgress
 from sauce_janitor.model.jobs import UNKNOWN, Build, Job, JobId, JobState, Owner
 from sauce_janitor.state.builds import replace_builds
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import jobs, listings
+from sauce_janitor.state.database.tables import jobs, listings
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.rows import BITS, COLUMNS, ESCAPED, FIELDS, JobReader, id_bytes, row_of
 

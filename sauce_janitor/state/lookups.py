@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Table, or_, select
 
 from sauce_janitor.model.job_references import FEW, Candidate, JobReference
 from sauce_janitor.model.jobs import JobId, Owner
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import archived_jobs, jobs
+from sauce_janitor.state.database.tables import archived_jobs, jobs
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import ESCAPED
 
 _MOST: Final = 1000

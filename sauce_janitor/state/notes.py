@@ -8,8 +8,8 @@ from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import meta
+from sauce_janitor.state.database.tables import meta
+from sauce_janitor.state.database.transactions import Database
 
 _PREFIX: Final = "note:"
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import insert, select, update
 
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import pauses
+from sauce_janitor.state.database.tables import pauses
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import plain
 
 # Made once: it runs before every request, and making the statement costs more than running it.

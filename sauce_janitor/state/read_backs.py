@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import delete, insert, select, update
 
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import read_backs
+from sauce_janitor.state.database.tables import read_backs
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import id_bytes
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
 from sauce_janitor.model.job_retries import Failing, FailureKind, Retry, failed_again
 from sauce_janitor.model.jobs import JobId, Owner
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import jobs, retries
+from sauce_janitor.state.database.tables import jobs, retries
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import id_bytes, plain
 
 _LONGEST_REASON: Final = 300

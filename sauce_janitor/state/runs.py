@@ -13,9 +13,9 @@ from sqlalchemy import Connection, and_, func, insert, literal_column, or_, sele
 
 from sauce_janitor.model.jobs import DELETES, Action, JobId
 from sauce_janitor.model.safety_numbers import DAY_S
-from sauce_janitor.state.file import tables
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import acceptances, counters, runs
+from sauce_janitor.state.database import tables
+from sauce_janitor.state.database.tables import acceptances, counters, runs
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.id_conditions import named
 
 

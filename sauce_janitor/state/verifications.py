@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import insert, select, update
 
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import meta
+from sauce_janitor.state.database.tables import meta
+from sauce_janitor.state.database.transactions import Database
 
 _KEY: Final = "verification "
 

@@ -278,7 +278,11 @@ KNOCK_OUTS: Final = (
     ),
     KnockOut("chain", _JOURNAL, 'or link(before, dict(row)) != row["hash"]:', ":", JOURNAL),
     KnockOut(
-        "write lock first", "state/file/database.py", '"BEGIN IMMEDIATE" if', '"BEGIN" if', JOURNAL
+        "write lock first",
+        "state/database/transactions.py",
+        '"BEGIN IMMEDIATE" if',
+        '"BEGIN" if',
+        JOURNAL,
     ),
     KnockOut(
         "open intent",

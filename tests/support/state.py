@@ -14,8 +14,8 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from sauce_janitor.state import State
+from sauce_janitor.state.database.transactions import sqlite_engine
 from sauce_janitor.state.file import state_file
-from sauce_janitor.state.file.database import sqlite_engine
 from tests.fakes.job_list import OWNER, a_job
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, Table, Text
 
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobState
 from sauce_janitor.model.permits import ManualAction
-from sauce_janitor.state.file.tables import metadata
+from sauce_janitor.state.database.tables import metadata
 from sauce_janitor.state.rows import BITS, ESCAPED
 
 _OF_WRONG_VALUES: Final = (

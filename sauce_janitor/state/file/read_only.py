@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sauce_janitor.errors import StateError
-from sauce_janitor.state.file.database import (
+from sauce_janitor.state.database.transactions import (
     Database,
     damaged,
     readonly_engine,

@@ -19,10 +19,15 @@ from typing import Final
 from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 
 from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.state.database.tables import READABLE_FROM, REVISIONS, journal_head, meta
+from sauce_janitor.state.database.transactions import (
+    Database,
+    damaged,
+    memory_engine,
+    sqlite_engine,
+)
 from sauce_janitor.state.file.backup import back_up
-from sauce_janitor.state.file.database import Database, damaged, memory_engine, sqlite_engine
 from sauce_janitor.state.file.filesystems import refuse_shared
-from sauce_janitor.state.file.tables import READABLE_FROM, REVISIONS, journal_head, meta
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _NEW: Final = ".new"

@@ -31,8 +31,8 @@ from sauce_janitor.model.permits import (
     StopPermit,
 )
 from sauce_janitor.state.accounts import key_of
-from sauce_janitor.state.file.database import Database, damaged
-from sauce_janitor.state.file.tables import journal, journal_head, meta, open_intents
+from sauce_janitor.state.database.tables import journal, journal_head, meta, open_intents
+from sauce_janitor.state.database.transactions import Database, damaged
 from sauce_janitor.state.journal import statements
 from sauce_janitor.state.journal.hash_chain import HASHED, beginning, link
 from sauce_janitor.state.rows import id_bytes, missing_text, plain

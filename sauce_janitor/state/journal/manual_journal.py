@@ -24,8 +24,8 @@ from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.model.open_intents import OpenManualAction
 from sauce_janitor.model.permits import ManualPermit
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import journal, open_intents
+from sauce_janitor.state.database.tables import journal, open_intents
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.journal import statements
 from sauce_janitor.state.journal.journal import RunJournal, deed
 from sauce_janitor.state.rows import id_bytes, plain

@@ -16,8 +16,8 @@ from sqlalchemy import delete, insert, select
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.model.permits import PrunePermit
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import journal, meta, open_intents
+from sauce_janitor.state.database.tables import journal, meta, open_intents
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.journal import statements
 from sauce_janitor.state.journal.journal import RunJournal
 from sauce_janitor.state.rows import id_bytes, plain

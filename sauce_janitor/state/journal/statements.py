@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sauce_janitor.model.jobs import Action, AssetsStanding
-from sauce_janitor.state.file.tables import (
+from sauce_janitor.state.database.tables import (
     accounts,
     jobs,
     journal,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from sauce_janitor.state.file.tables import metadata
+from sauce_janitor.state.database.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -16,7 +16,7 @@ from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import UNKNOWN, Owner, Text
 from sauce_janitor.model.permits import DeleteAssetsPermit, Receipt
 from sauce_janitor.state import State
-from sauce_janitor.state.file.tables import metadata
+from sauce_janitor.state.database.tables import metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
 
 EU, US = "https://api.eu.example", "https://api.us.example"

@@ -15,10 +15,10 @@ from sqlalchemy import Engine, inspect
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state import State
+from sauce_janitor.state.database.tables import READABLE_FROM, REVISIONS
+from sauce_janitor.state.database.transactions import sqlite_engine
 from sauce_janitor.state.file import state_file
 from sauce_janitor.state.file.backup import back_up, copies
-from sauce_janitor.state.file.database import sqlite_engine
-from sauce_janitor.state.file.tables import READABLE_FROM, REVISIONS
 from tests.support.state import Python, execute, filled, first_schema, migrate
 
 

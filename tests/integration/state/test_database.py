@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sauce_janitor.state.file.database import Database, sqlite_engine
+from sauce_janitor.state.database.transactions import Database, sqlite_engine
 
 
 @pytest.fixture

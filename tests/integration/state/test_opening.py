@@ -21,8 +21,8 @@ from alembic.script import ScriptDirectory
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.state import State
-from sauce_janitor.state.file.database import sqlite_engine
-from sauce_janitor.state.file.tables import REVISIONS, metadata
+from sauce_janitor.state.database.tables import REVISIONS, metadata
+from sauce_janitor.state.database.transactions import sqlite_engine
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.support.state import Python, execute, filled, first_schema
 
@@ -267,7 +267,7 @@ def test_a_read_only_file_system_is_told(small_disk: Path) -> None:
 def test_a_state_locked_by_another_process_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sauce_janitor.state.file.database.BUSY_S", 0.05)
+    monkeypatch.setattr("sauce_janitor.state.database.transactions.BUSY_S", 0.05)
     filled(path, 10)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -15,11 +15,11 @@ import pytest
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state import State
+from sauce_janitor.state.database.tables import REVISIONS
 from sauce_janitor.state.file import filesystems
 from sauce_janitor.state.file.filesystems import nobody_writes
 from sauce_janitor.state.file.read_only import open_readonly
 from sauce_janitor.state.file.state_file import revision
-from sauce_janitor.state.file.tables import REVISIONS
 from tests.support.state import execute, first_schema
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.model.safety_numbers import DAY_S
-from sauce_janitor.state.file.database import Database
-from sauce_janitor.state.file.tables import archives, meta
+from sauce_janitor.state.database.tables import archives, meta
+from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.times import when
 
 _OLDEST: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
