@@ -16,6 +16,7 @@ from sauce_janitor import __version__, terminal
 from sauce_janitor.cli.environment import ignored, restrict
 from sauce_janitor.cli.global_options import accept_global
 from sauce_janitor.cli.help_overview import uncut, write_tasks
+from sauce_janitor.cli.repeated_options import refuse_repeated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,6 +153,9 @@ class LazyGroup(click.Group):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None and command is not None:
+            # The completion of a shell reads lines that are not finished.
+            if not ctx.resilient_parsing:
+                refuse_repeated(command, ctx, args)
             # Before the command runs: whoever set the variable believes that it counts.
             for sentence in ignored(command, name, ctx.auto_envvar_prefix or ""):
                 terminal.echo(f"sauce-janitor: {sentence}", err=True)

@@ -104,6 +104,10 @@ class JobChange:
     def _check_custom_data(self) -> None:
         if not all(key.strip() for key in (*dict(self.custom_data), *self.drop_custom_data)):
             raise ValueError("custom data needs a name before the =")
+        keys = [key for key, _ in self.custom_data]
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"custom data {twice!r:.80} is set twice: set it once")
         if both := dict(self.custom_data).keys() & set(self.drop_custom_data):
             raise ValueError(
                 f"custom data {min(both)!r:.80} is both set and removed: use one of them"

@@ -58,6 +58,12 @@ def export(
         raise click.UsageError(
             "nothing is selected: give a JOB, a BUILD, a filter such as --since 7d, or --all"
         )
+    # All of one account is a clear request. Any other filter would silently make it less than all.
+    filtered = any(value for name, value in options.items() if name != "account")
+    if everything and (what or filtered):
+        raise click.UsageError(
+            "--all exports the whole archive: leave out JOB, BUILD and the filters, or --all"
+        )
     with _unwound_by_sigterm(), open_archive_view(session) as view:
         query = _query(view, what, options)
         jobs, _ = view.entries.count(query)

@@ -88,6 +88,9 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
         raise click.UsageError(
             "--resume continues a verification of everything: leave out JOB and --sample"
         )
+    # The sample may leave the job out, which would look as if the archive had nothing of it.
+    if job_id and options["sample"]:
+        raise click.UsageError("--sample is a share of all jobs: leave out JOB or --sample")
     done = _verify(session, job_id, options, show=form == "table")
     if job_id and not done.jobs:
         raise ConfigError(f"the archive has nothing of job {job_id}")

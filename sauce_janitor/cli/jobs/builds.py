@@ -83,6 +83,12 @@ def builds(
     from sauce_janitor.cli.account_session import open_account_session
 
     build_id = None if build is None else parse_build(build)
+    # They select builds, and would be ignored.
+    if build_id is not None and any(options.values()):
+        raise click.UsageError(
+            "BUILD lists the jobs of one build: leave out --owner, --name, --status, --since and "
+            "--until"
+        )
     with open_account_session(session, wanted, accounts_only=True) as opened:
         if build_id is not None:
             _show_members(opened, build_id, source, limit, form)

@@ -105,6 +105,9 @@ def tests(session: Session, /, *, wanted: str | None, form: str, limit: int, **o
 
     from sauce_janitor.cli.jobs.insight_tables import shown_tests
 
+    if options["build"] is not None and options["missing_build"]:
+        raise click.UsageError("--build and --missing-build exclude each other: use one of them")
+
     def ask(api: Insights, period: Period, which: Filter) -> InsightOutput:
         searched = replace(
             which,

@@ -60,6 +60,12 @@ def approve(
     from sauce_janitor import report
     from sauce_janitor.state import State
 
+    # A limit in the command may look as if the other limits stayed approved.
+    if options["withdraw"] and (lift or until or options["max_jobs"] or options["reason"]):
+        raise click.UsageError(
+            "--withdraw ends every approval for DIGEST: leave out --lift, --max-jobs, --until and "
+            "--reason"
+        )
     config, now = session.load(), int(time.time())
     account, whole = _account(config, digest)
     # A few digits were typed: the output names what is approved.
