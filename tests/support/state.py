@@ -81,6 +81,16 @@ def first_schema(path: Path) -> None:
     engine.dispose()
 
 
+def migrated(path: Path) -> None:
+    """A database that every migration made, from nothing on."""
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    engine = sqlite_engine(path)
+    with engine.begin() as connection:
+        migrate(connection, "head")
+    engine.dispose()
+
+
 def migrate(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", "sauce_janitor.state:migrations")

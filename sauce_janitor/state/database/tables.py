@@ -22,6 +22,8 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
+    String,
     Table,
     Text,
     UniqueConstraint,
@@ -45,6 +47,16 @@ NAMING: Final = {
     "pk": "pk_%(table_name)s",
 }
 metadata = MetaData(naming_convention=NAMING)
+
+schema_version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table, as it makes it: which revision the schema is. It compares `metadata` with a
+database without it.
+"""
 
 # SQLite increments only what is exactly INTEGER PRIMARY KEY.
 _serial = BigInteger().with_variant(Integer, "sqlite")

@@ -16,10 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select
 
 from sauce_janitor.errors import RefusedError, StateError
-from sauce_janitor.state.database.tables import READABLE_FROM, REVISIONS, journal_head, meta
+from sauce_janitor.state.database.tables import (
+    READABLE_FROM,
+    REVISIONS,
+    journal_head,
+    meta,
+    metadata,
+    schema_version,
+)
 from sauce_janitor.state.database.transactions import (
     Database,
     damaged,
@@ -88,12 +95,13 @@ def open_engine(
         # Another process was faster.
         if is_usable(connection, found, place):
             return database
-        # A new state has nothing to back up.
-        if found is not None:
-            before_migrating(found)
-        _migrate(connection)
         if found is None:
+            _create_tables(connection)
             _found(connection)
+        # Only what exists already can be lost: a new state has nothing to back up.
+        else:
+            before_migrating(found)
+            _migrate(connection)
         _record_readable_from(connection)
     return database
 
@@ -125,9 +133,20 @@ def _record_readable_from(connection: Connection) -> None:
 
 def revision(connection: Connection) -> str | None:
     """Return the schema that the database says it has; None where it says nothing."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(schema_version.name):
         return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return connection.execute(select(schema_version.c.version_num)).scalar()
+
+
+def _create_tables(connection: Connection) -> None:
+    """Create the newest schema at once: running every migration takes ten times as long, and a
+    third of a second to import Alembic.
+
+    A test compares both ways.
+    """
+    metadata.create_all(connection, checkfirst=False)
+    schema_version.create(connection)
+    connection.execute(insert(schema_version), [{"version_num": REVISIONS[-1]}])
 
 
 def _migrate(connection: Connection) -> None:

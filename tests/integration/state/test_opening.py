@@ -5,6 +5,7 @@ anew.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -24,7 +25,7 @@ from sauce_janitor.state import State
 from sauce_janitor.state.database.tables import REVISIONS, metadata
 from sauce_janitor.state.database.transactions import sqlite_engine
 from tests.fakes.job_list import OWNER, a_job, an_id
-from tests.support.state import Python, execute, filled, first_schema
+from tests.support.state import Python, execute, filled, first_schema, migrated
 
 
 def test_a_new_state_is_for_its_user_alone(path: Path) -> None:
@@ -56,11 +57,26 @@ def test_a_state_keeps_its_id_and_secret(path: Path) -> None:
 
 
 def test_the_migrations_make_exactly_the_tables(path: Path) -> None:
-    State.open(path).close()
+    migrated(path)
     engine = sqlite_engine(path)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+def test_a_new_state_has_the_schema_that_the_migrations_make(tmp_path: Path) -> None:
+    """Each column, key, constraint and index, in the words of SQLite; but for their order."""
+    migrated(tmp_path / "old.db")
+    State.open(tmp_path / "new.db").close()
+    assert schema_of(tmp_path / "new.db") == schema_of(tmp_path / "old.db")
+
+
+def schema_of(path: Path) -> dict[str, list[str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        (version,) = connection.execute("SELECT version_num FROM alembic_version")
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        words = {name: sorted(re.split(r",\s+|\s*\n\s*", sql)) for name, sql in found}
+    return {"version": list(version), **words}
 
 
 def test_every_revision_is_known() -> None:
