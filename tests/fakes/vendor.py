@@ -126,9 +126,13 @@ class Vendor:
         """Scheme, host and port."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def on(self, target: str, *replies: Reply) -> None:
-        """Answer requests for this target (path, with or without its query) so."""
-        self._script[target] = list(replies)
+    def on(self, target: str, *replies: Reply | Callable[[], Reply]) -> None:
+        """Answer requests for this target (path, with or without its query) so.
+
+        A reply of millions of bytes is given as a function: a parameter of a test is made in each
+        test process, whether the test runs there or not.
+        """
+        self._script[target] = [each if isinstance(each, Reply) else each() for each in replies]
 
     def _next(self, request: Seen) -> Reply:
         with self._lock:

@@ -113,7 +113,7 @@ CUT = gzip.compress(NOISE)
             reply(NOISE, headers={"Content-Encoding": "aws-chunked"}, length=len(NOISE) + 1),
             "cut short",
         ),
-        (gzip_reply(b"\0" * 50_000_000), "unpacks to more than 200 times"),
+        (lambda: gzip_reply(b"\0" * 50_000_000), "unpacks to more than 200 times"),
         (chunked(NOISE, end=b""), "cut short"),
         (chunked(NOISE, end=b"ff\r\nshort"), "cut short"),
         (chunked(NOISE, end=b"no\r\n"), "cut short"),
@@ -124,11 +124,14 @@ CUT = gzip.compress(NOISE)
     ],
 )
 def test_a_body_that_is_not_whole_and_true_is_refused(
-    vendor: Vendor, reader: SauceReader, answer: Reply, said: str
+    vendor: Vendor,
+    reader_with: Callable[..., SauceReader],
+    answer: Reply | Callable[[], Reply],
+    said: str,
 ) -> None:
     vendor.on(f"{FILES}/a.bin", answer)
     with pytest.raises(AnswerError, match=said):
-        fetched(reader, "a.bin")
+        fetched(reader_with(timeout_total_s=60), "a.bin")
 
 
 def test_a_dripping_body_is_given_up_long_before_its_total_time(
