@@ -29,8 +29,8 @@ class ApprovalTerm(Grammar):
     max_jobs: Annotated[int, Field(ge=1)] | None = Field(
         None,
         description=(
-            "Lifts max_jobs too. The approval is only for plans that newly delete or stop at most"
-            " this many jobs."
+            "Lifts max_jobs, too. The approval is only for plans that delete or stop at most this"
+            " many new jobs: those that no accepted plan had."
         ),
         examples=[480000],
     )

@@ -58,7 +58,7 @@ class LimitsTerm(Grammar):
 
     max_jobs: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="At most this many jobs with a delete or stop.",
+        description="At most this many new jobs (no accepted plan had them) with a delete or stop.",
         examples=[2000],
     )
     max_percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
@@ -72,8 +72,8 @@ class LimitsTerm(Grammar):
     max_growth: Annotated[float, Field(ge=1, le=1000)] | None = Field(
         None,
         description=(
-            "At most this many times the jobs of a usual plan, the median of the last 7 accepted"
-            " ones."
+            "At most this many times the new jobs of a usual plan, the median of the last 7"
+            " accepted ones."
         ),
         examples=[3],
     )

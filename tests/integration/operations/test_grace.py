@@ -32,7 +32,7 @@ def announced(desk: Commands) -> dict[str, int]:
 def test_a_dry_run_announces_nothing_and_an_executing_run_announces_and_waits(
     open_desk: Callable[..., Commands],
 ) -> None:
-    """When something is deleted: Only executing runs whose plan is not refused announce;"""
+    """When something is deleted: Only executing runs whose plan is not refused announce deletes."""
     desk = open_desk()
     desk.configure(POLICY)
     dry = desk.run()
@@ -87,7 +87,8 @@ def test_what_stopped_being_due_but_for_time_is_announced_anew(
 def test_a_plan_says_how_many_are_announced_and_when_they_go(
     open_desk: Callable[..., Commands],
 ) -> None:
-    """When something is deleted: `plan` shows how many, and when they are due."""
+    """When something is deleted: `plan` shows how many deletes are announced, and when they are
+    due."""
     desk = open_desk()
     desk.configure(POLICY)
     said = desk.say("plan").output

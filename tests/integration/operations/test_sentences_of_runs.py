@@ -65,8 +65,9 @@ def test_a_broken_limit(open_desk: Callable[..., Commands]) -> None:
 
 
 def test_expected_jobs(open_desk: Callable[..., Commands]) -> None:
-    """Limits and approvals: A job is *expected* if an earlier `run --execute` under the same policy digest has seen it, its plan was accepted (not refused), and only time has passed since. Dry runs
-    make nothing expected."""
+    """Limits and approvals: A job is *expected* if an earlier `run --execute` under the same policy
+    digest has seen it, the plan of that run was accepted (not refused), and only time has passed
+    since. Dry runs make nothing expected."""
     desk = open_desk()
     desk.configure(POLICIES.replace("null", "5"))
     desk.run()

@@ -17,7 +17,7 @@ policies: [{name: runaways, match: all, then: {stop: 6h}}]
 def test_a_dry_run_stops_nothing_and_an_executing_run_what_runs_too_long(
     open_desk: Callable[..., Commands],
 ) -> None:
-    """Stopping jobs: and never in a dry run."""
+    """Stopping jobs: a dry run stops nothing."""
     desk = open_desk(jobs=0)
     desk.configure(POLICY)
     runs = {"status": "in progress", "end_time": None, "passed": None}

@@ -762,7 +762,7 @@ STOPPING = "[{name: p, match: all, then: {stop: 6h}}]"
 
 
 def test_stop() -> None:
-    """Stopping jobs: `then: {stop: 6h}` stops jobs that run and started longer ago than that;"""
+    """Stopping jobs: `then: {stop: 6h}` stops a job that still runs 6 hours after its start,"""
     jobs = [
         running("long", 6 * HOUR + 1),
         running("short", 5 * HOUR),
@@ -773,13 +773,13 @@ def test_stop() -> None:
 
 
 def test_a_hold_prevents_it() -> None:
-    """Stopping jobs: a hold prevents it."""
+    """Stopping jobs: unless it is held."""
     rules = told(f"holds: [{{tag: keep}}]\npolicies: {STOPPING}")
     assert whys(rules, [running("j", DAY, tags=("keep",))], "j", STOP) == {Why.HELD}
 
 
 def test_stops_are_limited_and_journaled() -> None:
-    """Stopping jobs: Like other actions it is planned, limited, journaled,"""
+    """Stopping jobs: Like a delete, a stop is planned, limited and journaled;"""
     limited = told(f"limits: {{max_percent: 50}}\npolicies: {STOPPING}")
     made = planned(limited, *[running(f"r{n}", DAY) for n in range(SMALL_PLAN)])
     assert made.totals[STOP] == SMALL_PLAN

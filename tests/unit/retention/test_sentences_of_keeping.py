@@ -59,9 +59,9 @@ def at(text: str, label: str, **fields: Any) -> Record:
 
 
 def test_how_keep_rules_are_evaluated() -> None:
-    """Keep rules: One rule is enough to keep a job. Rules count *all* jobs that certainly match the
-    policy, young ones included, in each `group_by` group, newest first by the time that gives the
-    age, ties by id."""
+    """Keep rules: One rule is enough to keep a job. In each `group_by` group, rules count *all*
+    jobs that certainly match the policy, young ones included. The newest is the one with the
+    smallest [age](#age); of equal ages, the id decides."""
     assert kept("{last: 1}, {within: 3d}", days(1, 2, 3, 4)) == ids("j1", "j2", "j3")
     young, foreign, maybe = (
         record("young", 1),

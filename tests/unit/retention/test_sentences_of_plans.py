@@ -110,7 +110,7 @@ def broken(plan: Plan) -> list[tuple[str, str | None, float]]:
 
 
 def test_limits_count() -> None:
-    """Limits and approvals: Limits count distinct jobs with a delete or stop."""
+    """Limits and approvals: Limits count jobs with a delete or stop, each job once."""
     rules = limited(
         "{max_jobs: 1}",
         "[{name: p, match: all, then: {archive: 1h, delete_assets: 1d, delete_job: 9d, stop: 6h}},"
@@ -180,9 +180,9 @@ def test_limits_that_are_off(limits: str) -> None:
 
 
 def test_what_was_left_is_decided_anew() -> None:
-    """Limits and approvals: What an accepted plan leaves for lack of budget stays accepted: it is
-    decided again but does not count again, while the job, the action and the policy digest are
-    unchanged."""
+    """Limits and approvals: They count only *new* jobs. What an accepted plan leaves for lack of
+    budget stays accepted: it is decided again but is not new, while the job, the action and the
+    policy digest are unchanged."""
     rules = limited("{max_jobs: 1, max_percent: 25}")
     left = old(30, accepted_for=JOB, changed_at=5)
     assert broken(planned(rules, *left, *old(1, "new"), accepted_at=5)) == []
