@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
+from sauce_janitor.sandbox.faults.decorators import SETTINGS
 from tests.attack.strikes import CHANGING, FILES, NETWORK, Call, Strike
 from tests.attack.world import JOBS, SHAPES
 

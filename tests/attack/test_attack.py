@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
+from sauce_janitor.sandbox.faults.decorators import SETTINGS
 from tests.attack import damage, sweeps
 from tests.attack.processes import nursery
 from tests.attack.run import memory

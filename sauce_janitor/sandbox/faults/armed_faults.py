@@ -14,7 +14,7 @@ from pathlib import Path
 from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
 from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
 from sauce_janitor.sandbox.faults import content, effects, fields, wire
-from sauce_janitor.sandbox.faults.fault_registry import AFTER, ALTER, BEFORE, SETTINGS, FaultContext
+from sauce_janitor.sandbox.faults.decorators import AFTER, ALTER, BEFORE, SETTINGS, FaultContext
 from sauce_janitor.sandbox.world.world import World
 
 FAMILIES = (content, effects, fields, wire)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import chain
 
 from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
-from sauce_janitor.sandbox.faults.fault_registry import NUMBER, FaultContext, after, alter
+from sauce_janitor.sandbox.faults.decorators import NUMBER, FaultContext, after, alter
 from sauce_janitor.sandbox.faults.rows import with_rows
 
 

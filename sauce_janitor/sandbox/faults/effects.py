@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sauce_janitor.sandbox.api.routes import find
 from sauce_janitor.sandbox.core.messages import Effect, SandboxAnswer
-from sauce_janitor.sandbox.faults.fault_registry import FaultContext, after, before
+from sauce_janitor.sandbox.faults.decorators import FaultContext, after, before
 from sauce_janitor.sandbox.world.world import JobRef
 
 

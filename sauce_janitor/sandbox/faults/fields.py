@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from sauce_janitor.sandbox.core.messages import SandboxAnswer
-from sauce_janitor.sandbox.faults.fault_registry import NUMBER, FaultContext, after
+from sauce_janitor.sandbox.faults.decorators import NUMBER, FaultContext, after
 from sauce_janitor.sandbox.faults.rows import is_time, with_rows, with_selected_rows, with_times
 
 _MARK = "what no JSON parser takes goes here"

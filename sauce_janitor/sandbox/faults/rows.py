@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from sauce_janitor.sandbox.core.messages import SandboxAnswer
-from sauce_janitor.sandbox.faults.fault_registry import FaultContext
+from sauce_janitor.sandbox.faults.decorators import FaultContext
 
 Row: TypeAlias = dict[str, object]
 Rows: TypeAlias = list[Row]

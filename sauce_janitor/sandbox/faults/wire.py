@@ -6,7 +6,7 @@ import gzip
 from dataclasses import replace
 
 from sauce_janitor.sandbox.core.messages import SandboxAnswer
-from sauce_janitor.sandbox.faults.fault_registry import NUMBER, FaultContext, after
+from sauce_janitor.sandbox.faults.decorators import NUMBER, FaultContext, after
 
 
 @after(seconds=NUMBER)

@@ -29,7 +29,7 @@ from sauce_janitor.errors import JanitorError, RefusedError
 from sauce_janitor.execute.events import Skip
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
-from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
+from sauce_janitor.sandbox.faults.decorators import SETTINGS
 from tests.support.commands import DAY, Commands
 
 POLICIES = """

@@ -26,7 +26,7 @@ from sauce_janitor.model.permits import (
     UpdatePermit,
 )
 from sauce_janitor.sandbox import Behaviours, Sandbox, SandboxOptions
-from sauce_janitor.sandbox.faults.fault_registry import SETTINGS
+from sauce_janitor.sandbox.faults.decorators import SETTINGS
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection

@@ -1,4 +1,4 @@
-"""The register of named faults. Each fault is a function with that name, of one of three kinds.
+"""The decorators that register faults. A fault is a function with its name, of one of three kinds.
 
 ALTER changes the request. BEFORE answers instead of the API, which then does nothing. AFTER changes
 the API's answer.
