@@ -203,4 +203,5 @@ def _candidate(job: Job) -> Candidate:
         value if isinstance(value, kind) else None
         for value, kind in ((job.name, str), (job.build, str), (job.created_at, int))
     )
+    # mypy takes the types of all three together and cannot tell them apart.
     return Candidate(job.id, job.owner, name, build, created_at)  # type: ignore[arg-type]
