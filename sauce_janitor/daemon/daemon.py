@@ -14,6 +14,7 @@ from sauce_janitor.config import Config
 from sauce_janitor.daemon.rounds import LookInterval, Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.token import Token
+from sauce_janitor.facade import import_late_modules
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.overview import Overview, Readiness
@@ -64,6 +65,7 @@ class Daemon:
         """
         # First: a bad token ends the command before anything listens.
         self._token.read()
+        import_late_modules()
         access = AccessRules(
             listen=self._web.listen,
             hosts=self._web.hosts,

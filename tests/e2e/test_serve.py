@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -89,7 +90,9 @@ def wait_for(true: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def served(desk: Processes, *options: str, overdue: bool = True) -> Iterator[Served]:
+def served(
+    desk: Processes, *options: str, overdue: bool = True, program: tuple[str, ...] = PROGRAM
+) -> Iterator[Served]:
     """`serve OPTIONS`; with `overdue` a run was due while it was down."""
     if overdue:
         with State.open(desk.folder / "state.db") as state:
@@ -97,7 +100,7 @@ def served(desk: Processes, *options: str, overdue: bool = True) -> Iterator[Ser
     log = desk.folder / f"serve-{time.monotonic_ns()}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [*PROGRAM, "--log-format", "json", "serve", *options],
+            [*program, "--log-format", "json", "serve", *options],
             cwd=desk.folder,
             env=desk.environment,
             stdin=subprocess.DEVNULL,
@@ -140,6 +143,34 @@ def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Processes) -
         assert daemon.end() == 0
     assert desk.sandbox.writes() == writes
     desk.run("prove")
+
+
+def test_once_it_works_it_imports_nothing_more(desk: Processes) -> None:
+    """An upgrade in place replaces the files of a daemon that goes on: a module that it imported
+    then would be of another version than the others.
+    """
+    code = """
+import atexit, sys
+from pathlib import Path
+from sauce_janitor.daemon.rounds import Rounds
+from sauce_janitor.__main__ import main
+first, before = Rounds.go, set()
+def go(self):
+    Rounds.go = first
+    before.update(sys.modules)
+    return first(self)
+Rounds.go = go
+def note():
+    late = {name for name in sys.modules if name not in before}
+    installed = {name for name in late if name.partition(".")[0] not in sys.stdlib_module_names}
+    Path("late").write_text(" ".join(sorted(installed)))
+atexit.register(note)
+main(sys.argv[1:])
+"""
+    with served(desk, "--execute", program=(sys.executable, "-c", code)) as daemon:
+        daemon.logged("run.finished")
+        assert daemon.end() == 0
+    assert (desk.folder / "late").read_text() == ""
 
 
 def test_without_execute_it_says_loudly_that_it_changes_nothing(desk: Processes) -> None:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import ClassVar, Generic, TypeVar
 
 from sauce_janitor.config import Account
+from sauce_janitor.facade import import_late_modules
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.run_settings import ChangeOrder, RunContext
 
@@ -71,6 +72,7 @@ class WriteAccess:
         """
         # Before the lease, so that a paused command does not even take it.
         self.pauses.refuse(steps.refused)
+        import_late_modules()
         steps.check_account()
         held = stack.enter_context(steps.exclude())
         # A damaged state could forget a hold or an intent. Under the lease, so that nobody else
