@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
@@ -46,6 +48,7 @@ class Daemon:
         self._web = config.web
         self._serving: RunningServer | None = None
         self._ended = threading.Event()
+        self._failed = False
         self._stopped_at: float | None = None
         self._threads = [
             threading.Thread(target=self._go_round, name="rounds", daemon=True),
@@ -92,9 +95,10 @@ class Daemon:
             thread.start()
 
     def is_alive(self) -> bool:
-        """Return whether its threads are running, or have not begun yet."""
+        """Return whether its threads do their work, or have not begun yet."""
         # It listens a moment before they begin, and a probe in that moment must not restart it.
-        return all(thread.ident is None or thread.is_alive() for thread in self._threads)
+        begun = all(thread.ident is None or thread.is_alive() for thread in self._threads)
+        return begun and not self._failed
 
     def reload(self) -> None:
         """Read the configuration again, between runs."""
@@ -127,28 +131,44 @@ class Daemon:
             self._log.info("daemon.stopped")
 
     def _go_round(self) -> None:
-        wake = self._rounds.wake
-        while not self._rounds.stopping.is_set():
-            wake.clear()
-            due_in_s = self._rounds.go()
-            # The heartbeat: a clock that jumps, or a suspended machine, makes no timer ring.
-            self._clock.wait(wake, min(due_in_s, self._pace.round_s))
-        # After a stop, wait for the runs; `is_out_of_patience` limits how long.
+        with self._noting_failure():
+            wake = self._rounds.wake
+            while not self._rounds.stopping.is_set():
+                wake.clear()
+                due_in_s = self._rounds.go()
+                # The heartbeat: a clock that jumps, or a suspended machine, makes no timer ring.
+                self._clock.wait(wake, min(due_in_s, self._pace.round_s))
+        # After a stop or a failure, wait for the runs; `is_out_of_patience` limits how long.
+        self._rounds.halt()
         while not self._rounds.is_idle():
-            self._rounds.collect()
+            with self._noting_failure():
+                self._rounds.collect()
             time.sleep(0.05)
         self._ended.set()
 
     def _keep_watch(self) -> None:
-        token_at = time.monotonic()
-        while not self._ended.is_set():
-            if time.monotonic() - token_at >= self._pace.token_s:
-                self._token.read_again()
-                token_at = time.monotonic()
+        with self._noting_failure():
+            token_at = time.monotonic()
+            while not self._ended.is_set():
+                if time.monotonic() - token_at >= self._pace.token_s:
+                    self._token.read_again()
+                    token_at = time.monotonic()
+                self._status.look()
+                self._ended.wait(self._pace.watch_s)
+            # Once more: it stores what the last runs have counted.
             self._status.look()
-            self._ended.wait(self._pace.watch_s)
-        # Once more: it stores what the last runs have counted.
-        self._status.look()
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        """Log a bug in a thread, after which the daemon is not alive: `serve` then ends it, and the
+        runs finish their current jobs first.
+        """
+        try:
+            yield
+        # Whatever it is, the runs must still be stopped.
+        except Exception as error:  # noqa: BLE001
+            self._failed = True
+            self._log.error("daemon.failed", exc_info=error)
 
 
 class _Shown:

@@ -60,19 +60,19 @@ def _watch(daemon: Daemon) -> int:
             daemon.reload()
         elif got is not None:
             return _end(daemon)
-    # The daemon's thread has ended by an error, and has logged it.
-    return 1
+    # A bug in one of its threads, which has logged it. The runs finish their current jobs.
+    return _end(daemon, code=1)
 
 
-def _end(daemon: Daemon) -> int:
+def _end(daemon: Daemon, *, code: int = 0) -> int:
     daemon.stop()
     while not daemon.has_ended():
         if (again := signal.sigtimedwait({*_ENDING}, _LOOK_S)) is not None:
             _leave(128 + again.si_signo)
         # A request that hangs may be dropped at any moment: the next run recovers its result.
         if daemon.is_out_of_patience():
-            _leave(0)
-    return 0
+            _leave(code)
+    return code
 
 
 def _leave(code: int) -> None:

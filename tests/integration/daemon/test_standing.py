@@ -4,13 +4,17 @@ restart where it can be.
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import uuid
 from contextlib import closing
+from typing import Any
 
 import pytest
+import structlog
 
 from sauce_janitor.archive import SENTINEL, Archive, Catalogue, hand_over
+from sauce_janitor.cli.setup.serve import run_until_signal
 from sauce_janitor.config import load
 from sauce_janitor.daemon import heartbeat
 from sauce_janitor.daemon.daemon import Daemon
@@ -18,7 +22,7 @@ from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.state import State
-from tests.support.daemon import START, Scene, until
+from tests.support.daemon import FAST, START, Scene, until
 
 HOUR = 3600
 
@@ -61,6 +65,43 @@ def test_a_probe_before_its_threads_begin_does_not_say_that_it_is_dead(scene: Sc
     until(daemon.has_ended, "its end")
     assert not daemon.is_alive()
     daemon.close()
+
+
+@pytest.mark.parametrize("broken", [Rounds, DaemonStatus])
+def test_a_bug_in_one_of_its_threads_ends_it_after_the_runs_current_jobs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, broken: type[Rounds | DaemonStatus]
+) -> None:
+    scene.configure('web: {listen: "127.0.0.1:0"}\n')
+    scene.worked.wait = True
+    scene.stack.callback(scene.worked.go_on.set)
+    monkeypatch.setattr(
+        "sauce_janitor.daemon.rounds.a_run", lambda *, execute: scene.worked.of(f"run {execute}")
+    )
+    config = load(scene.folder / "config.yaml", environ={"KEY": "x"})
+    with State.open(config.state) as state:
+        state.notes.write("run:eu", "0")
+    name = "go" if broken is Rounds else "look"
+    look = getattr(broken, name)
+
+    def fail_once_a_run_is_under_way(self: Any) -> Any:
+        if scene.worked.waiting:
+            raise AttributeError("a bug")
+        return look(self)
+
+    monkeypatch.setattr(broken, name, fail_once_a_run_is_under_way)
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        with structlog.testing.capture_logs() as logged:
+            code = run_until_signal(Daemon(config, execute=False, clock=scene.clock, pace=FAST))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+    assert code == 1
+    assert scene.worked.stopped == ["eu"]
+    said = [entry["event"] for entry in logged]
+    assert (
+        said.index("daemon.failed") < said.index("daemon.stopping") < said.index("daemon.stopped")
+    )
+    assert "daemon.left_hanging" not in said
 
 
 def test_an_archive_that_is_not_mounted_at_the_start_is_waited_for(scene: Scene) -> None:
