@@ -122,10 +122,10 @@ def _keep(value: object) -> str:
 
 
 class ArchiveTerm(Grammar):
-    """What is stored before anything is deleted."""
+    """What is archived before anything is deleted."""
 
     after: DurationTerm = Field(
-        Duration("0s"), description="Age at which it is stored.", examples=["2h"]
+        Duration("0s"), description="Age at which it is archived.", examples=["2h"]
     )
     assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(
         default_factory=lambda: ["all"],
@@ -135,12 +135,12 @@ class ArchiveTerm(Grammar):
     discard: Literal["rest"] | None = Field(
         None,
         description=(
-            "Required unless all assets are stored: a delete also destroys those that are not."
+            "Required unless all assets are archived: a delete also destroys those that are not."
         ),
         examples=["rest"],
     )
     only: Literal["kept"] | None = Field(
-        None, description="Store only jobs that its keep rules keep.", examples=["kept"]
+        None, description="Archive only jobs that its keep rules keep.", examples=["kept"]
     )
     if_purged: Literal["proceed", "keep"] = Field(
         "proceed",
@@ -201,17 +201,17 @@ class Then(Grammar):
 
     archive: Archive | None = Field(
         None,
-        description="Store all assets at this age; `none`, or a mapping.",
+        description="Archive all assets at this age; `none`, or a mapping.",
         examples=["5d", "none", {"after": "2h", "assets": ["logs", "video"], "discard": "rest"}],
     )
     delete_assets: Delete | None = Field(
         None,
-        description="Destroy all its assets at Sauce Labs at this age, or `never`.",
+        description="Delete all its assets at Sauce Labs at this age, or `never`.",
         examples=["21d", "never"],
     )
     delete_job: Delete | None = Field(
         None,
-        description="Destroy the job record and all assets at this age, or `never`.",
+        description="Delete the job record and all assets at this age, or `never`.",
         examples=["180d", "never"],
     )
     stop: PositiveDuration | None = Field(
@@ -227,7 +227,7 @@ class Then(Grammar):
 
 
 class ForbidTerm(Grammar):
-    """Assets that are never stored, whatever a policy or hold says."""
+    """Assets that are never archived, whatever a policy or hold says."""
 
     match: MatchTerm = Field(description="The jobs.", examples=[{"tags": "pii"}])
     assets: Annotated[list[AssetName], Field(min_length=1), OneOrMany()] = Field(

@@ -61,7 +61,7 @@ class Conditions(Grammar):
     not_: Conditions | None = Field(
         None,
         alias="not",
-        description="This must not be true. It fits a job whose field is null.",
+        description="This must not be true. It matches a job whose field is null.",
         examples=[{"tags": "flaky"}],
     )
     name: TextPatterns = Field(None, description="The job's name.", examples=["checkout*"])
@@ -70,7 +70,7 @@ class Conditions(Grammar):
     )
     owner: TextPatterns = Field(None, description="The owner of the job.", examples=["release-bot"])
     tags: TextPatterns = Field(
-        None, description="Any tag of the job. A job without tags never fits.", examples=["pii"]
+        None, description="Any tag of the job. A job without tags never matches.", examples=["pii"]
     )
     status: StatusPatterns = Field(
         None,

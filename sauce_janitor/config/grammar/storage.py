@@ -52,7 +52,7 @@ class ArchiveSettings(Grammar):
     )
     forbid: list[ForbidTerm] = Field(
         default_factory=list,
-        description="Assets that are never stored, whatever a policy or hold says.",
+        description="Assets that are never archived, whatever a policy or hold says.",
         examples=[[{"match": {"tags": "pii"}, "assets": ["video"]}]],
     )
 
