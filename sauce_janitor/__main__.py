@@ -77,9 +77,10 @@ def _run(arguments: list[str] | None) -> int:
         error.show(file=cast("IO[str]", terminal.stream(err=True)))
         return 2
     except ConfigError as error:
-        # A problem names its file and line, so it has no prefix of ours: editors can jump to it.
+        # A problem with a file and line has no prefix of ours: editors can jump to it.
         for problem in error.problems:
-            terminal.echo(str(problem), err=True)
+            prefix = "" if problem.file else "sauce-janitor: "
+            terminal.echo(f"{prefix}{problem}", err=True)
         return error.exit_code
     except JanitorError as error:
         terminal.echo(f"sauce-janitor: {error}", err=True)

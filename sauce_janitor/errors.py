@@ -42,9 +42,15 @@ class RefusedError(JanitorError):
     """The program refuses to continue, before it has changed anything.
 
     The cause is a broken limit, a pause, a plan that is outdated or not its own, or the clock.
+    `advice` says what to do now. `cause` is the text without it, for the record of the run: later
+    the advice may be wrong.
     """
 
     exit_code = 3
+
+    def __init__(self, cause: str, advice: str = "") -> None:
+        self.cause = cause
+        super().__init__(f"{cause}; {advice}" if advice else cause)
 
 
 class LeaseError(RefusedError):

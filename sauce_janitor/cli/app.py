@@ -205,8 +205,11 @@ def cli(
     """Retention for Sauce Labs: archive what is worth keeping, prove the copy, and only then
     delete.
 
-    Without --execute, `run` and `serve` change nothing at Sauce Labs. `apply` does what you
-    reviewed; `offboard`, `stop` and `tag` ask first. Start with: sauce-janitor demo
+    Without --execute, `run` and `serve` change nothing at Sauce Labs; with it, and in `apply`, they
+    do not ask. These ask first, unless --yes is given: approve, archive adopt, archive prune,
+    assets --delete, hold add --tag, hold release, offboard, resume, stop, tag.
+
+    Start with: sauce-janitor demo
     """
     # None: the console decides, by the terminal and NO_COLOR.
     color = False if flags["no_color"] else None

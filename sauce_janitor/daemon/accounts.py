@@ -96,8 +96,8 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[LabeledFact]:
             f"Late for {deadline}, and what blocks them", words or "none", bad=bool(blocked)
         )
     for action, waiting in plan["announced"].items():
-        words = f"{waiting['jobs']:,} {report.ACTIONS[Action(action)]}"
-        yield LabeledFact("Announced", f"{words}, due from {report.when(waiting['first_at'])}")
+        words = report.due(Action(action), waiting["jobs"])
+        yield LabeledFact("Announced", f"{words}, from {report.when(waiting['first_at'])}")
 
 
 def _of_budget(account: Account, runs: tuple[RunRecord, ...]) -> Iterator[LabeledFact]:

@@ -111,7 +111,7 @@ def only(
     shown = f"{reference.text!r:.80}"
     if not different:
         is_short = reference.name is not None and len(reference.name) < FEWEST_DIGITS
-        least = f" (an id needs {FEWEST_DIGITS} digits at least)" if is_short else ""
+        least = f" (an id needs at least {FEWEST_DIGITS} digits)" if is_short else ""
         hint = f"; did you mean: {_few(near, len(near))}" if near else ""
         raise ValueError(f"no known job has the id, name or build {shown}{least}{hint}")
     candidates = _few(tuple(different.values()), len(different))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sauce_janitor.report.results import Ended, closing_lines, done_line, show_end
     from sauce_janitor.report.rich_console import console, say
     from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
-    from sauce_janitor.report.text import ACTIONS, counted, last_line, size, span
+    from sauce_janitor.report.text import ACTIONS, counted, due, last_line, size, span
 else:
     __getattr__ = late_names(
         __name__,
@@ -37,7 +37,7 @@ else:
             "results": "Ended closing_lines done_line show_end",
             "rich_console": "console say",
             "tables": "CellKind Column cut show_table table_lines",
-            "text": "ACTIONS counted last_line size span",
+            "text": "ACTIONS counted due last_line size span",
         },
     )
 
@@ -59,6 +59,7 @@ __all__ = [
     "cut",
     "day",
     "done_line",
+    "due",
     "inflow_lines",
     "iso",
     "job_row",

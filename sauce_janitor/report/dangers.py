@@ -63,10 +63,10 @@ def _loss_text(loss: PlannedLoss) -> str:
     if loss.selection is None:
         # The policy says `archive: none`; an earlier one may have stored some files.
         if loss.stored:
-            return f"all but {_listed(loss.stored)}, stored earlier"
-        return "nothing is stored"
+            return f"all but {_listed(loss.stored)}, archived earlier"
+        return "nothing is archived"
     forbidden, given_up = _listed(loss.selection.forbid), _listed(loss.selection.gives_up)
-    stored = f"stored: {_listed(loss.selection.assets)}"
+    stored = f"archived: {_listed(loss.selection.assets)}"
     lost = [] if "all" in loss.selection.assets else ["the rest"]
     lost += [f"{forbidden} (forbidden)"] if forbidden else []
     lost += [f"{given_up} (given up)"] if given_up else []
@@ -92,7 +92,7 @@ def effects_rows(effects: PlanEffects) -> Iterator[tuple[str, int, int | None, s
 def show_effects(out: Console, effects: PlanEffects) -> None:
     """Print `effects_rows` as a table."""
     columns = (
-        Column("Each job once", "word"),
+        Column("Effect", "word"),
         Column("Jobs", "number"),
         Column("Archived first", "number"),
         Column("Frees about", "size"),
@@ -106,9 +106,9 @@ def weight_lines(effects: PlanEffects, room: DiskSpace | None) -> Iterator[tuple
     if effects.frees:
         # Sauce Labs reports what a delete freed, of all files. Receipts know only stored files.
         if weights.whole is not None:
-            by = f"by the mean of {weights.deletes:,} deletes"
+            by = f"by the mean of {counted(weights.deletes, 'delete')}"
         else:
-            by = f"by the mean of {weights.receipts:,} receipts"
+            by = f"by the mean of {counted(weights.receipts, 'receipt')}"
         known = ", nothing was deleted or archived yet"
         if weights.deletes or weights.receipts:
             known = f" ({by})"
@@ -119,8 +119,12 @@ def weight_lines(effects: PlanEffects, room: DiskSpace | None) -> Iterator[tuple
 
 def _stores(effects: PlanEffects, room: DiskSpace | None) -> tuple[str, bool]:
     stores, receipts = effects.stores, effects.weights.receipts
-    known = f" (by the mean of {receipts:,} receipts)" if receipts else ", there is no receipt yet"
-    line = f"Stores: {amount(stores)}{known}"
+    known = (
+        f" (by the mean of {counted(receipts, 'receipt')})"
+        if receipts
+        else ", there is no receipt yet"
+    )
+    line = f"Adds to the archive: {amount(stores)}{known}"
     if room is None:
         return f"{line}; the free space on the archive's disk is unknown", True
     left = room.free - stores.size_bytes

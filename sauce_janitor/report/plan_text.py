@@ -19,7 +19,7 @@ from sauce_janitor.report.dangers import (
 )
 from sauce_janitor.report.rich_console import say
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.text import ACTIONS, counted
+from sauce_janitor.report.text import ACTIONS, counted, due
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.deadlines import late_lines
 from sauce_janitor.retention.plan.effects import DiskSpace, PlanEffects, effects_of
@@ -66,7 +66,8 @@ def show_plan(out: Console, plan: Plan, about: About, *, is_reviewed: bool = Fal
     show_dangers(out, effects, plan.broken)
     undecided = sum(plan.undecided.values())
     out.print(
-        f"{plan.inventory:,} jobs known{about.listing}; {plan.held:,} held, {undecided:,} undecided"
+        f"{counted(plan.inventory, 'job')} known, {about.listing}; {plan.held:,} held,"
+        f" {undecided:,} undecided"
     )
     _show_owners(out, about)
     out.print()
@@ -141,7 +142,7 @@ def _announced_lines(plan: Plan) -> Iterator[str]:
         fresh = ""
         if waiting.fresh:
             fresh = f"; {waiting.fresh:,} of them only from the next executing run on"
-        yield f"Announced: {waiting.jobs:,} {ACTIONS[action]}, due from {when_they_go}{fresh}"
+        yield f"Announced: {due(action, waiting.jobs)}, from {when_they_go}{fresh}"
 
 
 def _lifted_limit_lines(plan: Plan) -> Iterator[str]:
@@ -179,8 +180,8 @@ def _show_by_policy(out: Console, plan: Plan) -> None:
 def _undecided_lines(plan: Plan) -> Iterator[str]:
     for (policy, name), jobs in sorted(plan.undecided.items()):
         yield (
-            f"{jobs:,} jobs are undecided by {policy}: {name} is unknown. Match on another field,"
-            f" or add `{name}: null`"
+            f"Undecided by {policy}: {counted(jobs, 'job')}, because {name} is unknown. Match on"
+            f" another field, or add `{name}: null`"
         )
 
 
@@ -235,22 +236,22 @@ def _incomplete_lines(plan: Plan) -> Iterator[str]:
     if plan.giving_up:
         deletes.append(f"{plan.giving_up:,} go on without them (if_unavailable)")
     yield (
-        f"Files of {plan.incomplete:,} jobs could not be fetched: {', '.join(deletes)}; `explain`"
-        " names them"
+        f"Files of {counted(plan.incomplete, 'job')} could not be fetched: {', '.join(deletes)};"
+        " `explain` names them"
     )
 
 
 def markdown(plan: Plan, about: About) -> Iterator[str]:
     """Yield a plan as markdown, for a pull request."""
     effects = about.effects or effects_of(plan)
-    known = f"{plan.inventory:,} jobs known, {plan.held:,} held"
+    known = f"{counted(plan.inventory, 'job')} known, {plan.held:,} held"
     yield f"**{about.identity}**, as of {when(plan.as_of)}: {known}\n\n"
     for broken in plan.broken:
         yield f"> **limit broken** {printable(broken.text)}\n\n"
     # The first line is the total, the others are its parts.
     for number, line in enumerate(loss_lines(effects)):
         yield f"- {printable(line)}\n" if number else f"**{printable(line)}**\n\n"
-    yield "\n| each job once | jobs | archived first | frees about |\n|---|---:|---:|---:|\n"
+    yield "\n| effect | jobs | archived first | frees about |\n|---|---:|---:|---:|\n"
     for words, jobs, archived, freed in effects_rows(effects):
         yield f"| {words} | {jobs:,} | {archived or 0:,} | {freed or '-'} |\n"
     yield "\n"

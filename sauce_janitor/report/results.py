@@ -11,7 +11,7 @@ from rich.console import Console
 from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.text import ACTIONS, actions_line, counted, size
+from sauce_janitor.report.text import ACTIONS, counted, done, due_line, size
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
 
@@ -48,17 +48,16 @@ class Ended:
     waiting: str | None = None
 
 
-_DONE = {
-    Action.ARCHIVE: "archived",
-    Action.DELETE_ASSETS: "assets deleted",
-    Action.DELETE_JOB: "jobs deleted",
-    Action.STOP: "stopped",
-}
 _SKIPS = {
+    "changed": "changed since the plan was made; the next run decides again",
+    "held": "held since the plan was made",
+    "not_ready": "not finished, says Sauce Labs; the next run tries again",
+    "unsettled": "ended only just now; the next run tries again",
+    "purged": "Sauce Labs had purged the assets before they were archived, so the policy keeps it",
     "nothing_listed": (
-        "Sauce Labs lists no assets for them, as it also does when its lists fail; they may be"
-        " deleted if that is still so a day later"
-    )
+        "Sauce Labs lists no assets, as it also does when its lists fail; may be deleted if that is"
+        " still so a day later"
+    ),
 }
 _MOST_KINDS = 10
 _EXAMPLES = 3
@@ -67,8 +66,16 @@ _VARYING = re.compile(r"[0-9a-f]{32}|\d+")
 
 def show_end(out: Console, account: str, ended: Ended) -> None:
     """Print what a run did, what it did not do, and why."""
-    out.print(f"\n{account}: carried out", style="bold")
-    _show_outcomes(out, ended)
+    rows = list(_outcome_rows(ended))
+    heading = "result"
+    if not rows:
+        # A run that was stopped early may have had work left.
+        heading = "nothing was done" if ended.halted else "nothing to do"
+    out.print(f"\n{account}: {heading}", style="bold")
+    if rows:
+        headers = ("Done", "Already gone", "Skipped", "Failed")
+        numbers = (Column(header, "number") for header in headers)
+        show_table(out, (Column("Action", "word"), *numbers), rows)
     _show_archive(out, ended)
     _show_skipped_and_missing(out, ended)
     for line in _failure_lines(ended.failures):
@@ -77,31 +84,20 @@ def show_end(out: Console, account: str, ended: Ended) -> None:
         out.print(_halted_line(ended.halted, ended), style="yellow")
 
 
-def _show_outcomes(out: Console, ended: Ended) -> None:
+def _outcome_rows(ended: Ended) -> Iterator[tuple[str | int | None, ...]]:
+    """Yield an action and how often each outcome came, for each action that came at all."""
     outcomes = ("done", "already_gone", "skipped", "failed")
-    rows = [
-        (
-            words.capitalize(),
-            *(ended.counts.get((action, outcome), 0) or None for outcome in outcomes),
-        )
-        for action, words in ACTIONS.items()
-    ]
-    rows = [row for row in rows if any(row[1:])]
-    if rows:
-        numbers = (
-            Column(header, "number") for header in ("Done", "Already gone", "Skipped", "Failed")
-        )
-        show_table(out, (Column("Action", "word"), *numbers), rows)
-    else:
-        # A run that was stopped early may have had work left.
-        out.print("Nothing was done." if ended.halted else "Nothing to do.")
+    for action, words in ACTIONS.items():
+        counts = [ended.counts.get((action, outcome), 0) or None for outcome in outcomes]
+        if any(counts):
+            yield words.capitalize(), *counts
 
 
 def _show_archive(out: Console, ended: Ended) -> None:
     if ended.archived_assets:
         out.print(
-            f"Archived {ended.archived_assets:,} assets, {size(ended.archived_bytes)}, each"
-            " verified"
+            f"Archived {counted(ended.archived_assets, 'asset')}, {size(ended.archived_bytes)},"
+            " each verified"
         )
     if ended.reclaimed_bytes:
         # The answer to a delete also counts files that the asset list did not show.
@@ -111,8 +107,8 @@ def _show_archive(out: Console, ended: Ended) -> None:
         out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
     if ended.incomplete:
         out.print(
-            f"Incomplete: {ended.incomplete:,} jobs are stored except for files that could not be"
-            " fetched; their deletes wait"
+            f"Incomplete: {counted(ended.incomplete, 'job')} archived except for files that could"
+            " not be fetched; deletes wait for them"
         )
     if ended.lost:
         tried = ""
@@ -125,8 +121,9 @@ def _show_archive(out: Console, ended: Ended) -> None:
         )
     if ended.damaged_copies:
         out.print(
-            f"Damaged: the archive's copies of {ended.damaged_copies:,} jobs were not as stored;"
-            f" {ended.restored_copies:,} were fetched again from Sauce Labs. Check the disk",
+            f"Damaged: the archive's copies of {counted(ended.damaged_copies, 'job')} differed from"
+            f" their receipts; {ended.restored_copies:,} fetched again from Sauce Labs. Check the"
+            " disk",
             style="red",
         )
 
@@ -136,9 +133,7 @@ def done_line(counts: Mapping[tuple[Action, str], int]) -> str:
 
     `counts` is by action and outcome, as in `Ended`.
     """
-    return "Done: " + ", ".join(
-        f"{counts.get((action, 'done'), 0):,} {words}" for action, words in _DONE.items()
-    )
+    return "Done: " + ", ".join(done(action, counts.get((action, "done"), 0)) for action in ACTIONS)
 
 
 def closing_lines(
@@ -157,7 +152,7 @@ def closing_lines(
     yield done_line(counts)
     failed = sum(number for (_, outcome), number in counts.items() if outcome == "failed")
     tries = f"; {failed:,} of them failed and are tried again" if failed else ""
-    yield f"{actions_line('Left', left)}{tries}"
+    yield f"{due_line('Left', left)}{tries}"
     if any(left.values()):
         yield "To continue, run the same command again"
 
@@ -196,8 +191,8 @@ def _show_skipped_and_missing(out: Console, ended: Ended) -> None:
     if ended.recovered:
         out.print(ended.recovered)
     # A reason without a sentence here is printed by its key.
-    for why, jobs in sorted(ended.skips.items()):
-        out.print(f"Skipped {jobs:,}: {_SKIPS.get(why, why)}")
+    for why, actions in sorted(ended.skips.items()):
+        out.print(f"Skipped {counted(actions, 'action')}: {_SKIPS.get(why, why)}")
     for line in (*ended.missing, *((ended.waiting,) if ended.waiting else ())):
         out.print(printable(line), style="yellow")
 
@@ -207,6 +202,6 @@ def _halted_line(halted: str, ended: Ended) -> str:
     if ended.goes_on_at is None:
         return f"Cut short: {printable(halted)}; the rest is for the next run"
     return (
-        f"Paused: {printable(halted)}. {ended.left:,} jobs are left for the next runs, from"
+        f"Paused: {printable(halted)}. Left for the next runs: {counted(ended.left, 'job')}, from"
         f" {when(ended.goes_on_at)} on"
     )

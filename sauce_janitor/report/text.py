@@ -15,6 +15,19 @@ ACTIONS = {
 }
 """Each action as people read it."""
 
+_DUE = {
+    Action.ARCHIVE: "{jobs} to archive",
+    Action.DELETE_ASSETS: "assets of {jobs} to delete",
+    Action.DELETE_JOB: "{jobs} to delete",
+    Action.STOP: "{jobs} to stop",
+}
+_DONE = {
+    Action.ARCHIVE: "{jobs} archived",
+    Action.DELETE_ASSETS: "assets of {jobs} deleted",
+    Action.DELETE_JOB: "{jobs} deleted",
+    Action.STOP: "{jobs} stopped",
+}
+
 
 def size(count: float) -> str:
     """Return bytes in the unit that reads best: `512 B`, `1.2 MB`."""
@@ -46,11 +59,20 @@ def span(seconds: float) -> str:
 
 
 def last_line(totals: Mapping[Action, int]) -> str:
-    """Return the last line of a plan, which scripts read too."""
-    return actions_line("Plan", totals)
+    """Return the last line of a plan."""
+    return due_line("Plan", totals)
 
 
-def actions_line(what: str, totals: Mapping[Action, int]) -> str:
-    """Return how many of each action there are, in one line that begins with `what`."""
-    words = ACTIONS | {Action.ARCHIVE: "to archive"}
-    return f"{what}: " + ", ".join(f"{totals.get(action, 0)} {words[action]}" for action in ACTIONS)
+def due_line(what: str, totals: Mapping[Action, int]) -> str:
+    """Return for how many jobs each action is due, in one line that begins with `what`."""
+    return f"{what}: " + ", ".join(due(action, totals.get(action, 0)) for action in ACTIONS)
+
+
+def due(action: Action, number: int) -> str:
+    """Return `2 jobs to archive`, `assets of 1 job to delete`."""
+    return _DUE[action].format(jobs=counted(number, "job"))
+
+
+def done(action: Action, number: int) -> str:
+    """Return `2 jobs archived`, `assets of 1 job deleted`."""
+    return _DONE[action].format(jobs=counted(number, "job"))

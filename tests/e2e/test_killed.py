@@ -292,7 +292,9 @@ def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(
     world.finish()
     _agree(world, undisturbed)
     again, _ = world.finish()
-    assert "Done: 0 archived, 0 assets deleted, 0 jobs deleted, 0 stopped" in again
+    assert (
+        "Done: 0 jobs archived, assets of 0 jobs deleted, 0 jobs deleted, 0 jobs stopped" in again
+    )
 
 
 @pytest.mark.parametrize(

@@ -238,10 +238,13 @@ def begin(at: Terminal) -> None:
     [pause] = at.sandbox.faults
     said = at.type("sauce-janitor apply plan.json", code=130, until=lambda: pause.fired > 0)
     archived, deleted = done(at)
-    assert f"Done: {archived} archived, {deleted} assets deleted, 0 jobs deleted" in said
+    assert (
+        f"Done: {archived} jobs archived, assets of {deleted} jobs deleted, 0 jobs deleted" in said
+    )
     said = at.type("sauce-janitor apply plan.json")
     assert (
-        f"Done: {done(at)[0] - archived} archived, {done(at)[1] - deleted} assets deleted" in said
+        f"Done: {done(at)[0] - archived} jobs archived, assets of {done(at)[1] - deleted} jobs"
+        in said
     )
     at.exec("sauce-janitor pause --reason 'release week'")
     before = done(at)

@@ -109,8 +109,10 @@ policies:
 
 
 LAST_LINE = re.compile(
-    r"Plan: (\d+) to archive, (\d+) delete assets, (\d+) delete job, (\d+) stop"
-    r"|Done: (\d+) archived, (\d+) assets deleted, (\d+) jobs deleted, (\d+) stopped"
+    r"Plan: (\d+) jobs? to archive, assets of (\d+) jobs? to delete, (\d+) jobs? to delete,"
+    r" (\d+) jobs? to stop"
+    r"|Done: (\d+) jobs? archived, assets of (\d+) jobs? deleted, (\d+) jobs? deleted,"
+    r" (\d+) jobs? stopped"
 )
 
 

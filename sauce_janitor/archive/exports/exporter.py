@@ -81,8 +81,7 @@ def export(
         # No empty export: a typing error in a filter must not look like success.
         if not exported.jobs:
             raise ConfigError(
-                "; ".join(exported.refused[:3])
-                or "the archive has no such job: nothing was written"
+                "; ".join(exported.refused[:3]) or "no archived job matches: nothing was written"
             )
         size = sums.seek(0, io.SEEK_END)
         sums.seek(0)

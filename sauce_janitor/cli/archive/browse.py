@@ -131,7 +131,7 @@ def _print_count(jobs: int, size: int, limit: int | None) -> None:
     from sauce_janitor import report
 
     if not jobs:
-        terminal.echo("The archive has no such job.", err=True)
+        terminal.echo("No archived job matches.", err=True)
         return
     shown = (
         f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"

@@ -109,12 +109,12 @@ def filters(command: Any) -> Any:
         ),
         click.option(
             "--since",
-            metavar="WHEN",
+            metavar="TIME",
             help="Ended at or after this time: 7d (ago), 2026-06-01 or a Unix timestamp.",
         ),
         click.option(
             "--until",
-            metavar="WHEN",
+            metavar="TIME",
             help="Ended before this time; a day counts until its end.",
         ),
         click.option("--text", help="Only jobs with this text in name or error, ignoring case."),

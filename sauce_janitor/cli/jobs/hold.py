@@ -86,17 +86,18 @@ def add(
     end = f"until {report.when(until)}" if until else "until it is released"
     tag = tag_of_option(config, account, options["tag"])
     tagged = f" and tag them {tag} at Sauce Labs" if tag else ""
+    jobs_held = report.counted(len(ids), "job")
     if dry_run:
-        terminal.echo(f"would hold {len(ids):,} jobs of {account.name} {end}{tagged}", err=True)
+        terminal.echo(f"would hold {jobs_held} of {account.name} {end}{tagged}", err=True)
         return tag_jobs(session, account, ids, tag, dry_run=True) if tag else 0
     # A hold only protects, so it needs no question. A tag writes to Sauce Labs.
     if tag:
-        require_consent(f"Hold {len(ids):,} jobs of {account.name} {end}{tagged}?", yes=yes)
+        require_consent(f"Hold {jobs_held} of {account.name} {end}{tagged}?", yes=yes)
     with ExitStack() as stack:
         state, holding, unmirrored = _writable(config, account, stack)
         holding.add(ids, by=options["by"] or current_user(), reason=reason, until=until)
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
-    terminal.echo(f"Held: {report.counted(len(ids), 'job')} of {account.name}, {end}.")
+    terminal.echo(f"Held: {jobs_held} of {account.name}, {end}.")
     # Not an error: the job may be newer than the last listing.
     if unknown:
         terminal.echo(
@@ -142,9 +143,10 @@ def release(
         _refuse_unlisted(references, ids, {each.job_id for each in every})
         found = [each for each in every if each.job_id in ids]
         if not found:
-            raise ConfigError(
-                f"none of these {len(ids):,} jobs of {account.name} has a local hold: see hold list"
-            )
+            which = f"none of these {len(ids):,} jobs of {account.name} has a local hold"
+            if len(ids) == 1:
+                which = f"job {min(ids)} of {account.name} has no local hold"
+            raise ConfigError(f"{which}: see hold list")
         if dry_run:
             terminal.echo(f"would release {counted(len(found), 'hold')}", err=True)
             return
@@ -245,7 +247,7 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
                 name,
                 placed.by,
                 placed.at,
-                placed.until or "released",
+                placed.until or "no end",
                 placed.reason + where,
             )
         )

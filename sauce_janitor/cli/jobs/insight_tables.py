@@ -85,8 +85,8 @@ def _show_tests(items: Sequence[InsightRow], out: Console) -> None:
     report.say(out, f"{len(items):,} tests: {counts_text(dict(ends.most_common()))}")
 
 
-def shown_metrics(found: InsightRow) -> InsightOutput:
-    """Return the output of Get Summary of Test Metrics."""
+def shown_metrics(found: InsightRow, test: str) -> InsightOutput:
+    """Return the output of Get Summary of Test Metrics for the test of this name."""
     document = SUMMARY_SHAPE.row(found)
     pairs = {"count": document["count"]}
     pairs |= {f"status {name}": count for name, count in found["statuses"]}
@@ -95,16 +95,16 @@ def shown_metrics(found: InsightRow) -> InsightOutput:
         if item := document[which]:
             pairs |= {f"{which}_id": item["id"], f"{which}_duration_s": item["duration_s"]}
     rows = [{"metric": name, "value": value} for name, value in pairs.items()]
-    return InsightOutput(document, ("metric", "value"), rows, partial(_show_metrics, found))
+    return InsightOutput(document, ("metric", "value"), rows, partial(_show_metrics, found, test))
 
 
-def _show_metrics(found: InsightRow, out: Console) -> None:
+def _show_metrics(found: InsightRow, test: str, out: Console) -> None:
     runs, *means = map(table_column, headed(SUMMARY))
     statuses = [report.Column(name.capitalize(), "number") for name, _ in found["statuses"]]
     counts = (count for _, count in found["statuses"])
     times = (_mean_text(found["total_queue_time"]), _mean_text(found["total_run_time"]))
-    columns = (report.Column("Test", "word"), runs, *statuses, *means)
-    report.show_table(out, columns, [("all", found["count"], *counts, *times)])
+    columns = (report.Column("Test"), runs, *statuses, *means)
+    report.show_table(out, columns, [(test, found["count"], *counts, *times)])
     ends = [which for which in ("fastest", "slowest") if found[which]]
     if ends:
         out.print()
@@ -153,7 +153,7 @@ def _show_trends(found: Trends, out: Console) -> None:
     tests = [each["count"] for each in found.buckets]
     columns = [*map(table_column, headed(BUCKET))]
     columns += [report.Column(name.capitalize(), "number") for name in statuses]
-    footer = ("all", _total(tests), *(ended.get(name, 0) for name in statuses))
+    footer = ("Total", _total(tests), *(ended.get(name, 0) for name in statuses))
     report.show_table(out, columns, rows, footer=footer)
     for by, named in sorted(found.totals.items()):
         if by != "status":
@@ -204,7 +204,7 @@ def _show_builds(found: BuildsAndTests, out: Console) -> None:
         for row in rows:
             ends.update(dict(row["statuses"]))
         whole = _total([row["tests"] for row in rows])
-        show_rows_of(out, headed(BUILD), rows, ("all", whole, "", "", counts_text(ends)))
+        show_rows_of(out, headed(BUILD), rows, ("Total", whole, "", "", counts_text(ends)))
     if items:
         out.print("\nWithout a build" if rows else "Without a build", style="bold")
         show_items(items, out)

@@ -142,7 +142,7 @@ def metrics(
         wanted,
         form,
         options,
-        lambda api, *asked: shown_metrics(api.metrics(*asked, test=name)),
+        lambda api, *asked: shown_metrics(api.metrics(*asked, test=name), name),
     )
 
 

@@ -104,8 +104,7 @@ def about(command: CommandSession, result: Result) -> report.About:
     outlook = result.outlook or request_budget.outlook(result.needs, None, now=now)
     needed = report.needed_lines(outlook, allowed=str(result.timetable.at(now)), now=now)
     budget = [*((line, False) for line in needed), *report.inflow_lines(outlook)]
-    rows = sum(listing.rows for listing in result.listings)
-    listing = f" ({rows:,} rows listed just now)" if result.listings else " (not listed: --offline)"
+    listing = "listed just now" if result.listings else "not listed now (--offline)"
     identity = f"{result.account.name}: {result.head.username} at {result.head.base_url}"
     ways_out = approval.ways_out(
         result.plan, result.account.name, result.head.policy_digest, command.config.timezone

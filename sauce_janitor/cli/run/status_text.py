@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+_MODES = {"assets": "assets --delete", "assets_dry_run": "assets --delete, dry run"}
+"""The modes of a run that need other words than their own."""
+
 
 def status_lines(status: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of one account, of which the first is its name."""
@@ -21,7 +24,11 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     yield from _delete_path_lines(status["delete_job_path"])
     yield from _hold_lines(status["local_holds"])
     for approval in status["approvals"]:
-        most = f" for at most {approval['max_jobs']:,} jobs" if approval["max_jobs"] else ""
+        most = (
+            f" for at most {report.counted(approval['max_jobs'], 'job')}"
+            if approval["max_jobs"]
+            else ""
+        )
         yield (
             f"  approved by {approval['by']}: {', '.join(approval['lifts'])}{most}, until "
             f"{report.when(approval['until'])}"
@@ -112,7 +119,8 @@ def _delete_path_lines(status: dict[str, Any]) -> Iterator[str]:
     if worked := status["worked"]:
         at = report.when(worked["at"])
         yield (
-            f"  delete_job_path: {status['configured']}; address {worked['address']} worked {at}"
+            f"  delete_job_path: {status['configured']}; last job deleted by address "
+            f"{worked['address']}, {at}"
         )
 
 
@@ -161,8 +169,7 @@ def _due_lines(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
     ago = report.span(max(0, now - plan["as_of"]))
     if plan["left"] is None:
         counts = ", ".join(
-            f"{plan['counts'].get(action.value, 0):,} {name}"
-            for action, name in report.ACTIONS.items()
+            report.due(action, plan["counts"].get(action.value, 0)) for action in report.ACTIONS
         )
         yield f"  due by the plan made {ago} ago: {counts}"
         yield from _due_lines_by_policy(plan)
@@ -172,11 +179,8 @@ def _due_lines(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         left = f"{report.counted(plan['left'], 'job')} left" if plan["left"] else "nothing left"
         yield f"  due: {left} of the plan carried out {ago} ago"
     for action, waiting in plan["announced"].items():
-        words = report.ACTIONS[Action(action)]
-        yield (
-            f"    announced: {waiting['jobs']:,} {words}, due from "
-            f"{report.when(waiting['first_at'])}"
-        )
+        words = report.due(Action(action), waiting["jobs"])
+        yield f"    announced: {words}, from {report.when(waiting['first_at'])}"
     if plan["limits_broken"]:
         yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
     if plan["expiring_72h"]:
@@ -196,14 +200,14 @@ def _due_lines_by_policy(plan: dict[str, Any]) -> Iterator[str]:
     for policy, counts in plan["by_policy"].items():
         name = HOLD if policy == HOLD_KEY else policy
         yield f"    {name}: " + ", ".join(
-            f"{n:,} {report.ACTIONS[Action(action)]}" for action, n in counts.items()
+            report.due(Action(action), number) for action, number in counts.items()
         )
 
 
 def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
     # A run that is killed leaves no result. Only one that reports progress certainly runs.
     result = run["result"] or ("running" if run["run_id"] in going_on else "running, or killed")
-    parts = [run["mode"].replace("_", " "), result]
+    parts = [_MODES.get(run["mode"], run["mode"].replace("_", " ")), result]
     parts += [
         f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()
     ]

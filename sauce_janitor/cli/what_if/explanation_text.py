@@ -92,7 +92,8 @@ def _show_job(out: Console, each: Explained, explanation: Explanation) -> None:
         else "nothing archived yet"
     )
     if record.missing:
-        archived = f"archived except {len(record.missing):,} files that could not be downloaded"
+        files = report.counted(len(record.missing), "file")
+        archived = f"archived except {files} that could not be downloaded"
     report.say(
         out, f"{job.state.value}, {ended}{age}, {_ASSETS[record.assets]}, {archived}", indent=2
     )
@@ -174,6 +175,9 @@ def _reasons(outlook: Outlook) -> list[str]:
     reasons = outlook.decision.reasons
     # What protects the assets blocks the job delete as well; the row of the assets says so already.
     own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
+    # The column before says "done" already.
+    if all(reason.why is Why.DONE for reason in own or reasons):
+        return []
     return [reason.text for reason in own or reasons]
 
 
@@ -260,10 +264,11 @@ def _rule_text(word: RuleView) -> str:
 
 
 def _group_text(view: PolicyView) -> str:
-    group = f"in its group ({', '.join(view.group)})" if view.group else "of this policy's jobs"
+    group = f"in its group ({', '.join(view.group)})" if view.group else "in this policy"
     if view.rank:
         return f"rank {view.rank} of {view.of} {group}, newest first"
-    return f"does not count among the {view.of} {group}"
+    others = "no job counts" if not view.of else f"{report.counted(view.of, 'job')} count"
+    return f"does not count {group}, where {others}"
 
 
 def _keep_text(keep: KeepView) -> str:

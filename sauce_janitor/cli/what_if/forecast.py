@@ -158,7 +158,7 @@ def _show_by_time(out: Console, days: Sequence[Day]) -> None:
         mark = " !" if any(day.broken for day in row) else ""
         cells.append((report.day(row[0].as_of) + mark, *(_cell(column, row) for column in columns)))
     footer = (
-        "Sum",
+        "Total",
         # The number of jobs is a state, not an amount a day: it has no sum.
         *("" if column.header == "Jobs" else _cell(column, days) for column in columns),
     )

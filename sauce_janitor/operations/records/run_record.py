@@ -158,6 +158,9 @@ class RunEntry:
             # Another exception's text may quote data or a secret; its type is enough to find the
             # bug.
             text = str(error) if isinstance(error, JanitorError) else type(error).__name__
+            # The record is read later, when the pause may be over.
+            if isinstance(error, RefusedError):
+                text = error.cause
             self._summary["error"] = text.partition("\n")[0][:_LONGEST]
         # The first error is reported, not the failure to record it.
         with suppress(StateError) if error is not None else nullcontext():

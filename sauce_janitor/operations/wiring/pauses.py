@@ -53,8 +53,8 @@ class Pauses:
         pause_if_new(self._state, self._path)
         if pause := self.paused():
             raise RefusedError(
-                f"paused by {pause.by}: {pause.reason}. Nothing was {what}; `sauce-janitor resume`"
-                " lifts it"
+                f"paused by {pause.by}: {pause.reason}. Nothing was {what}",
+                "`sauce-janitor resume` lifts it",
             )
 
     def resume(self, *, by: str, at: int) -> None:

@@ -253,7 +253,9 @@ def test_told_to_stop_in_the_middle_of_archiving_it_leaves_a_clean_state_and_the
     site.run("run", "--execute")
     with State.open(site.data / "state.db") as state:
         assert state.journal.unresolved("box") == ()
-    assert "Plan: 0 to archive, 0 delete assets, 0 delete job, 0 stop" in site.run("run")
+    assert "Plan: 0 jobs to archive, assets of 0 jobs to delete, 0 jobs to delete" in site.run(
+        "run"
+    )
     site.run("archive", "verify")
     site.run("prove")
 

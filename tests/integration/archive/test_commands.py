@@ -76,7 +76,7 @@ def test_list_has_a_line_for_every_job_the_newest_first(config: Path, filled: Ar
     (row,) = json.loads(run(config, "list", "--owner", "bob", "--format", "json").stdout)
     assert (row["owner"], row["assets"], row["ended_at"]) == ("bob", 1, "2025-12-31T23:59:59Z")
     assert json.loads(run(config, "list", "--account", "us", "--format", "json").stdout) == []
-    assert "has no such job" in run(config, "list", "--account", "us").stderr
+    assert "o archived job matches" in run(config, "list", "--account", "us").stderr
 
 
 @pytest.fixture

@@ -153,8 +153,8 @@ def test_a_build_or_what_one_looks_for_is_exported(
     ("what", "sentence"),
     [
         ((), "nothing is selected"),
-        (("PR-8",), "has no such job"),
-        (("f" * 32,), "has no such job"),
+        (("PR-8",), "o archived job matches"),
+        (("f" * 32,), "o archived job matches"),
         (("PR-7", "--build", "x"), "give the build once"),
     ],
 )

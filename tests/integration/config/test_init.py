@@ -139,7 +139,10 @@ def test_the_proposed_file_passes_check_and_its_plan_only_reads(
     assert "warning" not in checked
     planned = somebody.say("plan").stdout
     assert re.search(
-        r"^Plan: \d+ to archive, \d+ delete assets, 0 delete job, 0 stop$", planned, re.MULTILINE
+        r"^Plan: \d+ jobs? to archive, assets of \d+ jobs? to delete, 0 jobs to delete, 0 jobs to"
+        r" stop$",
+        planned,
+        re.MULTILINE,
     )
     assert {entry.method for entry in somebody.sandbox.log} == {"GET"}
 

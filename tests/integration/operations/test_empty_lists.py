@@ -43,8 +43,7 @@ def test_a_waiting_job_is_explained_and_is_neither_a_failure_nor_overdue(desk: C
     began = int(time.time())
     said = desk.say("run", "--execute").stdout
     assert (
-        "Skipped 1: Sauce Labs lists no assets for them, as it also does when its lists fail"
-        in said
+        "Skipped 1 action: Sauce Labs lists no assets, as it also does when its lists fail" in said
     )
     assert desk.deleted() == {sound}
 

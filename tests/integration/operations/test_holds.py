@@ -120,7 +120,16 @@ def test_released_jobs_go_again(desk: Commands) -> None:
     assert listed(desk) == []
     assert json.loads(mirror(desk).read_text())["holds"] == []
     assert job in due(desk)
-    desk.say("hold", "release", job, "--yes", code=2)
+    again = desk.say("hold", "release", job, "--yes", code=2)
+    assert str(again.exception) == f"job {job} of box has no local hold: see hold list"
+
+
+def test_a_hold_without_an_end_does_not_look_released(desk: Commands) -> None:
+    said = desk.say("hold", "add", due(desk)[0], "--reason", "x")
+    assert said.stdout == "Held: 1 job of box, until it is released.\n"
+    listing = desk.say("hold", "list").stdout
+    assert "no end" in listing
+    assert "released" not in listing
 
 
 def test_what_is_no_job_id_or_is_over_is_refused_and_holds_nothing(desk: Commands) -> None:

@@ -88,14 +88,14 @@ def test_tables_sum_up_by_status_and_give_times_with_their_units(
     table = desk.say("insights", "trends", *back).stdout.splitlines()
     statuses = [word.lower() for word in table[0].split()[2:]]
     ended = document["totals"]["status"]
-    whole = [line.split() for line in table if line.startswith("all ")]
+    whole = [line.split() for line in table if line.startswith("Total ")]
     counts = [str(sum(ended.values())), *(str(ended[status]) for status in statuses)]
-    assert whole == [["all", *counts]]
+    assert whole == [["Total", *counts]]
     builds = json.loads(desk.say("insights", "builds", *back, "--format", "json").stdout)["builds"]
     sums = next(
         line
         for line in desk.say("insights", "builds", *back).stdout.splitlines()
-        if line.startswith("all ")
+        if line.startswith("Total ")
     )
     for status in ("passed", "failed"):
         assert f"{sum(build['statuses'].get(status, 0) for build in builds)} {status}" in sums
@@ -107,6 +107,7 @@ def test_tables_sum_up_by_status_and_give_times_with_their_units(
         re.MULTILINE,
     )
     said = desk.say("insights", "metrics", "login: with password", *back).stdout.splitlines()
+    assert said[1].startswith("login: with password ")
     assert said[0].split()[-5:] == ["Mean", "wait", "Mean", "run", "time"]
     assert re.search(r" [0-9.]+ s +([0-9.]+ s|[0-9]+ min.*)$", said[1].rstrip())
 

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from sauce_janitor.report import counted
 from sauce_janitor.sandbox import LoggedRequest
 from tests.support.commands import Commands
 
@@ -21,10 +22,7 @@ workers: 1
 limits: {max_percent: 100}
 policies: [{name: old, match: all, then: {archive: 1h, delete_job: 10d}}]
 """
-NUMBERS = re.compile(
-    r"([\d,]+) (?:archived|assets deleted|jobs deleted|stopped|to archive|delete assets|delete"
-    r" job|stop)"
-)
+NUMBERS = re.compile(r"([\d,]+) jobs? (?:archived|deleted|stopped|to archive|to delete|to stop)")
 
 
 @contextmanager
@@ -74,10 +72,9 @@ def test_an_interrupted_run_ends_with_what_it_did_and_what_is_left(desk: Command
 
     done, left, again = said.splitlines()[-3:]
     receipts = list((desk.folder / "archive").rglob("receipt.json"))
-    assert (
-        done
-        == f"Done: {len(receipts)} archived, 0 assets deleted, {len(desk.deleted())} jobs deleted,"
-        " 0 stopped"
+    archived, deleted = (counted(len(each), "job") for each in (receipts, desk.deleted()))
+    assert done == (
+        f"Done: {archived} archived, assets of 0 jobs deleted, {deleted} deleted, 0 jobs stopped"
     )
     assert [one + other for one, other in zip(numbers(done), numbers(left), strict=True)] == plan
     assert again == "To continue, run the same command again"
@@ -97,9 +94,9 @@ def test_a_run_that_does_all_ends_with_what_it_did(desk: Commands, command: str)
         words = ("offboard", "demo", "--archive", "keep", "--yes")
     said = desk.say(*words).stdout
     receipts = list((desk.folder / "archive").rglob("receipt.json"))
-    gone = len(desk.deleted())
-    assert gone
-    done = f"Done: {len(receipts)} archived, 0 assets deleted, {gone} jobs deleted, 0 stopped"
+    assert desk.deleted()
+    archived, deleted = (counted(len(each), "job") for each in (receipts, desk.deleted()))
+    done = f"Done: {archived} archived, assets of 0 jobs deleted, {deleted} deleted, 0 jobs stopped"
     assert said.splitlines()[-1] == done
     assert "Plan: " not in said
 
@@ -125,10 +122,9 @@ def test_a_run_with_failures_ends_with_what_it_did_and_what_failed(desk: Command
     said = desk.say("run", "--execute", code=4).stdout
     done, left, _ = said.splitlines()[-3:]
     assert numbers(done) == [*plan[:2], plan[2] - 2, plan[3]]
-    assert (
-        left
-        == "Left: 0 to archive, 0 delete assets, 2 delete job, 0 stop; 2 of them failed and are"
-        " tried again"
+    assert left == (
+        "Left: 0 jobs to archive, assets of 0 jobs to delete, 2 jobs to delete, 0 jobs to stop; 2 of"
+        " them failed and are tried again"
     )
 
 

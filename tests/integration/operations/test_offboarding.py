@@ -126,7 +126,9 @@ def test_a_dry_run_and_a_command_that_nobody_answers_change_nothing(desk: Comman
     before = jobs(desk)
     said = offboard(desk, "--archive", "keep", "-n", "--yes").stdout
     assert re.search(
-        r"Plan: [1-9]\d* to archive, 0 delete assets, [1-9]\d* delete job, 0 stop", said
+        r"Plan: [1-9]\d* jobs? to archive, assets of 0 jobs to delete, [1-9]\d* jobs? to delete, 0 jobs"
+        r" to stop",
+        said,
     )
     offboard(desk, "--archive", "erase", "--bulk", "-n", code=3)  # some run, says the plan
     offboard(desk, "--archive", "keep", code=2)
@@ -186,8 +188,7 @@ def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Commands) -> None:
     said = offboard(desk, "--archive", "keep", "--yes").stdout
     assert jobs(desk) == {bare} < set(before)
     assert (
-        "Skipped 1: Sauce Labs lists no assets for them, as it also does when its lists fail"
-        in said
+        "Skipped 1 action: Sauce Labs lists no assets, as it also does when its lists fail" in said
     )
     assert "Left at Sauce Labs: 1 jobs of bob, 1 of them on purpose" in said
     assert (

@@ -74,6 +74,9 @@ def test_a_new_state_beside_an_archive_that_is_not_new_starts_paused_and_says_ho
     assert not mirror(desk).exists(), "the archive may be another state's, which goes on"
     assert "PAUSED by sauce-janitor" in desk.say("status").stdout
     desk.say("resume", "--yes")
+    status = " ".join(desk.say("status").stdout.split())
+    assert "execute, refused, paused by sauce-janitor" in status
+    assert "lifts it" not in status, "there is no pause any more"
     desk.say("run", "--execute", code=3)  # it is another state's still
     assert len(desk.writes()) == before
     desk.say("archive", "adopt", "--yes")

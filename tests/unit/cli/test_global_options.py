@@ -27,6 +27,20 @@ def leaves(
         yield words, command
 
 
+def test_the_help_names_the_commands_that_ask() -> None:
+    asking = sorted(
+        " ".join(words)
+        for words, command in leaves(cli)
+        if any("--yes" in option.opts and not option.hidden for option in command.params
+               if isinstance(option, click.Option))
+    )  # fmt: skip
+    # Two ask only with an option.
+    named = (cli.help or "").partition("is given: ")[2].partition(".")[0]
+    found = [" ".join(word for word in each.split() if not word.startswith("--"))
+             for each in " ".join(named.split()).split(", ")]  # fmt: skip
+    assert found == asking
+
+
 def test_every_command_takes_the_global_options() -> None:
     given = {"--config", "--log-format", "--log-level", "-v", "-q", "--no-color"}
     found = dict(leaves(cli))

@@ -25,7 +25,7 @@ def test_an_option_with_one_value_is_refused_twice_whoever_comes_last(line: str,
     result = CliRunner().invoke(cli, line.split())
     assert result.exit_code == 2
     assert said in result.output
-    assert f"Usage: cli {line.split()[0]}" in result.output
+    assert f"Usage: cli {line.split(maxsplit=1)[0]}" in result.output
 
 
 @pytest.mark.parametrize(

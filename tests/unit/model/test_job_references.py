@@ -96,7 +96,7 @@ def test_no_job_is_one_sentence_with_what_is_near() -> None:
     near = [Candidate(an_id(1), Owner("demo"), "login test")]
     with pytest.raises(ValueError, match=f"'login'; did you mean: {an_id(1)}"):
         only(job_reference("login"), [], near)
-    with pytest.raises(ValueError, match="an id needs 4 digits at least"):
+    with pytest.raises(ValueError, match="an id needs at least 4 digits"):
         only(job_reference("0a1"), [])
 
 

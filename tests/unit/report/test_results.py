@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import pytest
 from rich.console import Console
 
 from sauce_janitor import report
+from sauce_janitor.execute.events import Skip
 from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, job_id, owner_name
 
@@ -18,11 +20,16 @@ def failed(job: str, detail: str, policy: str = "nightly") -> ActionFailed:
     return ActionFailed(job_id(job), owner_name("alice"), policy, Action.ARCHIVE, detail)
 
 
-def shown(failures: Sequence[ActionFailed] = (), *, halted: str | None = None) -> list[str]:
+def shown(
+    failures: Sequence[ActionFailed] = (),
+    *,
+    halted: str | None = None,
+    skips: Mapping[str, int] | None = None,
+) -> list[str]:
     out = Console(file=io.StringIO(), width=400)
     ended = report.Ended(
         counts={}, archived_assets=0, archived_bytes=0, reclaimed_bytes=0, unlisted_files=0, left=0,
-        halted=halted, failures=failures, skips={},
+        halted=halted, failures=failures, skips=skips or {},
     )  # fmt: skip
     report.show_end(out, "eu", ended)
     file = out.file
@@ -57,5 +64,24 @@ def test_a_job_that_only_a_hold_is_about_has_no_empty_parentheses() -> None:
     assert not any("()" in line for line in shown([failed(JOBS[0], "404", policy="")]))
 
 
-def test_a_run_without_work_says_so_in_three_words() -> None:
-    assert shown() == ["eu: carried out", "Nothing to do."]
+def test_a_run_without_work_says_so_once() -> None:
+    assert shown() == ["eu: nothing to do"]
+    assert shown(halted="stopped")[0] == "eu: nothing was done"
+
+
+@pytest.mark.parametrize("why", Skip)
+def test_each_reason_to_skip_an_action_is_a_sentence(why: Skip) -> None:
+    (line,) = [line for line in shown(skips={why: 1}) if line.startswith("Skipped")]
+    assert line.startswith("Skipped 1 action: ")
+    assert len(line.split()) > 6
+
+
+def test_the_last_lines_count_jobs_and_say_so() -> None:
+    totals = {Action.ARCHIVE: 1, Action.DELETE_ASSETS: 2, Action.DELETE_JOB: 1_000}
+    assert report.last_line(totals) == (
+        "Plan: 1 job to archive, assets of 2 jobs to delete, 1,000 jobs to delete, 0 jobs to stop"
+    )
+    done = {(action, "done"): number for action, number in totals.items()}
+    assert report.done_line(done) == (
+        "Done: 1 job archived, assets of 2 jobs deleted, 1,000 jobs deleted, 0 jobs stopped"
+    )
