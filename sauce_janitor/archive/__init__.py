@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from sauce_janitor.archive.catalogue import Catalogue
     from sauce_janitor.archive.content.read_back import Damage
     from sauce_janitor.archive.disk.names import job_place
-    from sauce_janitor.archive.disk.root import SENTINEL, DiskReserve
     from sauce_janitor.archive.exports.exporter import Exported, export
     from sauce_janitor.archive.hold_mirror import HoldMirror, MirroredHold
     from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
@@ -25,12 +24,14 @@ if TYPE_CHECKING:
     )
     from sauce_janitor.archive.ownership.owner import foreign, hand_over, read_owner
     from sauce_janitor.archive.pause_mirror import MirroredPause, PauseMirror
+    from sauce_janitor.archive.ports import SENTINEL
     from sauce_janitor.archive.proofs import Finding, Proof
     from sauce_janitor.archive.prune import PruneDraft, Pruner
     from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files
     from sauce_janitor.archive.receipt_format import read_receipt
     from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored
-    from sauce_janitor.archive.settings import StoreOrigin, WriteSettings
+    from sauce_janitor.archive.settings import DiskReserve, StoreOrigin, WriteSettings
+    from sauce_janitor.archive.sites import ArchiveLocation, has_archive
     from sauce_janitor.archive.store import Archive
 else:
     __getattr__ = late_names(
@@ -40,7 +41,6 @@ else:
             "catalogue": "Catalogue",
             "content.read_back": "Damage",
             "disk.names": "job_place",
-            "disk.root": "SENTINEL DiskReserve",
             "exports.exporter": "Exported export",
             "hold_mirror": "HoldMirror MirroredHold",
             "job_contents": "JobContents contents_of document_of",
@@ -49,12 +49,14 @@ else:
             "ownership.lease_records": "LeaseRecord leases_of read_lease stale",
             "ownership.owner": "foreign hand_over read_owner",
             "pause_mirror": "MirroredPause PauseMirror",
+            "ports": "SENTINEL",
             "proofs": "Finding Proof",
             "prune": "PruneDraft Pruner",
             "prune_records": "GoneFile PruneFile PruneRecord gone_files",
             "receipt_format": "read_receipt",
             "receipts": "ReceiptDocument ReceiptFile StoredFile Unstored",
-            "settings": "StoreOrigin WriteSettings",
+            "settings": "DiskReserve StoreOrigin WriteSettings",
+            "sites": "ArchiveLocation has_archive",
             "store": "Archive",
         },
     )
@@ -63,6 +65,7 @@ __all__ = [
     "SENTINEL",
     "Archive",
     "ArchiveLease",
+    "ArchiveLocation",
     "AssetBody",
     "Catalogue",
     "Damage",
@@ -98,6 +101,7 @@ __all__ = [
     "foreign",
     "gone_files",
     "hand_over",
+    "has_archive",
     "job_place",
     "leases_of",
     "read_lease",

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from sauce_janitor.archive.chains import chain
 from sauce_janitor.archive.content.compression import open_original
-from sauce_janitor.archive.content.read_back import Damage, damage_of, forget_cached
-from sauce_janitor.archive.disk.folders import disk_errors, exists, open_file, reach
+from sauce_janitor.archive.content.read_back import Damage, damage_of
+from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.disk.names import folder_name, job_place
-from sauce_janitor.archive.disk.root import ArchiveRoot
-from sauce_janitor.archive.disk.walk import Place, files_below, walk
+from sauce_janitor.archive.ports import Place, Store
 from sauce_janitor.archive.proofs import Finding, Proof, failed_proof
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records, record_number
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name, receipt_number
+from sauce_janitor.archive.sites import ArchiveLocation, site_of
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, Owner
 
@@ -36,16 +33,16 @@ from sauce_janitor.model.jobs import JobId, Owner
 class Catalogue:
     """An archive open for reading."""
 
-    root: ArchiveRoot
+    root: Store
 
     @classmethod
-    def open(cls, path: Path, *, known_uuid: str | None = None) -> Catalogue:
-        """Open the archive at `path`.
+    def open(cls, location: ArchiveLocation, *, known_uuid: str | None = None) -> Catalogue:
+        """Open the archive at this location.
 
         Raises ArchiveUnusableError where there is none, or where it is another one than
         `known_uuid`.
         """
-        return cls(ArchiveRoot.open(path, known_uuid=known_uuid, make=False))
+        return cls(site_of(location).open(known_uuid=known_uuid, make=False))
 
     def close(self) -> None:
         """Close the archive's folder."""
@@ -68,7 +65,7 @@ class Catalogue:
         """Yield the folder of every job in the order of names, and whether a link stands there or
         on the way.
         """
-        return walk(self.root.fd, (), _fixed_names(account, owner), after)
+        return self.root.walk(_fixed_names(account, owner), after)
 
     def places(self, *, account: str | None = None, owner: Owner | None = None) -> Iterator[Place]:
         """Yield the folder of every job, in the order of names.
@@ -85,7 +82,7 @@ class Catalogue:
         are drawn. The same archive gives the same sample, and a new job changes at most one of it.
         A folder that cannot be read is left out; `verify` reports it.
         """
-        by_name = walk(self.root.fd, (), _fixed_names(account, None), by_name=True)
+        by_name = self.root.walk(_fixed_names(account, None), by_name=True)
         drawn = heapq.nsmallest(
             # The lowest hashes, so that memory holds only the sample, however large the archive is.
             most,
@@ -99,8 +96,8 @@ class Catalogue:
         self, job_id: JobId, *, account: str | None = None, owner: Owner | None = None
     ) -> Iterator[Place]:
         """Yield the folders of one job: none, one, or one for each account that holds it."""
-        for place, is_link in walk(
-            self.root.fd, (), (*_fixed_names(account, owner), None, None, None, job_id)
+        for place, is_link in self.root.walk(
+            (*_fixed_names(account, owner), None, None, None, job_id)
         ):
             yield _no_link(place, is_link=is_link)
 
@@ -112,10 +109,9 @@ class Catalogue:
         try:
             with (
                 disk_errors(f"read the archive's folder {'/'.join(place)}"),
-                reach(self.root.fd, place) as folder,
+                self.root.folder(place) as folder,
             ):
-                names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
-                return chain(folder, place, names)
+                return chain(folder, place, folder.names())
         except ArchiveError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return ()
@@ -128,9 +124,9 @@ class Catalogue:
         """
         with (
             disk_errors(f"read the archive's folder {'/'.join(place)}"),
-            reach(self.root.fd, place) as folder,
+            self.root.folder(place) as folder,
         ):
-            names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
+            names = folder.names()
             return read_records(folder, place, names, chain(folder, place, names))
 
     def receipts_of(
@@ -157,17 +153,9 @@ class Catalogue:
         saves a search.
         """
         if ended_at is not None:
-            *above, name = job_place(account, owner, job_id, ended_at)
-            try:
-                with (
-                    disk_errors(f"look for {name} in the archive"),
-                    reach(self.root.fd, above) as day,
-                ):
-                    if exists(day, name):
-                        return True
-            except ArchiveError as error:
-                if not isinstance(error.__cause__, FileNotFoundError):
-                    raise
+            with disk_errors(f"look for {job_id} in the archive"):
+                if self.root.has(job_place(account, owner, job_id, ended_at)):
+                    return True
         return next(iter(self.places_of(job_id, account=account, owner=owner)), None) is not None
 
     def prove(self, place: Place) -> Proof:
@@ -179,12 +167,12 @@ class Catalogue:
         where = "/".join(place)
         with (
             disk_errors(f"read the archive's folder {where}"),
-            reach(self.root.fd, place) as folder,
+            self.root.folder(place) as folder,
         ):
-            there = dict(files_below(folder))
+            there = folder.files()
             # So that receipts are read from the disk as well, and not from memory that was right
             # once.
-            forget_cached(folder, _small(there))
+            folder.forget_cached(_small(there))
             try:
                 receipts = chain(folder, place, there)
                 records = read_records(folder, place, there, receipts)
@@ -205,10 +193,8 @@ class Catalogue:
         known = {each.file for each in receipts} | {each.file for each in records}
         for receipt in receipts:
             known |= {file.file for file in receipt.document.files}
-        findings += [
-            Finding(where, name, Damage.EXTRA, "in no receipt")
-            for name in sorted(there.keys() - known)
-        ]
+        strays = set() if folder.has_strays else there.keys() - known
+        findings += [Finding(where, name, Damage.EXTRA, "in no receipt") for name in sorted(strays)]
         return Proof(
             where,
             receipts,
@@ -253,7 +239,7 @@ class Catalogue:
         """
         with (
             disk_errors(f"open {'/'.join(place)}/{file.file} in the archive"),
-            reach(self.root.fd, place) as folder,
+            self.root.folder(place) as folder,
         ):
             return open_original(folder, file)
 
@@ -264,9 +250,9 @@ class Catalogue:
         """
         with (
             disk_errors(f"open {'/'.join(place)}/{name} in the archive"),
-            reach(self.root.fd, place) as folder,
+            self.root.folder(place) as folder,
         ):
-            return os.fdopen(open_file(folder, name), "rb")
+            return folder.open(name)
 
     def is_whole(self, place: Place, receipt: ReceiptFile) -> bool:
         """Tell whether every file of the receipt exists with its length, or was pruned.
@@ -275,17 +261,17 @@ class Catalogue:
         """
         with (
             disk_errors(f"read the archive's folder {'/'.join(place)}"),
-            reach(self.root.fd, place) as folder,
+            self.root.folder(place) as folder,
         ):
-            there = dict(files_below(folder))
+            there = folder.files()
             pruned = (
                 gone_files(read_records(folder, place, there, chain(folder, place, there)))
                 - there.keys()
             )
         return all(
             (found := there.get(file.file)) is not None
-            and stat.S_ISREG(found.st_mode)
-            and found.st_size == file.on_disk[0]
+            and found.is_plain
+            and found.size_bytes == file.on_disk[0]
             for file in (receipt.document.job, *receipt.document.assets)
             if file.file not in pruned
         )

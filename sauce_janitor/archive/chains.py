@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sauce_janitor.archive.disk.folders import disk_errors, read_small
+from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.archive.ports import JobFolder, Place
 from sauce_janitor.archive.receipt_format import read_receipt, sha256_of
 from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, receipt_name, receipt_number
 from sauce_janitor.errors import ArchiveError
 
 
-def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile, ...]:
+def chain(folder: JobFolder, place: Place, names: Iterable[str]) -> tuple[ReceiptFile, ...]:
     """Return the receipts in a job's folder, oldest first.
 
     Raises ArchiveError where one is missing, is about another job, or does not follow the one
@@ -27,7 +27,7 @@ def chain(folder: int, place: Place, names: Iterable[str]) -> tuple[ReceiptFile,
     for number in numbers:
         name = receipt_name(number)
         with disk_errors(f"read {'/'.join(place)}/{name}"):
-            data = read_small(folder, name, at_most=LONGEST)
+            data = folder.read_small(name, at_most=LONGEST)
         try:
             receipt = ReceiptFile(name, sha256_of(data), read_receipt(data))
         except ArchiveError as error:

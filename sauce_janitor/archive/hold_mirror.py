@@ -6,20 +6,16 @@ While it cannot be read, every job is held: each read raises an error.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from sauce_janitor.archive.disk.folders import disk_errors, new_file, read_small, shut, write_all
+from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import ArchiveRoot
-from sauce_janitor.archive.ownership.lease import NO_LOCKS
+from sauce_janitor.archive.ports import SmallFiles
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.jobs import JobId, job_id
 
@@ -45,19 +41,19 @@ class MirroredHold:
 class HoldMirror:
     """One account's mirror in an open archive. Raises ArchiveUnusableError."""
 
-    def __init__(self, root: ArchiveRoot, account: str | None, *, file: str = "") -> None:
+    def __init__(self, root: SmallFiles, account: str | None, *, file: str = "") -> None:
         """Use the mirror of the account, or of whichever account `file` belongs to."""
         self._root, self._account = root, account
         self._file = file if account is None else _file_of(account)
-        self._seen: tuple[tuple[int, int, int], tuple[MirroredHold, ...]] | None = None
+        self._seen: tuple[object, tuple[MirroredHold, ...]] | None = None
 
     def others(self, known: Iterable[str]) -> tuple[HoldMirror, ...]:
         """Return the mirrors of accounts that are not `known`: of a lost state, or of another
         one.
         """
         mine = {self._file, *map(_file_of, known)}
-        with disk_errors(f"read the archive's folder {self._root.path}", of_all=True):
-            names = os.listdir(self._root.fd)  # noqa: PTH208 - a descriptor has no path
+        with disk_errors(f"read the archive's folder {self._root.at()}", of_all=True):
+            names = self._root.names()
         files = sorted(
             name
             for name in names
@@ -65,18 +61,9 @@ class HoldMirror:
         )
         return tuple(HoldMirror(self._root, None, file=name) for name in files)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep others from replacing the mirror. Between hosts that depends on the file system."""
-        locking = f"lock the archive {self._root.path}"
-        with disk_errors(locking, of_all=True):
-            lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._root.fd)
-        try:
-            with disk_errors(locking, of_all=True):
-                _lock(lock)
-            yield
-        finally:
-            shut(lock)
+        return self._root.locked()
 
     def holds(self) -> tuple[MirroredHold, ...]:
         """Return all holds as they are now, () when there is no mirror.
@@ -84,7 +71,7 @@ class HoldMirror:
         The file is read again only when it was replaced.
         """
         try:
-            found = os.stat(self._file, dir_fd=self._root.fd, follow_symlinks=False)
+            identity = self._root.stamp(self._file)
         except FileNotFoundError:
             # A mirror with holds was here a moment ago: somebody removed it.
             if self._seen is not None and self._seen[1]:
@@ -92,7 +79,6 @@ class HoldMirror:
             return ()
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
-        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
         if self._seen is None or self._seen[0] != identity:
             self._seen = identity, self._read()
         return self._seen[1]
@@ -107,27 +93,13 @@ class HoldMirror:
             "holds": plain,
         }
         text = json.dumps({**document, "sha256": _digest(plain)}, indent=1) + "\n"
-        aside = f"{self._file}.{uuid.uuid4().hex}"
-        with disk_errors(f"write {self._root.path / self._file}", of_all=True):
-            try:
-                file = new_file(self._root.fd, aside)
-                try:
-                    write_all(file, text.encode())
-                    os.fsync(file)
-                finally:
-                    os.close(file)
-                os.rename(aside, self._file, src_dir_fd=self._root.fd, dst_dir_fd=self._root.fd)
-            # Whatever happened, leave no temporary file behind. The error is raised again.
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(aside, dir_fd=self._root.fd)
-                raise
-            os.fsync(self._root.fd)
+        with disk_errors(f"write {self._root.at(self._file)}", of_all=True):
+            self._root.write(self._file, text.encode(), replaces=True)
         self._seen = None
 
     def _read(self) -> tuple[MirroredHold, ...]:
         try:
-            document = json.loads(read_small(self._root.fd, self._file, at_most=_LARGEST))
+            document = json.loads(self._root.read(self._file, at_most=_LARGEST))
             # The content says which account's mirror it is, where the file's name agrees.
             if self._account is None and _file_of(document["account"]) == self._file:
                 self._account = document["account"]
@@ -145,7 +117,7 @@ class HoldMirror:
 
     def _unreadable(self, why: str) -> ArchiveError:
         return ArchiveUnusableError(
-            f"the holds in {self._root.path / self._file} cannot be read ({why}), so every job is "
+            f"the holds in {self._root.at(self._file)} cannot be read ({why}), so every job is "
             "held: restore that file. If `sauce-janitor hold list` shows all the holds there "
             "should be, move it away: the next run writes it again"
         )
@@ -153,16 +125,6 @@ class HoldMirror:
 
 def _file_of(account: str) -> str:
     return f"{_NAME}{folder_name(account)}{_END}"
-
-
-def _lock(folder: int) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-    except OSError as error:
-        # Without locks the mirror is still replaced whole; of two holds set at once one may be
-        # missing in it.
-        if error.errno not in NO_LOCKS:
-            raise
 
 
 def _hold(document: Any) -> MirroredHold:

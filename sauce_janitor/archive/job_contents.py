@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from sauce_janitor.archive.chains import chain
-from sauce_janitor.archive.disk.folders import disk_errors, reach, read_small
-from sauce_janitor.archive.disk.root import ArchiveRoot
-from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.archive.disk.folders import disk_errors
+from sauce_janitor.archive.ports import Place, Store
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records
 from sauce_janitor.archive.receipt_format import sha256_of
 from sauce_janitor.archive.receipts import LONGEST, ReceiptDocument, ReceiptFile, StoredFile
@@ -62,7 +60,7 @@ class JobContents:
         return sum(file.bytes for file in self.assets)
 
 
-def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
+def contents_of(root: Store, place: Place) -> JobContents | None:
     """Return what a job's folder says; None when there is no such folder.
 
     Raises ArchiveError when it cannot be read or trusted.
@@ -70,9 +68,9 @@ def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
     try:
         with (
             disk_errors(f"read the archive's folder {'/'.join(place)}"),
-            reach(root.fd, place) as folder,
+            root.folder(place) as folder,
         ):
-            names = os.listdir(folder)  # noqa: PTH208 - a descriptor has no path
+            names = folder.names()
             receipts = chain(folder, place, names)
             # A folder appears by a rename with its receipt in it, so one without was not made by
             # this program.
@@ -86,7 +84,7 @@ def contents_of(root: ArchiveRoot, place: Place) -> JobContents | None:
         raise
 
 
-def document_of(root: ArchiveRoot, contents: JobContents) -> Mapping[str, object] | None:
+def document_of(root: Store, contents: JobContents) -> Mapping[str, object] | None:
     """Return the job's newest document, as Sauce Labs sent it without its secrets.
 
     None when it is gone, or does not match its receipt.
@@ -95,9 +93,9 @@ def document_of(root: ArchiveRoot, contents: JobContents) -> Mapping[str, object
     try:
         with (
             disk_errors(f"read {'/'.join(contents.place)}/{job.file}"),
-            reach(root.fd, contents.place) as folder,
+            root.folder(contents.place) as folder,
         ):
-            data = read_small(folder, job.file, at_most=LONGEST)
+            data = folder.read_small(job.file, at_most=LONGEST)
         document = json.loads(data) if sha256_of(data) == job.sha256 else None
     except (ArchiveError, ValueError, RecursionError):
         return None

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sauce_janitor.archive.disk.root import ArchiveRoot
-from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
+from sauce_janitor.archive.ports import Place, Store
 from sauce_janitor.model.archive_entries import ArchiveEntry
 from sauce_janitor.model.assets import asset_classes
 
 _LONGEST_TEXT = 2000
 
 
-def entry_of(root: ArchiveRoot, place: Place) -> ArchiveEntry | None:
+def entry_of(root: Store, place: Place) -> ArchiveEntry | None:
     """Return the entry of the job in this folder; None when there is none.
 
     Raises ArchiveError when its receipts cannot be trusted.

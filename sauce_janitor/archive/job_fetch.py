@@ -53,6 +53,10 @@ _UNANSWERED: Final = 2
 """After so many files in a row without an answer, the rest of the job is not asked for."""
 _LONGEST_STREAK: Final = 50
 _LONGEST_STREAK_S: Final = 180
+Take = Callable[[str, int, str], str]
+"""Takes a complete file (its path beside the receipt, length, SHA-256), and returns its path in the
+archive.
+"""
 BELIEVED_AFTER_S: Final = DAY_S
 """What reads like another answer is believed when the same bytes come again so much later."""
 
@@ -96,9 +100,16 @@ class JobFetcher:
         self._new_allowance, self._now, self._compress = allowance, now, compress
         self._bundles = BundleUse()
 
-    def fetch(self, request: FetchRequest, folder: int, below: str) -> FetchedJob:
+    def fetch(
+        self,
+        request: FetchRequest,
+        folder: int,
+        below: str,
+        *,
+        take: Take,
+    ) -> FetchedJob:
         """Fetch all that can be fetched into the new folder `below` in `folder`; it is not durable
-        yet.
+        yet. `take` gets each file as soon as it is complete.
 
         A file that cannot be fetched does not hold back the others. Raises what is about more than
         one file: ArchiveUnusableError, and what `fetch` raises about the job, the owner or Sauce
@@ -111,13 +122,18 @@ class JobFetcher:
             assets = open_folder(folder, below)
         try:
             pass_ = _Pass(
-                request, assets, self._slots(request.wanted, assets), self._new_allowance()
+                request,
+                assets,
+                self._slots(request.wanted, assets),
+                self._new_allowance(),
+                below,
+                take,
             )
             came = self._fetch_bundle(pass_, folder)
             missing = _one_by_one(pass_, came, self._now)
             at = self._now()
             files = tuple(
-                self._stored(name, below, pass_.slots[name], came[name], at)
+                self._stored(name, pass_.paths[name], came[name], at)
                 for name in request.wanted
                 if name in came
             )
@@ -171,14 +187,13 @@ class JobFetcher:
             pass_.remarks.append((BUNDLE, differs))
             return {}
         self._bundles.worked()
+        for name, each in fetched.items():
+            pass_.take(name, each)
         return {name: (each, url) for name, each in fetched.items()}
 
     @staticmethod
-    def _stored(
-        name: str, below: str, slot: AssetSlot, came: tuple[FetchedAsset, str], at: int
-    ) -> StoredFile:
+    def _stored(name: str, path: str, came: tuple[FetchedAsset, str], at: int) -> StoredFile:
         fetched, url = came
-        path = f"{below}/{slot.file}"
         return StoredFile(
             name,
             path,
@@ -198,7 +213,16 @@ class _Pass:
     assets: int
     slots: dict[str, AssetSlot]
     allowance: ByteAllowance
+    below: str
+    taker: Take
     remarks: list[tuple[str, str]] = field(default_factory=list)
+    paths: dict[str, str] = field(default_factory=dict)
+
+    def take(self, name: str, fetched: FetchedAsset) -> None:
+        """Give a complete file away; remember its path in the archive."""
+        on_disk = fetched.packed or fetched
+        path = f"{self.below}/{self.slots[name].file}"
+        self.paths[name] = self.taker(path, on_disk.bytes, on_disk.sha256)
 
     def difference(self, fetched: dict[str, FetchedAsset]) -> str | None:
         """Return how a bundle's pictures differ from the single files, by a sample.
@@ -296,6 +320,7 @@ def _one_by_one(
             if isinstance(error, _PERHAPS_FILE_ERRORS):
                 perhaps.append(error)
         else:
+            pass_.take(name, fetched)
             came[name] = fetched, request.url_of(name)
             streak.end()
     # No file came at all, so the error is about more than one file.

@@ -6,16 +6,15 @@ each read raises an error.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from sauce_janitor.archive.disk.folders import disk_errors, shut
-from sauce_janitor.archive.disk.root import SENTINEL, is_new_root
+from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.ownership.owner import read_plain, write_plain
+from sauce_janitor.archive.ports import SENTINEL, SmallFiles
+from sauce_janitor.archive.sites import ArchiveLocation, site_of
 from sauce_janitor.errors import ArchiveUnusableError
 
 PAUSE_FILE: Final = ".sauce-janitor-pause"
@@ -37,20 +36,18 @@ class PauseMirror:
     It is read again each time; where there is none, that costs one system call.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
+    def __init__(self, location: ArchiveLocation) -> None:
+        self._site = site_of(location)
 
     def paused(self) -> MirroredPause | None:
         """Return the pause in force; None where there is none, or no archive."""
-        with disk_errors(f"look for a pause in {self._path}", of_all=True):
-            try:
-                # `lstat`, because a link that leads nowhere counts as a pause, too: it cannot be
-                # read.
-                os.lstat(self._path / PAUSE_FILE)
-            except (FileNotFoundError, NotADirectoryError):
+        site = self._site
+        with disk_errors(f"look for a pause in {site.at()}", of_all=True):
+            # One that cannot be read counts as a pause, too.
+            if not site.has(PAUSE_FILE):
                 return None
-        with self._folder() as folder:
-            document = read_plain(self._path, folder, PAUSE_FILE)
+        with self._files() as files:
+            document = read_plain(files, PAUSE_FILE)
         # It was lifted a moment ago.
         if document is None:
             return None
@@ -60,7 +57,7 @@ class PauseMirror:
             return MirroredPause(str(document["by"]), str(document["reason"]), int(document["at"]))
         except (ValueError, KeyError, TypeError) as error:
             raise ArchiveUnusableError(
-                f"{self._path / PAUSE_FILE} cannot be read: it was changed or cut"
+                f"{site.at(PAUSE_FILE)} cannot be read: it was changed or cut"
             ) from error
 
     def pause(self, pause: MirroredPause, *, is_known: bool) -> None:
@@ -70,20 +67,20 @@ class PauseMirror:
         `is_known` says that the state knows an archive at this path. When it is missing then, its
         volume is not mounted.
         """
-        if not (self._path / SENTINEL).exists():
+        site = self._site
+        if not self._has(SENTINEL):
             # An empty mount point: the pause would be hidden once the volume is back.
             if is_known:
                 raise ArchiveUnusableError(
-                    f"{self._path} has no sentinel {SENTINEL}: is the archive's volume mounted?"
+                    f"{site.at()} has no sentinel {SENTINEL}: {site.question}"
                 )
-            with disk_errors(f"make the archive folder {self._path}", of_all=True):
-                self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._folder() as folder:
+            with disk_errors(f"make the archive folder {site.at()}", of_all=True):
+                site.make()
+        with self._files() as files:
             # No archive yet. A folder with other files may be a typing error in the path.
-            if not (self._path / SENTINEL).exists() and not is_new_root(folder):
+            if not self._has(SENTINEL) and not site.is_new():
                 raise ArchiveUnusableError(
-                    f"{self._path} is not an archive and not empty: name an empty folder as "
-                    "archive.path"
+                    f"{site.at()} is not an archive and not empty: name {site.wanted}"
                 )
             document = {
                 "what": "sauce-janitor pause",
@@ -93,31 +90,32 @@ class PauseMirror:
                 "at": pause.at,
             }
             with suppress(FileExistsError):
-                write_plain(self._path, folder, PAUSE_FILE, document, replaces=False)
+                write_plain(files, PAUSE_FILE, document, replaces=False)
 
     def resume(self, *, is_known: bool) -> None:
         """Lift the pause, durably, even one that cannot be read; do nothing where there is none."""
+        site = self._site
         # The volume is not mounted: its pause cannot be seen, let alone lifted.
-        if is_known and not (self._path / SENTINEL).exists():
+        if is_known and not self._has(SENTINEL):
             raise ArchiveUnusableError(
-                f"{self._path} has no sentinel {SENTINEL}, so it is unknown whether it is "
-                "paused: is the archive's volume mounted?"
+                f"{site.at()} has no sentinel {SENTINEL}, so it is unknown whether it is "
+                f"paused: {site.question}"
             )
-        if not os.path.lexists(self._path / PAUSE_FILE):
+        if not self._has(PAUSE_FILE):
             return
         with (
-            self._folder() as folder,
-            disk_errors(f"remove {self._path / PAUSE_FILE}", of_all=True),
+            self._files() as files,
+            disk_errors(f"remove {site.at(PAUSE_FILE)}", of_all=True),
         ):
-            with suppress(FileNotFoundError):
-                os.unlink(PAUSE_FILE, dir_fd=folder)
-            os.fsync(folder)
+            files.remove(PAUSE_FILE)
+
+    def _has(self, name: str) -> bool:
+        with disk_errors(f"look for {self._site.at(name)}", of_all=True):
+            return self._site.has(name)
 
     @contextmanager
-    def _folder(self) -> Iterator[int]:
-        with disk_errors(f"open the archive {self._path}", of_all=True):
-            folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield folder
-        finally:
-            shut(folder)
+    def _files(self) -> Iterator[SmallFiles]:
+        with ExitStack() as stack:
+            with disk_errors(f"open the archive {self._site.at()}", of_all=True):
+                files = stack.enter_context(self._site.files())
+            yield files

@@ -6,26 +6,13 @@ still there, never a missing file without an explanation.
 
 from __future__ import annotations
 
-import os
-import stat
-import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sauce_janitor import __version__
-from sauce_janitor.archive.disk.folders import (
-    disk_errors,
-    exists,
-    new_file,
-    open_folder,
-    reach,
-    shut,
-    write_all,
-)
-from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import PARTIAL, ArchiveRoot
+from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.ownership.lease import ArchiveLease
+from sauce_janitor.archive.ports import Place, Store
 from sauce_janitor.archive.prune_records import (
     GoneFile,
     PruneFile,
@@ -36,12 +23,8 @@ from sauce_janitor.archive.prune_records import (
 )
 from sauce_janitor.archive.receipt_format import sha256_of
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile
-from sauce_janitor.archive.staging import partial_folder
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.permits import PrunePermit
-
-Place = tuple[str, ...]
-"""A job's folder below the root, as in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +62,7 @@ class Pruner:
 
     def __init__(
         self,
-        root: ArchiveRoot,
+        root: Store,
         account: str,
         *,
         run_id: str,
@@ -149,31 +132,17 @@ class Pruner:
         """
         self._check()
         where = "/".join(draft.place)
-        with self._partial() as partial:
-            word = self._lease.word if self._lease else ""
-            aside = f"pruned-{word}-{uuid.uuid4().hex}"
+        word = self._lease.word if self._lease else ""
+        try:
             with disk_errors(f"write {where}/{draft.made.file}"):
-                try:
-                    file = new_file(partial, aside)
-                    try:
-                        write_all(file, draft.data)
-                        os.fsync(file)
-                    finally:
-                        os.close(file)
-                    with reach(self._root.fd, draft.place) as folder:
-                        # A rename would replace the record that is there.
-                        if exists(folder, draft.made.file):
-                            raise ArchiveError(
-                                f"{where}/{draft.made.file} exists already: another program wrote "
-                                "to the archive"
-                            )
-                        os.rename(aside, draft.made.file, src_dir_fd=partial, dst_dir_fd=folder)
-                        os.fsync(folder)
-                # Whatever happened, leave no staged file behind. The error is raised again.
-                except BaseException:
-                    with suppress(OSError):
-                        os.unlink(aside, dir_fd=partial)
-                    raise
+                self._root.add_record(draft.place, draft.made.file, draft.data, word=word)
+        except ArchiveError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                raise ArchiveError(
+                    f"{where}/{draft.made.file} exists already: another program wrote to the "
+                    "archive"
+                ) from error
+            raise
         self.finish(draft.place, draft.made)
 
     def left(self, place: Place, made: PruneFile) -> tuple[str, ...]:
@@ -181,9 +150,10 @@ class Pruner:
         where = "/".join(place)
         with (
             disk_errors(f"look for files of {where} in the archive"),
-            reach(self._root.fd, place) as folder,
+            self._root.folder(place) as folder,
         ):
-            return tuple(file.file for file in made.record.files if _is_there(folder, file.file))
+            there = folder.files()
+            return tuple(file.file for file in made.record.files if file.file in there)
 
     def finish(self, place: Place, made: PruneFile) -> None:
         """Remove, durably, the files of a record that is in the archive. Files already gone are
@@ -191,13 +161,8 @@ class Pruner:
         """
         self._check()
         where = "/".join(place)
-        with (
-            disk_errors(f"remove files of {where} from the archive"),
-            reach(self._root.fd, place) as folder,
-        ):
-            for above, names in _by_folder(made.record.files):
-                _remove_from(folder, above, names)
-            os.fsync(folder)
+        with disk_errors(f"remove files of {where} from the archive"):
+            _remove_from(self._root, place, made.record.files)
 
     def _check(self) -> None:
         """Raise ArchiveUnusableError or LeaseError unless this is the opened archive and the lease
@@ -207,59 +172,11 @@ class Pruner:
         if self._lease is not None:
             self._lease.check()
 
-    @contextmanager
-    def _partial(self) -> Iterator[int]:
-        partial = partial_folder(self._root.fd, PARTIAL, folder_name(self._account))
-        try:
-            yield partial
-        finally:
-            shut(partial)
 
-
-def _is_there(folder: int, path: str) -> bool:
-    above, _, name = path.rpartition("/")
-    if not above:
-        return exists(folder, name)
-    try:
-        below = open_folder(folder, above)
-    except FileNotFoundError:
-        return False
-    try:
-        return exists(below, name)
-    finally:
-        shut(below)
-
-
-def _by_folder(files: Iterable[GoneFile]) -> Iterable[tuple[str, list[str]]]:
-    """Group the files by folder, the job's own document last.
+def _remove_from(root: Store, place: Place, files: Iterable[GoneFile]) -> None:
+    """Remove the files, the job's own document last.
 
     While a crash can leave files behind, the document says which job they belong to.
     """
-    folders: dict[str, list[str]] = {}
-    for file in sorted(files, key=lambda file: ("/" not in file.file, file.file)):
-        above, _, name = file.file.rpartition("/")
-        folders.setdefault(above, []).append(name)
-    return folders.items()
-
-
-def _remove_from(folder: int, above: str, names: Collection[str]) -> None:
-    try:
-        below = open_folder(folder, above) if above else os.dup(folder)
-    except FileNotFoundError:
-        return
-    try:
-        for name in names:
-            with suppress(FileNotFoundError):
-                # A folder or link in the file's place is not ours to remove.
-                if not stat.S_ISREG(os.stat(name, dir_fd=below, follow_symlinks=False).st_mode):
-                    raise ArchiveError(
-                        f"{above}/{name} in the archive is not a regular file: it is left there"
-                    )
-                os.unlink(name, dir_fd=below)
-        os.fsync(below)
-    finally:
-        shut(below)
-    if above:
-        # A folder that is not empty stays.
-        with suppress(OSError):
-            os.rmdir(above, dir_fd=folder)
+    in_order = sorted(files, key=lambda file: ("/" not in file.file, file.file))
+    root.remove_files(place, [file.file for file in in_order])

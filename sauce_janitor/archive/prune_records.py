@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sauce_janitor.archive.disk.folders import disk_errors, read_small
+from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.disk.names import folder_name
+from sauce_janitor.archive.ports import JobFolder, Place
 from sauce_janitor.archive.receipt_format import FILE_NAME, canonical, day_and_time, sha256_of
 from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, StoredFile
 from sauce_janitor.errors import ArchiveError
@@ -94,7 +95,7 @@ def gone_files(records: Iterable[PruneFile]) -> frozenset[str]:
 
 
 def read_records(
-    folder: int, place: tuple[str, ...], names: Iterable[str], receipts: Iterable[ReceiptFile]
+    folder: JobFolder, place: Place, names: Iterable[str], receipts: Iterable[ReceiptFile]
 ) -> tuple[PruneFile, ...]:
     """Return the records in a job's folder, oldest first.
 
@@ -118,7 +119,7 @@ def read_records(
     for number in numbers:
         name = record_name(number)
         with disk_errors(f"read {where}/{name}"):
-            data = read_small(folder, name, at_most=LONGEST)
+            data = folder.read_small(name, at_most=LONGEST)
         try:
             each = PruneFile(name, sha256_of(data), _read(data))
         except ArchiveError as error:

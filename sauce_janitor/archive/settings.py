@@ -8,11 +8,18 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from sauce_janitor.archive.asset_fetch import SizeLimits
-from sauce_janitor.archive.disk.root import DiskReserve
-from sauce_janitor.archive.disk.walk import Place
+from sauce_janitor.archive.ports import Place
 from sauce_janitor.archive.receipts import ReceiptFile
 from sauce_janitor.model.jobs import Job
 from sauce_janitor.model.stored_jobs import StoredJob
+
+
+@dataclass(frozen=True, slots=True)
+class DiskReserve:
+    """How much room stays free: the larger of a share of the disk and a number of bytes."""
+
+    percent: float = 5.0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

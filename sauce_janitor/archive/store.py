@@ -6,12 +6,10 @@ of these steps is the promise of the archive, and it is read from top to bottom.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,15 +18,12 @@ from sauce_janitor.archive.asset_choice import AssetChoice, UnavailableFiles, ch
 from sauce_janitor.archive.asset_fetch import ByteAllowance, Fetch
 from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.close_guard import CloseGuard
-from sauce_janitor.archive.content.read_back import read_back, read_back_receipt
-from sauce_janitor.archive.disk.durable import make_durable
-from sauce_janitor.archive.disk.folders import disk_errors, reach, shut, write_file
+from sauce_janitor.archive.disk.folders import disk_errors, write_file
 from sauce_janitor.archive.disk.names import folder_name, place_of
-from sauce_janitor.archive.disk.root import PARTIAL, ArchiveRoot, check_room, check_writable, tidy
-from sauce_janitor.archive.disk.walk import Place
 from sauce_janitor.archive.hold_mirror import HoldMirror
 from sauce_janitor.archive.job_fetch import FetchedJob, FetchRequest, JobFetcher
 from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
+from sauce_janitor.archive.ports import Place, Staging, Store
 from sauce_janitor.archive.proofs import Proof
 from sauce_janitor.archive.prune_records import gone_files
 from sauce_janitor.archive.receipt_format import canonical, sha256_of, write_receipt
@@ -47,7 +42,7 @@ from sauce_janitor.archive.settings import (
     origin_url,
     stored_by,
 )
-from sauce_janitor.archive.staging import StagingFolder, partial_folder, sweep
+from sauce_janitor.archive.sites import ArchiveLocation, site_of
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobId, Owner
@@ -93,23 +88,16 @@ class Archive:
 
     def __init__(
         self,
-        root: ArchiveRoot,
-        partial: int,
+        root: Store,
         account: str,
         settings: WriteSettings,
         now: Callable[[], float],
     ) -> None:
-        self._root, self._partial, self._account, self._settings, self._now = (
-            root,
-            partial,
-            account,
-            settings,
-            now,
-        )
+        self._root, self._account, self._settings, self._now = root, account, settings, now
         # A caller that only mirrors holds has no lease.
         self._lease: ArchiveLease | None = None
         self.catalogue = Catalogue(root)
-        self._life = CloseGuard(self._close_folders)
+        self._life = CloseGuard(root.close)
         self._fetcher = JobFetcher(
             lambda: ByteAllowance(settings.caps, self._check_room),
             self._clock,
@@ -119,7 +107,7 @@ class Archive:
     @classmethod
     def open(
         cls,
-        path: Path,
+        location: ArchiveLocation,
         *,
         account: str,
         known_uuid: str | None,
@@ -127,8 +115,7 @@ class Archive:
         now: Callable[[], float] = time.time,
         claimant: LeaseHolder | None = None,
     ) -> Archive:
-        """Open the archive at `path`; make it, with its sentinel durable, when no uuid is known
-        yet.
+        """Open the archive; make it, with its sentinel durable, when no uuid is known yet.
 
         With a `claimant` that has a run, it holds the account's lease on the archive until it is
         closed; a caller that only mirrors holds needs none. An archive that is made belongs to the
@@ -136,27 +123,23 @@ class Archive:
         room above the settings' floor; RefusedError when it belongs to another state; LeaseError
         when another run works there.
         """
-        root = ArchiveRoot.open(
-            path, known_uuid=known_uuid, make=True, maker=claimant.instance if claimant else None
-        )
-        partial, lease = -1, None
+        maker = claimant.instance if claimant else None
+        root = site_of(location).open(known_uuid=known_uuid, make=True, maker=maker)
+        lease = None
         try:
             # A caller without a run only mirrors holds, which is safe beside any run.
             if claimant is not None and claimant.run_id:
                 lease = ArchiveLease(root, account, claimant)
                 lease.acquire()
-            partial = partial_folder(root.fd, PARTIAL, folder_name(account))
             # Found out now and not at the first file, after thousands of requests.
-            check_writable(root.path, partial)
-            archive = cls(root, partial, account, settings or WriteSettings(), now)
+            root.check_writable(folder_name(account))
+            archive = cls(root, account, settings or WriteSettings(), now)
             archive._lease = lease
             archive.check()
         # Whatever happened, release the lease and close the folders. The error is raised again.
         except BaseException:
             if lease is not None:
                 lease.release()
-            if partial >= 0:
-                shut(partial)
             root.close()
             raise
         return archive
@@ -185,10 +168,6 @@ class Archive:
         if self._lease is not None:
             self._lease.release()
 
-    def _close_folders(self) -> None:
-        shut(self._partial)
-        self._root.close()
-
     def __enter__(self) -> Self:
         return self
 
@@ -216,7 +195,7 @@ class Archive:
             self._lease.check()
 
     def _check_room(self) -> None:
-        check_room(self._root.path, self._root.fd, self._settings.min_free)
+        self._root.check_room(self._settings.min_free.percent, self._settings.min_free.bytes)
 
     def sweep(self) -> int:
         """Remove what crashed passes of this account left, and return how many. Only under the
@@ -224,8 +203,9 @@ class Archive:
 
         What may be another machine's unfinished work stays (`ArchiveLease.is_dead`).
         """
-        tidy(self._root.path, self._root.fd)
-        return sweep(self._root.fd, self._partial, *([self._lease.is_dead] if self._lease else []))
+        self._root.tidy()
+        is_dead = self._lease.is_dead if self._lease else lambda _word: True
+        return self._root.sweep(folder_name(self._account), is_dead)
 
     def archived(self, job: Job) -> StoredJob | None:
         """Return what is stored of the job, None for nothing.
@@ -334,38 +314,31 @@ class Archive:
             if each.file not in task.gone
         ]
         with disk_errors(f"flush {'/'.join(task.place)}"):
-            with reach(self._root.fd, task.place) as folder:
-                make_durable(
-                    folder,
-                    [*(file.file for file in files), *(receipt.file for receipt in task.earlier)],
-                )
-            with reach(self._root.fd, task.place[:-1]) as day:
-                os.fsync(day)
+            self._root.flush_again(
+                task.place,
+                [*(file.file for file in files), *(receipt.file for receipt in task.earlier)],
+            )
         return replace(stored_by(task.place, newest, task.gone), read_back=True)
 
     def _pass(self, task: _Task, fetch: Fetch) -> StoredJob:
         word = self._lease.word if self._lease else ""
-        with StagingFolder(
-            self._root.fd, self._partial, task.place, task.number, word=word
-        ) as staging:
-            job = self._write_job(task, staging.fd)
-            fetched_job = self._fetch(task, fetch, staging.fd)
+        with self._root.stage(task.place, task.number, word=word) as staging:
+            job = self._write_job(task, staging)
+            fetched_job = self._fetch(task, fetch, staging)
             # A receipt that repeats the one before would only make the chain longer.
             if _says_nothing_new(task, job, fetched_job):
                 return self._flush_again(task)
             fetched = fetched_job.files
             fresh = fetched if job == task.choice.kept_job else (job, *fetched)
             with disk_errors(f"flush the files of job {task.place[-1]}"):
-                make_durable(staging.fd, [file.file for file in fresh])
+                staging.flush(fresh)
             if self._settings.verify == "reread":
-                read_back(staging.fd, fresh)
+                staging.read_back(fresh)
             receipt = self._receipt(task, job, fetched_job)
             data = write_receipt(receipt)
             with disk_errors(f"write the receipt of job {task.place[-1]}"):
-                write_file(staging.fd, receipt_name(task.number), data)
-                make_durable(staging.fd, [receipt_name(task.number)])
-                if self._settings.verify == "reread":
-                    read_back_receipt(staging.fd, receipt_name(task.number), data)
+                rereads = self._settings.verify == "reread"
+                staging.write_receipt(receipt_name(task.number), data, rereads=rereads)
             with disk_errors(f"look at the files of job {task.place[-1]}"):
                 stamps = staging.stamps([*(file.file for file in fresh), receipt_name(task.number)])
             # The commit. A close waits for it, and refuses it once closed.
@@ -393,7 +366,7 @@ class Archive:
             restored=task.restored(fetched_job),
         )
 
-    def _write_job(self, task: _Task, folder: int) -> StoredFile:
+    def _write_job(self, task: _Task, staging: Staging) -> StoredFile:
         """Write the job's document, unless it is stored already as it is now."""
         data = canonical(task.document.document)
         kept = task.choice.kept_job
@@ -402,10 +375,10 @@ class Archive:
             return kept
         name = job_name(task.number)
         with disk_errors(f"write {name} of job {task.place[-1]}"):
-            write_file(folder, name, data)
+            write_file(staging.fd, name, data)
         return StoredFile(
             name,
-            name,
+            staging.take(name, len(data), sha256_of(data)),
             len(data),
             sha256_of(data),
             self._clock(),
@@ -413,7 +386,7 @@ class Archive:
             "application/json",
         )
 
-    def _fetch(self, task: _Task, fetch: Fetch, folder: int) -> FetchedJob:
+    def _fetch(self, task: _Task, fetch: Fetch, staging: Staging) -> FetchedJob:
         def url_of(name: str) -> str:
             return origin_url(task.origin, task.document.job, name)
 
@@ -422,7 +395,9 @@ class Archive:
         )
         request = FetchRequest(task.choice.wanted, task.choice.listed, fetch, url_of, missing)
         try:
-            fetched_job = self._fetcher.fetch(request, folder, assets_name(task.number))
+            fetched_job = self._fetcher.fetch(
+                request, staging.fd, assets_name(task.number), take=staging.take
+            )
         except ArchiveError as error:
             raise type(error)(f"job {task.place[-1]}: {error}") from error
         return replace(fetched_job, missing=(*fetched_job.missing, *task.choice.unlisted))

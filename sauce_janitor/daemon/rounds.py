@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from sauce_janitor.archive import SENTINEL
+from sauce_janitor.archive import has_archive
 from sauce_janitor.clock import Clock
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.agenda import Agenda
@@ -179,9 +179,8 @@ class Rounds:
             self._log.info("state.opened", path=str(self._path))
 
     def _opened(self) -> State:
-        sentinel = self.config.archive.path / SENTINEL
         # Perhaps its volume is not mounted. A new state would have no holds and no journal.
-        if not self._path.exists() and sentinel.exists():
+        if not self._path.exists() and has_archive(self.config.archive.path):
             raise StateError(
                 f"the state {self._path} is gone, but the archive {self.config.archive.path} is"
                 " there: restore the state from a backup; to begin a new one on purpose, run"

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from sauce_janitor.archive import SENTINEL
+from sauce_janitor.archive import has_archive
 from sauce_janitor.config import Account
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.notify import Notification
@@ -64,10 +64,7 @@ def an_upkeep(*, execute: bool) -> Work:
 
     def work(account: Account, context: RunContext) -> list[Notification]:
         path = context.config.archive.path
-        if (
-            not (path / SENTINEL).exists()
-            and context.state.identity.archive_uuid(str(path)) is None
-        ):
+        if not has_archive(path) and context.state.identity.archive_uuid(str(path)) is None:
             # Nothing was ever archived.
             return []
         at = int(context.clock())

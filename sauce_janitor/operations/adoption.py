@@ -44,15 +44,15 @@ def why_refused(settings: config.ArchiveConfig, state: State, account: str) -> s
         with _opened(settings, state) as catalogue:
             root = catalogue.root
             owner, use = (
-                archive.read_owner(root.path, root.fd),
+                archive.read_owner(root),
                 archive.read_lease(root, state.accounts.key(account)),
             )
             if owner is not None and owner.instance != state.identity.instance_id:
-                return archive.foreign(root.path, owner)
+                return archive.foreign(root.at(), owner)
             if use is not None and use.word not in LeaseNotes(state.notes).read(
                 root.uuid, state.accounts.key(account)
             ):
-                return archive.stale(root.path, account, use)
+                return archive.stale(root.at(), account, use)
     # There is none yet, or it is not mounted: other checks report that.
     except ArchiveError:
         pass
@@ -71,9 +71,7 @@ def adopt(settings: config.ArchiveConfig, state: State, *, by: str) -> ArchiveOw
         # All leases at once: a live run of any account must be noticed.
         for use in before.uses:
             leases.enter_context(ArchiveLease(root, use.account, holder))
-        archive.hand_over(
-            settings.path, root.fd, state.identity.instance_id, by=by, at=int(time.time())
-        )
+        archive.hand_over(root, state.identity.instance_id, by=by, at=int(time.time()))
         state.identity.remember_archive(str(settings.path), root.uuid)
         import structlog
 
@@ -94,7 +92,7 @@ def _opened(settings: config.ArchiveConfig, state: State) -> Catalogue:
 
 def _ownership(catalogue: Catalogue, state: State) -> ArchiveOwnership:
     root, ours = catalogue.root, state.identity.instance_id
-    owner, uses = archive.read_owner(root.path, root.fd), archive.leases_of(root)
+    owner, uses = archive.read_owner(root), archive.leases_of(root)
     notes = LeaseNotes(state.notes)
     is_known = all(use.word in notes.read(root.uuid, use.account) for use in uses)
     return ArchiveOwnership(

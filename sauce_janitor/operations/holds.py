@@ -141,7 +141,7 @@ def open_holding(
     known = state.identity.archive_uuid(str(path))
     mirror, key = None, state.accounts.key(account)
     # Neither known nor there: no run has used an archive yet, so none is missed.
-    if known is not None or (path / archive.SENTINEL).exists():
+    if known is not None or archive.has_archive(path):
         try:
             mirror = HoldMirror(
                 stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key

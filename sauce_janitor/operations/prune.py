@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
-from sauce_janitor.archive import SENTINEL, ArchiveLease, Catalogue, Pruner
+from sauce_janitor.archive import ArchiveLease, Catalogue, Pruner, has_archive
 from sauce_janitor.config import Account
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import Owner
@@ -100,7 +100,7 @@ class _PruneSession:
         """
         path = self.context.config.archive.path
         known = self.context.state.identity.archive_uuid(str(path))
-        if known is None and not (path / SENTINEL).exists():
+        if known is None and not has_archive(path):
             return None
         return self.stack.enter_context(Catalogue.open(path, known_uuid=known))
 

@@ -295,14 +295,14 @@ KNOCK_OUTS: Final = (
     KnockOut(
         "read back",
         "archive/store.py",
-        "                read_back(staging.fd, fresh)",
+        "                staging.read_back(fresh)",
         f"                {_PASS}",
         ARCHIVE,
     ),
     KnockOut(
         "flushed",
         "archive/store.py",
-        "make_durable(staging.fd, [file.file for file in fresh])",
+        "staging.flush(fresh)",
         _PASS,
         ARCHIVE,
     ),

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import zstandard
 
-from sauce_janitor.archive.disk.folders import open_file, open_folder, shut
+from sauce_janitor.archive.ports import JobFolder
 from sauce_janitor.archive.receipts import Packed, StoredFile
 
 ENDING: Final = ".zst"
@@ -103,17 +103,12 @@ def unpacked(stored: BinaryIO) -> BinaryIO:
     return io.BufferedReader(_Unpacked(stored), _PIECE)
 
 
-def open_original(folder: int, file: StoredFile) -> BinaryIO:
+def open_original(folder: JobFolder, file: StoredFile) -> BinaryIO:
     """Open a stored file's original bytes, however it is stored; `folder` is the job's.
 
     Nothing is verified. Raises OSError.
     """
-    above, _, name = file.file.rpartition("/")
-    below = open_folder(folder, above) if above else os.dup(folder)
-    try:
-        stored = os.fdopen(open_file(below, name), "rb")
-    finally:
-        shut(below)
+    stored = folder.open(file.file)
     return unpacked(stored) if file.packed else stored
 
 

@@ -36,6 +36,10 @@ _OF_THE_WHOLE_DISK = frozenset(
 )
 
 
+NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+"""The errors of a file system without locks."""
+
+
 @contextmanager
 def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
     """Turn an OSError of a disk call into one sentence; `doing` says what was tried, on what.

@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import stat
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
-from sauce_janitor.archive.disk.folders import disk_errors, new_file, read_small, shut, write_file
+from sauce_janitor.archive.disk.durable import kind_of, make_durable
+from sauce_janitor.archive.disk.folders import (
+    NO_LOCKS,
+    disk_errors,
+    exists,
+    new_file,
+    open_folder,
+    reach,
+    shut,
+    write_all,
+    write_file,
+)
+from sauce_janitor.archive.disk.job_folder import DiskFolder
+from sauce_janitor.archive.disk.small_files import DiskFiles
+from sauce_janitor.archive.disk.staging import PARTIAL, StagingFolder, partial_folder, sweep
+from sauce_janitor.archive.disk.walk import walk
 from sauce_janitor.archive.ownership.owner import OWNER_FILE, claim
+from sauce_janitor.archive.ports import SENTINEL, Place
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
-SENTINEL = ".sauce-janitor-archive"
-PARTIAL = ".partial"
 _ASIDE = SENTINEL + "."
 _ALLOWED_IN_A_NEW_ROOT = frozenset({"lost+found", PARTIAL})
 _OURS_ALREADY = (_ASIDE, OWNER_FILE, ".sauce-janitor-pause")
 """What a crash before the sentinel leaves in a new root."""
 _FORMAT = 1
+_LOCKS_REACH_ALL = frozenset(
+    {
+        "ext2",
+        "ext3",
+        "ext4",
+        "xfs",
+        "btrfs",
+        "zfs",
+        "f2fs",
+        "jfs",
+        "tmpfs",
+        "ramfs",
+        "overlay",
+        "bcachefs",
+    }
+)
+"""File systems that only one kernel mounts."""
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveRoot:
-    """An archive's root. `uuid` is the one in its sentinel; `fd` is the folder, open until
+class ArchiveRoot(DiskFiles):
+    """An archive on a disk. `uuid` is the one in its sentinel; `fd` is the folder, open until
     `close`.
     """
 
-    path: Path
-    fd: int
     uuid: str
 
     @classmethod
@@ -56,7 +88,7 @@ class ArchiveRoot:
                 f"cannot open the archive {path}: {error.strerror}; is its volume there?"
             ) from error
         try:
-            return cls(path, fd, _uuid_of(path, fd, known_uuid, make=make, maker=maker))
+            return cls(path, fd, _uuid_of(DiskFiles(path, fd), known_uuid, make=make, maker=maker))
         # Whatever happened, close the folder. The error is raised again.
         except BaseException:
             shut(fd)
@@ -75,12 +107,128 @@ class ArchiveRoot:
                 f"the archive {self.path} is not the folder that was opened: was its volume "
                 "mounted or unmounted?"
             )
-        found = _read_sentinel(self.path, self.fd)
+        found = _read_sentinel(self)
         if found != self.uuid:
             raise ArchiveUnusableError(
                 f"the archive {self.path} has lost its sentinel {SENTINEL}, or it is another one "
                 "now"
             )
+
+    def check_writable(self, account: str) -> None:
+        """Raise ArchiveUnusableError unless a file can be made (read-only mount, missing right)."""
+        probe = f"probe-{uuid.uuid4().hex}"
+        with (
+            self._partial(account) as folder,
+            disk_errors(f"write to the archive {self.path}", of_all=True),
+        ):
+            write_file(folder, probe, b"")
+            os.unlink(probe, dir_fd=folder)
+
+    def check_room(self, percent: float, size_bytes: int) -> None:
+        """Raise ArchiveUnusableError unless the larger of a share of the disk and a number of bytes
+        is free, and inodes.
+        """
+        check_room(f"the archive {self.path}", self.fd, percent, size_bytes)
+
+    @property
+    def locks_reach_all(self) -> bool:
+        """Tell whether only one kernel mounts this file system: then its locks bind everybody."""
+        return kind_of(os.fstat(self.fd).st_dev) in _LOCKS_REACH_ALL
+
+    def lock(self, name: str) -> int:
+        """Take the lock file, and return its descriptor; -1 where there are no locks.
+
+        Raises BlockingIOError when it is taken.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(name, flags, 0o600, dir_fd=self.fd)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            shut(file)
+            # A file system without locks: the record alone decides.
+            if error.errno in NO_LOCKS:
+                return -1
+            raise
+        return file
+
+    def tidy(self) -> None:
+        """Remove what a crash left of a sentinel or an owner file."""
+        _tidy(self)
+
+    @contextmanager
+    def folder(self, place: Sequence[str]) -> Iterator[DiskFolder]:
+        """Open the folder of a job. Raises OSError."""
+        with reach(self.fd, place) as folder:
+            yield DiskFolder(folder)
+
+    def has(self, place: Place) -> bool:
+        """Tell whether the job has a folder, whatever is in it. Raises OSError."""
+        *above, name = place
+        try:
+            with reach(self.fd, above) as day:
+                return exists(day, name)
+        except FileNotFoundError:
+            return False
+
+    def changed(self, place: Place) -> object:
+        """Return what changes when a receipt or a record comes: both are files of the folder."""
+        return self.path.joinpath(*place).lstat().st_mtime_ns
+
+    def walk(
+        self, fixed: Sequence[str | None], after: Place = (), *, by_name: bool = False
+    ) -> Iterator[tuple[Place, bool]]:
+        """Yield the places of all jobs after `after`, and of links in place of any folder."""
+        return walk(self.fd, (), fixed, after, by_name=by_name)
+
+    def stage(self, place: Place, number: int, *, word: str) -> StagingFolder:
+        """Begin the pass of this number over a job, under the lease with this word."""
+        return StagingFolder(self.fd, place, number, word=word)
+
+    def flush_again(self, place: Place, files: Sequence[str]) -> None:
+        """Flush once more what is there, for whoever wrote it may have died before."""
+        with reach(self.fd, place) as folder:
+            make_durable(folder, files)
+        with reach(self.fd, place[:-1]) as day:
+            os.fsync(day)
+
+    def sweep(self, account: str, is_dead: Callable[[str], bool]) -> int:
+        """Remove what crashed passes left, and return how many."""
+        with self._partial(account) as partial:
+            return sweep(self.fd, partial, is_dead)
+
+    def add_record(self, place: Place, name: str, data: bytes, *, word: str) -> None:
+        """Write a record of pruning into a job's folder, durably.
+
+        Raises FileExistsError where there is one.
+        """
+        aside = f"pruned-{word}-{uuid.uuid4().hex}"
+        with self._partial(place[0]) as partial:
+            try:
+                file = new_file(partial, aside)
+                try:
+                    write_all(file, data)
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+                with reach(self.fd, place) as folder:
+                    # A rename would replace the record that is there.
+                    if exists(folder, name):
+                        raise FileExistsError(name)
+                    os.rename(aside, name, src_dir_fd=partial, dst_dir_fd=folder)
+                    os.fsync(folder)
+            # Whatever happened, leave no staged file behind. The error is raised again.
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(aside, dir_fd=partial)
+                raise
+
+    def remove_files(self, place: Place, paths: Sequence[str]) -> None:
+        """Remove these files of a job, in this order, durably. Files already gone are fine."""
+        with reach(self.fd, place) as folder:
+            for above, names in by_folder(paths):
+                _remove_from(folder, above, names)
+            os.fsync(folder)
 
     def close(self) -> None:
         """Close the folder."""
@@ -97,24 +245,76 @@ class ArchiveRoot:
     ) -> None:
         self.close()
 
+    @contextmanager
+    def _partial(self, account: str) -> Iterator[int]:
+        partial = partial_folder(self.fd, account)
+        try:
+            yield partial
+        finally:
+            shut(partial)
 
-def _uuid_of(path: Path, fd: int, known: str | None, *, make: bool, maker: str | None) -> str:
-    found = _read_sentinel(path, fd)
+
+@dataclass(frozen=True, slots=True)
+class DiskSite:
+    """A folder that is an archive, or will be one. Raises OSError."""
+
+    path: Path
+    question: ClassVar[str] = "is the archive's volume mounted?"
+    wanted: ClassVar[str] = "an empty folder as archive.path"
+
+    def at(self, name: str = "") -> str:
+        """Return the path of the archive, or of what has this name in its root."""
+        return str(self.path / name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether the root has a file of this name, even one that cannot be read."""
+        try:
+            # `lstat`, because a link that leads nowhere is there, too.
+            os.lstat(self.path / name)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def is_new(self) -> bool:
+        """Tell whether an archive may be made here: there is only what this program left."""
+        with self.files() as files:
+            return not _foreign_names(files.fd)
+
+    def make(self) -> None:
+        """Make the folder where there is none."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def files(self) -> Iterator[DiskFiles]:
+        """Open the small files in the root."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield DiskFiles(self.path, fd)
+        finally:
+            shut(fd)
+
+    def open(self, *, known_uuid: str | None, make: bool, maker: str | None = None) -> ArchiveRoot:
+        """Open the archive here."""
+        return ArchiveRoot.open(self.path, known_uuid=known_uuid, make=make, maker=maker)
+
+
+def _uuid_of(files: DiskFiles, known: str | None, *, make: bool, maker: str | None) -> str:
+    path, found = files.path, _read_sentinel(files)
     # Only a folder that no state knows may become an archive: an unmounted volume is empty too.
     if found is None and known is None and make:
         with disk_errors(f"look into {path}", of_all=True):
-            foreign_names = _foreign_names(fd)
+            foreign_names = _foreign_names(files.fd)
         if foreign_names:
             raise ArchiveUnusableError(
                 f"{path} is not an archive and not empty (it has {foreign_names[0]!r}): name an "
                 "empty folder as archive.path"
             )
-        tidy(path, fd)
+        _tidy(files)
         # The owner is written before the sentinel: after a crash between the two, the state that
         # made the archive still finds it as its own.
         if maker is not None:
-            claim(path, fd, maker, at=int(time.time()))
-        return _make_sentinel(path, fd)
+            claim(files, maker, at=int(time.time()))
+        return _make_sentinel(path, files.fd)
     if found is None:
         raise ArchiveUnusableError(
             f"{path} has no sentinel {SENTINEL}: is the archive's volume mounted?"
@@ -132,19 +332,11 @@ def _foreign_names(fd: int) -> list[str]:
     return [name for name in there if not name.startswith(_OURS_ALREADY)]
 
 
-def is_new_root(fd: int) -> bool:
-    """Tell whether an archive can be made in this folder: it holds only what this program left
-    there.
-
-    Raises OSError.
-    """
-    return not _foreign_names(fd)
-
-
-def _read_sentinel(path: Path, fd: int) -> str | None:
+def _read_sentinel(files: DiskFiles) -> str | None:
+    path = files.path
     try:
         with disk_errors(f"read {path / SENTINEL}", of_all=True):
-            document = json.loads(read_small(fd, SENTINEL, at_most=4096))
+            document = json.loads(files.read(SENTINEL, at_most=4096))
         if document["format"] != _FORMAT:
             raise ArchiveUnusableError(
                 f"{path} was made by a newer sauce-janitor (format {document['format']})"
@@ -160,12 +352,11 @@ def _read_sentinel(path: Path, fd: int) -> str | None:
         raise
 
 
-def tidy(path: Path, fd: int) -> None:
-    """Remove what a crash left of a sentinel or an owner file."""
-    with disk_errors(f"tidy the archive {path}", of_all=True):
-        for name in os.listdir(fd):
+def _tidy(files: DiskFiles) -> None:
+    with disk_errors(f"tidy the archive {files.path}", of_all=True):
+        for name in files.names():
             if name.startswith((_ASIDE, f"{OWNER_FILE}.")):
-                os.unlink(name, dir_fd=fd)
+                os.unlink(name, dir_fd=files.fd)
 
 
 def _make_sentinel(path: Path, fd: int) -> str:
@@ -202,35 +393,49 @@ def _make_sentinel(path: Path, fd: int) -> str:
     return fresh
 
 
-@dataclass(frozen=True, slots=True)
-class DiskReserve:
-    """How much room stays free: the larger of a share of the disk and a number of bytes."""
-
-    percent: float = 5.0
-    bytes: int = 0
-
-
-def check_room(path: Path, fd: int, floor: DiskReserve) -> None:
-    """Raise ArchiveUnusableError unless there is room above the floor, and inodes."""
-    with disk_errors(f"measure the room of {path}", of_all=True):
+def check_room(disk_name: str, fd: int, percent: float, size_bytes: int) -> None:
+    """Raise ArchiveUnusableError unless the disk has room above the floor, and inodes."""
+    with disk_errors(f"measure the room of {disk_name}", of_all=True):
         disk = os.fstatvfs(fd)
     free = disk.f_bavail * disk.f_frsize
-    least = max(floor.bytes, int(disk.f_blocks * disk.f_frsize * floor.percent / 100))
+    least = max(size_bytes, int(disk.f_blocks * disk.f_frsize * percent / 100))
     if free < least:
         raise ArchiveUnusableError(
-            f"the archive {path} has {free:,} bytes free, and archive.min_free keeps {least:,} of "
+            f"{disk_name} has {free:,} bytes free, and archive.min_free keeps {least:,} of "
             "them: make room"
         )
     # File systems without a fixed number of inodes report 0.
     if disk.f_files and disk.f_favail < 64:
-        raise ArchiveUnusableError(f"the archive {path} has no inodes left: make room")
+        raise ArchiveUnusableError(f"{disk_name} has no inodes left: make room")
 
 
-def check_writable(path: Path, folder: int) -> None:
-    """Raise ArchiveUnusableError unless a file can be made in `folder` (read-only mount, missing
-    right).
-    """
-    probe = f"probe-{uuid.uuid4().hex}"
-    with disk_errors(f"write to the archive {path}", of_all=True):
-        write_file(folder, probe, b"")
-        os.unlink(probe, dir_fd=folder)
+def by_folder(paths: Iterable[str]) -> Iterable[tuple[str, list[str]]]:
+    """Group paths by the folder that they are in, in their order."""
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        above, _, name = path.rpartition("/")
+        folders.setdefault(above, []).append(name)
+    return folders.items()
+
+
+def _remove_from(folder: int, above: str, names: Collection[str]) -> None:
+    try:
+        below = open_folder(folder, above) if above else os.dup(folder)
+    except FileNotFoundError:
+        return
+    try:
+        for name in names:
+            with suppress(FileNotFoundError):
+                # A folder or link in the file's place is not ours to remove.
+                if not stat.S_ISREG(os.stat(name, dir_fd=below, follow_symlinks=False).st_mode):
+                    raise ArchiveError(
+                        f"{above}/{name} in the archive is not a regular file: it is left there"
+                    )
+                os.unlink(name, dir_fd=below)
+        os.fsync(below)
+    finally:
+        shut(below)
+    if above:
+        # A folder that is not empty stays.
+        with suppress(OSError):
+            os.rmdir(above, dir_fd=folder)

@@ -8,10 +8,8 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from sauce_janitor.archive.disk.folders import disk_errors, open_folder, shut
+from sauce_janitor.archive.ports import Place
 from sauce_janitor.errors import ArchiveError
-
-Place = tuple[str, ...]
-"""A job's folder below the root: account, owner, year, month, day, id, each as a folder's name."""
 
 _DEEPEST = 4
 _LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")

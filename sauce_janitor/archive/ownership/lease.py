@@ -11,8 +11,6 @@ any more.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import secrets
 import socket
@@ -23,10 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from sauce_janitor.archive.disk.durable import kind_of
 from sauce_janitor.archive.disk.folders import disk_errors, shut
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.ownership.lease_records import (
     LEASE_FILE,
     LOCK,
@@ -38,6 +34,7 @@ from sauce_janitor.archive.ownership.lease_records import (
     write_lease,
 )
 from sauce_janitor.archive.ownership.owner import claim
+from sauce_janitor.archive.ports import Store
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.permits import HeldLease
 
@@ -45,25 +42,6 @@ BEAT_S: Final = 15.0
 """How often a holder shows that it is alive, where no lock does."""
 SILENT_S: Final = 90.0
 """After so long without a sign of life, a holder on another machine counts as dead."""
-_LOCKS_REACH_ALL: Final = frozenset(
-    {
-        "ext2",
-        "ext3",
-        "ext4",
-        "xfs",
-        "btrfs",
-        "zfs",
-        "f2fs",
-        "jfs",
-        "tmpfs",
-        "ramfs",
-        "overlay",
-        "bcachefs",
-    }
-)
-"""File systems that only one kernel mounts: its locks bind everybody."""
-NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-"""The errors of a file system without locks."""
 
 
 class LeaseMemory(Protocol):
@@ -101,7 +79,7 @@ class ArchiveLease(HeldLease):
     LeaseError when another run holds the lease, or this one has lost it.
     """
 
-    def __init__(self, root: ArchiveRoot, account: str, holder: LeaseHolder) -> None:
+    def __init__(self, root: Store, account: str, holder: LeaseHolder) -> None:
         self._root, self._account, self._holder = root, account, holder
         self._name = LEASE_FILE + folder_name(account)
         self._record: LeaseRecord | None = None
@@ -141,12 +119,7 @@ class ArchiveLease(HeldLease):
     def acquire(self) -> None:
         """Take the lease, without waiting."""
         if not self._holder.adopts:
-            claim(
-                self._root.path,
-                self._root.fd,
-                self._holder.instance,
-                at=int(self._holder.now()),
-            )
+            claim(self._root, self._holder.instance, at=int(self._holder.now()))
         self._take_lock()
         try:
             self._take()
@@ -188,21 +161,14 @@ class ArchiveLease(HeldLease):
     # --- taking it --------------------------------------------------------------------------------
 
     def _take_lock(self) -> None:
-        self._is_local = kind_of(os.fstat(self._root.fd).st_dev) in _LOCKS_REACH_ALL
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        with disk_errors(f"use the lock {self._root.path / self._name}{LOCK}", of_all=True):
-            self._lock_file = os.open(self._name + LOCK, flags, 0o600, dir_fd=self._root.fd)
+        self._is_local = self._root.locks_reach_all
+        with disk_errors(f"use the lock {self._root.at(self._name)}{LOCK}", of_all=True):
             try:
-                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._has_lock = True
+                # Without locks the record alone decides, see `_refuse_live_holder`.
+                self._lock_file = self._root.lock(self._name + LOCK)
             except BlockingIOError as taken:
-                self._unlock()
                 raise LeaseError(self._taken_by(read_lease(self._root, self._account))) from taken
-            except OSError as error:
-                # A file system without locks: the record alone decides, see `_refuse_live_holder`.
-                if error.errno not in NO_LOCKS:
-                    self._unlock()
-                    raise
+        self._has_lock = self._lock_file >= 0
 
     def _unlock(self) -> None:
         if self._lock_file >= 0:
@@ -216,7 +182,7 @@ class ArchiveLease(HeldLease):
             known = holder.memory.read(self._root.uuid, self._account)
             # Any other word than those that we remember was written by another copy of the state.
             if not holder.adopts and found.word not in known:
-                raise RefusedError(stale(self._root.path, self._account, found))
+                raise RefusedError(stale(self._root.at(), self._account, found))
         record = LeaseRecord(
             account=self._account,
             instance=holder.instance,
@@ -252,15 +218,13 @@ class ArchiveLease(HeldLease):
             )
 
     def _silence(self) -> float:
-        """Return how old the record is in seconds, by the clock of the file system."""
-        with disk_errors(f"look at {self._root.path / self._name}", of_all=True):
-            os.utime(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False)
-            now = os.stat(self._name + LOCK, dir_fd=self._root.fd, follow_symlinks=False).st_mtime
-            return now - os.stat(self._name, dir_fd=self._root.fd, follow_symlinks=False).st_mtime
+        """Return how old the record is in seconds, by the clock of whoever stores it."""
+        with disk_errors(f"look at {self._root.at(self._name)}", of_all=True):
+            return self._root.age_s(self._name, self._name + LOCK)
 
     def _taken_by(self, found: LeaseRecord | None) -> str:
         who = f": {found}" if found is not None and not found.released else ""
-        return f"another run works on account {self._account} in the archive {self._root.path}{who}"
+        return f"another run works on account {self._account} in the archive {self._root.at()}{who}"
 
     # --- holding it -------------------------------------------------------------------------------
 
@@ -268,7 +232,7 @@ class ArchiveLease(HeldLease):
         if self._record is None or read_lease(self._root, self._account) != self._record:
             raise LeaseError(
                 f"this run has lost the lease on account {self._account} in the archive "
-                f"{self._root.path}: another machine or another copy of the state works there"
+                f"{self._root.at()}: another machine or another copy of the state works there"
             )
 
     def _write(self, record: LeaseRecord) -> None:

@@ -4,7 +4,6 @@ word.
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from contextlib import suppress
@@ -14,8 +13,8 @@ from typing import Any, Final
 
 from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.disk.root import ArchiveRoot
 from sauce_janitor.archive.ownership.owner import read_plain, write_plain
+from sauce_janitor.archive.ports import SmallFiles
 from sauce_janitor.errors import ArchiveUnusableError
 
 LEASE_FILE: Final = ".sauce-janitor-lease."
@@ -46,23 +45,23 @@ class LeaseRecord:
         return f"run {self.run_id} on {self.host}, process {self.pid}"
 
 
-def write_lease(root: ArchiveRoot, record: LeaseRecord) -> None:
+def write_lease(root: SmallFiles, record: LeaseRecord) -> None:
     """Replace the account's record, durably. Raises ArchiveUnusableError."""
     name = LEASE_FILE + folder_name(record.account)
     document = {"what": "sauce-janitor lease", "format": _FORMAT, **asdict(record)}
-    write_plain(root.path, root.fd, name, document)
+    write_plain(root, name, document)
 
 
-def tidy_leases(root: ArchiveRoot, account: str) -> None:
+def tidy_leases(root: SmallFiles, account: str) -> None:
     """Remove what a crash left of a record being written; only while the lock is held."""
     aside = re.compile(re.escape(LEASE_FILE + folder_name(account)) + r"\.[0-9a-f]{32}")
     with suppress(OSError):
-        for name in os.listdir(root.fd):  # noqa: PTH208 - a descriptor has no path
+        for name in root.names():
             if aside.fullmatch(name):
-                os.unlink(name, dir_fd=root.fd)
+                root.remove(name)
 
 
-def read_lease(root: ArchiveRoot, account: str) -> LeaseRecord | None:
+def read_lease(root: SmallFiles, account: str) -> LeaseRecord | None:
     """Return the record of an account's lease; None where there never was one.
 
     Raises ArchiveUnusableError.
@@ -70,21 +69,21 @@ def read_lease(root: ArchiveRoot, account: str) -> LeaseRecord | None:
     return _record_of(root, LEASE_FILE + folder_name(account))
 
 
-def leases_of(root: ArchiveRoot) -> tuple[LeaseRecord, ...]:
+def leases_of(root: SmallFiles) -> tuple[LeaseRecord, ...]:
     """Return the record of every account that ever worked in the archive.
 
     Raises ArchiveUnusableError.
     """
-    with disk_errors(f"look into the archive {root.path}", of_all=True):
-        there = sorted(os.listdir(root.fd))  # noqa: PTH208 - a descriptor has no path
+    with disk_errors(f"look into the archive {root.at()}", of_all=True):
+        there = sorted(root.names())
     # By their locks: a record that is being written begins alike, with more after its name.
     locks = (name for name in there if name.startswith(LEASE_FILE) and name.endswith(LOCK))
     found = (_record_of(root, name.removesuffix(LOCK)) for name in locks)
     return tuple(record for record in found if record is not None)
 
 
-def _record_of(root: ArchiveRoot, name: str) -> LeaseRecord | None:
-    document = read_plain(root.path, root.fd, name)
+def _record_of(root: SmallFiles, name: str) -> LeaseRecord | None:
+    document = read_plain(root, name)
     if document is None:
         return None
     try:
@@ -95,7 +94,7 @@ def _record_of(root: ArchiveRoot, name: str) -> LeaseRecord | None:
         return LeaseRecord(**fields)
     except (ValueError, KeyError, TypeError) as error:
         raise ArchiveUnusableError(
-            f"{root.path / name} cannot be read: it was changed or cut"
+            f"{root.at(name)} cannot be read: it was changed or cut"
         ) from error
 
 
@@ -108,10 +107,10 @@ def boot_id() -> str:
         return f"host {socket.gethostname()}"
 
 
-def stale(path: Path, account: str, found: LeaseRecord) -> str:
+def stale(where: str, account: str, found: LeaseRecord) -> str:
     """Return why a state that does not know the lease's word may not continue, and what to do."""
     return (
-        f"the archive {path} was last used for account {account} by {found}, and this state has "
+        f"the archive {where} was last used for account {account} by {found}, and this state has "
         "no record of that: it is an older copy, or one of two copies, of the state that has. Find "
         "the one that is in use; if this one replaces it, run `sauce-janitor archive adopt`. "
         "Nothing was changed"

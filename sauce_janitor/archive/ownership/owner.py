@@ -7,15 +7,14 @@ the other's journal relies on.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from sauce_janitor.archive.disk.folders import disk_errors, new_file, read_small, write_all
+from sauce_janitor.archive.disk.folders import disk_errors
+from sauce_janitor.archive.ports import SmallFiles
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, RefusedError
 
 OWNER_FILE: Final = ".sauce-janitor-owner"
@@ -38,17 +37,19 @@ class ArchiveOwner:
     before: tuple[dict[str, Any], ...] = ()
 
 
-def read_owner(path: Path, root: int) -> ArchiveOwner | None:
-    """Return the owner of the archive at `path`; None where nobody claimed it yet.
+def read_owner(root: SmallFiles) -> ArchiveOwner | None:
+    """Return the owner of the archive; None where nobody claimed it yet.
 
     Raises ArchiveUnusableError when the file cannot be read.
     """
-    document = read_plain(path, root, OWNER_FILE)
+    document = read_plain(root, OWNER_FILE)
     if document is None:
         return None
     try:
         if document["format"] != _FORMAT:
-            raise ArchiveUnusableError(f"{path / OWNER_FILE} was written by a newer sauce-janitor")
+            raise ArchiveUnusableError(
+                f"{root.at(OWNER_FILE)} was written by a newer sauce-janitor"
+            )
         return ArchiveOwner(
             instance=str(uuid.UUID(document["instance"])),
             since=int(document["since"]),
@@ -57,41 +58,41 @@ def read_owner(path: Path, root: int) -> ArchiveOwner | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveUnusableError(
-            f"{path / OWNER_FILE} cannot be read: it was changed or cut"
+            f"{root.at(OWNER_FILE)} cannot be read: it was changed or cut"
         ) from error
 
 
-def claim(path: Path, root: int, instance: str, *, at: int) -> None:
+def claim(root: SmallFiles, instance: str, *, at: int) -> None:
     """Make the archive this state's if it has no owner. Raises RefusedError when it has another."""
-    owner = read_owner(path, root)
+    owner = read_owner(root)
     if owner is None:
         owner = ArchiveOwner(instance, at, socket.gethostname())
         # Another state may be faster: then its file is read below.
         with suppress(FileExistsError):
-            _write(path, root, owner, replaces=False)
+            _write(root, owner, replaces=False)
             return
-        owner = read_owner(path, root)
+        owner = read_owner(root)
     # Another state claimed it first.
     if owner is None or owner.instance != instance:
-        raise RefusedError(foreign(path, owner))
+        raise RefusedError(foreign(root.at(), owner))
 
 
-def foreign(path: Path, owner: ArchiveOwner | None) -> str:
-    """Return why a state may not write to another's archive, and what to do."""
+def foreign(where: str, owner: ArchiveOwner | None) -> str:
+    """Return why a state may not write to another's archive there, and what to do."""
     owner_text = f"{owner.instance[:8]} on {owner.host}" if owner else "unknown"
     return (
-        f"the archive {path} belongs to another state ({owner_text}): give this state an archive"
+        f"the archive {where} belongs to another state ({owner_text}): give this state an archive"
         " of its own; or, if that state is lost or was replaced for good,"
         " `sauce-janitor archive adopt` takes the archive over. Nothing was changed"
     )
 
 
-def hand_over(path: Path, root: int, instance: str, *, by: str, at: int) -> None:
+def hand_over(root: SmallFiles, instance: str, *, by: str, at: int) -> None:
     """Make the archive this state's, whoever owned it; the file keeps the earlier owners.
 
     The caller must hold every lease on the archive.
     """
-    owner = read_owner(path, root)
+    owner = read_owner(root)
     before = owner.before if owner else ()
     # Adopting one's own archive adds nothing to the history.
     if owner and owner.instance != instance:
@@ -106,14 +107,13 @@ def hand_over(path: Path, root: int, instance: str, *, by: str, at: int) -> None
             },
         )
     _write(
-        path,
         root,
         ArchiveOwner(instance, at, socket.gethostname(), before[-_REMEMBERED:]),
         replaces=True,
     )
 
 
-def _write(path: Path, root: int, owner: ArchiveOwner, *, replaces: bool) -> None:
+def _write(root: SmallFiles, owner: ArchiveOwner, *, replaces: bool) -> None:
     document = {
         "what": "sauce-janitor owner",
         "format": _FORMAT,
@@ -122,22 +122,22 @@ def _write(path: Path, root: int, owner: ArchiveOwner, *, replaces: bool) -> Non
         "host": owner.host,
         "before": list(owner.before),
     }
-    write_plain(path, root, OWNER_FILE, document, replaces=replaces)
+    write_plain(root, OWNER_FILE, document, replaces=replaces)
 
 
-def read_plain(path: Path, root: int, name: str) -> dict[str, Any] | None:
+def read_plain(root: SmallFiles, name: str) -> dict[str, Any] | None:
     """Read a small JSON object in the archive's root; None where there is none.
 
     Raises ArchiveUnusableError.
     """
     try:
-        with disk_errors(f"read {path / name}", of_all=True):
-            document = json.loads(read_small(root, name, at_most=_LARGEST))
+        with disk_errors(f"read {root.at(name)}", of_all=True):
+            document = json.loads(root.read(name, at_most=_LARGEST))
         if not isinstance(document, dict):
             raise TypeError("not an object")
     except (ValueError, TypeError, RecursionError) as error:
         raise ArchiveUnusableError(
-            f"{path / name} cannot be read: it was changed or cut"
+            f"{root.at(name)} cannot be read: it was changed or cut"
         ) from error
     except ArchiveError as error:
         if isinstance(error.__cause__, FileNotFoundError):
@@ -147,33 +147,17 @@ def read_plain(path: Path, root: int, name: str) -> dict[str, Any] | None:
 
 
 def write_plain(
-    path: Path, root: int, name: str, document: dict[str, Any], *, replaces: bool = True
+    root: SmallFiles, name: str, document: dict[str, Any], *, replaces: bool = True
 ) -> None:
     """Write a small JSON object into the archive's root, complete and durable.
 
     Raises FileExistsError where it must not replace one, and ArchiveUnusableError.
     """
-    # Written aside first, so that a crash leaves either the old file or the new one.
-    aside = f"{name}.{uuid.uuid4().hex}"
     taken: FileExistsError | None = None
-    with disk_errors(f"write {path / name}", of_all=True):
-        file = new_file(root, aside)
+    with disk_errors(f"write {root.at(name)}", of_all=True):
         try:
-            try:
-                write_all(file, (json.dumps(document) + "\n").encode())
-                os.fsync(file)
-            finally:
-                os.close(file)
-            # A link fails where the name exists, a rename replaces it.
-            if replaces:
-                os.rename(aside, name, src_dir_fd=root, dst_dir_fd=root)
-            else:
-                os.link(aside, name, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=False)
+            root.write(name, (json.dumps(document) + "\n").encode(), replaces=replaces)
         except FileExistsError as found:
             taken = found
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(aside, dir_fd=root)
-        os.fsync(root)
     if taken is not None:
         raise taken

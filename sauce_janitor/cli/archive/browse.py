@@ -206,7 +206,7 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
         f"  job {entry.job_id} of {report.clean(entry.owner)}, build "
         f"{report.clean(entry.build or '-')}"
     )
-    yield f"  {catalogue.root.path / '/'.join(contents.place)}"
+    yield f"  {catalogue.root.at('/'.join(contents.place))}"
     if newest.missing:
         yield f"  incomplete: {len(newest.missing):,} files could not be downloaded"
     # Such a receipt is complete, although it has no assets.

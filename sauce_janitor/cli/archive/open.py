@@ -58,7 +58,7 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     }
     try:
         with open_archive_view(session) as view:
-            page = make_archive_view(ArchivePageSource(view), str(view.catalogue.root.path))
+            page = make_archive_view(ArchivePageSource(view), view.catalogue.root.at())
             with RunningServer(
                 Guard(page, AccessRules(listen)), listen, ServerLimits(threads=8)
             ) as serving:
@@ -78,7 +78,7 @@ class ArchivePageSource:
     def __init__(self, view: ArchiveView) -> None:
         self._view = view
         self._lock = threading.Lock()
-        self._contents: dict[str, tuple[int, JobContents, ShownJob]] = {}
+        self._contents: dict[str, tuple[object, JobContents, ShownJob]] = {}
 
     def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
         return self._view.entries.search(query)
@@ -117,7 +117,7 @@ class ArchivePageSource:
         root = self._view.catalogue.root
         try:
             # Receipts and pruning records are files of the folder: both change its time.
-            changed = (root.path / place).lstat().st_mtime_ns
+            changed = root.changed(tuple(place.split("/")))
         except OSError:
             return None
         with self._lock:

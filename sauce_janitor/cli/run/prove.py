@@ -30,7 +30,7 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
     Exits with 6 if the archive lacks what the journal says it has. Names what cannot be proven.
     """
     from sauce_janitor import report
-    from sauce_janitor.archive import SENTINEL, Catalogue
+    from sauce_janitor.archive import Catalogue, has_archive
     from sauce_janitor.cli import known_jobs
     from sauce_janitor.cli.job_lookup import find_known_ids
     from sauce_janitor.cli.options import parse_job
@@ -46,7 +46,7 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
         uuid = state.identity.archive_uuid(str(path))
         catalogue = None
         # Otherwise there never was an archive: the journal is checked alone.
-        if uuid is not None or (path / SENTINEL).exists():
+        if uuid is not None or has_archive(path):
             catalogue = stack.enter_context(Catalogue.open(path, known_uuid=uuid))
         found = prove_accounts(state, catalogue, names, job)
     # Without this, a wrong id would look like a proof.

@@ -28,9 +28,9 @@ def refuse_foreign(settings: config.ArchiveConfig, state: State) -> None:
     """
     known = state.identity.archive_uuid(str(settings.path))
     with archive.Catalogue.open(settings.path, known_uuid=known) as catalogue:
-        owner = archive.read_owner(settings.path, catalogue.root.fd)
+        owner = archive.read_owner(catalogue.root)
     if owner is not None and owner.instance != state.identity.instance_id:
-        raise RefusedError(archive.foreign(settings.path, owner))
+        raise RefusedError(archive.foreign(str(settings.path), owner))
 
 
 def open_archive(

@@ -114,11 +114,11 @@ def pause_if_new(state: State, path: Path) -> None:
     Happens once: then the state knows the archive. An archive that this state created, or that was
     moved, is not new to it. Raise StateError.
     """
-    if state.identity.archive_uuid(str(path)) is not None or not (path / archive.SENTINEL).exists():
+    if state.identity.archive_uuid(str(path)) is not None or not archive.has_archive(path):
         return
     with Catalogue.open(path, known_uuid=None) as catalogue:
         root = catalogue.root
-        owner = archive.read_owner(path, root.fd)
+        owner = archive.read_owner(root)
         # Created by this state, or moved to another path: it is not new to it.
         if (
             owner is not None and owner.instance == state.identity.instance_id

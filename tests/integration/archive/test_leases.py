@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import Archive, LeaseHolder
+from sauce_janitor.archive.disk.staging import StagingFolder
 from sauce_janitor.archive.ownership import lease as leasing
 from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
-from sauce_janitor.archive.staging import StagingFolder
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, ShelfBody, document

@@ -70,7 +70,7 @@ def filled(archive: Archive, state: State) -> Archive:
         journal.archived(
             job.id, job.owner, receipt=stored.sha256, selection=stored.key, policy="nightly"
         )
-    state.identity.remember_archive(str(archive.catalogue.root.path), archive.uuid)
+    state.identity.remember_archive(archive.catalogue.root.at(), archive.uuid)
     return archive
 
 
@@ -81,7 +81,7 @@ def run(config: Path, *arguments: str) -> Result:
 
 def folder_of(archive: Archive, number: int) -> Path:
     (place,) = (place for place in archive.catalogue.places() if place[-1] == f"{number:032x}")
-    return archive.catalogue.root.path.joinpath(*place)
+    return Path(archive.catalogue.root.at()).joinpath(*place)
 
 
 def test_many_at_once_find_what_one_by_one_finds_and_in_the_same_order(filled: Archive) -> None:

@@ -132,7 +132,7 @@ def test_an_archive_of_another_state_is_told_where_runs_execute(scene: Scene) ->
     archived(scene)
     path = scene.folder / "archive"
     with Catalogue.open(path, known_uuid=None) as catalogue:
-        hand_over(path, catalogue.root.fd, str(uuid.uuid4()), by="jane", at=START)
+        hand_over(catalogue.root, str(uuid.uuid4()), by="jane", at=START)
     (said,) = reasons(scene, scene.rounds(execute=True))
     assert "belongs to another state" in said
     assert "archive adopt" in said

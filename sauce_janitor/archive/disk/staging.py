@@ -11,12 +11,12 @@ import json
 import os
 import stat
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from sauce_janitor.archive.content.read_back import differs
+from sauce_janitor.archive.content.read_back import differs, read_back, read_back_receipt
 from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.archive.disk.folders import (
     disk_errors,
@@ -29,10 +29,12 @@ from sauce_janitor.archive.disk.folders import (
     shut,
     write_file,
 )
+from sauce_janitor.archive.disk.job_folder import DiskFolder
 from sauce_janitor.archive.receipts import StoredFile, assets_name, job_name, receipt_name
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.safety_numbers import DAY_S
 
+PARTIAL = ".partial"
 _PASS = "pass.json"  # noqa: S105 - a file's name
 _OLD_S = DAY_S
 
@@ -47,18 +49,18 @@ class StagingFolder:
     folder.
     """
 
-    def __init__(
-        self, root: int, partial: int, place: tuple[str, ...], number: int, *, word: str = ""
-    ) -> None:
-        self._root, self._partial, self._place, self._number = root, partial, place, number
+    def __init__(self, root: int, place: tuple[str, ...], number: int, *, word: str = "") -> None:
+        self._root, self._place, self._number = root, place, number
+        self._partial = -1
         self._name = f"{place[-1]}-{word}-{uuid.uuid4().hex}"
         self._stuck = False
         self.fd = -1
 
     def __enter__(self) -> Self:
+        self._partial = partial_folder(self._root, self._place[0])
         with disk_errors("make a temporary folder in the archive"):
-            os.mkdir(self._name, 0o700, dir_fd=self._partial)
             try:
+                os.mkdir(self._name, 0o700, dir_fd=self._partial)
                 self.fd = open_folder(self._partial, self._name)
                 self._write_destination()
             # Whatever happened, close and remove the folder. The error is raised again.
@@ -87,6 +89,27 @@ class StagingFolder:
             shut(self.fd)
         if not self._stuck:
             remove_tree(self._partial, self._name)
+        shut(self._partial)
+
+    def take(self, path: str, size_bytes: int, sha256: str) -> str:
+        """Return the path as it is: the file already has its name in the archive."""
+        del size_bytes, sha256
+        return path
+
+    def flush(self, files: Sequence[StoredFile]) -> None:
+        """Make these files durable. Raises OSError."""
+        make_durable(self.fd, [file.file for file in files])
+
+    def read_back(self, files: Sequence[StoredFile]) -> None:
+        """Compare what the disk has with what came. Raises ArchiveError where it differs."""
+        read_back(DiskFolder(self.fd), files)
+
+    def write_receipt(self, name: str, data: bytes, *, rereads: bool) -> None:
+        """Write the receipt, durably, beside the files. Raises OSError and ArchiveError."""
+        write_file(self.fd, name, data)
+        make_durable(self.fd, [name])
+        if rereads:
+            read_back_receipt(DiskFolder(self.fd), name, data)
 
     def show(self) -> None:
         """Make it part of the archive, durably: all of it when this returns, none of it when it
@@ -141,7 +164,7 @@ class StagingFolder:
         """
         return {name: _stamp(self.fd, name) for name in files}
 
-    def verify_shown(self, stamps: Mapping[str, Stamp], files: Iterable[StoredFile]) -> None:
+    def verify_shown(self, stamps: Mapping[str, object], files: Iterable[StoredFile]) -> None:
         """Raise ArchiveError unless the archive now has the very files that were staged, all of
         them.
 
@@ -156,7 +179,7 @@ class StagingFolder:
                     # A changed stamp alone proves nothing: where the hash is known, the bytes
                     # decide.
                     if _stamp(folder, name) != stamp and (
-                        name not in hashed or differs(folder, hashed[name])
+                        name not in hashed or differs(DiskFolder(folder), hashed[name])
                     ):
                         raise OSError(f"{name} is another file")
         except OSError as error:
@@ -274,13 +297,13 @@ def _undo_leftover(root: int, partial: int, name: str) -> None:
         shut(leftover)
 
 
-def partial_folder(root: int, partial: str, account_folder: str) -> int:
+def partial_folder(root: int, account_folder: str) -> int:
     """Open the folder of the account's staging folders.
 
     It is on the archive's own file system: only there is a rename one step.
     """
     with disk_errors("make the folder for work in progress in the archive", of_all=True):
-        above = make_folder(root, partial)
+        above = make_folder(root, PARTIAL)
         try:
             return make_folder(above, account_folder)
         finally:
