@@ -25,7 +25,7 @@ class ArchiveSettings(Grammar):
         "reread",
         description=(
             "`reread`: read every file back from the disk and hash it before its receipt is"
-            " written. `inline`: trust the hash while writing and the flush."
+            " written. `inline`: hash it only while it is written."
         ),
         examples=["reread", "inline"],
     )
