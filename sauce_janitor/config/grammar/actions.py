@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic import Discriminator, Field, Tag
 
 from sauce_janitor.config.grammar.durations import (
     ArchiveAge,
@@ -16,7 +16,7 @@ from sauce_janitor.config.grammar.durations import (
 from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.matches import MatchTerm
 from sauce_janitor.config.grammar.patterns import glob
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Parsed, text_of
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 from sauce_janitor.model.assets import ASSET_CLASSES
 from sauce_janitor.model.policies import Duration
@@ -37,24 +37,22 @@ def _asset_name(value: object) -> str:
 
 AssetName = Annotated[
     str,
-    PlainValidator(sentence(_asset_name)),
-    WithJsonSchema(
+    Parsed(
+        _asset_name,
         {
             "anyOf": [{"enum": list(ASSET_CLASSES)}, {"type": "string"}],
             "examples": ["logs", "video", "*.har"],
-        }
+        },
     ),
 ]
 Never = Annotated[
     Literal["never"],
-    PlainValidator(sentence(lambda _: "never")),
-    WithJsonSchema({"const": "never"}),
+    Parsed(lambda _: "never", {"const": "never"}),
     Tag("·never"),
 ]
 Nothing = Annotated[
     Literal["none"],
-    PlainValidator(sentence(lambda _: "none")),
-    WithJsonSchema({"const": "none"}),
+    Parsed(lambda _: "none", {"const": "none"}),
     Tag("·none"),
 ]
 
@@ -153,8 +151,7 @@ class ArchiveTerm(Grammar):
     if_unavailable: Annotated[
         Annotated[
             Literal["keep"],
-            PlainValidator(sentence(_keep)),
-            WithJsonSchema({"const": "keep"}),
+            Parsed(_keep, {"const": "keep"}),
             Tag("·keep"),
         ]
         | Annotated[Unavailable, Tag("·mapping")],

@@ -7,9 +7,9 @@ import re
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
-from sauce_janitor.config.grammar.scalars import sentence, text_of
+from sauce_janitor.config.grammar.scalars import Parsed, text_of
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 
 # Source: Sauce Labs' table of data centers, and the spellings that its tools and client libraries
@@ -125,22 +125,18 @@ _REGION_NAMES: Final = sorted(
 )
 Region = Annotated[
     str,
-    PlainValidator(sentence(region)),
-    WithJsonSchema(
-        {"type": "string", "anyOf": [{"enum": _REGION_NAMES}, {"pattern": "^[A-Za-z0-9_-]+$"}]}
+    Parsed(
+        region,
+        {"type": "string", "anyOf": [{"enum": _REGION_NAMES}, {"pattern": "^[A-Za-z0-9_-]+$"}]},
     ),
 ]
-Address = Annotated[
-    str, PlainValidator(sentence(api_address)), WithJsonSchema({"type": "string", "format": "uri"})
-]
+Address = Annotated[str, Parsed(api_address, {"type": "string", "format": "uri"})]
 Proxy = Annotated[
     str,
-    PlainValidator(sentence(proxy_address)),
-    WithJsonSchema({"type": "string", "format": "uri"}),
+    Parsed(proxy_address, {"type": "string", "format": "uri"}),
 ]
 Listen = Annotated[
     str,
-    PlainValidator(sentence(listen_address)),
-    WithJsonSchema({"type": "string", "pattern": "^.+:[0-9]+$"}),
+    Parsed(listen_address, {"type": "string", "pattern": "^.+:[0-9]+$"}),
 ]
 PathText = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Annotated, Final
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Parsed, invalid, text_of
 from sauce_janitor.config.grammar.schedule import (
     DAY_MIN,
     TIME_OF_DAY,
@@ -32,13 +32,13 @@ def time_of_day(value: object) -> int:
 
 TimeOfDay = Annotated[
     int,
-    PlainValidator(sentence(time_of_day)),
-    WithJsonSchema(
+    Parsed(
+        time_of_day,
         {
             "type": "string",
             "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$|^24:00$",
             "examples": ["18:00"],
-        }
+        },
     ),
 ]
 PerSecond = Annotated[float, Field(gt=0, le=100)]

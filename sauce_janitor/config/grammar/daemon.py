@@ -6,10 +6,10 @@ import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from sauce_janitor.config.grammar.addresses import Listen, PathText, is_loopback
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Parsed, invalid, text_of
 from sauce_janitor.config.grammar.secrets import Secret
 from sauce_janitor.config.source.problems import shown
 
@@ -37,7 +37,7 @@ def host_name(value: object) -> str:
     return text.lower()
 
 
-HostName = Annotated[str, PlainValidator(sentence(host_name)), WithJsonSchema({"type": "string"})]
+HostName = Annotated[str, Parsed(host_name, {"type": "string"})]
 
 
 class WebTerm(Grammar):
@@ -89,8 +89,7 @@ def gateway_address(value: object) -> str:
 
 Gateway = Annotated[
     str,
-    PlainValidator(sentence(gateway_address)),
-    WithJsonSchema({"type": "string", "format": "uri"}),
+    Parsed(gateway_address, {"type": "string", "format": "uri"}),
 ]
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import PlainValidator, WithJsonSchema
-
-from sauce_janitor.config.grammar.scalars import kind_of, sentence
+from sauce_janitor.config.grammar.scalars import Parsed, kind_of
 from sauce_janitor.config.source.problems import did_you_mean
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.policies import Duration
@@ -100,32 +98,25 @@ def holding_time(value: object) -> Duration | None:
     return read
 
 
-DurationTerm = Annotated[
-    Duration, PlainValidator(sentence(duration)), WithJsonSchema(_DURATION_SCHEMA)
-]
-PositiveDuration = Annotated[
-    Duration, PlainValidator(sentence(positive)), WithJsonSchema(_DURATION_SCHEMA)
-]
+DurationTerm = Annotated[Duration, Parsed(duration, _DURATION_SCHEMA)]
+PositiveDuration = Annotated[Duration, Parsed(positive, _DURATION_SCHEMA)]
 ElapsedDuration = Annotated[
     Duration,
-    PlainValidator(sentence(elapsed)),
-    WithJsonSchema(_ELAPSED_SCHEMA),
+    Parsed(elapsed, _ELAPSED_SCHEMA),
 ]
-ArchiveAge = Annotated[
-    Duration, PlainValidator(sentence(archive_age)), WithJsonSchema(_DURATION_SCHEMA)
-]
-DeletionAge = Annotated[
-    Duration, PlainValidator(sentence(deletion_age)), WithJsonSchema(_DURATION_SCHEMA)
-]
+ArchiveAge = Annotated[Duration, Parsed(archive_age, _DURATION_SCHEMA)]
+DeletionAge = Annotated[Duration, Parsed(deletion_age, _DURATION_SCHEMA)]
 ReadBackTrust = Annotated[
     Duration | None,
-    PlainValidator(sentence(read_back_trust)),
-    WithJsonSchema({"anyOf": [{"const": _ALWAYS}, _ELAPSED_SCHEMA], "examples": [_ALWAYS, "7d"]}),
+    Parsed(
+        read_back_trust,
+        {"anyOf": [{"const": _ALWAYS}, _ELAPSED_SCHEMA], "examples": [_ALWAYS, "7d"]},
+    ),
 ]
 HoldingTime = Annotated[
     Duration | None,
-    PlainValidator(sentence(holding_time)),
-    WithJsonSchema(
-        {"anyOf": [_DURATION_SCHEMA, {"const": _FOREVER}], "examples": ["2y", _FOREVER]}
+    Parsed(
+        holding_time,
+        {"anyOf": [_DURATION_SCHEMA, {"const": _FOREVER}], "examples": ["2y", _FOREVER]},
     ),
 ]

@@ -8,9 +8,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    PlainValidator,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
@@ -25,7 +23,7 @@ from sauce_janitor.config.grammar.patterns import (
     StatusPatterns,
     TextPatterns,
 )
-from sauce_janitor.config.grammar.scalars import Grammar, invalid, sentence
+from sauce_janitor.config.grammar.scalars import Grammar, Parsed, invalid
 from sauce_janitor.config.grammar.synonyms import field_meant
 from sauce_janitor.config.source.problems import shown
 
@@ -158,8 +156,7 @@ def everything(value: object) -> str:
 MatchTerm = Annotated[
     Annotated[
         Literal["all"],
-        PlainValidator(sentence(everything)),
-        WithJsonSchema({"const": "all"}),
+        Parsed(everything, {"const": "all"}),
         Tag("·all"),
     ]
     | Annotated[Conditions, Tag("·conditions")],

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import re2
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.durations import elapsed
-from sauce_janitor.config.grammar.scalars import in_a_list, kind_of, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Parsed, in_a_list, kind_of, sentence, text_of
 from sauce_janitor.config.grammar.synonyms import word_meant
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 from sauce_janitor.model.globs import (
@@ -350,6 +350,5 @@ CustomPatterns = Annotated[Patterns, _Patterns(custom_pattern, _CUSTOM_SCHEMA)]
 
 ListEntry = Annotated[
     Any,
-    PlainValidator(sentence(list_entry)),
-    WithJsonSchema({"anyOf": [{"type": "string"}, _REGEX_OR_LIST[0], _GLOB_SCHEMA]}),
+    Parsed(list_entry, {"anyOf": [{"type": "string"}, _REGEX_OR_LIST[0], _GLOB_SCHEMA]}),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from sauce_janitor.config.grammar import lookalikes
 from sauce_janitor.config.grammar.actions import Then
@@ -16,9 +16,9 @@ from sauce_janitor.config.grammar.scalars import (
     Grammar,
     Name,
     OneOrMany,
+    Parsed,
     Until,
     invalid,
-    sentence,
     text_of,
 )
 from sauce_janitor.config.grammar.synonyms import field_meant
@@ -44,9 +44,9 @@ def _field_name(value: object) -> str:
 
 FieldName = Annotated[
     str,
-    PlainValidator(sentence(_field_name)),
-    WithJsonSchema(
-        {"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": "^custom_data\\..+$"}]}
+    Parsed(
+        _field_name,
+        {"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": "^custom_data\\..+$"}]},
     ),
 ]
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from sauce_janitor.config.grammar.durations import PositiveDuration, duration, elapsed
 from sauce_janitor.config.grammar.patterns import CUSTOM_DATA
@@ -19,9 +19,9 @@ from sauce_janitor.config.grammar.scalars import (
     Grammar,
     Name,
     OneOrMany,
+    Parsed,
     invalid,
     kind_of,
-    sentence,
     text_of,
     unix_time,
 )
@@ -102,29 +102,23 @@ _TIME_SCHEMA: Final = {
     "anyOf": [{"type": ["string", "integer"]}, {"type": "null"}],
     "examples": ["-400d", DEFAULT_AS_OF, 1767268800],
 }
-JobTime = Annotated[Any, PlainValidator(sentence(time_of_job)), WithJsonSchema(_TIME_SCHEMA)]
+JobTime = Annotated[Any, Parsed(time_of_job, _TIME_SCHEMA)]
 Moment = Annotated[
     int,
-    PlainValidator(sentence(moment)),
-    WithJsonSchema({"type": ["string", "integer"], "examples": [DEFAULT_AS_OF]}),
+    Parsed(moment, {"type": ["string", "integer"], "examples": [DEFAULT_AS_OF]}),
 ]
 Label = Annotated[
     str,
-    PlainValidator(sentence(label)),
-    WithJsonSchema({"type": "string", "pattern": _LABEL.pattern}),
+    Parsed(label, {"type": "string", "pattern": _LABEL.pattern}),
 ]
-OwnerName = Annotated[
-    str, PlainValidator(sentence(owner_name)), WithJsonSchema({"type": "string", "minLength": 1})
-]
+OwnerName = Annotated[str, Parsed(owner_name, {"type": "string", "minLength": 1})]
 Lasting = Annotated[
     Duration,
-    PlainValidator(sentence(elapsed)),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9]+(s|min|h|d|w)$"}),
+    Parsed(elapsed, {"type": "string", "pattern": "^[0-9]+(s|min|h|d|w)$"}),
 ]
 _Custom = Annotated[
     Any,
-    PlainValidator(sentence(custom_value)),
-    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
+    Parsed(custom_value, {"type": ["string", "number", "boolean", "null"]}),
 ]
 
 

@@ -15,9 +15,7 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    PlainValidator,
     ValidationInfo,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, core_schema
@@ -37,7 +35,8 @@ def invalid(sentence: str) -> PydanticCustomError:
 class Grammar(BaseModel):
     """The base class of all mappings of the configuration: strict types, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Deferred: only the whole file's model is used, and its validator includes those of its parts.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -101,6 +100,28 @@ def kind_of(value: object) -> str:
     if isinstance(value, str):
         return f"the text {shown(value)}"
     return "a list" if isinstance(value, list) else "a mapping"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parsed:
+    """Marks a value that `parse` makes, with its JSON Schema. A ValueError becomes the message.
+
+    pydantic's PlainValidator also builds a serializer of the type: time at every start, though the
+    configuration is never written back.
+    """
+
+    parse: Callable[[Any], Any]
+    schema: dict[str, Any]
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(sentence(self.parse))
+
+    def __get_pydantic_json_schema__(
+        self, _schema: Any, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return dict(self.schema)
 
 
 # --- sizes, dates, zones, names -------------------------------------------------------------------
@@ -197,28 +218,27 @@ def last_day_or_moment(value: object) -> dt.date | dt.datetime:
 
 FreeSpace = Annotated[
     tuple[float | None, int | None],
-    PlainValidator(sentence(free_space)),
-    WithJsonSchema(
+    Parsed(
+        free_space,
         {
             "type": "string",
             "pattern": "^[0-9]+(\\.[0-9]+)?\\s*(%|[kKMGT]i?B)$",
             "examples": ["5%", "20GiB"],
-        }
+        },
     ),
 ]
 TimeZone = Annotated[
     str,
-    PlainValidator(sentence(time_zone)),
-    WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]}),
+    Parsed(time_zone, {"type": "string", "examples": ["UTC", "Europe/Berlin"]}),
 ]
 Until = Annotated[
     dt.date | dt.datetime,
-    PlainValidator(sentence(last_day_or_moment)),
-    WithJsonSchema(
+    Parsed(
+        last_day_or_moment,
         {
             "type": ["string", "integer"],
             "examples": ["2027-01-31", "2027-01-31T18:00:00Z", 1801418400],
-        }
+        },
     ),
 ]
 
@@ -244,8 +264,7 @@ def rule_name(value: object) -> str:
 
 Name = Annotated[
     str,
-    PlainValidator(sentence(rule_name)),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _LONGEST_NAME}),
+    Parsed(rule_name, {"type": "string", "minLength": 1, "maxLength": _LONGEST_NAME}),
 ]
 
 

@@ -6,14 +6,14 @@ import datetime as dt
 import re
 from typing import Annotated, Final
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from sauce_janitor.config.grammar.durations import duration
 from sauce_janitor.config.grammar.scalars import (
     Grammar,
     OneOrMany,
+    Parsed,
     invalid,
-    sentence,
     text_of,
     unix_moment,
 )
@@ -32,7 +32,7 @@ def cron(value: object) -> Cron:
     return parse_cron(text_of(value, "a schedule such as 17 * * * *"))
 
 
-CronTerm = Annotated[Cron, PlainValidator(sentence(cron)), WithJsonSchema({"type": "string"})]
+CronTerm = Annotated[Cron, Parsed(cron, {"type": "string"})]
 
 
 def jitter(value: object) -> Duration:
@@ -45,9 +45,8 @@ def jitter(value: object) -> Duration:
 
 Jitter = Annotated[
     Duration,
-    PlainValidator(sentence(jitter)),
-    WithJsonSchema(
-        {"type": "string", "pattern": "^[0-9]+(s|min|h|d)$", "examples": ["0s", "10min"]}
+    Parsed(
+        jitter, {"type": "string", "pattern": "^[0-9]+(s|min|h|d)$", "examples": ["0s", "10min"]}
     ),
 ]
 
@@ -91,18 +90,17 @@ def days(value: object) -> frozenset[int]:
 
 Edge = Annotated[
     int | dt.date | dt.datetime,
-    PlainValidator(sentence(edge)),
-    WithJsonSchema(
+    Parsed(
+        edge,
         {
             "type": ["string", "integer"],
             "examples": ["18:00", "2026-12-24", "2026-12-24T18:00:00Z", 1798135200],
-        }
+        },
     ),
 ]
 Days = Annotated[
     frozenset[int],
-    PlainValidator(sentence(days)),
-    WithJsonSchema({"type": "string", "examples": ["mon-fri", "sat,sun"]}),
+    Parsed(days, {"type": "string", "examples": ["mon-fri", "sat,sun"]}),
 ]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from sauce_janitor.config.grammar.scalars import Grammar, invalid, sentence, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, Parsed, invalid, text_of
 from sauce_janitor.model.jobs import owner_name
 
 
@@ -63,15 +63,13 @@ class SecretNode(Grammar):
 
 Secret = Annotated[
     Annotated[SecretNode, Tag("·node")]
-    | Annotated[
-        str, PlainValidator(sentence(_no_literal)), WithJsonSchema({"not": {}}), Tag("·text")
-    ],
+    | Annotated[str, Parsed(_no_literal, {"not": {}}), Tag("·text")],
     Discriminator(_secret_shape),
 ]
 _TextTag = Tag("·text")
 Username = Annotated[
     Annotated[SecretNode, Tag("·node")]
-    | Annotated[str, PlainValidator(sentence(user)), WithJsonSchema({"type": "string"}), _TextTag],
+    | Annotated[str, Parsed(user, {"type": "string"}), _TextTag],
     Discriminator(_secret_shape),
 ]
 
@@ -85,8 +83,7 @@ class TeamTerm(Grammar):
 
 
 User = Annotated[
-    Annotated[TeamTerm, Tag("·node")]
-    | Annotated[str, PlainValidator(sentence(user)), WithJsonSchema({"type": "string"}), _TextTag],
+    Annotated[TeamTerm, Tag("·node")] | Annotated[str, Parsed(user, {"type": "string"}), _TextTag],
     Discriminator(_secret_shape),
 ]
-Owned = Annotated[str, PlainValidator(sentence(owned)), WithJsonSchema({"type": "string"})]
+Owned = Annotated[str, Parsed(owned, {"type": "string"})]
