@@ -18,11 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from pyrate_limiter import Decision, Rate, RateItem, SQLiteBucket
-
 from sauce_janitor.model.request_allowance import AllowanceTimetable, RequestAllowance
 from sauce_janitor.sauce.budget.count_file import CountFile, SharedCount, TimeSource
-from sauce_janitor.sauce.budget.rates import HOUR_MS, window_rates
+from sauce_janitor.sauce.budget.rates import HOUR_MS, RateWindow, rate_windows
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -152,15 +150,19 @@ class Meter:
         row = self._credential_row(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
         blocked = _blocked(row, allowed, now, changes_in)
-        rates = window_rates(allowed, slowed=now < row.slowed_until)
-        if blocked is not None or not rates:
+        windows = rate_windows(allowed, slowed=now < row.slowed_until)
+        if blocked is not None or not windows:
             return blocked or RequestTurn()
-        self._forget(connection, now - 2 * max(HOUR_MS, rates[-1].interval))
+        self._forget(connection, now - 2 * max(HOUR_MS, windows[-1].interval_ms))
         connection.execute(
             "UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?", (now, moment, self._id)
         )
         # A window that is narrower than the request for many lets only a part of them leave.
-        together = min(requests, *(rate.limit for rate in rates))
+        together = min(requests, *(window.limit for window in windows))
+        # Late: `status` only reads a count.
+        from pyrate_limiter import Decision, Rate, RateItem, SQLiteBucket
+
+        rates = [Rate(window.limit, window.interval_ms) for window in windows]
         decision = SQLiteBucket(rates, connection, self._table).put_decision(
             RateItem("", now, weight=together)
         )
@@ -171,7 +173,7 @@ class Meter:
         # Requests that do not leave must not be counted.
         connection.execute("ROLLBACK")
         wait = max(decision.retry_after_ms or 0, 1) / 1000
-        return RequestTurn(min(wait, changes_in), _kind(decision.failing_rate))
+        return RequestTurn(min(wait, changes_in), _kind(decision.failing_rate.interval))
 
     def _read(
         self, connection: sqlite3.Connection, timetable: AllowanceTimetable, share: float
@@ -180,15 +182,16 @@ class Meter:
         row = self._credential_row(connection, now)
         allowed, changes_in = timetable.at(moment), timetable.changes_at(moment) - moment
         slowed = now < row.slowed_until
-        rates = window_rates(allowed, slowed=slowed)
         turn = _blocked(row, allowed, now, changes_in) or RequestTurn()
         left: dict[WaitFor, int] = {WaitFor.HOUR: 0} if allowed.per_hour == 0 else {}
-        for rate in rates:
-            left[_kind(rate)] = max(0, rate.limit - self._count(connection, now - rate.interval))
-            room = max(1, int(rate.limit * share)) if _kind(rate) is WaitFor.HOUR else 1
-            wait = self._wait_ms(connection, rate, now, room) / 1000
+        for window in rate_windows(allowed, slowed=slowed):
+            kind = _kind(window.interval_ms)
+            sent = self._count(connection, now - window.interval_ms)
+            left[kind] = max(0, window.limit - sent)
+            room = max(1, int(window.limit * share)) if kind is WaitFor.HOUR else 1
+            wait = self._wait_ms(connection, window, now, room) / 1000
             if turn.wait_for in {WaitFor.NOTHING, WaitFor.PACE} and wait > turn.wait_s:
-                turn = RequestTurn(min(wait, changes_in), _kind(rate))
+                turn = RequestTurn(min(wait, changes_in), kind)
         # While a request waits for the hour, none is left in it.
         if turn.wait_for is WaitFor.HOUR and WaitFor.HOUR in left:
             left[WaitFor.HOUR] = 0
@@ -198,10 +201,15 @@ class Meter:
         query = f"SELECT count(*) FROM {self._table} WHERE item_timestamp >= ?"  # noqa: S608 - a digest
         return int(connection.execute(query, (since,)).fetchone()[0])
 
-    def _wait_ms(self, connection: sqlite3.Connection, rate: Rate, now: int, room: int) -> int:
+    def _wait_ms(
+        self, connection: sqlite3.Connection, window: RateWindow, now: int, room: int
+    ) -> int:
         """Return the milliseconds until the window has room for so many more."""
-        blocking = SQLiteBucket([rate], connection, self._table).peek(rate.limit - room)
-        return 0 if blocking is None else max(0, blocking.timestamp + rate.interval + 1 - now)
+        # The request that leaves the window last of those that take the room.
+        order = "ORDER BY item_timestamp DESC LIMIT 1 OFFSET ?"
+        query = f"SELECT item_timestamp FROM {self._table} {order}"  # noqa: S608 - a digest
+        blocking = connection.execute(query, (window.limit - room,)).fetchone()
+        return 0 if blocking is None else max(0, blocking[0] + window.interval_ms + 1 - now)
 
     def _forget(self, connection: sqlite3.Connection, before: int) -> None:
         connection.execute(f"DELETE FROM {self._table} WHERE item_timestamp < ?", (before,))  # noqa: S608 - a digest
@@ -263,8 +271,8 @@ def _blocked(
     return None
 
 
-def _kind(rate: Rate) -> WaitFor:
-    return WaitFor.HOUR if rate.interval > HOUR_MS else WaitFor.PACE
+def _kind(interval_ms: int) -> WaitFor:
+    return WaitFor.HOUR if interval_ms > HOUR_MS else WaitFor.PACE
 
 
 @cache

@@ -1,5 +1,5 @@
-"""The vendor's limits: an allowance as pyrate-limiter's rates, and what headers say of what is
-left.
+"""The vendor's limits: an allowance as windows that requests are counted in, and what headers say
+of what is left.
 
 Source: the vendor's "Rate Limit Breakdown": 10 requests a second, 3,500 an hour a user, shared with
 the user's own tests.
@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-
-from pyrate_limiter import Rate
 
 from sauce_janitor.model.request_allowance import RequestAllowance
 from sauce_janitor.model.safety_numbers import DAY_S
@@ -37,7 +35,15 @@ _LONGEST_S: Final = 3600.0
 _EPOCH_NOT_DELTA: Final = 1_000_000_000
 
 
-def window_rates(allowed: RequestAllowance, *, slowed: bool = False) -> list[Rate]:
+@dataclass(frozen=True, slots=True)
+class RateWindow:
+    """At most so many requests within any interval of this length."""
+
+    limit: int
+    interval_ms: int
+
+
+def rate_windows(allowed: RequestAllowance, *, slowed: bool = False) -> list[RateWindow]:
     """Return both windows as pyrate-limiter needs them: shorter first, useless ones left out.
 
     Each wider window must be larger and tighter. However large the burst, no more requests leave in
@@ -46,18 +52,22 @@ def window_rates(allowed: RequestAllowance, *, slowed: bool = False) -> list[Rat
     # An account without a limit has no rate to halve, so take the vendor's.
     if slowed and allowed.unlimited:
         allowed = _UNASKED
-    rates = [_seconds(allowed, slowed=slowed)] if allowed.per_second is not None else []
+    windows = [_seconds(allowed, slowed=slowed)] if allowed.per_second is not None else []
     if allowed.per_hour:
         limit = max(1, allowed.per_hour // 2) if slowed else allowed.per_hour
-        hour = Rate(limit, HOUR_MS + _HOURS_JITTER_MS)
-        if not rates or hour.limit <= rates[0].limit or hour.interval <= rates[0].interval:
+        hour = RateWindow(limit, HOUR_MS + _HOURS_JITTER_MS)
+        if (
+            not windows
+            or hour.limit <= windows[0].limit
+            or hour.interval_ms <= windows[0].interval_ms
+        ):
             return [hour]
-        if hour.limit / hour.interval <= rates[0].limit / rates[0].interval:
-            rates.append(hour)
-    return rates
+        if hour.limit / hour.interval_ms <= windows[0].limit / windows[0].interval_ms:
+            windows.append(hour)
+    return windows
 
 
-def _seconds(allowed: RequestAllowance, *, slowed: bool) -> Rate:
+def _seconds(allowed: RequestAllowance, *, slowed: bool) -> RateWindow:
     assert allowed.per_second is not None
     most = max(_VENDORS_PER_SECOND, int(allowed.per_second))
     burst = max(
@@ -66,7 +76,7 @@ def _seconds(allowed: RequestAllowance, *, slowed: bool) -> Rate:
     # Shrink the burst until no second can hold more than the vendor allows.
     while burst > 1 and burst * math.ceil(1000 / _interval_ms(burst, allowed.per_second)) > most:
         burst -= 1
-    return Rate(burst, _interval_ms(burst, allowed.per_second) * (2 if slowed else 1))
+    return RateWindow(burst, _interval_ms(burst, allowed.per_second) * (2 if slowed else 1))
 
 
 def _interval_ms(burst: int, per_second: float) -> int:

@@ -26,7 +26,7 @@ from sauce_janitor.sauce.budget import meter as meter_module
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.budget.count_file import SharedCount
 from sauce_janitor.sauce.budget.meter import Meter
-from sauce_janitor.sauce.budget.rates import window_rates
+from sauce_janitor.sauce.budget.rates import rate_windows
 from tests.fakes.clocks import Clock, Waiting
 
 ROOT = Path(__file__).parents[3]
@@ -125,11 +125,15 @@ def test_three_processes_keep_one_pace(tmp_path: Path) -> None:
     with Sandbox(SandboxOptions(jobs=5)) as sandbox:
         told = together([start(sandbox, state, 30, per_second=40, burst=8) for _ in range(3)])
     assert told == [(30, "")] * 3
-    [rate] = window_rates(RequestAllowance(40, None, 8))
+    [window] = rate_windows(RequestAllowance(40, None, 8))
     moments = sent_at(state)
     assert len(moments) == 90
-    gaps = [later - earlier for earlier, later in zip(moments, moments[rate.limit :], strict=False)]
-    assert min(gaps) > rate.interval, f"never more than {rate.limit} in {rate.interval} ms"
+    gaps = [
+        later - earlier for earlier, later in zip(moments, moments[window.limit :], strict=False)
+    ]
+    assert min(gaps) > window.interval_ms, (
+        f"never more than {window.limit} in {window.interval_ms} ms"
+    )
 
 
 def test_a_429_met_by_one_process_slows_the_others(

@@ -18,7 +18,7 @@ from sauce_janitor.model.request_allowance import (
 )
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.budget.meter import Meter
-from sauce_janitor.sauce.budget.rates import window_rates
+from sauce_janitor.sauce.budget.rates import rate_windows
 from tests.fakes.clocks import Clock, Waiting
 
 
@@ -436,9 +436,9 @@ def test_any_pair_of_windows_makes_a_bucket(
     if slowed:
         one.learn(429, {}, now=0)
     assert one.take().waited_s == 0
-    rates = window_rates(RequestAllowance(per_second, per_hour, burst), slowed=slowed)
+    windows = rate_windows(RequestAllowance(per_second, per_hour, burst), slowed=slowed)
     if per_hour is not None:
-        assert min(rate.limit * 3_600_000 / rate.interval for rate in rates) <= per_hour
+        assert min(each.limit * 3_600_000 / each.interval_ms for each in windows) <= per_hour
 
 
 def test_a_request_that_is_held_up_counts_from_when_it_leaves(clock: Clock, stop: Waiting) -> None:
