@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from sauce_janitor.config.grammar.addresses import REGIONS, Address, PathText, Proxy, Region
 from sauce_janitor.config.grammar.budgets import BudgetTerm
 from sauce_janitor.config.grammar.durations import ElapsedDuration
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, invalid, no_entries
 from sauce_janitor.config.grammar.schedule import AccountScheduleTerm
 from sauce_janitor.config.grammar.secrets import Owned, Secret, TeamTerm, User, Username
 from sauce_janitor.config.source.problems import listed
@@ -90,7 +90,7 @@ class AccountTerm(Grammar):
         examples=[["me"], ["alice", "bob"], ["organization"], [{"team": "web"}]],
     )
     credentials: list[OwnerTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Separate credentials, and so a separate request budget, for some owners.",
         examples=[[{"owner": "alice", "access_key": {"env": "ALICE_ACCESS_KEY"}}]],
     )
@@ -142,7 +142,7 @@ class AccountTerm(Grammar):
     )
 
     replaces: Annotated[list[str], OneOrMany()] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=(
             "Former accounts of the state whose users belong to this account now. If only the name"
             " changed, use `account rename` instead."

@@ -16,7 +16,7 @@ from sauce_janitor.config.grammar.durations import (
 from sauce_janitor.config.grammar.keep import KeepRuleTerm
 from sauce_janitor.config.grammar.matches import MatchTerm
 from sauce_janitor.config.grammar.patterns import glob
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Parsed, text_of
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Parsed, no_entries, text_of
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
 from sauce_janitor.model.assets import ASSET_CLASSES
 from sauce_janitor.model.policies import Duration
@@ -83,7 +83,7 @@ class DeleteTerm(Grammar):
         examples=["10d", "never"],
     )
     keep: list[KeepRuleTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Keep rules for this action only.",
         examples=[[{"last": 3}]],
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Until, invalid
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Until, invalid, no_entries
 
 
 class ApprovalTerm(Grammar):
@@ -22,7 +22,7 @@ class ApprovalTerm(Grammar):
         examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
     )
     lift: Annotated[list[Literal["max_percent", "max_jobs", "max_growth"]], OneOrMany()] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Limits to lift, for the account and its policies.",
         examples=[["max_percent"]],
     )

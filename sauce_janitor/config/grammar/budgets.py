@@ -7,7 +7,14 @@ from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Parsed, invalid, text_of
+from sauce_janitor.config.grammar.scalars import (
+    Grammar,
+    OneOrMany,
+    Parsed,
+    invalid,
+    no_entries,
+    text_of,
+)
 from sauce_janitor.config.grammar.schedule import (
     DAY_MIN,
     TIME_OF_DAY,
@@ -112,7 +119,7 @@ class BudgetTerm(Grammar):
     )
     burst: Burst = Field(POLITE_BURST, description="Requests at once.", examples=[5])
     windows: Annotated[list[BudgetWindowTerm], OneOrMany()] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Hours with other limits, such as when your tests run. They must not overlap.",
         examples=[[{"from": "08:00", "to": "18:00", "days": "mon-fri", "per_hour": 500}]],
     )

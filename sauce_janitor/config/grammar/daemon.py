@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from sauce_janitor.config.grammar.addresses import Listen, PathText, is_loopback
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, Parsed, invalid, text_of
+from sauce_janitor.config.grammar.scalars import (
+    Grammar,
+    OneOrMany,
+    Parsed,
+    invalid,
+    no_entries,
+    text_of,
+)
 from sauce_janitor.config.grammar.secrets import Secret
 from sauce_janitor.config.source.problems import shown
 
@@ -57,7 +64,7 @@ class WebTerm(Grammar):
         "open", description="Whether /metrics needs the token too.", examples=["auth"]
     )
     hosts: Annotated[list[HostName], OneOrMany()] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=(
             "Further host names to accept. Addresses and names of one label are always accepted."
         ),

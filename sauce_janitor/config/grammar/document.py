@@ -18,7 +18,7 @@ from sauce_janitor.config.grammar.policies import (
     PolicyTerm,
 )
 from sauce_janitor.config.grammar.policy_tests import PolicyTestTerm
-from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, TimeZone
+from sauce_janitor.config.grammar.scalars import Grammar, OneOrMany, TimeZone, no_entries, no_keys
 from sauce_janitor.config.grammar.schedule import ScheduleTerm
 from sauce_janitor.config.grammar.storage import ArchiveSettings, StateSettings
 
@@ -32,7 +32,7 @@ class ConfigFile(Grammar):
 
     version: Literal[1] = Field(1, description="Version of the language.", examples=[1])
     include: Annotated[list[Annotated[str, Field(min_length=1)]], OneOrMany()] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=(
             "Files or globs that add policies, holds, lists and tests; relative to this file's"
             " folder."
@@ -70,12 +70,12 @@ class ConfigFile(Grammar):
         examples=[{"grace": "3d"}],
     )
     lists: dict[str, Annotated[list[ListEntry], Field(min_length=1)]] = Field(
-        default_factory=dict,
+        default_factory=no_keys,
         description="Lists of patterns for `{in: NAME}`.",
         examples=[{"flaky": ["login*", "cart*"]}],
     )
     holds: list[HoldTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Jobs that stay, whatever a policy says.",
         examples=[[{"tag": "keep"}]],
     )
@@ -85,7 +85,7 @@ class ConfigFile(Grammar):
         examples=[{"max_jobs": 2000, "max_percent": 25}],
     )
     approvals: list[ApprovalTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Lift limits for a while. Not part of the policy digest.",
         examples=[
             [
@@ -101,7 +101,7 @@ class ConfigFile(Grammar):
         ],
     )
     policies: list[PolicyTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=(
             "What is archived and deleted, and when. A job without a matching policy is kept."
         ),
@@ -116,7 +116,7 @@ class ConfigFile(Grammar):
         ],
     )
     deadlines: list[DeadlineTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=(
             "Promises to watch: plans, metrics and logs show which jobs are late and what blocks"
             " them."
@@ -126,7 +126,7 @@ class ConfigFile(Grammar):
         ],
     )
     tests: list[PolicyTestTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=(
             "Made-up jobs and the expected decisions. `check` runs them. Not part of the policy"
             " digest."
@@ -157,7 +157,7 @@ class ConfigFile(Grammar):
         examples=[{"textfile": "/var/lib/prometheus/node-exporter/sauce-janitor.prom"}],
     )
     notify: Annotated[list[NotifyTerm], OneOrMany()] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Webhooks that get messages.",
         examples=[[{"url": {"env": "SLACK_HOOK"}, "on": ["refused", "failed"]}]],
     )

@@ -19,6 +19,7 @@ from sauce_janitor.config.grammar.scalars import (
     Parsed,
     Until,
     invalid,
+    no_entries,
     text_of,
 )
 from sauce_janitor.config.grammar.synonyms import field_meant
@@ -132,7 +133,7 @@ class PolicyTerm(Grammar):
         examples=["shared"],
     )
     keep: list[KeepRuleTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Keep rules. One of them is enough to keep a job.",
         examples=[[{"id": "recent", "last": 20}, {"within": "7d"}]],
     )

@@ -22,6 +22,7 @@ from sauce_janitor.config.grammar.scalars import (
     Parsed,
     invalid,
     kind_of,
+    no_keys,
     text_of,
     unix_time,
 )
@@ -313,7 +314,7 @@ class PolicyTestTerm(Grammar):
         examples=[[{"id": "green", "build": "nightly-1", "status": "passed", "end_time": "-400d"}]],
     )
     expect: dict[str, ExpectTerm] = Field(
-        default_factory=dict,
+        default_factory=no_keys,
         description=(
             "Decisions by id or glob of ids. An exact id counts alone, otherwise all globs that"
             " match."

@@ -268,6 +268,20 @@ Name = Annotated[
 ]
 
 
+def no_entries() -> list[Any]:
+    """Return an empty list: the default of a key.
+
+    For `list` itself pydantic would parse the signature that the built-in has as text, which is
+    ten times slower.
+    """
+    return []
+
+
+def no_keys() -> dict[str, Any]:
+    """Return an empty mapping, as `no_entries` returns an empty list."""
+    return {}
+
+
 def in_a_list(value: Any) -> Any:
     """Return a single value as a list of one, and a list as it is."""
     return value if isinstance(value, list) else [value]

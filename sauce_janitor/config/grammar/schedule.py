@@ -14,6 +14,7 @@ from sauce_janitor.config.grammar.scalars import (
     OneOrMany,
     Parsed,
     invalid,
+    no_entries,
     text_of,
     unix_moment,
 )
@@ -216,7 +217,7 @@ class ScheduleTerm(Grammar):
         parse_duration("60s"), description="Longest random delay.", examples=["60s"]
     )
     blackouts: Annotated[list[BlackoutTerm], OneOrMany()] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description=(
             "When no run starts, and a current one stops. If a run was due, one starts afterwards."
         ),

@@ -9,7 +9,7 @@ from pydantic import Field
 from sauce_janitor.config.grammar.actions import ForbidTerm
 from sauce_janitor.config.grammar.addresses import PathText
 from sauce_janitor.config.grammar.durations import DurationTerm, ReadBackTrust
-from sauce_janitor.config.grammar.scalars import FreeSpace, Grammar
+from sauce_janitor.config.grammar.scalars import FreeSpace, Grammar, no_entries
 from sauce_janitor.model.durations import parse_duration
 
 
@@ -51,7 +51,7 @@ class ArchiveSettings(Grammar):
         examples=[True],
     )
     forbid: list[ForbidTerm] = Field(
-        default_factory=list,
+        default_factory=no_entries,
         description="Assets that are never archived, whatever a policy or hold says.",
         examples=[[{"match": {"tags": "pii"}, "assets": ["video"]}]],
     )
