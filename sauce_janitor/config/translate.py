@@ -17,9 +17,17 @@ from sauce_janitor.config.rule_names import distinct, hold_name, keep_names, kin
 from sauce_janitor.model import policies
 from sauce_janitor.model.globs import exactly, is_plain
 from sauce_janitor.model.jobs import DELETES, Action
-from sauce_janitor.model.policies import EVERYTHING, Atom, Duration, Glob, Match, Pattern, Rules
-from sauce_janitor.retention.plan.archive_pruning import OTHERS
-from sauce_janitor.retention.plan.limits import Approval
+from sauce_janitor.model.policies import (
+    EVERYTHING,
+    OTHER_FILES,
+    Approval,
+    Atom,
+    Duration,
+    Glob,
+    Match,
+    Pattern,
+    Rules,
+)
 
 Lists = Mapping[str, list[Pattern]]
 _SAME_WORD = {"errored": "error"}
@@ -134,7 +142,7 @@ def _keep_for(term: ArchiveTerm) -> tuple[tuple[str, Duration | None], ...]:
     """
     if term.keep_for is None:
         return ()
-    times = {OTHERS: term.keep_for} if isinstance(term.keep_for, Duration) else term.keep_for
+    times = {OTHER_FILES: term.keep_for} if isinstance(term.keep_for, Duration) else term.keep_for
     return tuple(sorted(times.items()))
 
 

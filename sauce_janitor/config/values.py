@@ -15,9 +15,8 @@ from sauce_janitor.config.secrets import CredentialSource
 from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.errors import Problem
 from sauce_janitor.model.jobs import Owner
-from sauce_janitor.model.policies import Rules
+from sauce_janitor.model.policies import Approval, Rules
 from sauce_janitor.model.request_allowance import AllowanceTimetable
-from sauce_janitor.retention.plan.limits import Approval
 
 if TYPE_CHECKING:  # a file without tests loads nothing that decides
     from sauce_janitor.retention.what_if.policy_tests import PolicyTest

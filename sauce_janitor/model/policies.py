@@ -144,6 +144,10 @@ class DeleteRule:
     keep: tuple[KeepRule, ...] = ()
 
 
+OTHER_FILES: Final = "all"
+"""The key of `keep_for` for files that no other key names."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArchiveRule:
     """What a policy archives. `none` says explicitly that it archives nothing; then no other field
@@ -174,6 +178,39 @@ class Limits:
     max_jobs: int | None = None
     max_percent: float | None = None
     max_growth: float | None = None
+
+
+LimitName: TypeAlias = Literal["max_percent", "max_jobs", "max_growth"]
+ALL_LIMITS: Final[frozenset[LimitName]] = frozenset({"max_percent", "max_jobs", "max_growth"})
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Lifts limits for plans under a policy digest; `until` is the first second after it.
+
+    The limits in `lift` are not measured. With `max_jobs` the approval lifts max_jobs too, and
+    allows only plans with at most so many jobs that no accepted plan had.
+    """
+
+    policy_digest: str
+    until: int
+    lift: frozenset[LimitName]
+    max_jobs: int | None
+    by: str
+    reason: str
+
+    def is_in_force(self, policy_digest: str, *, at: int) -> bool:
+        """Return whether it is for this policy digest, and not over at that time."""
+        return self.policy_digest == policy_digest and at < self.until
+
+    def allows(self, jobs: int) -> bool:
+        """Return whether it covers a plan with so many newly acting jobs."""
+        return self.max_jobs is None or jobs <= self.max_jobs
+
+    @property
+    def lifts(self) -> frozenset[LimitName]:
+        """The limits that are not measured for a plan that it allows."""
+        return self.lift if self.max_jobs is None else self.lift | {"max_jobs"}
 
 
 Overrides: TypeAlias = tuple[str, ...] | Literal["all"]

@@ -8,7 +8,7 @@ import json
 
 from sqlalchemy import insert, select, update
 
-from sauce_janitor.retention.plan.limits import Approval
+from sauce_janitor.model.policies import Approval
 from sauce_janitor.state.database.tables import approvals
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import plain

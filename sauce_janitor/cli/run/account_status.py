@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sauce_janitor.model.job_retries import RetryGroup
     from sauce_janitor.model.jobs import JobId
     from sauce_janitor.model.permits import Deed
-    from sauce_janitor.retention.plan.limits import Approval
+    from sauce_janitor.model.policies import Approval
     from sauce_janitor.state import RunRecord
     from sauce_janitor.state.pause import Pause
 

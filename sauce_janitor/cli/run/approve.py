@@ -16,7 +16,7 @@ from sauce_janitor.model.safety_numbers import DAY_S
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
-    from sauce_janitor.retention.plan.limits import Approval
+    from sauce_janitor.model.policies import Approval
 
 _LIMITS = ("max_percent", "max_jobs", "max_growth")
 
@@ -128,7 +128,7 @@ def _approval(
     now: int,
     options: dict[str, object],
 ) -> Approval:
-    from sauce_janitor.retention.plan.limits import ALL_LIMITS, Approval
+    from sauce_janitor.model.policies import ALL_LIMITS, Approval
 
     end = now + DAY_S if until is None else parse_end("--until", until, config.timezone, now=now)
     # It would lift nothing, and nobody would notice before the next run is refused.

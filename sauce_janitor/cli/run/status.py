@@ -24,7 +24,7 @@ from sauce_janitor.json_output import to_json
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
-    from sauce_janitor.retention.plan.limits import Approval
+    from sauce_janitor.model.policies import Approval
     from sauce_janitor.state import RunRecord, State
 
 _LAST_RUNS = 5

@@ -11,8 +11,8 @@ from sauce_janitor.config import Config
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.job_retries import grouped
 from sauce_janitor.model.jobs import HOLD, HOLD_KEY
+from sauce_janitor.model.policies import ALL_LIMITS
 from sauce_janitor.operations.wiring.pauses import Pauses
-from sauce_janitor.retention.plan.limits import ALL_LIMITS
 from sauce_janitor.state import RunRecord, State
 
 MODES: Final = ("dry_run", "execute")

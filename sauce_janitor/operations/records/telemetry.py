@@ -13,11 +13,11 @@ from sauce_janitor.inventory import SetAside
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.job_retries import RetryGroup
 from sauce_janitor.model.jobs import HOLD
+from sauce_janitor.model.policies import ALL_LIMITS
 from sauce_janitor.operations.records.event_telemetry import EventTelemetry
 from sauce_janitor.operations.wiring.vanished import Vanished
 from sauce_janitor.report import iso
 from sauce_janitor.retention.plan.deadlines import overdue_counts
-from sauce_janitor.retention.plan.limits import ALL_LIMITS
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.sauce.http.request_events import RequestEvent
 

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from sauce_janitor.config import Config
 from sauce_janitor.model.jobs import DELETES, Action, JobId
-from sauce_janitor.model.policies import Limits, Rules
-from sauce_janitor.retention.plan.limits import ALL_LIMITS, Leeway
+from sauce_janitor.model.policies import ALL_LIMITS, Limits, Rules
+from sauce_janitor.retention.plan.limits import Leeway
 from sauce_janitor.retention.plan.planner import JobPlan, Plan
 from sauce_janitor.state import Acceptances, State
 

@@ -14,15 +14,12 @@ from typing import Final
 from sauce_janitor.model.assets import matches_any
 from sauce_janitor.model.durations import due_at
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, Owner, Reason, Record, Why
-from sauce_janitor.model.policies import ArchiveRule, Duration, Rules
+from sauce_janitor.model.policies import OTHER_FILES, ArchiveRule, Duration, Rules
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention import holds
 from sauce_janitor.retention.field_tests import FieldTests
 from sauce_janitor.retention.matching import fields_read
 from sauce_janitor.retention.precedence import Precedences
-
-OTHERS: Final = "all"
-"""The key of `keep_for` for files that no other key names."""
 
 _AT_SAUCE: Final = Reason(Why.NOT_YET, detail="Sauce Labs may still have its assets")
 _UNREAD: Final = Reason(Why.UNDECIDED, detail="its job.json cannot be read")
@@ -253,10 +250,10 @@ def times_of(archive_rule: ArchiveRule, name: str | None) -> tuple[Duration, ...
     times = [
         time
         for key, time in archive_rule.keep_for
-        if name is not None and key != OTHERS and matches_any(name, (key,))
+        if name is not None and key != OTHER_FILES and matches_any(name, (key,))
     ]
     if not times:
-        times = [time for key, time in archive_rule.keep_for if key == OTHERS]
+        times = [time for key, time in archive_rule.keep_for if key == OTHER_FILES]
     known = tuple(time for time in times if time is not None)
     return known if known and len(known) == len(times) else None
 

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final
 
-from sauce_janitor.model.policies import Limits, Rules
+from sauce_janitor.model.policies import Approval, LimitName, Limits, Rules
 
-LimitName = Literal["max_percent", "max_jobs", "max_growth"]
-ALL_LIMITS: Final[frozenset[LimitName]] = frozenset({"max_percent", "max_jobs", "max_growth"})
 SMALL_PLAN: Final = 20
 """Plans with fewer acting jobs than this are not measured in percent."""
 
@@ -21,36 +19,6 @@ REVIEW_AND_APPLY: Final = (
     " policy"
 )
 """What to do about a broken limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """Somebody lifts limits for plans under a policy digest, until then (epoch seconds, the first
-    second after it).
-
-    The limits in `lift` are not measured. With `max_jobs` the approval lifts max_jobs too, and
-    allows only plans with at most so many jobs that no accepted plan had.
-    """
-
-    policy_digest: str
-    until: int
-    lift: frozenset[LimitName]
-    max_jobs: int | None
-    by: str
-    reason: str
-
-    def is_in_force(self, policy_digest: str, *, at: int) -> bool:
-        """Return whether it is for this policy digest, and not over at that time."""
-        return self.policy_digest == policy_digest and at < self.until
-
-    def allows(self, jobs: int) -> bool:
-        """Return whether it covers a plan with so many newly acting jobs."""
-        return self.max_jobs is None or jobs <= self.max_jobs
-
-    @property
-    def lifts(self) -> frozenset[LimitName]:
-        """The limits that are not measured for a plan that it allows."""
-        return self.lift if self.max_jobs is None else self.lift | {"max_jobs"}
 
 
 @dataclass(slots=True)

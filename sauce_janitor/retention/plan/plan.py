@@ -13,10 +13,11 @@ from typing import Final
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.job_retries import Retry
 from sauce_janitor.model.jobs import Action, Decision, JobId, Owner, Reason, Record, Verdict
+from sauce_janitor.model.policies import Approval
 from sauce_janitor.retention.interactions import Postponement
 from sauce_janitor.retention.job_verdict import JobVerdict
 from sauce_janitor.retention.plan.deadlines import Late
-from sauce_janitor.retention.plan.limits import ActingJobs, Approval, BrokenLimit
+from sauce_janitor.retention.plan.limits import ActingJobs, BrokenLimit
 from sauce_janitor.retention.plan.vendor_purge import PurgeCandidate
 
 _INDEX_BITS: Final = 32

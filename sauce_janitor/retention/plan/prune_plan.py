@@ -8,16 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sauce_janitor.model.jobs import JobId, Owner, Reason
-from sauce_janitor.model.policies import Limits, Rules
+from sauce_janitor.model.policies import Approval, LimitName, Limits, Rules
 from sauce_janitor.retention.plan.archive_pruning import FileTerm, JobPruning
-from sauce_janitor.retention.plan.limits import (
-    SMALL_PLAN,
-    ActingJobs,
-    Approval,
-    BrokenLimit,
-    Leeway,
-    LimitName,
-)
+from sauce_janitor.retention.plan.limits import SMALL_PLAN, ActingJobs, BrokenLimit, Leeway
 
 ERASED: Final = "erased by hand"
 """The reason in the record of files that somebody erased by hand, in place of a policy."""

@@ -13,14 +13,13 @@ from statistics import median
 from typing import Final
 
 from sauce_janitor.model.jobs import Action
-from sauce_janitor.model.policies import Rules
+from sauce_janitor.model.policies import Approval, Rules
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.decide import Records
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.plan.costs import bytes_wanted, requests_needed
 from sauce_janitor.retention.plan.limits import (
     ActingJobs,
-    Approval,
     BrokenLimit,
     Leeway,
     LimitCounts,

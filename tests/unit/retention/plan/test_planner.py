@@ -11,9 +11,9 @@ import pytest
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, Owner, Reason, Record, Verdict, Why
-from sauce_janitor.model.policies import Forbid, Hold, Limits, Rules
+from sauce_janitor.model.policies import Approval, Forbid, Hold, Limits, Rules
 from sauce_janitor.retention.fingerprint import decision_fields, fingerprint
-from sauce_janitor.retention.plan.limits import NO_LEEWAY, ActingJobs, Approval, Leeway
+from sauce_janitor.retention.plan.limits import NO_LEEWAY, ActingJobs, Leeway
 from sauce_janitor.retention.plan.planner import Plan, Waiting, make_plan
 from tests.support.jobs import DAY, HOUR, NOW, id_of, keep, policy, record, rules, running, where
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from sauce_janitor.model.durations import parse_duration
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import Action, AssetsStanding, Record
-from sauce_janitor.model.policies import ArchiveRule, Hold, Limits, Rules
+from sauce_janitor.model.policies import Approval, ArchiveRule, Hold, Limits, Rules
 from sauce_janitor.model.safety_numbers import PURGED_AFTER_S
 from sauce_janitor.retention.plan.costs import TYPICAL_BYTES, requests_needed, work_of
-from sauce_janitor.retention.plan.limits import Approval
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from sauce_janitor.retention.what_if.simulate import Setting, simulate
 from tests.support import worlds
