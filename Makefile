@@ -69,7 +69,8 @@ package: venv
 
 # make lock   locks the dependencies anew, with hashes
 lock: venv
-	@for set in "run pyproject.toml" "dev pyproject.toml --group lint --group test" "docs --group docs"; do set -- $$set; name=$$1; shift; \
+	@for set in "run pyproject.toml" "cluster pyproject.toml --extra cluster" \
+	  "dev pyproject.toml --extra cluster --group lint --group test" "docs --group docs"; do set -- $$set; name=$$1; shift; \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-header --upgrade $$@ -o requirements/$$name.txt; done
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
@@ -15,6 +16,9 @@ from hypothesis import HealthCheck, settings
 
 from sauce_janitor.times import show_times_in
 from tests.support.laws import ON_A_CHANGE, THOROUGH
+
+if TYPE_CHECKING:
+    from tests.support.postgresql import Postgresql
 
 # A machine under load is slow to make inputs too; that says nothing about the program.
 settings.register_profile(
@@ -41,7 +45,11 @@ def component() -> Callable[[str], Path]:
     """
 
     def find(command: str) -> Path:
-        places = [*_COMPONENTS.glob("*/bin"), *_COMPONENTS.glob("*/node_modules/.bin")]
+        places = [
+            *_COMPONENTS.glob("*/bin"),
+            *_COMPONENTS.glob("*/node_modules/.bin"),
+            *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),
+        ]
         found = shutil.which(
             command, path=os.pathsep.join([*map(str, places), os.environ["PATH"], "/usr/sbin"])
         )
@@ -53,6 +61,16 @@ def component() -> Callable[[str], Path]:
         pytest.skip(missing)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgresql(component: Callable[[str], Path]) -> Iterator[Postgresql]:
+    """A real PostgreSQL server, started when the first test asks for it."""
+    from tests.support.postgresql import Postgresql
+
+    server = Postgresql(component)
+    yield server
+    server.close()
 
 
 def pytest_runtest_teardown() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import string
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Final
@@ -105,6 +106,46 @@ def for_sqlite(part: str) -> str:
     unclosed `[` matches nothing.
     """
     return _with_negation(part, written="[!", wanted="[^")
+
+
+def for_postgresql(part: str) -> str:
+    """Return one of a glob's alternatives as a regular expression of PostgreSQL, which compares by
+    the numbers of characters (the collation C).
+    """
+    pieces: list[str] = []
+    for _, piece in _outside_of_classes(part):
+        if len(piece) > 1:
+            pieces.append(_class_for_postgresql(piece))
+        else:
+            pieces.append({"*": ".*", "?": "."}.get(piece) or _escaped(piece))
+    return f"^{''.join(pieces)}$"
+
+
+def _class_for_postgresql(piece: str) -> str:
+    is_negated = piece[1] in "!^"
+    inside = piece[2:-1] if is_negated else piece[1:-1]
+    ranges: list[str] = []
+    at = 0
+    while at < len(inside):
+        first, last = inside[at], inside[at]
+        # A hyphen at either end stands for itself.
+        if inside[at + 1 : at + 2] == "-" and at + 2 < len(inside):
+            last = inside[at + 2]
+            at += 2
+        at += 1
+        # The server refuses a range whose ends are the wrong way round; it has no character.
+        if first <= last:
+            ends = (first,) if first == last else (first, last)
+            ranges.append("-".join(map(_escaped, ends)))
+    # No brackets are empty: nothing matches, or anything.
+    if not ranges:
+        return "." if is_negated else "(?!)"
+    return f"[{'^' * is_negated}{''.join(ranges)}]"
+
+
+def _escaped(letter: str) -> str:
+    """Return a character that means itself, also between brackets."""
+    return f"\\{letter}" if letter in string.punctuation else letter
 
 
 def _expanded(text: str, depth: int) -> Iterator[str]:

@@ -16,7 +16,7 @@ from sauce_janitor.state.database.transactions import Database, damaged
 from sauce_janitor.state.delete_notices import DeleteNotices
 from sauce_janitor.state.file.damage import damage_of, looks_like_damage
 from sauce_janitor.state.file.read_only import ReadOnly, may_write, open_readonly
-from sauce_janitor.state.file.state_file import check_integrity, open_file
+from sauce_janitor.state.file.state_file import open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
@@ -100,7 +100,9 @@ class State:
     Every method raises StateError when the database cannot be read or written.
     """
 
-    def __init__(self, database: Database, path: Path, read_only: ReadOnly | None = None) -> None:
+    def __init__(
+        self, database: Database, path: Path | None, read_only: ReadOnly | None = None
+    ) -> None:
         self._database = database
         self._path = path
         self._read_only = read_only
@@ -148,6 +150,25 @@ class State:
             raise
 
     @classmethod
+    def connect(cls, url: str) -> State:
+        """Open the state at the address of a PostgreSQL database. It must exist, with this
+        program's schema.
+
+        Raise ConfigError for another address, StateError when the server cannot be used,
+        RefusedError when it has no such state or would lose what is written.
+        """
+        # Late: a state in a file loads nothing of it.
+        from sauce_janitor.state.server.server_state import address, open_server
+
+        database = open_server(address(url))
+        try:
+            return cls(database, None)
+        # Close the database, whatever the error was; it is raised again.
+        except BaseException:
+            database.close()
+            raise
+
+    @classmethod
     def look(
         cls, path: Path | str, *, accept_filesystem: str | None = None, scratch: bool = False
     ) -> State:
@@ -183,20 +204,31 @@ class State:
         """Return the path of the state beside which requests are counted, or of a copy for reading
         them.
         """
-        return self._path if self._read_only is None else self._read_only.beside()
+        if self._read_only is not None:
+            return self._read_only.beside()
+        if self._path is None:
+            raise StateError("requests are counted beside a state's file, and this state has none")
+        return self._path
 
     def lease(self, account: str, holder: str, *, now: int) -> Lease:
         """Return the lease on an account, to be held in a `with`; `holder` is shown to whoever
         finds it taken.
         """
         # The real path: two names of one state must not be two locks.
-        return Lease(self._database, self._path.resolve(), account, holder, now)
+        folder = None if self._path is None else self._path.resolve()
+        return Lease(self._database, folder, account, holder, now)
 
     def check_integrity(self) -> None:
         """Raise StateError when any page or row is damaged. Called before a run that deletes; takes
         about a second for a million jobs.
         """
-        check_integrity(self._database)
+        self._database.check_integrity()
+
+    def _damage(self) -> str | None:
+        """Return what is damaged in the state's file."""
+        if self._read_only is not None:
+            return damage_of(self._read_only.uri)
+        return None if self._path is None else damage_of(f"{self._path.as_uri()}?mode=ro")
 
     def close(self) -> None:
         """Close every connection."""
@@ -213,12 +245,11 @@ class State:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        uri = f"{self._path.as_uri()}?mode=ro" if self._read_only is None else self._read_only.uri
         self._database.close()
         try:
             # A damaged value causes an error far from here that looks like a bug, so the file is
             # checked.
-            if looks_like_damage(error) and (why := damage_of(uri)):
+            if self._path is not None and looks_like_damage(error) and (why := self._damage()):
                 raise StateError(damaged(str(self._path), why)) from error
         finally:
             self.close()

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state.account_names import drop, forget_listings, move
+from sauce_janitor.state.database.dialect import COMMON
 from sauce_janitor.state.database.tables import accounts, journal, metadata, open_intents
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import plain
@@ -108,7 +109,7 @@ class Accounts:
             # The usual case writes nothing, so that a command that only reads never waits for a
             # writer.
             return None
-        with self._database.writing() as connection:
+        with self._database.writing(COMMON, name) as connection:
             row = (
                 connection.execute(select(accounts).where(accounts.c.name == name))
                 .mappings()
@@ -142,7 +143,7 @@ class Accounts:
         now = self.all().get(known.name)
         # A bound account is read without the write lock, which every later run does.
         if now is not None and now.bound_at is None:
-            with self._database.writing() as connection:
+            with self._database.writing(known.name) as connection:
                 row = connection.execute(select(accounts).where(*mine)).mappings().one_or_none()
                 now = None if row is None else _known(row)
                 if now is not None and now.is_same(known):
@@ -161,7 +162,7 @@ class Accounts:
         has more, where `old` is unknown, or while a change of `old` is in doubt. The caller holds
         both accounts' leases.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(COMMON, old, new) as connection:
             rows = {row["name"]: row for row in connection.execute(select(accounts)).mappings()}
             known = {name: _known(row) for name, row in rows.items() if not row["retired"]}
             _refuse_rename(connection, known, old, new)

@@ -11,9 +11,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select
 
 from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
-from sauce_janitor.model.globs import alternatives, for_sqlite, has_wildcards
+from sauce_janitor.model.globs import alternatives, has_wildcards
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.state.accounts import name_of
+from sauce_janitor.state.database.dialect import Dialect, put, streamed
 from sauce_janitor.state.database.tables import archived_jobs, journal, meta
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import id_bytes, plain
@@ -21,7 +22,6 @@ from sauce_janitor.state.rows import id_bytes, plain
 _COLUMNS: Final = tuple(field.name for field in dataclasses.fields(ArchiveEntry))
 _TEXTS: Final = ("owner", "place", "policy", "name", "build", "status", "error", "os", "browser")
 _THROUGH: Final = "archive listed "
-_BATCH: Final = 500
 STATUSES: Final = ("passed", "failed", "error", "complete")
 
 
@@ -66,8 +66,10 @@ class ArchivedJobs:
             .order_by(journal.c.seq)
         )
         with self._database.reading() as connection:
-            for row in connection.execution_options(yield_per=_BATCH).execute(statement):
-                yield Touched(row.seq, row.account, Owner(row.owner), JobId(row.job_id.hex()))
+            for row in streamed(connection, statement):
+                yield Touched(
+                    row["seq"], row["account"], Owner(row["owner"]), JobId(row["job_id"].hex())
+                )
 
     def put(self, entries: Iterable[ArchiveEntry]) -> None:
         """Replace the entries of these jobs, in one transaction."""
@@ -97,8 +99,7 @@ class ArchivedJobs:
     def mark(self, archive: str, through: int) -> None:
         """Record that the entries include everything in the journal up to that line."""
         with self._database.writing() as connection:
-            connection.execute(delete(meta).where(meta.c.key == _THROUGH + archive))
-            connection.execute(insert(meta), [{"key": _THROUGH + archive, "value": str(through)}])
+            put(connection, meta, {"key": _THROUGH + archive, "value": str(through)})
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -106,13 +107,13 @@ class ArchivedJobs:
         """Yield the matching entries, newest end first, equal ones by id. Memory stays flat."""
         statement = (
             select(*(archived_jobs.c[name] for name in _COLUMNS))
-            .where(*_conditions(query))
+            .where(*_conditions(self._database.dialect, query))
             .order_by(archived_jobs.c.ended_at.desc(), archived_jobs.c.job_id)
             .offset(query.skip or None)
             .limit(query.limit)
         )
         with self._database.reading() as connection:
-            for row in connection.execution_options(yield_per=_BATCH).execute(statement).mappings():
+            for row in streamed(connection, statement):
                 values: dict[str, Any] = dict(row)
                 own = {"job_id": JobId(row["job_id"].hex()), "missing": row["missing"] or 0}
                 yield ArchiveEntry(**values | own)
@@ -123,7 +124,7 @@ class ArchivedJobs:
         """
         statement = select(
             func.count(), func.coalesce(func.sum(archived_jobs.c.size_bytes), 0)
-        ).where(*_conditions(query))
+        ).where(*_conditions(self._database.dialect, query))
         with self._database.reading() as connection:
             jobs, size = connection.execute(statement).one()
         return int(jobs), int(size)
@@ -143,9 +144,9 @@ class ArchivedJobs:
                 archived_jobs.c.account, archived_jobs.c.owner, archived_jobs.c.build, jobs, newest,
                 func.sum(archived_jobs.c.size_bytes).label("size_bytes"), *by_status,
             )
-            .where(*_conditions(query))
+            .where(*_conditions(self._database.dialect, query))
             .group_by(archived_jobs.c.account, archived_jobs.c.owner, archived_jobs.c.build)
-            .order_by(newest.desc(), archived_jobs.c.build)
+            .order_by(newest.desc(), archived_jobs.c.build.nulls_first())
             .offset(query.skip or None)
             .limit(query.limit)
         )  # fmt: skip
@@ -177,28 +178,30 @@ def _row(entry: ArchiveEntry) -> dict[str, Any]:
     return row | texts | {"job_id": id_bytes(entry.job_id)}
 
 
-def _like(column: ColumnElement[str | None], part: str) -> ColumnElement[bool]:
-    return column.op("GLOB")(for_sqlite(part)) if has_wildcards(part) else column == part
-
-
-def _conditions(query: ArchiveQuery) -> Iterator[ColumnElement[bool]]:
+def _conditions(dialect: Dialect, query: ArchiveQuery) -> Iterator[ColumnElement[bool]]:
     columns = archived_jobs.c
+    # Compared as it would have been stored: PostgreSQL would refuse the question.
     if query.account is not None:
-        yield columns.account == query.account
+        yield columns.account == plain(query.account)
     if query.owner is not None:
-        yield columns.owner == query.owner
+        yield columns.owner == plain(query.owner)
     if query.job_id is not None:
         yield columns.job_id == id_bytes(query.job_id)
     for column, pattern in ((columns.build, query.build), (columns.name, query.name)):
         if pattern is not None:
-            # SQLite's GLOB has no braces, so each alternative is a condition of its own.
-            yield or_(*(_like(column, part) for part in alternatives(pattern)))
+            # No database has braces, so each alternative is a condition of its own.
+            yield or_(
+                *(
+                    dialect.matches(column, part) if has_wildcards(part) else column == part
+                    for part in alternatives(plain(pattern))
+                )
+            )
     if query.status:
         yield columns.status.in_(query.status)
     if query.text:
         yield or_(
             *(
-                column.icontains(query.text, autoescape=True)
+                column.icontains(plain(query.text), autoescape=True)
                 for column in (columns.name, columns.error)
             )
         )

@@ -15,7 +15,7 @@ from sauce_janitor.model.jobs import UNKNOWN, Action, Build, BuildCounters, Job,
 from sauce_janitor.retention.builds import has_only_lost_jobs
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.database.tables import builds, jobs, journal, listings
-from sauce_janitor.state.rows import ESCAPED
+from sauce_janitor.state.rows import ESCAPED, is_storable
 
 _BITS: Final[Mapping[str, int]] = {"name": 1, "status": 2, "jobs": 4, "open_jobs": 8}
 
@@ -78,6 +78,9 @@ def _deleted(connection: Connection, account: str, only: Job | None) -> dict[tup
     """Return how many jobs of each build the journal has as deleted. Names that no database can
     store are left out: those builds never add up.
     """
+    # PostgreSQL would refuse the question.
+    if only is not None and not (isinstance(only.build, str) and is_storable(only.build)):
+        return {}
     ours = select(journal.c.seq).where(
         journal.c.account == key_of(connection, account),
         journal.c.job_id == jobs.c.id,

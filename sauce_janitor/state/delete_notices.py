@@ -34,6 +34,6 @@ class DeleteNotices:
             raise ValueError(f"{action} is not announced")
         column = _COLUMNS[action]
         mine = update(jobs).where(jobs.c.account == account)
-        with self._database.writing() as connection, named(connection, job_ids) as listed:
+        with self._database.writing(account) as connection, named(connection, job_ids) as listed:
             connection.execute(mine.where(column.is_not(None), ~listed).values({column: None}))
             connection.execute(mine.where(column.is_(None), listed).values({column: at}))

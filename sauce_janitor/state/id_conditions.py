@@ -13,11 +13,10 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    insert,
-    select,
 )
 
 from sauce_janitor.model.jobs import JobId
+from sauce_janitor.state.database.dialect import dialect_of, insert_new
 from sauce_janitor.state.database.tables import jobs
 from sauce_janitor.state.rows import id_bytes
 
@@ -35,6 +34,6 @@ def named(connection: Connection, job_ids: Iterable[JobId]) -> Iterator[ColumnEl
     ids = (id_bytes(job_id) for job_id in job_ids)
     _named.create(connection)
     while rows := [{"id": job_id} for job_id, _ in zip(ids, range(_BATCH), strict=False)]:
-        connection.execute(insert(_named).prefix_with("OR IGNORE", dialect="sqlite"), rows)
-    yield jobs.c.id.in_(select(_named.c.id))
+        insert_new(connection, _named, rows)
+    yield dialect_of(connection.dialect.name).is_among(jobs.c.id, _named)
     _named.drop(connection)

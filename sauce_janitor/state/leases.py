@@ -97,7 +97,7 @@ class Lease(HeldLease):
             # The fence limits this to the run's own lease: another run may have taken it since.
             if fence is not None:
                 mine = (leases.c.account == self._account, leases.c.fence == fence)
-                with self._database.writing() as connection:
+                with self._database.writing(self._account) as connection:
                     connection.execute(update(leases).where(*mine).values(released=True))
         finally:
             self._unlock()
@@ -110,7 +110,7 @@ class Lease(HeldLease):
             "since": self._now,
         }
         values["released"] = False
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             row = connection.execute(
                 select(leases).where(leases.c.account == self._account).with_for_update()
             ).one_or_none()

@@ -90,7 +90,7 @@ class OwnerJobs:
                 if len(job_id) == 32 and _HEX.issuperset(job_id)
             ),
         ]
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             self._note(connection, mark=mark, bookmark=bookmark)
             known = self._stored(connection, seen)
             fresh = [
@@ -123,7 +123,7 @@ class OwnerJobs:
         """
         if not job_ids:
             return
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             known = self._stored(connection, [id_bytes(job_id) for job_id in job_ids])
             readable = [
                 old["row"]
@@ -161,7 +161,7 @@ class OwnerJobs:
         statement = update(jobs).where(
             *self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids])
         )
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             connection.execute(statement.where(jobs.c.listed_at < now).values(listed_at=now))
 
     def memo(self) -> str | None:
@@ -177,7 +177,7 @@ class OwnerJobs:
         changes.
         """
         details = {id_bytes(job.id): job for job in new}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             known = self._stored(connection, [id_bytes(job_id) for job_id in asked])
             rows = {
                 job_id: _completed(old, details[job_id])
@@ -207,7 +207,7 @@ class OwnerJobs:
         are.
         """
         found = None if new is None else list(new)
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             self._note(connection)
             return replace_builds(connection, self._account, self._owner, found, now=now)
 
@@ -223,7 +223,7 @@ class OwnerJobs:
             values["watermark"] = watermark
         if full_at is not None:
             values |= {"full_at": full_at, "bookmark": None}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             self._note(connection, mark=mark)
             connection.execute(update(listings).where(*self._listing).values(values))
             # A partial listing proves nothing about the jobs that it did not show.
@@ -234,14 +234,14 @@ class OwnerJobs:
 
     def forget_bookmark(self) -> None:
         """Give up the unfinished full listing: the next one starts from the beginning."""
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             connection.execute(update(listings).where(*self._listing).values(bookmark=None))
 
     def forget(self) -> None:
         """Remove the owner's listing: none of its jobs is known, and the owner has another
         spelling.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             connection.execute(delete(listings).where(*self._listing))
 
     def mark_gone(self, job_ids: Collection[JobId]) -> None:
@@ -249,7 +249,7 @@ class OwnerJobs:
         statement = update(jobs).where(
             *self._mine, jobs.c.id.in_([id_bytes(job_id) for job_id in job_ids])
         )
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             connection.execute(statement.values(gone=True))
 
     # --- what a listing asks ----------------------------------------------------------------------

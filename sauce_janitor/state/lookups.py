@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, or_, select
+from sqlalchemy import ColumnElement, Table, false, or_, select
 
 from sauce_janitor.model.job_references import FEW, Candidate, JobReference
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.state.database.tables import archived_jobs, jobs
 from sauce_janitor.state.database.transactions import Database
-from sauce_janitor.state.rows import ESCAPED
+from sauce_janitor.state.rows import ESCAPED, is_storable
 
 _MOST: Final = 1000
 """At most this many candidates are read: nobody chooses among more."""
@@ -49,7 +49,7 @@ class JobFinder:
 
     def near(self, reference: JobReference, accounts: Collection[str]) -> tuple[Candidate, ...]:
         """Return a few jobs with the text somewhere in their name or build, in any case."""
-        if reference.name is None:
+        if reference.name is None or not is_storable(reference.name):
             return ()
         part = (
             column.icontains(reference.name, autoescape=True)
@@ -76,7 +76,7 @@ class JobFinder:
         )
         if accounts is not None:
             statement = statement.where(table.c.account.in_(accounts))
-        statement = statement.order_by(time.desc(), identity).limit(most)
+        statement = statement.order_by(time.desc().nulls_last(), identity).limit(most)
         with self._database.reading() as connection:
             rows: list[Any] = list(connection.execute(statement).all())
         return tuple(
@@ -107,7 +107,10 @@ def _conditions(
         # index finds.
         first, last = (bytes.fromhex(reference.prefix.ljust(_DIGITS, end)) for end in "0f")
         yield identity.between(first, last)
-    if reference.name is not None:
+    if reference.name is not None and not is_storable(reference.name):
+        # The name of no job here, and PostgreSQL would refuse the question.
+        yield false()
+    elif reference.name is not None:
         named = or_(table.c.name == reference.name, table.c.build == reference.name)
         # Names that no database can store are JSON in the inventory.
         yield named & (table.c.marks < ESCAPED) if table is jobs else named

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select
 
+from sauce_janitor.state.database.dialect import put
 from sauce_janitor.state.database.tables import meta
 from sauce_janitor.state.database.transactions import Database
 
@@ -30,11 +31,7 @@ class Notes:
     def write(self, key: str, value: str) -> None:
         """Write the note under that key."""
         with self._database.writing() as connection:
-            changed = connection.execute(
-                update(meta).where(meta.c.key == _PREFIX + key).values(value=value)
-            )
-            if changed.rowcount == 0:
-                connection.execute(insert(meta), [{"key": _PREFIX + key, "value": value}])
+            put(connection, meta, {"key": _PREFIX + key, "value": value})
 
     def starting(self, prefix: str) -> tuple[str, ...]:
         """Return every key with this prefix, in order."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select
 
 from sauce_janitor.model.jobs import JobId
+from sauce_janitor.state.database.dialect import put
 from sauce_janitor.state.database.tables import read_backs
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import id_bytes
@@ -21,11 +22,8 @@ class ReadBacks:
         seconds.
         """
         key = {"account": account, "job_id": id_bytes(job_id)}
-        row = {"receipt": receipt, "at": at}
-        mine = read_backs.c.account == account, read_backs.c.job_id == key["job_id"]
-        with self._database.writing() as connection:
-            if connection.execute(update(read_backs).where(*mine).values(row)).rowcount == 0:
-                connection.execute(insert(read_backs), [key | row])
+        with self._database.writing(account) as connection:
+            put(connection, read_backs, key | {"receipt": receipt, "at": at})
 
     def last(self, account: str, job_id: JobId) -> tuple[str, int] | None:
         """Return the receipt and the time (epoch seconds) of the last read-back; None when none is
@@ -41,12 +39,12 @@ class ReadBacks:
     def forget(self, account: str, job_id: JobId) -> None:
         """Remove the job's read-back: its copy has changed."""
         mine = read_backs.c.account == account, read_backs.c.job_id == id_bytes(job_id)
-        with self._database.writing() as connection:
+        with self._database.writing(account) as connection:
             connection.execute(delete(read_backs).where(*mine))
 
     def forget_before(self, account: str, at: int) -> None:
         """Remove the read-backs before that time, in epoch seconds: they are no longer trusted."""
-        with self._database.writing() as connection:
+        with self._database.writing(account) as connection:
             connection.execute(
                 delete(read_backs).where(read_backs.c.account == account, read_backs.c.at < at)
             )

@@ -38,7 +38,7 @@ class Retries:
         times = select(jobs.c.ended_at).where(
             jobs.c.account == account, jobs.c.id == id_bytes(job_id)
         )
-        with self._database.writing() as connection:
+        with self._database.writing(account) as connection:
             before = _one(connection, account, job_id)
             ended_at = connection.execute(times).scalar()
             retry = failed_again(before, job_id, failing, at=at, ended_at=ended_at)
@@ -66,7 +66,7 @@ class Retries:
         mine = list(job_ids)
         if not mine:
             return
-        with self._database.writing() as connection:
+        with self._database.writing(account) as connection:
             for job_id in mine:
                 connection.execute(delete(retries).where(*_key(account, job_id)))
 

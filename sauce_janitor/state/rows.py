@@ -67,6 +67,11 @@ def id_bytes(job_id: str) -> bytes:
     return bytes.fromhex(job_id)
 
 
+def is_storable(text: str) -> bool:
+    """Return whether every database can store the text, or compare with it."""
+    return _UNSTORABLE.search(text) is None
+
+
 def plain(text: str) -> str:
     """Return a text that a person typed, without what no database can store."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from sauce_janitor.model.jobs import DELETES, Action, JobId
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.state.database import tables
+from sauce_janitor.state.database.dialect import streamed
 from sauce_janitor.state.database.tables import acceptances, counters, runs
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.id_conditions import named
@@ -48,7 +49,7 @@ class Acceptances:
             "jobs": sizes.get(None, 0),
         }
         row["by_policy"] = json.dumps(by_policy, sort_keys=True)
-        with self._database.writing() as connection:
+        with self._database.writing(account) as connection:
             connection.execute(insert(acceptances), [row])
             for action in (*DELETES, Action.STOP):
                 _mark(connection, account, action, (jobs or {}).get(action, ()))
@@ -76,8 +77,10 @@ class Acceptances:
         )
         sizes: list[int] = []
         with self._database.reading() as connection:
-            for jobs, by_policy in connection.execution_options(yield_per=100).execute(statement):
-                size = jobs if policy is None else json.loads(by_policy or "{}").get(policy, 0)
+            for row in streamed(connection, statement, 100):
+                size = row["jobs"]
+                if policy is not None:
+                    size = json.loads(row["by_policy"] or "{}").get(policy, 0)
                 # A plan without any such job says nothing about the usual size.
                 sizes += [size] if size else []
                 if len(sizes) == last:
@@ -142,7 +145,7 @@ class Runs:
         """
         statement = (
             select(runs)
-            .order_by(runs.c.started_at.desc(), literal_column("runs.rowid").desc())
+            .order_by(runs.c.started_at.desc(), self._database.dialect.order_recorded(runs).desc())
             .limit(limit)
         )
         if account is not None:
@@ -193,12 +196,15 @@ class MetricCounters:
         """
         with self._database.writing() as connection:
             for (name, labels), amount in amounts.items():
-                key = {"name": name, "labels": json.dumps(dict(labels), sort_keys=True)}
-                mine = (counters.c.name == key["name"], counters.c.labels == key["labels"])
-                grown = update(counters).where(*mine).values(value=counters.c.value + amount)
+                row = {"name": name, "labels": json.dumps(dict(labels), sort_keys=True)}
+                grown = self._database.dialect.insert(counters).values(row | {"value": amount})
                 # The first time the counter has no row yet.
-                if connection.execute(grown).rowcount == 0:
-                    connection.execute(insert(counters), [key | {"value": amount}])
+                connection.execute(
+                    grown.on_conflict_do_update(
+                        index_elements=("name", "labels"),
+                        set_={"value": counters.c.value + grown.excluded.value},
+                    )
+                )
 
     def all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """Return every counter; labels sorted by name."""

@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
+from sauce_janitor.state.database.dialect import put
 from sauce_janitor.state.database.tables import meta
 from sauce_janitor.state.database.transactions import Database
 
@@ -28,9 +29,7 @@ class Verifications:
         """Store the progress, in place of the previous one."""
         key, value = _KEY + scope, json.dumps(standing, sort_keys=True)
         with self._database.writing() as connection:
-            changed = connection.execute(update(meta).where(meta.c.key == key).values(value=value))
-            if changed.rowcount == 0:
-                connection.execute(insert(meta), [{"key": key, "value": value}])
+            put(connection, meta, {"key": key, "value": value})
 
     def kept(self, scope: str) -> Mapping[str, Any] | None:
         """Return the stored progress, None where there is none."""

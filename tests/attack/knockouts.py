@@ -279,7 +279,7 @@ KNOCK_OUTS: Final = (
     KnockOut("chain", _JOURNAL, 'or link(before, dict(row)) != row["hash"]:', ":", JOURNAL),
     KnockOut(
         "write lock first",
-        "state/database/transactions.py",
+        "state/database/sqlite.py",
         '"BEGIN IMMEDIATE" if',
         '"BEGIN" if',
         JOURNAL,

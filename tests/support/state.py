@@ -7,29 +7,65 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
 from sauce_janitor.state import State
-from sauce_janitor.state.database.transactions import sqlite_engine
-from sauce_janitor.state.file import state_file
+from sauce_janitor.state.database.schema import found_state
+from sauce_janitor.state.database.sqlite import sqlite_engine
 from tests.fakes.job_list import OWNER, a_job
 
 ROOT = Path(__file__).parents[2]
 
 
-class Python:
-    """Runs code in another process; `STATE` is the state's path there."""
+@dataclass(frozen=True)
+class Place:
+    """Where a state is: a file's path, or the address of a database."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    where: Path | str
+
+    def open(self) -> State:
+        if isinstance(self.where, Path):
+            return State.open(self.where)
+        return State.connect(self.where)
+
+    def execute(self, *statements: str) -> None:
+        """Change the database as nobody should, or as another program would."""
+        if isinstance(self.where, Path):
+            for statement in statements:
+                execute(self.where, statement)
+            return
+        with psycopg.connect(self.where, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def free_leases(self) -> None:
+        """Free the leases of processes that died. A file's are free already."""
+        if not isinstance(self.where, Path):
+            self.execute("UPDATE leases SET released = true")
+
+
+class Python:
+    """Runs code in another process; `STATE` is the state's path or address there, and `opened()`
+    opens it.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._begun: list[subprocess.Popen[str]] = []
 
     def start(self, code: str) -> subprocess.Popen[str]:
-        source = f"STATE = {str(self._path)!r}\n" + textwrap.dedent(code)
+        how = "open" if isinstance(self._place.where, Path) else "connect"
+        source = f"STATE = {str(self._place.where)!r}\n"
+        source += (
+            f"def opened():\n  from sauce_janitor.state import State\n  return State.{how}(STATE)\n"
+        )
+        source += textwrap.dedent(code)
         process = subprocess.Popen(
             [sys.executable, "-c", source], cwd=ROOT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -69,7 +105,7 @@ def first_schema(path: Path) -> None:
     engine = sqlite_engine(path)
     with engine.begin() as connection:
         migrate(connection, "0001")
-        state_file._found(connection)
+        found_state(connection)
         for sql in (
             "INSERT INTO accounts VALUES ('eu', 'u', 'demo')",
             (

@@ -18,15 +18,11 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from sauce_janitor.errors import StateError
-from sauce_janitor.state.database.transactions import (
-    Database,
-    damaged,
-    readonly_engine,
-    sqlite_engine,
-    state_errors,
-)
+from sauce_janitor.state.database.schema import is_usable, revision
+from sauce_janitor.state.database.sqlite import readonly_engine, sqlite_engine
+from sauce_janitor.state.database.transactions import Database, damaged, state_errors
 from sauce_janitor.state.file.filesystems import nobody_writes, refuse_shared
-from sauce_janitor.state.file.state_file import check_content, is_usable, open_engine, revision
+from sauce_janitor.state.file.state_file import check_content, open_engine
 
 _TRIES: Final = 5
 _TICK_S: Final = 0.05

@@ -9,37 +9,24 @@ import os
 import secrets
 import stat
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select
+from sqlalchemy import Engine, inspect
 
-from sauce_janitor.errors import RefusedError, StateError
-from sauce_janitor.state.database.tables import (
-    READABLE_FROM,
-    REVISIONS,
-    journal_head,
-    meta,
-    metadata,
-    schema_version,
-)
-from sauce_janitor.state.database.transactions import (
-    Database,
-    damaged,
-    memory_engine,
-    sqlite_engine,
-)
+from sauce_janitor.errors import StateError
+from sauce_janitor.state.database.schema import create_tables, is_usable, migrate, revision
+from sauce_janitor.state.database.sqlite import memory_engine, sqlite_engine
+from sauce_janitor.state.database.transactions import Database, damaged
 from sauce_janitor.state.file.backup import back_up
 from sauce_janitor.state.file.filesystems import refuse_shared
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _NEW: Final = ".new"
 _ABANDONED_S: Final = 3600.0
-_READABLE_FROM: Final = "readable_from"
 
 
 def open_file(path: Path, accept_filesystem: str | None = None) -> Database:
@@ -96,80 +83,12 @@ def open_engine(
         if is_usable(connection, found, place):
             return database
         if found is None:
-            _create_tables(connection)
-            _found(connection)
+            create_tables(connection)
         # Only what exists already can be lost: a new state has nothing to back up.
         else:
             before_migrating(found)
-            _migrate(connection)
-        _record_readable_from(connection)
+            migrate(connection)
     return database
-
-
-def is_usable(connection: Connection, found: str | None, place: str) -> bool:
-    """Return whether a state with this schema is used as it is: the current one, or a newer one
-    that says this version can read and write it.
-
-    False when it must be migrated. Raise RefusedError when it cannot be.
-    """
-    if found is None or found in REVISIONS:
-        return found == REVISIONS[-1]
-    if (
-        connection.execute(select(meta.c.value).where(meta.c.key == _READABLE_FROM)).scalar()
-        in REVISIONS
-    ):
-        return True
-    raise RefusedError(
-        f"the state {place} was written by a newer version (schema {found}, this program knows"
-        f" {REVISIONS[-1]}): use that version, or the backup that it made beside the state before"
-        " it changed the schema"
-    )
-
-
-def _record_readable_from(connection: Connection) -> None:
-    connection.execute(delete(meta).where(meta.c.key == _READABLE_FROM))
-    connection.execute(insert(meta), [{"key": _READABLE_FROM, "value": READABLE_FROM}])
-
-
-def revision(connection: Connection) -> str | None:
-    """Return the schema that the database says it has; None where it says nothing."""
-    if not inspect(connection).has_table(schema_version.name):
-        return None
-    return connection.execute(select(schema_version.c.version_num)).scalar()
-
-
-def _create_tables(connection: Connection) -> None:
-    """Create the newest schema without running the migrations, which takes several times as long
-    and imports Alembic. A test compares both schemas.
-    """
-    metadata.create_all(connection, checkfirst=False)
-    schema_version.create(connection)
-    connection.execute(insert(schema_version), [{"version_num": REVISIONS[-1]}])
-
-
-def _migrate(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "sauce_janitor.state:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _found(connection: Connection) -> None:
-    """Give a new state its identity: an id and secret, and the beginning of the journal's chain."""
-    from sauce_janitor.state.journal.hash_chain import beginning
-
-    instance = str(uuid.uuid4())
-    connection.execute(
-        insert(meta),
-        [
-            {"key": "instance_id", "value": instance},
-            {"key": "secret", "value": secrets.token_hex(32)},
-        ],
-    )
-    connection.execute(insert(journal_head), [{"one": 1, "seq": 0, "hash": beginning(instance)}])
 
 
 def _make(path: Path) -> None:
@@ -290,16 +209,3 @@ def check_content(path: Path) -> None:
         raise StateError(
             damaged(str(path), "it is empty" if not head else "it is not an SQLite database")
         )
-
-
-def check_integrity(database: Database) -> None:
-    """Read every page and every row of an SQLite state; raise StateError when one is damaged. Takes
-    seconds for a million jobs.
-    """
-    with database.reading() as connection:
-        # The check is SQLite's own.
-        if connection.dialect.name != "sqlite":
-            return
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if found != "ok":
-        raise StateError(damaged(database.place, str(found).splitlines()[-1]))

@@ -31,6 +31,7 @@ from sauce_janitor.model.permits import (
     StopPermit,
 )
 from sauce_janitor.state.accounts import key_of
+from sauce_janitor.state.database.dialect import streamed
 from sauce_janitor.state.database.tables import journal, journal_head, meta, open_intents
 from sauce_janitor.state.database.transactions import Database, damaged
 from sauce_janitor.state.journal import statements
@@ -114,7 +115,7 @@ class Journal:
         with self._database.reading() as connection:
             if account is not None:
                 statement = statement.where(journal.c.account == key_of(connection, account))
-            for row in connection.execution_options(yield_per=500).execute(statement).mappings():
+            for row in streamed(connection, statement):
                 yield _line(row)
 
     def unresolved(self, account: str) -> tuple[OpenIntent, ...]:
@@ -161,10 +162,7 @@ class Journal:
             ).scalar_one()
             head = connection.execute(select(journal_head)).one()
             before, seq = beginning(instance), 0
-            rows = connection.execution_options(yield_per=500).execute(
-                select(journal).order_by(journal.c.seq)
-            )
-            for row in rows.mappings():
+            for row in streamed(connection, select(journal).order_by(journal.c.seq)):
                 seq += 1
                 # The number shows a line that is missing, the hash one that was changed.
                 if row["seq"] != seq or link(before, dict(row)) != row["hash"]:
@@ -225,7 +223,7 @@ class RunJournal:
         detail: dict[str, Any] = {"selection": selection}
         if missing:
             detail["missing"] = len(missing)
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             self._append(connection, "archived", job, policy=policy, receipt=receipt, detail=detail)
             # None: the receipts satisfy no selection, so no delete may rest on them.
             if selection is not None:
@@ -238,7 +236,7 @@ class RunJournal:
         paused, PermitError when the action is recorded as done, or an earlier intent for it has no
         outcome yet. All are checked in the transaction that writes.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             return self._intend(connection, permit, policy=policy)
 
     def intents(self, permits: Sequence[DeletePermit], /, *, policy: str) -> list[int]:
@@ -246,7 +244,7 @@ class RunJournal:
         does.
         """
         more = {"together_with": len(permits) - 1}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             return [
                 self._intend(connection, permit, policy=policy, more=more) for permit in permits
             ]
@@ -305,7 +303,7 @@ class RunJournal:
         details: dict[str, Any] = {"text": plain(detail)}
         if bytes_reclaimed is not None:
             details["bytes_reclaimed"] = bytes_reclaimed
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             self._close(connection, intent, outcome, details)
 
     def found_gone(
@@ -318,7 +316,7 @@ class RunJournal:
         """
         text = {"text": plain(detail)}
         asked = {"account": self._account, "job_id": id_bytes(job_id), "action": str(action)}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             begun = connection.execute(statements.BEGUN, asked).scalar()
             # The delete was sent, its answer was lost, and now the job is gone: that was this
             # program.
@@ -354,7 +352,7 @@ class RunJournal:
         """
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         asked = {"account": self._account, "job_id": job["job_id"]}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             # Reindexing may run again and again: each receipt gets one line.
             known = set(connection.execute(statements.RECEIPTS, asked).scalars())
             news = [receipt for receipt in receipts if receipt.sha256 not in known]
@@ -408,7 +406,7 @@ class RunJournal:
         """
         before, after = change
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             asked = {
                 "of_account": self._account,
                 "of_job": job["job_id"],

@@ -12,10 +12,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import select
 
@@ -26,9 +25,13 @@ from sauce_janitor.model.open_intents import OpenManualAction
 from sauce_janitor.model.permits import ManualPermit
 from sauce_janitor.state.database.tables import journal, open_intents
 from sauce_janitor.state.database.transactions import Database
+from sauce_janitor.state.file.manual_lock import ManualLock
 from sauce_janitor.state.journal import statements
 from sauce_janitor.state.journal.journal import RunJournal, deed
 from sauce_janitor.state.rows import id_bytes, plain
+
+if TYPE_CHECKING:
+    from sauce_janitor.state.server.session_lock import SessionLock
 
 BEGUN: Final = "by_hand"
 DONE: Final = "done_by_hand"
@@ -54,7 +57,7 @@ class ManualJournal(RunJournal):
             "action": f"{BEGUN}:{permit.action}",
         }
         detail = {"by": plain(by), "wanted": dict(wanted)}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             standing = connection.execute(statements.STANDING, asked).one()
             if standing.pause is not None:
                 raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
@@ -71,7 +74,7 @@ class ManualJournal(RunJournal):
     def end(self, intent: int, outcome: Outcome, /, *, detail: str) -> None:
         """Write the line after. One final outcome may follow `unknown`, nothing a final one."""
         asked = {"intent": intent, "account": self._account}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
                 raise StateError(
@@ -129,47 +132,28 @@ class ManualActions:
         """Hold the lock while one job is read and written. Raise LeaseError when it is not free
         within `wait_s`, StoppedError on `stop`.
         """
-        # No file, so no other process: a state in memory.
-        if self._path is None:
-            yield
-            return
-        # Late: commands that read do not load the library.
-        from filelock import FileLock, Timeout
-
-        folder = self._path.resolve()
-        lock = FileLock(
-            folder.with_name(f"{folder.name}.hand-{quote(account, safe='')}"),
-            mode=0o600,
-            fallback_to_soft=False,
-        )
+        lock = self._lock_of(account)
         until = time.monotonic() + wait_s
-        while True:
-            try:
-                # In short waits, so that Ctrl-C is noticed between two.
-                lock.acquire(timeout=min(_GLANCE_S, wait_s))
-                break
-            except Timeout as taken:
-                if stop is not None and stop.is_set():
-                    raise StoppedError(
-                        "asked to stop while another command changed a job"
-                    ) from taken
-                if time.monotonic() >= until:
-                    raise LeaseError(
-                        f"another command is changing jobs of account {account} by hand: try again"
-                    ) from taken
-            # NotImplementedError: this system has no flock.
-            except (OSError, NotImplementedError) as error:
-                why = getattr(error, "strerror", None) or error
-                raise StateError(
-                    f"the lock {lock.lock_file} cannot be used ({why}): keep the state on a local"
-                    " file system with locks"
-                ) from error
+        # In short waits, so that Ctrl-C is noticed between two.
+        while not lock.acquire(min(_GLANCE_S, wait_s)):
+            if stop is not None and stop.is_set():
+                raise StoppedError("asked to stop while another command changed a job")
+            if time.monotonic() >= until:
+                raise LeaseError(
+                    f"another command is changing jobs of account {account} by hand: try again"
+                )
         try:
             yield
         finally:
-            # The lock ends with the process in any case.
-            with suppress(OSError):
-                lock.release()
+            lock.release()
+
+    def _lock_of(self, account: str) -> ManualLock | SessionLock:
+        if self._path is not None:
+            return ManualLock(self._path, account)
+        # Late: a state in a file loads nothing of it.
+        from sauce_janitor.state.server.session_lock import SessionLock
+
+        return SessionLock(self._database, f"by hand {account}")
 
 
 def _wanted_of(detail: str) -> Mapping[str, Any]:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.model.permits import PrunePermit
+from sauce_janitor.state.database.dialect import put
 from sauce_janitor.state.database.tables import journal, meta, open_intents
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.journal import statements
@@ -59,7 +60,7 @@ class PruneJournal(RunJournal):
             "why": plain(permit.why),
         }
         asked = {"account": self._account, "job_id": job["job_id"], "action": _OPEN_AS}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             standing = connection.execute(statements.STANDING, asked).one()
             # Another process may be writing in the archive now.
             if standing.fence != permit.fence:
@@ -86,7 +87,7 @@ class PruneJournal(RunJournal):
         record.
         """
         asked = {"intent": intent, "account": self._account}
-        with self._database.writing() as connection:
+        with self._database.writing(self._account) as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
                 raise StateError(
@@ -131,9 +132,8 @@ class Prunings:
     def accept(self, account: str, digest: str, *, at: int) -> None:
         """Record that a pruning is carried out."""
         key = _ACCEPTED + account
-        with self._database.writing() as connection:
-            connection.execute(delete(meta).where(meta.c.key == key))
-            connection.execute(insert(meta), [{"key": key, "value": f"{at} {digest}"}])
+        with self._database.writing(account) as connection:
+            put(connection, meta, {"key": key, "value": f"{at} {digest}"})
 
     def open(self, account: str) -> tuple[OpenPruning, ...]:
         """Return every pruning without an outcome, oldest first."""

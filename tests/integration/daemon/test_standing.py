@@ -260,7 +260,7 @@ def test_others_on_the_state_know_when_the_next_run_is(scene: Scene) -> None:
 def test_a_state_that_another_process_keeps_locked_is_told_and_waited_for(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sauce_janitor.state.database.transactions.BUSY_S", 0.05)
+    monkeypatch.setattr("sauce_janitor.state.database.sqlite.BUSY_S", 0.05)
     rounds = scene.rounds()
     assert reasons(scene, rounds) == ()
     with closing(sqlite3.connect(scene.folder / "state.db", isolation_level=None)) as other:
@@ -276,7 +276,7 @@ def test_a_state_that_another_process_keeps_locked_is_told_and_waited_for(
 def test_how_things_stand_is_shown_while_nothing_can_be_kept(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sauce_janitor.state.database.transactions.BUSY_S", 0.05)
+    monkeypatch.setattr("sauce_janitor.state.database.sqlite.BUSY_S", 0.05)
     rounds = scene.rounds()
     rounds.go()
     scene.settle(rounds)

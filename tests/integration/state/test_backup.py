@@ -15,9 +15,9 @@ from sqlalchemy import Engine, inspect
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state import State
+from sauce_janitor.state.database import schema as schemas
+from sauce_janitor.state.database.sqlite import sqlite_engine
 from sauce_janitor.state.database.tables import READABLE_FROM, REVISIONS
-from sauce_janitor.state.database.transactions import sqlite_engine
-from sauce_janitor.state.file import state_file
 from sauce_janitor.state.file.backup import back_up, copies
 from tests.support.state import Python, execute, filled, first_schema, migrate
 
@@ -109,7 +109,7 @@ def test_a_migration_that_fails_leaves_the_state_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first_schema(path)
-    monkeypatch.setattr(state_file, "_record_readable_from", lambda _connection: 1 / 0)
+    monkeypatch.setattr(schemas, "put", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         State.open(path)
     assert ask(path, "SELECT version_num FROM alembic_version") == "0001"
@@ -118,9 +118,9 @@ def test_a_migration_that_fails_leaves_the_state_as_it_was(
         assert state.acceptances.plan_sizes("eu") == (7,)
 
 
-def test_what_a_crash_while_copying_left_is_swept(path: Path, python: Python) -> None:
+def test_what_a_crash_while_copying_left_is_swept(path: Path, file_python: Python) -> None:
     first_schema(path)
-    code, _ = python.run("""
+    code, _ = file_python.run("""
         import os
         from sauce_janitor.state import State
         from sauce_janitor.state.file import backup
@@ -137,7 +137,7 @@ def test_what_a_crash_while_copying_left_is_swept(path: Path, python: Python) ->
 
 
 def test_processes_that_migrate_at_once_leave_one_backup_of_the_old_state(
-    path: Path, python: Python
+    path: Path, file_python: Python
 ) -> None:
     first_schema(path)
     code = """
@@ -146,7 +146,7 @@ def test_processes_that_migrate_at_once_leave_one_backup_of_the_old_state(
         sys.stdin.readline()
         State.open(STATE).close()
     """
-    processes = [python.start(code) for _ in range(3)]
+    processes = [file_python.start(code) for _ in range(3)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sauce_janitor.state.database.transactions import Database, sqlite_engine
+from sauce_janitor.state.database.sqlite import sqlite_engine
+from sauce_janitor.state.database.transactions import Database
 
 
 @pytest.fixture

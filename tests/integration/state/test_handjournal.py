@@ -81,9 +81,7 @@ def test_a_half_surrogate_in_a_persons_words_is_no_reason_to_fail(state: State) 
 
 HOLDING = """
 import time
-from pathlib import Path
-from sauce_janitor.state import State
-with State.open(Path(STATE)) as state, state.manual_actions.lock("eu", wait_s=0):
+with opened() as state, state.manual_actions.lock("eu", wait_s=0):
     print("held", flush=True)
     time.sleep(600)
 """

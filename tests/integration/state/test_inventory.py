@@ -161,7 +161,7 @@ def test_records_come_newest_first_by_the_time_of_the_age_then_by_id(state: Stat
         a_job(5, ended_at=None, modified_at=None),
     )
     by_end = [record.job.id for record in state.jobs.records("eu", as_of=0)]
-    assert by_end[:4] == [an_id(3), an_id(4), an_id(2), an_id(1)]
+    assert by_end == [an_id(number) for number in (3, 4, 2, 1, 5)]
     by_change = state.jobs.records("eu", None, ("modification_time",), as_of=0)
     assert [record.job.id for record in by_change][:2] == [an_id(1), an_id(2)]
 
@@ -215,13 +215,13 @@ def test_a_snapshot_is_of_all_jobs_and_builds_of_the_account(state: State) -> No
         assert records[an_id(0)].job.name != f"later than {as_of}"
 
 
-def test_a_stream_left_early_keeps_nothing_locked(state: State, path: Path) -> None:
-    put(state, *(a_job(number) for number in range(3000)))
-    records = state.jobs.records("eu", as_of=0)
+def test_a_stream_left_early_keeps_nothing_locked(file_state: State, path: Path) -> None:
+    put(file_state, *(a_job(number) for number in range(3000)))
+    records = file_state.jobs.records("eu", as_of=0)
     next(records)
     records.close()  # type: ignore[attr-defined]  # it is a generator
-    put(state, a_job(0, name="other"), now=5)
-    state.close()
+    put(file_state, a_job(0, name="other"), now=5)
+    file_state.close()
     assert [entry.name for entry in path.parent.iterdir()] == ["state.db"]
 
 

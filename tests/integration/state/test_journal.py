@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy.exc import IntegrityError
 
@@ -22,7 +22,7 @@ from sauce_janitor.model.permits import (
 )
 from sauce_janitor.state import RunJournal, State
 from tests.fakes.job_list import OWNER, a_job, an_id
-from tests.support.state import Python
+from tests.support.state import Place, Python
 
 RECEIPT = Receipt("ab" * 32)
 
@@ -246,7 +246,7 @@ def test_another_account_s_intent_cannot_be_ended(known: State) -> None:
 
 
 def test_the_database_itself_holds_one_confirmed_line_per_job_and_action(
-    known: State, path: Path
+    known: State, place: Place
 ) -> None:
     with known.lease("eu", "run-1", now=1) as lease:
         writer = journal(known)
@@ -257,8 +257,8 @@ def test_the_database_itself_holds_one_confirmed_line_per_job_and_action(
         "at, account, kind, job_id, owner, action, policy, run_id, intent, outcome, receipt, fence,"
         " detail, hash"
     )
-    with closing(sqlite3.connect(path)) as other, pytest.raises(sqlite3.IntegrityError):
-        other.execute(
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
+        place.execute(
             f"INSERT INTO journal SELECT 99, {columns} FROM journal WHERE outcome = 'confirmed'"
         )
 
@@ -273,8 +273,8 @@ def test_an_account_nobody_claimed_cannot_be_written_to(state: State) -> None:
 
 
 @pytest.fixture
-def written(path: Path) -> Path:
-    with State.open(path) as state:
+def written(place: Place) -> Place:
+    with place.open() as state:
         state.accounts.admit("eu", base_url="u", username="demo")
         with state.lease("eu", "run-1", now=1) as lease:
             for number in range(4):
@@ -284,7 +284,7 @@ def written(path: Path) -> Path:
                     "confirmed",
                     detail="gone",
                 )
-    return path
+    return place
 
 
 @pytest.mark.parametrize(
@@ -307,16 +307,19 @@ def written(path: Path) -> Path:
         ),
     ],
 )
-def test_a_journal_that_was_altered_is_found_out(written: Path, change: str, line: str) -> None:
-    with closing(sqlite3.connect(written)) as other:
-        other.execute(change)
-        other.commit()
-    with State.open(written) as state, pytest.raises(StateError, match=line):
+def test_a_journal_that_was_altered_is_found_out(written: Place, change: str, line: str) -> None:
+    # No foreign key keeps whoever can write to the database from it.
+    if not isinstance(written.where, Path):
+        change = change.replace("zeroblob(16)", "decode(repeat('00', 16), 'hex')")
+        change = change.replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')")
+        change = f"SET session_replication_role = replica; {change}"
+    written.execute(change)
+    with written.open() as state, pytest.raises(StateError, match=line):
         state.journal.verify()
 
 
-def test_an_unaltered_journal_verifies_and_its_head_grows(written: Path) -> None:
-    with State.open(written) as state:
+def test_an_unaltered_journal_verifies_and_its_head_grows(written: Place) -> None:
+    with written.open() as state:
         assert state.journal.verify() == 8
         assert state.journal.head()[0] == 8
         assert [line.seq for line in state.journal.lines("eu")] == list(range(1, 9))
@@ -344,9 +347,8 @@ def test_threads_write_one_unbroken_chain(known: State) -> None:
 PRELUDE = """
     import os
     from sauce_janitor.model.permits import DeleteJobPermit, Receipt
-    from sauce_janitor.state import State
     from tests.fakes.job_list import OWNER, an_id
-    state = State.open(STATE)
+    state = opened()
     state.accounts.admit("eu", base_url="https://api.example", username="demo")
     lease = state.lease("eu", "run-1", now=1)
     lease.acquire()
@@ -355,19 +357,20 @@ PRELUDE = """
 """
 
 
-def test_an_intent_survives_the_crash_that_follows_it(path: Path, python: Python) -> None:
+def test_an_intent_survives_the_crash_that_follows_it(place: Place, python: Python) -> None:
     code, said = python.run(PRELUDE + "    os._exit(9)")
     assert code == 9, said
-    with State.open(path) as state:
+    with place.open() as state:
         assert [intent.job_id for intent in state.journal.unresolved("eu")] == [an_id(1)]
         assert state.journal.verify() == 1
+        place.free_leases()
         with state.lease("eu", "run-2", now=2) as lease:
             assert lease.fence == 2
             journal(state, "run-2").outcome(1, "confirmed", detail="404 twice")
         assert state.journal.unresolved("eu") == ()
 
 
-def test_a_line_that_was_not_committed_never_was(path: Path, python: Python) -> None:
+def test_a_line_that_was_not_committed_never_was(place: Place, python: Python) -> None:
     code, said = python.run(
         PRELUDE
         + """
@@ -377,13 +380,13 @@ def test_a_line_that_was_not_committed_never_was(path: Path, python: Python) -> 
     """
     )
     assert code == 9, said
-    with State.open(path) as state:
+    with place.open() as state:
         assert state.journal.verify() == 1
         assert len(state.journal.unresolved("eu")) == 1
 
 
-def test_no_line_is_half_written_when_the_disk_is_full(path: Path, python: Python) -> None:
-    code, said = python.run(
+def test_no_line_is_half_written_when_the_disk_is_full(path: Path, file_python: Python) -> None:
+    code, said = file_python.run(
         PRELUDE
         + """
     import resource

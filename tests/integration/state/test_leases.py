@@ -18,8 +18,7 @@ from tests.support.state import Python
 
 HOLD = """
     import sys
-    from sauce_janitor.state import State
-    with State.open(STATE) as state:
+    with opened() as state:
         state.accounts.admit("eu", base_url="https://api.example", username="demo")
         with state.lease("eu", "run-other", now=1_780_000_000) as lease:
             print("held", lease.fence, flush=True)
@@ -62,49 +61,49 @@ def test_a_state_by_another_name_has_the_same_lease(tmp_path: Path) -> None:
             held.check()
 
 
-def test_a_killed_holder_frees_the_lease_at_once(state: State, python: Python) -> None:
-    other = python.start(HOLD)
+def test_a_killed_holder_frees_the_lease_at_once(file_state: State, file_python: Python) -> None:
+    other = file_python.start(HOLD)
     assert other.stdout is not None
     assert other.stdout.readline() == "held 1\n"
     other.send_signal(signal.SIGKILL)
     other.wait(timeout=60)
-    with state.lease("eu", "run-1", now=2) as lease:
+    with file_state.lease("eu", "run-1", now=2) as lease:
         assert lease.fence == 2
         lease.check()
 
 
 def test_a_program_that_the_holder_started_does_not_keep_the_lease(
-    state: State, python: Python
+    file_state: State, file_python: Python
 ) -> None:
     quiet = "stdin=sub.DEVNULL, stdout=sub.DEVNULL, stderr=sub.DEVNULL"
     starting = (
         f'import subprocess as sub; print(sub.Popen(["sleep", "600"], {quiet}).pid, flush=True);'
         ' print("held"'
     )
-    other = python.start(HOLD.replace('print("held"', starting))
+    other = file_python.start(HOLD.replace('print("held"', starting))
     assert other.stdout is not None
     child = int(other.stdout.readline())
     try:
         assert other.stdout.readline() == "held 1\n"
         other.send_signal(signal.SIGKILL)
         other.wait(timeout=60)
-        with state.lease("eu", "run-1", now=2) as lease:
+        with file_state.lease("eu", "run-1", now=2) as lease:
             lease.check()
     finally:
         os.kill(child, signal.SIGKILL)
 
 
 def test_a_run_whose_lock_was_pulled_from_under_it_notices(
-    state: State, path: Path, python: Python
+    file_state: State, path: Path, file_python: Python
 ) -> None:
-    with state.lease("eu", "run-1", now=2) as lease:
+    with file_state.lease("eu", "run-1", now=2) as lease:
         path.with_name("state.db.lease-eu").unlink()
-        other = python.start(HOLD)
+        other = file_python.start(HOLD)
         assert other.stdout is not None
         assert other.stdout.readline() == "held 2\n"
         with pytest.raises(LeaseError, match="lost the lease on account eu: run-other"):
             lease.check()
-        writer = state.journal.during("eu", "run-1", lambda: 1)
+        writer = file_state.journal.during("eu", "run-1", lambda: 1)
         with pytest.raises(LeaseError):
             writer.intent(
                 DeleteJobPermit(an_id(1), OWNER, Receipt("ab"), "fp", 1.0, lease.fence), policy="p"
@@ -149,19 +148,19 @@ def test_a_stopped_process_that_wakes_up_still_holds_what_nobody_could_take(
     assert out == "mine\n"
 
 
-def test_the_lock_file_is_for_its_user_alone(state: State, path: Path) -> None:
-    with state.lease("eu", "run-1", now=1):
+def test_the_lock_file_is_for_its_user_alone(file_state: State, path: Path) -> None:
+    with file_state.lease("eu", "run-1", now=1):
         assert path.with_name("state.db.lease-eu").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_lock_that_cannot_be_given_back_undoes_nothing(
-    state: State, monkeypatch: pytest.MonkeyPatch
+    file_state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unlock(_file: int, what: int) -> None:
         if what == fcntl.LOCK_UN:
             raise OSError(errno.ENOLCK, "No locks available")
 
-    with state.lease("eu", "run-1", now=1) as lease:
+    with file_state.lease("eu", "run-1", now=1) as lease:
         monkeypatch.setattr(fcntl, "flock", unlock)
         lease.check()
     with pytest.raises(LeaseError, match="does not hold"):

@@ -4,15 +4,13 @@ others at once.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.state import Pause, Query, State
 from tests.fakes.job_list import OWNER, a_job, an_id
-from tests.support.state import Python
+from tests.support.state import Place, Python
 
 NOON = 1_780_315_200
 
@@ -45,8 +43,7 @@ def test_a_clock_before_2020_or_that_ran_backwards_is_refused(state: State) -> N
 def test_a_pause_is_obeyed_by_every_process_at_once(state: State, python: Python) -> None:
     assert not state.switch.is_paused()
     code, said = python.run("""
-        from sauce_janitor.state import State
-        with State.open(STATE) as state:
+        with opened() as state:
             print(state.switch.pause(by="jane", reason="audit \\udcff", at=5), state.switch.pause(by="joe", reason="", at=6))
     """)
     assert (code, said) == (0, "True False\n")
@@ -131,12 +128,12 @@ def test_of_runs_that_began_in_one_second_the_later_one_is_the_newest(state: Sta
     assert [run.run_id for run in state.runs.last("eu")] == ["a", "c", "b"]
 
 
-def test_counters_grow_over_processes(path: Path) -> None:
+def test_counters_grow_over_processes(place: Place) -> None:
     key = ("actions_total", (("policy", "p"), ("account", "eu")))
     for _ in range(2):
-        with State.open(path) as state:
+        with place.open() as state:
             state.counters.add({key: 1.5, ("runs_total", ()): 1})
-    with State.open(path) as state:
+    with place.open() as state:
         assert state.counters.all() == {
             ("actions_total", (("account", "eu"), ("policy", "p"))): 3.0,
             ("runs_total", ()): 2.0,

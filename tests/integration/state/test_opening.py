@@ -22,8 +22,8 @@ from alembic.script import ScriptDirectory
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.model.jobs import Job, JobState
 from sauce_janitor.state import State
+from sauce_janitor.state.database.sqlite import sqlite_engine
 from sauce_janitor.state.database.tables import REVISIONS, metadata
-from sauce_janitor.state.database.transactions import sqlite_engine
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.support.state import Python, execute, filled, first_schema, migrated
 
@@ -41,8 +41,8 @@ def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
-def test_every_commit_is_on_the_disk_and_readers_do_not_wait(state: State) -> None:
-    with state._database.reading() as connection:
+def test_every_commit_is_on_the_disk_and_readers_do_not_wait(file_state: State) -> None:
+    with file_state._database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
@@ -175,8 +175,8 @@ def test_the_url_of_a_database_is_not_taken_for_a_path(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_crash_while_it_is_made_leaves_no_state(path: Path, python: Python) -> None:
-    code, _ = python.run("""
+def test_a_crash_while_it_is_made_leaves_no_state(path: Path, file_python: Python) -> None:
+    code, _ = file_python.run("""
         import os
         os.link = lambda *_: os._exit(9)
         from sauce_janitor.state import State
@@ -188,7 +188,7 @@ def test_a_crash_while_it_is_made_leaves_no_state(path: Path, python: Python) ->
     assert path.exists()
 
 
-def test_processes_that_make_it_at_once_share_one_state(python: Python) -> None:
+def test_processes_that_make_it_at_once_share_one_state(file_python: Python) -> None:
     code = """
         import sys
         from sauce_janitor.state import State
@@ -196,7 +196,7 @@ def test_processes_that_make_it_at_once_share_one_state(python: Python) -> None:
         with State.open(STATE) as state:
             print(state.identity.instance_id)
     """
-    processes = [python.start(code) for _ in range(3)]
+    processes = [file_python.start(code) for _ in range(3)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -208,9 +208,9 @@ def test_processes_that_make_it_at_once_share_one_state(python: Python) -> None:
 # --- full, read-only, locked ----------------------------------------------------------------------
 
 
-def test_a_full_disk_is_told_and_what_was_written_stays(path: Path, python: Python) -> None:
+def test_a_full_disk_is_told_and_what_was_written_stays(path: Path, file_python: Python) -> None:
     filled(path, 10)
-    code, said = python.run("""
+    code, said = file_python.run("""
         import resource
         from sauce_janitor.errors import StateError
         from sauce_janitor.state import State
@@ -283,7 +283,7 @@ def test_a_read_only_file_system_is_told(small_disk: Path) -> None:
 def test_a_state_locked_by_another_process_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sauce_janitor.state.database.transactions.BUSY_S", 0.05)
+    monkeypatch.setattr("sauce_janitor.state.database.sqlite.BUSY_S", 0.05)
     filled(path, 10)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -15,11 +15,11 @@ import pytest
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state import State
+from sauce_janitor.state.database.schema import revision
 from sauce_janitor.state.database.tables import REVISIONS
 from sauce_janitor.state.file import filesystems
 from sauce_janitor.state.file.filesystems import nobody_writes
 from sauce_janitor.state.file.read_only import open_readonly
-from sauce_janitor.state.file.state_file import revision
 from tests.support.state import execute, first_schema
 
 
@@ -54,10 +54,10 @@ def test_a_state_of_an_older_schema_is_read_in_a_copy_of_this_schema(
 
 
 def test_a_state_that_is_open_elsewhere_is_read_where_it_lies_and_sees_what_is_written_meanwhile(
-    state: State, path: Path, temporary: Path
+    file_state: State, path: Path, temporary: Path
 ) -> None:
     found = open_readonly(path, None, scratch=False)
-    state.notes.write("a", "b")
+    file_state.notes.write("a", "b")
     with found.database.reading() as connection:
         assert (
             connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'note:a'").scalar()

@@ -223,6 +223,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account"], ["accounts.name"], name=op.f("fk_runs_account")),
         sa.PrimaryKeyConstraint("run_id", name=op.f("pk_runs")),
     )
+    # SQLite numbers the rows of every table by itself.
+    if op.get_bind().dialect.name == "postgresql":
+        op.add_column("runs", sa.Column("number", sa.BigInteger(), sa.Identity(), nullable=False))
     op.create_index("ix_runs_account_started_at", "runs", ["account", "started_at"], unique=False)
     op.create_table(
         "open_intents",

@@ -1,0 +1,89 @@
+"""What the databases do differently: one class for each, found by the name that SQLAlchemy gives
+its dialect. Everything else is the same SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cache
+from typing import Any, Final, Protocol
+
+from sqlalchemy import ColumnElement, Connection, Executable, RowMapping, Select, Table
+
+COMMON: Final = ""
+"""The name of the lock for what belongs to no account."""
+
+
+class Dialect(Protocol):
+    """One database's ways."""
+
+    reading: Mapping[str, Any]
+    """SQLAlchemy's options of a transaction that sees one moment."""
+    writing: Mapping[str, Any]
+    """The options of a transaction that writes."""
+    glancing: Mapping[str, Any]
+    """The options of one statement without a transaction."""
+    one_writer: bool
+    """Whether only one transaction writes at a time, whatever it is about."""
+
+    def lock(self, connection: Connection, names: Sequence[str]) -> None:
+        """Keep other writers of these accounts, or of COMMON, out until the transaction ends: what
+        it reads from here on stays true.
+        """
+
+    def insert(self, table: Table) -> Any:
+        """Return an INSERT that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
+
+    def rows(self, connection: Connection, statement: Select[Any]) -> Iterator[Sequence[Any]]:
+        """Yield the rows in the fastest way there is. Memory stays flat."""
+
+    def is_among(self, column: ColumnElement[Any], listed: Table) -> ColumnElement[bool]:
+        """Return the condition that the value is in the table's only column, also for millions of
+        rows.
+        """
+
+    def matches(self, column: ColumnElement[Any], part: str) -> ColumnElement[bool]:
+        """Return the condition that the text matches one of a glob's alternatives."""
+
+    def order_recorded(self, table: Table) -> ColumnElement[int]:
+        """Return the order in which the rows of a table without a number were inserted."""
+
+    def damage(self, connection: Connection, /) -> str | None:
+        """Return what is damaged in the database; None where it is whole, or checks itself."""
+
+
+@cache
+def dialect_of(name: str) -> Dialect:
+    """Return the dialect with SQLAlchemy's name for it."""
+    if name == "sqlite":
+        from sauce_janitor.state.database.sqlite import SqliteDialect
+
+        return SqliteDialect()
+    # Late: importing it takes longer than reading a small file.
+    from sauce_janitor.state.database.postgresql import PostgresqlDialect
+
+    return PostgresqlDialect()
+
+
+def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, in place of the one with its primary key."""
+    statement = dialect_of(connection.dialect.name).insert(table).values(row)
+    key = [column.name for column in table.primary_key]
+    new = {name: statement.excluded[name] for name in row if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=new))
+
+
+def insert_new(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert the rows, except those that are there."""
+    statement = dialect_of(connection.dialect.name).insert(table).on_conflict_do_nothing()
+    connection.execute(statement, list(rows))
+
+
+def streamed(
+    connection: Connection, statement: Executable, batch: int = 500
+) -> Iterator[RowMapping]:
+    """Yield the rows, a batch at a time. Memory stays flat."""
+    # Closed in any case: a reader may leave before the end, and PostgreSQL keeps a cursor open.
+    with closing(connection.execute(statement, execution_options={"yield_per": batch})) as result:
+        yield from result.mappings()

@@ -1,0 +1,224 @@
+"""PostgreSQL: one server, writers side by side. Only a state with an address loads this module."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Final
+
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    create_engine,
+    event,
+    exists,
+    literal_column,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DisconnectionError
+
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.model.globs import for_postgresql
+
+OLDEST: Final = 130_000
+"""The oldest server that is used, as PostgreSQL writes its version."""
+_BATCH: Final = 1000
+_LOCK_S: Final = 30
+"""How long a writer waits for another one's transaction."""
+_IDLE_S: Final = 15
+"""How long a transaction that writes may stand still: a frozen process must not keep an account
+locked.
+"""
+_FRESH_S: Final = 5.0
+"""A connection that was used so lately is not tried before it is used again."""
+_CONNECTIONS: Final = 30
+"""The most connections of one process. Servers have 100 by default, for all."""
+_DAMAGED: Final = ("XX001", "XX002")
+_WORDS: Final = {
+    "08": "the connection to it was lost",
+    "25006": "it is read-only",
+    "25P03": "a transaction of this program stood still for too long and was ended",
+    "28": "it does not accept this user or password",
+    "40001": "another process changed the same at once, so try again",
+    "40P01": "another process changed the same at once, so try again",
+    "42501": "this user may not do that there",
+    "42P01": "tables of the state are missing",
+    "53100": "its disk is full",
+    "53200": "it has not enough memory",
+    "53300": "it has no connection left",
+    "55P03": "another process keeps it locked",
+    "57P01": "it was shut down",
+    "57P02": "it has crashed",
+    "57P03": "it is starting or shutting down",
+    "58": "reading or writing its disk failed",
+}
+"""What SQLSTATEs mean, or classes of them (two characters).
+Source: PostgreSQL, Appendix A, PostgreSQL Error Codes.
+"""
+_CHECKED: Final = """
+SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),
+    current_setting('server_encoding'), current_setting('default_transaction_read_only'),
+    current_setting('fsync'), current_setting('full_page_writes'),
+    current_setting('synchronous_commit'), set_config('lock_timeout', %s, false),
+    set_config('tcp_keepalives_idle', '5', false),
+    set_config('tcp_keepalives_interval', '2', false),
+    set_config('tcp_keepalives_count', '3', false)"""
+
+
+def words(error: BaseException) -> str | None:
+    """Return what an error of the driver means, None where its own text has to do."""
+    code = getattr(error, "sqlstate", None) or ""
+    return _WORDS.get(code, _WORDS.get(code[:2]))
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether the error says that the database is damaged."""
+    return getattr(error, "sqlstate", None) in _DAMAGED
+
+
+class PostgresqlDialect:
+    """PostgreSQL's ways."""
+
+    reading: Mapping[str, Any] = {
+        "isolation_level": "REPEATABLE READ",
+        "postgresql_readonly": True,
+    }
+    # Said here because a role may have another default. With the locks, each statement sees what
+    # the writer before has written.
+    writing: Mapping[str, Any] = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
+    glancing: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+    one_writer = False
+
+    def lock(self, connection: Connection, names: Sequence[str]) -> None:
+        """Take an advisory lock for each name, until the transaction ends."""
+        keys = sorted({lock_key(name) for name in names})
+        # One order for everybody, so that two writers never wait for each other.
+        statement = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+        statement += ", pg_advisory_xact_lock(%s)" * len(keys)
+        connection.exec_driver_sql(statement, (f"{_IDLE_S}s", *keys))
+
+    def insert(self, table: Table) -> Any:
+        """Return PostgreSQL's INSERT."""
+        return postgresql.insert(table)
+
+    def rows(self, connection: Connection, statement: Select[Any]) -> Iterator[Sequence[Any]]:
+        """Yield the rows through a cursor on the server."""
+        # Closed in any case: a reader may leave before the end.
+        options = {"yield_per": _BATCH}
+        with closing(connection.execute(statement, execution_options=options)) as result:
+            yield from result
+
+    def is_among(self, column: ColumnElement[Any], listed: Table) -> ColumnElement[bool]:
+        """Return EXISTS: the server would compare NOT IN with each of many rows, one by one."""
+        (other,) = listed.columns
+        return exists().where(other == column)
+
+    def matches(self, column: ColumnElement[Any], part: str) -> ColumnElement[bool]:
+        """Return a regular expression."""
+        return column.op("~")(for_postgresql(part))
+
+    def order_recorded(self, table: Table) -> ColumnElement[int]:
+        """Return the number that a migration gave each row here."""
+        return literal_column(f"{table.name}.number")
+
+    def damage(self, _connection: Connection, /) -> str | None:
+        """Return None: the server checks what it reads, and `state verify` reads everything."""
+        return None
+
+
+def lock_key(name: str) -> int:
+    """Return the number of the advisory lock with that name."""
+    digest = hashlib.sha256(b"sauce-janitor " + name.encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def place_of(url: URL) -> str:
+    """Return the address as it is shown: without user, password and options."""
+    return URL.create(
+        "postgresql", host=url.host, port=url.port, database=url.database
+    ).render_as_string()
+
+
+def postgresql_engine(url: URL) -> Engine:
+    """Return an engine on a server. Each connection is checked: it may be another server's, after
+    a fail-over.
+
+    Connecting raises RefusedError where the server would lose what it has acknowledged, is a
+    replica, or is too old.
+    """
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={
+            "application_name": "sauce-janitor",
+            "client_encoding": "utf8",
+            "connect_timeout": 10,
+            # A server that vanished is noticed within 15 s, also by what waits for its answer.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+        },
+        max_overflow=_CONNECTIONS - 5,
+    )
+    place = place_of(url)
+
+    def check(connection: Any, _record: object) -> None:
+        _check(connection, place)
+
+    event.listen(engine, "connect", check)
+    event.listen(engine, "checkout", _try_again)
+    event.listen(engine, "checkin", _note_use)
+    return engine
+
+
+def _check(connection: Any, place: str) -> None:
+    """Set up a new connection. Raise RefusedError where the server cannot keep a state."""
+    with connection.cursor() as cursor:
+        version, is_replica, encoding, read_only, *durable = cursor.execute(
+            _CHECKED, (f"{_LOCK_S}s",)
+        ).fetchone()[:7]
+    connection.commit()
+    if version < OLDEST:
+        raise RefusedError(
+            f"the state {place} is on PostgreSQL {version // 10_000}: 13 or later is needed"
+        )
+    if is_replica or read_only == "on":
+        raise RefusedError(
+            f"the state {place} is read-only, as on a replica: name the address of the primary"
+        )
+    if encoding != "UTF8":
+        raise RefusedError(
+            f"the state {place} is in a database with the encoding {encoding}: make one with UTF8"
+        )
+    for name, value in zip(
+        ("fsync", "full_page_writes", "synchronous_commit"), durable, strict=True
+    ):
+        # A delete at Sauce Labs whose line in the journal is lost could never be explained.
+        if value == "off":
+            raise RefusedError(
+                f"the state {place} is on a server with {name} = off: a power failure would lose"
+                " lines of the journal. Set it to on"
+            )
+
+
+def _note_use(_connection: object, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _try_again(connection: Any, record: Any, _proxy: object) -> None:
+    """Replace a connection that broke while nobody used it, as when the server was restarted."""
+    used_at = record.info.get("used_at")
+    if used_at is None or time.monotonic() - used_at < _FRESH_S:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    # Whatever is wrong with it, a new one is tried, which says what is wrong.
+    except Exception as error:
+        raise DisconnectionError(str(error)) from error

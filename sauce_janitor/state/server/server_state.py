@@ -1,0 +1,129 @@
+"""Finds, creates and checks a state on a PostgreSQL server. Unlike a file, nothing here is created
+or migrated on the way: a mistyped address would leave a second state, and workers of two versions
+share one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import URL, Connection, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError
+
+from sauce_janitor.errors import ConfigError, RefusedError
+from sauce_janitor.state.database.postgresql import place_of, postgresql_engine
+from sauce_janitor.state.database.schema import found_state, is_usable, migrate, revision
+from sauce_janitor.state.database.transactions import Database
+
+_KINDS: Final = frozenset({"postgresql", "postgres"})
+_OTHER_ORDER: Final = text(
+    "SELECT format('ALTER TABLE %I ALTER COLUMN %I TYPE text COLLATE \"C\"', table_name,"
+    " column_name) FROM information_schema.columns WHERE table_schema = current_schema()"
+    " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C' ORDER BY 1"
+)
+
+
+def address(url: str) -> URL:
+    """Return the address of a database, as libpq writes it. Raise ConfigError for anything else,
+    without a word of it: it may have a password.
+    """
+    try:
+        parsed = make_url(url.strip())
+    except (ArgumentError, ValueError):
+        raise ConfigError(
+            "the state's address is no URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
+            " with % and what follows it for /, @ and : in a password"
+        ) from None
+    if parsed.drivername not in _KINDS or not parsed.database:
+        raise ConfigError(
+            "the state's address is not one of a PostgreSQL database: write"
+            " postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
+    return parsed
+
+
+def open_server(url: URL) -> Database:
+    """Open the state at this address. Raise StateError where the server cannot be used,
+    RefusedError where it would lose lines, or has no state of this program's schema.
+    """
+    database = _database(url)
+    try:
+        with database.reading() as connection:
+            found = _found(connection, database.place)
+            if found is None:
+                raise RefusedError(
+                    f"there is no state in {database.place}: `sauce-janitor state init` makes one"
+                )
+            if not is_usable(connection, found, database.place):
+                raise RefusedError(
+                    f"the state {database.place} is of an older version (schema {found}): stop"
+                    " every worker, back it up, then `sauce-janitor state migrate --backed-up`"
+                )
+        return database
+    # Close every connection, whatever the error was; it is raised again.
+    except BaseException:
+        database.close()
+        raise
+
+
+def create_state(url: URL) -> bool:
+    """Make a state in an empty database; return False where there is one. Raises as `open_server`
+    does.
+    """
+    database = _database(url)
+    try:
+        with database.writing() as connection:
+            # Another process was faster.
+            if _found(connection, database.place) is not None:
+                return False
+            _migrate(connection)
+            found_state(connection)
+            return True
+    finally:
+        database.close()
+
+
+def migrate_state(url: URL) -> tuple[str, bool]:
+    """Bring the state to this program's schema. Return the schema that it had, and whether it
+    changed. Raises as `open_server` does.
+    """
+    database = _database(url)
+    try:
+        with database.writing() as connection:
+            found = _found(connection, database.place)
+            if found is None:
+                raise RefusedError(
+                    f"there is no state in {database.place}: `sauce-janitor state init` makes one"
+                )
+            if is_usable(connection, found, database.place):
+                return found, False
+            _migrate(connection)
+            return found, True
+    finally:
+        database.close()
+
+
+def _database(url: URL) -> Database:
+    return Database(postgresql_engine(url), place_of(url))
+
+
+def _found(connection: Connection, place: str) -> str | None:
+    """Return the schema of the state; None for an empty database. Raise RefusedError for another
+    program's.
+    """
+    found = revision(connection)
+    # Tables without a schema version of ours: they must not be changed.
+    if found is None and inspect(connection).get_table_names():
+        raise RefusedError(
+            f"{place} has tables of another program: name an empty database, or a schema of its"
+            " own with ?options=-csearch_path%3DNAME"
+        )
+    return found
+
+
+def _migrate(connection: Connection) -> None:
+    migrate(connection)
+    # Texts are in the order of their bytes, as in a file. An order of the operating system would
+    # make other lists, and damage indexes when the system is upgraded.
+    for statement in connection.execute(_OTHER_ORDER).scalars().all():
+        connection.exec_driver_sql(statement)
