@@ -35,6 +35,7 @@ from sauce_janitor.archive.ownership.lease_records import (
 )
 from sauce_janitor.archive.ownership.owner import claim
 from sauce_janitor.archive.ports import Store
+from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.permits import HeldLease
 
@@ -140,8 +141,9 @@ class ArchiveLease(HeldLease):
         """
         with self._lock:
             self._check()
-            # The thread is late, as on a suspended machine. Show a sign of life before any work.
-            if not self._locks_bind_all and time.monotonic() - self._beat_at > SILENT_S / 2:
+            # The thread is late, as after a suspension: this clock goes on meanwhile. Show a sign
+            # of life before any work.
+            if not self._locks_bind_all and CLOCK.monotonic() - self._beat_at > SILENT_S / 2:
                 self._write_beat()
 
     def release(self) -> None:
@@ -237,7 +239,7 @@ class ArchiveLease(HeldLease):
 
     def _write(self, record: LeaseRecord) -> None:
         write_lease(self._root, record)
-        self._record, self._beat_at = record, time.monotonic()
+        self._record, self._beat_at = record, CLOCK.monotonic()
 
     def _write_beat(self) -> None:
         assert self._record is not None

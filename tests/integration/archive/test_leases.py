@@ -22,6 +22,7 @@ from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, ShelfBody, document
+from tests.fakes.clocks import Clock
 from tests.support.archive import ORIGIN, ROOMY, folder_of
 
 RECORD = f"{LEASE_FILE}eu"
@@ -188,6 +189,19 @@ def test_what_another_run_has_in_hand_is_not_swept_unless_it_is_surely_dead(
         os.utime(left, (then, then))
         assert (archive.sweep(), left.exists()) == (1, False)
     frozen.close()
+
+
+def test_a_holder_whose_machine_was_suspended_shows_a_sign_of_life_before_it_works(
+    root: Path, no_locks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()  # in place of the one clock that goes on during a suspension
+    monkeypatch.setattr(leasing, "CLOCK", clock)
+    with opened(root, a_state()) as archive:
+        archive.check()
+        assert json.loads((root / RECORD).read_text())["beat"] == 0
+        clock.seconds += leasing.SILENT_S / 2 + 1
+        archive.check()
+        assert json.loads((root / RECORD).read_text())["beat"] == 1
 
 
 def test_what_a_dead_run_left_on_this_machine_is_swept_at_once(root: Path) -> None:
