@@ -12,8 +12,8 @@ from sauce_janitor.execute.confirmation import ACCEPTED, BATCH, are_assets_gone,
 from sauce_janitor.execute.events import AssetsDeleted, Event, JobDeleted, JobStopped
 from sauce_janitor.execute.ports import JournalPort, Proven, SourcePort
 from sauce_janitor.model.failed_actions import ActionFailed
-from sauce_janitor.model.jobs import Action, JobId, JobState, Owner
-from sauce_janitor.model.open_intents import OpenIntent
+from sauce_janitor.model.jobs import Action, JobId, JobState
+from sauce_janitor.model.open_intents import OpenIntent, under_way_s
 
 Absent = Callable[[OpenIntent], bool | None]
 """Returns whether a complete listing that began after the write lacks the job; None when there has
@@ -30,16 +30,24 @@ class Recovery:
     open: int = 0
 
 
+def ready_in_s(one: OpenIntent, now: float) -> float:
+    """Return in how many seconds recovery may ask about the intent, 0 for now. `now` is epoch
+    seconds.
+    """
+    # Sauce Labs has answered an accepted delete, so nothing is under way.
+    return 0.0 if _accepted(one) else under_way_s(one.sent_at, now)
+
+
 def recover(
     source: SourcePort,
     journal: JournalPort,
     *,
-    of: Callable[[Owner], bool] = lambda _: True,
+    of: Callable[[OpenIntent], bool] = lambda _: True,
     absent: Absent | None = None,
     events: Callable[[Event], None] = lambda _: None,
 ) -> Recovery:
-    """Settle every open intent about a job `of` these owners: gone is `confirmed`, still there is
-    `failed`.
+    """Settle every open intent `of` these: gone is `confirmed`, still there is `failed`. None of
+    them may be under way any more.
 
     Deletes of jobs are looked up a hundred at a time where that is offered; else one by one, unless
     Sauce Labs accepted the delete and `absent` knows the answer, or will after the next full
@@ -48,7 +56,7 @@ def recover(
     BudgetSpentError and StateError.
     """
     numbers: dict[str, int] = {"confirmed": 0, "failed": 0, "open": 0}
-    unresolved = [one for one in journal.unresolved() if of(one.owner)]
+    unresolved = [one for one in journal.unresolved() if of(one)]
     found = _look_up(source, [one for one in unresolved if one.action is Action.DELETE_JOB])
     for one in unresolved:
         try:

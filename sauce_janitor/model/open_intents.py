@@ -8,6 +8,19 @@ from typing import Any
 
 from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.model.permits import Deed
+from sauce_janitor.model.safety_numbers import IN_FLIGHT_S
+
+
+def under_way_s(sent_at: int, now: float) -> float:
+    """Return for how many more seconds a write without an answer may be under way at Sauce Labs.
+    Both times are epoch seconds.
+
+    Whoever asks earlier may take a delete for failed that takes effect a moment later, and send a
+    second one. That the process which sent it is dead makes no difference: the request may wait in
+    the network or at Sauce Labs.
+    """
+    # Never longer than the whole time: the clock was set back since an intent from the future.
+    return min(IN_FLIGHT_S, max(0.0, IN_FLIGHT_S - (now - sent_at)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,22 @@ Policies count in days, so minutes do no harm. A clock that differs by more is b
 differ by days an hour later.
 """
 
+PERMIT_LIFE_S: Final = 10.0
+"""How old the answer that a write rests on may be when the write leaves, in seconds."""
+
+WRITE_TIMEOUT_S: Final = 35.0
+"""How long a write may take at most, from connecting to the end of its answer, in seconds.
+
+Recovery waits as long, so it is short. Answers to writes take a second or two.
+"""
+
+IN_FLIGHT_S: Final = PERMIT_LIFE_S + WRITE_TIMEOUT_S + 1
+"""For how long after its intent a write may be under way at Sauce Labs, in seconds.
+
+Recovery asks about no younger one: the write could still take effect after the answer. The last
+second is for the journal's times, which are whole seconds.
+"""
+
 KEPT_FOR_DELETES: Final = 0.2
 """The share of a request budget that archives leave for deletes.
 

@@ -22,8 +22,10 @@ from sauce_janitor.execute.manual.action import ManualPorts, ManualResult
 from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.job_changes import BY_HAND
 from sauce_janitor.model.jobs import Action, JobDocument, JobId, Owner, owner_name
+from sauce_janitor.model.open_intents import under_way_s
 from sauce_janitor.model.permits import ManualAction
 from sauce_janitor.operations.records.telemetry import Telemetry
+from sauce_janitor.operations.steps.recovery import wait_for_writes
 from sauce_janitor.operations.wiring.account_client import AccountClient, shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import open_clients
@@ -126,6 +128,7 @@ class ManualSession:
                 owner=owner,
                 by=by,
                 stack=stack,
+                telemetry=self.telemetry,
             )
             ports, _ = access.open(stack, steps)
             yield ports
@@ -164,6 +167,7 @@ class _ManualSteps(AccessSteps[None, ManualPorts, int]):
     owner: Owner
     by: str
     stack: ExitStack
+    telemetry: Telemetry
 
     def exclude(self) -> AbstractContextManager[None]:
         """Return the lock of manual actions. No lease is needed: a run notices in time what changes
@@ -180,9 +184,14 @@ class _ManualSteps(AccessSteps[None, ManualPorts, int]):
         return ManualPorts(self.client.reader, gate, journal, CLOCK, wait, self.by)
 
     def recover(self, ports: ManualPorts, /) -> int:
-        """Settle what earlier commands left open on this owner's jobs; return how many stay
-        open.
+        """Settle what earlier commands left open on this owner's jobs, once it cannot be under way
+        any more; return how many stay open.
         """
         acts = self.context.state.manual_actions.open(self.account)
         mine = [act for act in acts if act.owner == self.owner]
+        now = self.context.clock()
+        waits = [under_way_s(act.sent_at, now) for act in mine]
+        # Asked to stop: they are left for the next command.
+        if not wait_for_writes(waits, self.context, self.telemetry):
+            return len(mine)
         return manual_action.settle(self.client.reader, ports.journal, mine)

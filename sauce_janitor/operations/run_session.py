@@ -191,7 +191,7 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         """Settle the deletes and the manual actions that were started earlier and have no outcome
         yet.
         """
-        settled = settle_deletes(self.clients, ports.journal, self.telemetry.event)
+        settled = settle_deletes(self.clients, ports.journal, self.context, self.telemetry)
         settle_manual_actions(self.clients, self.account.name, self.context, run_id=self.run_id)
         return replace(settled, open=len(ports.journal.unresolved()))
 

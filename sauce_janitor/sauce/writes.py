@@ -20,6 +20,7 @@ from sauce_janitor.errors import (
     SourceError,
     StoppedError,
 )
+from sauce_janitor.model.safety_numbers import PERMIT_LIFE_S, WRITE_TIMEOUT_S
 from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
@@ -28,7 +29,6 @@ from sauce_janitor.sauce.http.request_events import OnRequest
 from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.parse import parse_deleted_assets
 
-PERMIT_LIFE_S: Final = 10.0
 LIST_LIFE_S: Final = 60.0
 """How old an asset list may be. A newer asset is not in it: a delete would destroy it unseen."""
 # A write that has left may still be answered after a SIGTERM.
@@ -145,7 +145,8 @@ class Writer:
         used = self._transport.connection.credential.authorization
         try:
             response = self._transport.send(
-                request, self._transport.answer_limits(stop_grace_s=_STOP_GRACE_S)
+                request,
+                self._transport.answer_limits(most_s=WRITE_TIMEOUT_S, stop_grace_s=_STOP_GRACE_S),
             )
         except StoppedError as error:
             # The request never came to the guard, so nothing has left.

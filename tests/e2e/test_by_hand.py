@@ -19,7 +19,7 @@ from sauce_janitor.model.jobs import JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
-from tests.support.processes import ENVIRONMENT, PROGRAM, Processes
+from tests.support.processes import ENVIRONMENT, PROGRAM, UNHURRIED, Processes
 
 CONFIG = """
 version: 1
@@ -136,7 +136,7 @@ def folder(tmp_path: Path, sandbox: Sandbox) -> Path:
 
 def _start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*PROGRAM, *arguments], cwd=folder, env=ENVIRONMENT, text=True,
+        [*UNHURRIED, *arguments], cwd=folder, env=ENVIRONMENT, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
 from sauce_janitor.state import State
-from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM
+from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM, UNHURRIED
 
 JOBS = 150
 HOUR, DAY = 3_600, 86_400
@@ -55,7 +55,7 @@ class World:
     def start(self) -> subprocess.Popen[str]:
         """Start `run --execute`."""
         self.running = subprocess.Popen(
-            [*PROGRAM, "run", "--execute"], cwd=self.folder, env=ENVIRONMENT, text=True,
+            [*UNHURRIED, "run", "--execute"], cwd=self.folder, env=ENVIRONMENT, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         return self.running

@@ -12,6 +12,16 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = (sys.executable, "-m", "sauce_janitor")
+_UNHURRIED = """
+import runpy
+from sauce_janitor.model import safety_numbers
+safety_numbers.IN_FLIGHT_S = 0
+runpy.run_module("sauce_janitor", run_name="__main__", alter_sys=True)
+"""
+UNHURRIED = (sys.executable, "-c", _UNHURRIED)
+"""The program as it is a minute after an earlier one was killed: it does not wait until the writes
+of that one are surely over.
+"""
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",

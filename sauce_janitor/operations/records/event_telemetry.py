@@ -20,7 +20,7 @@ class EventTelemetry:
     """Writes the log and the metrics of execution events. Any thread may call it."""
 
     def __init__(self, account: str, run_id: str, metrics: Metrics) -> None:
-        self._account = account
+        self.account = account
         self._metrics = metrics
         self.log: Any = structlog.get_logger().bind(account=account, run_id=run_id)
         self._repeats = RepeatedEvents()
@@ -37,7 +37,7 @@ class EventTelemetry:
                 self._archived(about, event)
             case events.AssetsDeleted():
                 self._count(event.policy, Action.DELETE_ASSETS, Outcome.DONE)
-                self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self._account)
+                self._metrics.add("reclaimed_bytes", event.size_bytes or 0, account=self.account)
                 about.info(
                     "job.assets_deleted", size_bytes=event.size_bytes, unlisted=list(event.unlisted)
                 )
@@ -94,7 +94,7 @@ class EventTelemetry:
             tell("run.halted", why=event.why.value, detail=event.detail)
 
     def _archived(self, about: Any, event: events.JobArchived | events.JobIncomplete) -> None:
-        self._metrics.add("archived_bytes", event.size_bytes, account=self._account)
+        self._metrics.add("archived_bytes", event.size_bytes, account=self.account)
         stored: dict[str, Any] = {
             "assets": event.assets,
             "size_bytes": event.size_bytes,
@@ -118,7 +118,7 @@ class EventTelemetry:
                 missing_files=len(event.missing),
             )
         for name, why in event.odd:
-            self._metrics.add("odd_files", account=self._account)
+            self._metrics.add("odd_files", account=self.account)
             self._repeats.warning(about, "asset.odd", example=event.job_id, asset=name, detail=why)
 
     def _differing(self, about: Any, event: events.AssetsDeleted) -> None:
@@ -142,12 +142,12 @@ class EventTelemetry:
     def _copy(self, about: Any, event: events.CopyDamaged | events.CopyRestored) -> None:
         match event:
             case events.CopyDamaged():
-                self._metrics.add("damaged_copies", account=self._account)
+                self._metrics.add("damaged_copies", account=self.account)
                 self._repeats.error(
                     about, "job.copy_damaged", example=event.job_id, files=list(event.files)
                 )
             case events.CopyRestored():
-                self._metrics.add("restored_copies", account=self._account)
+                self._metrics.add("restored_copies", account=self.account)
                 self._repeats.warning(
                     about,
                     "job.copy_restored",
@@ -160,7 +160,7 @@ class EventTelemetry:
     def _count(self, policy: str, action: Action, outcome: Outcome) -> None:
         self._metrics.add(
             "actions",
-            account=self._account,
+            account=self.account,
             policy=policy or HOLD,
             action=action.value,
             outcome=outcome.value,

@@ -37,13 +37,13 @@ class Telemetry(EventTelemetry):
         code = "none" if event.code is None else str(event.code)
         self._metrics.add(
             "api_requests",
-            account=self._account,
+            account=self.account,
             method=event.method,
             endpoint=event.endpoint,
             code=code,
         )
         if event.throttled_s:
-            self._metrics.add("api_throttled_seconds", event.throttled_s, account=self._account)
+            self._metrics.add("api_throttled_seconds", event.throttled_s, account=self.account)
         self.log.debug(
             "api.request",
             method=event.method,
@@ -56,6 +56,10 @@ class Telemetry(EventTelemetry):
         """Log that the count of requests was lost; the budget counts as spent."""
         self.log.warning("budget.lost", detail=sentence)
 
+    def waiting(self, seconds: float, *, writes: int) -> None:
+        """Log that the run waits because so many writes of earlier runs may still be under way."""
+        self.log.info("recovery.waiting", seconds=round(seconds), writes=writes)
+
     def listed(self, owner: str, *, rows: int, known: int, full: bool, gone: int) -> None:
         """Log that the listing of one owner's jobs is complete."""
         self.log.info("inventory.listed", owner=owner, rows=rows, known=known, full=full, gone=gone)
@@ -66,7 +70,7 @@ class Telemetry(EventTelemetry):
         """
         for what, number in (("jobs", found.jobs), ("assets", found.assets)):
             if number:
-                self._metrics.add("vanished", number, account=self._account, what=what)
+                self._metrics.add("vanished", number, account=self.account, what=what)
         if found.are_many:
             self.log.warning(
                 "account.others_delete", jobs=found.jobs, assets=found.assets, detail=found.words()
@@ -98,7 +102,7 @@ class Telemetry(EventTelemetry):
 
     def all_set_aside(self, rows: int) -> None:
         """Set how many rows of all owners are set aside."""
-        self._metrics.set("rows_set_aside", rows, account=self._account)
+        self._metrics.set("rows_set_aside", rows, account=self.account)
 
     def unconfirmed(self, owner: str, *, rows: int) -> None:
         """Log that an owner's first listing is empty or incomplete: nothing is deleted before a
@@ -136,11 +140,11 @@ class Telemetry(EventTelemetry):
 
     def listed_all(self, at: int) -> None:
         """Set the time of the last complete listing of all owners, in epoch seconds."""
-        self._metrics.set("last_complete_listing_timestamp_seconds", at, account=self._account)
+        self._metrics.set("last_complete_listing_timestamp_seconds", at, account=self.account)
 
     def planned(self, plan: Plan) -> None:
         """Set the gauges of a new plan, and forget those of the last one."""
-        metrics, account = self._metrics, self._account
+        metrics, account = self._metrics, self.account
         for name in ("planned_actions", "limit_broken"):
             metrics.forget(name, account)
         for (policy, action), number in plan.counts.items():
@@ -175,15 +179,15 @@ class Telemetry(EventTelemetry):
         """
         for within, jobs in (("24h", plan.expiring_24h_jobs), ("72h", plan.expiring_72h_jobs)):
             self._metrics.set(
-                "assets_expiring_unarchived", jobs, account=self._account, within=within
+                "assets_expiring_unarchived", jobs, account=self.account, within=within
             )
 
     def retrying(self, groups: Sequence[RetryGroup]) -> None:
         """Set how many jobs failed and are retried, by kind of failure."""
-        self._metrics.forget("retrying_jobs", self._account)
+        self._metrics.forget("retrying_jobs", self.account)
         for group in groups:
             self._metrics.set(
-                "retrying_jobs", group.jobs, account=self._account, kind=group.kind.value
+                "retrying_jobs", group.jobs, account=self.account, kind=group.kind.value
             )
         if groups:
             self.log.warning("jobs.retrying", **{group.kind.value: group.jobs for group in groups})
@@ -192,11 +196,11 @@ class Telemetry(EventTelemetry):
         """Set how many jobs are past each deadline, and what blocks them: for the plan, and again
         after it was carried out.
         """
-        self._metrics.forget("overdue_jobs", self._account)
+        self._metrics.forget("overdue_jobs", self.account)
         for name, blocked in overdue_counts(plan.late).items():
             for blocker, jobs in blocked.items():
                 self._metrics.set(
-                    "overdue_jobs", jobs, account=self._account, deadline=name, blocked_by=blocker
+                    "overdue_jobs", jobs, account=self.account, deadline=name, blocked_by=blocker
                 )
             # A repeated line would say the same as the plan's.
             if blocked and blocked != self._overdue.get(name):
@@ -212,18 +216,14 @@ class Telemetry(EventTelemetry):
     def budget_left(self, remaining: Mapping[str, int]) -> None:
         """Set what is left of the request budget, by window."""
         for window, requests in remaining.items():
-            self._metrics.set(
-                "api_budget_remaining", requests, account=self._account, window=window
-            )
+            self._metrics.set("api_budget_remaining", requests, account=self.account, window=window)
 
     def finished(self, *, mode: str, complete: bool, at: int) -> None:
         """Count and log the end of the run."""
         result = "done" if complete else "incomplete"
-        self._metrics.add("runs", account=self._account, mode=mode, result=result)
+        self._metrics.add("runs", account=self.account, mode=mode, result=result)
         if complete:
-            self._metrics.set(
-                "last_success_timestamp_seconds", at, account=self._account, mode=mode
-            )
+            self._metrics.set("last_success_timestamp_seconds", at, account=self.account, mode=mode)
         self.log.info("run.finished", mode=mode, result=result)
 
     @contextmanager
@@ -233,7 +233,7 @@ class Telemetry(EventTelemetry):
         try:
             yield
         finally:
-            self._metrics.took(self._account, phase, time.monotonic() - began)
+            self._metrics.took(self.account, phase, time.monotonic() - began)
 
 
 @contextmanager

@@ -6,31 +6,36 @@ journal stay open, and listing that owner's jobs reports the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import BudgetSpentError, ConfigError, CredentialsError, LeaseError
 from sauce_janitor.execute import Recovery, recover
-from sauce_janitor.execute.events import Event
 from sauce_janitor.execute.manual import action as manual_action
 from sauce_janitor.execute.ports import JournalPort
+from sauce_janitor.execute.recovery import ready_in_s
+from sauce_janitor.model.open_intents import OpenIntent, under_way_s
+from sauce_janitor.operations.records.telemetry import Telemetry
 from sauce_janitor.operations.wiring.clients import Clients
 from sauce_janitor.operations.wiring.run_settings import RunContext
 
 
 def settle_deletes(
-    clients: Clients, journal: JournalPort, events: Callable[[Event], None]
+    clients: Clients, journal: JournalPort, context: RunContext, telemetry: Telemetry
 ) -> Recovery:
-    """Settle the deletes without an outcome, and return how many were confirmed or failed.
+    """Settle the deletes without an outcome, and return how many were confirmed or failed. Wait
+    until none of them can be under way any more; after a stop, leave the younger ones open.
 
     Raise CredentialsError or BudgetSpentError about the account's own credentials.
     """
     confirmed, failed = 0, 0
-    for share in clients.shares({one.owner for one in journal.unresolved()}):
+    ready = _ready(journal.unresolved(), context, telemetry)
+    for share in clients.shares({one.owner for one in ready}):
+        of = frozenset(one for one in ready if one.owner in share.owners)
         try:
             found = recover(
-                share.client.reader, journal, of=share.owners.__contains__, events=events
+                share.client.reader, journal, of=of.__contains__, events=telemetry.event
             )
         except (CredentialsError, BudgetSpentError):
             # The account's own credentials are needed for everything else, too.
@@ -39,6 +44,32 @@ def settle_deletes(
             continue
         confirmed, failed = confirmed + found.confirmed, failed + found.failed
     return Recovery(confirmed, failed)
+
+
+def _ready(
+    unresolved: Sequence[OpenIntent], context: RunContext, telemetry: Telemetry
+) -> frozenset[OpenIntent]:
+    """Wait until none of the intents can be under way, and return those that are not."""
+    now = context.clock()
+    waits = {one: ready_in_s(one, now) for one in unresolved}
+    # The clock is not asked again after the wait: it may have been set back meanwhile.
+    if wait_for_writes(waits.values(), context, telemetry):
+        return frozenset(waits)
+    # Asked to stop: the younger ones are left for the next run.
+    return frozenset(one for one, left_s in waits.items() if not left_s)
+
+
+def wait_for_writes(waits_s: Collection[float], context: RunContext, telemetry: Telemetry) -> bool:
+    """Wait until none of the writes with these times left can be under way. Return whether that was
+    reached, and no stop came before.
+    """
+    longest_s = max(waits_s, default=0.0)
+    # As nearly always: nothing was cut short.
+    if not longest_s:
+        return True
+    context.progress.phase(telemetry.account, "wait")
+    telemetry.waiting(longest_s, writes=sum(left_s > 0 for left_s in waits_s))
+    return not CLOCK.wait(context.stop, longest_s)
 
 
 def settle_manual_actions(
@@ -54,6 +85,9 @@ def settle_manual_actions(
     # A command that holds the lock is at work now: what looks open may be its own action.
     with suppress(LeaseError), acts.lock(account, wait_s=0):
         for act in acts.open(account):
+            # No run waits for a change by hand, because none depends on it.
+            if under_way_s(act.sent_at, context.clock()):
+                continue
             # One owner's credentials must not keep the others' actions open.
             with suppress(ConfigError, CredentialsError):
                 manual_action.settle(clients.of(act.owner).reader, journal, [act])

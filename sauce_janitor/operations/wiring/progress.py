@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 _THOUSAND: Final = 1000
 _WORDS: Final = {
     "start": "starting",
+    "wait": "waiting for what an earlier run sent",
     "list": "listing jobs",
     "plan": "deciding",
     "execute": "carrying out",

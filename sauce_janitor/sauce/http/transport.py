@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -200,10 +201,10 @@ class Transport:
         self._learn(response, request)
         return response
 
-    def answer_limits(self, *, stop_grace_s: float = 0.0) -> AnswerLimits:
-        """Return what a JSON answer may cost."""
+    def answer_limits(self, *, most_s: float = inf, stop_grace_s: float = 0.0) -> AnswerLimits:
+        """Return what a JSON answer may cost: at most `most_s` seconds, whatever is configured."""
         idle = self.connection.timeout_s
-        total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s)
+        total = min(idle * _ANSWER_PATIENCE, self.connection.timeout_total_s, most_s)
         return AnswerLimits(idle, total, max_bytes=MAX_JSON_BYTES, stop_grace_s=stop_grace_s)
 
     def json_of(

@@ -36,9 +36,10 @@ from sauce_janitor.sauce.budget.meter import Meter
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
+from sauce_janitor.sauce.http.exchange_watch import AnswerLimits
 from sauce_janitor.sauce.http.guarded_connection import GuardedConnection
 from sauce_janitor.sauce.http.request_events import RequestEvent
-from sauce_janitor.sauce.http.transport import HttpRequest
+from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.writes import _Armed
 from tests.fakes.vendor import Reply, Vendor, json_reply, reply
 from tests.support.sauce import BY_ID, JOB, ME, PROOF, job_permit
@@ -331,6 +332,27 @@ def test_a_list_that_is_old_or_grew_old_on_its_way_to_the_socket_sends_nothing(
     with pytest.raises(PermitError, match="the asset list is 6"):
         gate.delete_job(replace(job_permit(), asked_at=now, listed_at=now - listed_s))
     assert vendor.seen == []
+
+
+@pytest.mark.parametrize(("timeout_s", "most_s"), [(60.0, 35.0), (2.0, 8.0)])
+def test_a_write_is_answered_within_35_s_or_given_up(
+    vendor: Vendor,
+    gate_with: Callable[..., Gate],
+    monkeypatch: pytest.MonkeyPatch,
+    timeout_s: float,
+    most_s: float,
+) -> None:
+    totals: list[float] = []
+    send = Transport.send
+
+    def seen(transport: Transport, request: HttpRequest, limits: AnswerLimits) -> object:
+        totals.append(limits.total_s)
+        return send(transport, request, limits)
+
+    monkeypatch.setattr(Transport, "send", seen)
+    vendor.on(BY_ID, json_reply({"id": JOB}))
+    gate_with(timeout_s=timeout_s, timeout_total_s=1800.0).delete_job(job_permit())
+    assert totals == [most_s]
 
 
 def test_a_leap_of_the_wall_clock_alone_makes_a_permit_old(
