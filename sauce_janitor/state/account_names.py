@@ -15,13 +15,14 @@ from sauce_janitor.state.database.tables import (
     counters,
     jobs,
     journal,
+    journal_chains,
     leases,
     listings,
     meta,
     metadata,
 )
 
-_BY_KEY: Final = frozenset({journal.name})
+_BY_KEY: Final = frozenset({journal.name, journal_chains.name})
 """Tables that refer to an account by its key, which never changes."""
 _NOTES: Final = (
     "members {}",

@@ -5,7 +5,8 @@ the truth.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select
@@ -31,7 +32,6 @@ class Touched:
     the key.
     """
 
-    seq: int
     account: str
     owner: Owner
     job_id: JobId
@@ -45,31 +45,37 @@ class ArchivedJobs:
 
     # --- keeping up -------------------------------------------------------------------------------
 
-    def through(self, archive: str) -> int | None:
-        """Return the line of the journal up to which the entries match this archive (its uuid);
-        None: never listed completely.
+    def through(self, archive: str) -> Mapping[str, int] | None:
+        """Return the line of each of the journal's chains (`Journal.ends`) up to which the entries
+        match this archive (its uuid); None: never listed completely.
         """
         with self._database.reading() as connection:
-            line = connection.execute(
+            text = connection.execute(
                 select(meta.c.value).where(meta.c.key == _THROUGH + archive)
             ).scalar()
-        return None if line is None else int(line)
+        if text is None:
+            return None
+        marks = json.loads(text)
+        # Written when all accounts had one chain.
+        return {"": marks} if isinstance(marks, int) else marks
 
-    def touched(self, after: int) -> Iterator[Touched]:
-        """Yield the jobs that the journal mentions after that line, oldest first. Memory stays
+    def touched(self, key: str, after: int) -> Iterator[Touched]:
+        """Yield the jobs that a chain of the journal mentions after that line, oldest first: the
+        chain of the account with this key, or, for "", the one that all accounts had. Memory stays
         flat.
         """
         kinds = ("archived", "pruning", "pruned")
+        is_newer = (journal.c.account == key, journal.c.number > after)
+        if not key:
+            is_newer = (journal.c.number.is_(None), journal.c.seq > after)
         statement = (
-            select(journal.c.seq, journal.c.account, journal.c.owner, journal.c.job_id)
-            .where(journal.c.seq > after, journal.c.kind.in_(kinds))
+            select(journal.c.account, journal.c.owner, journal.c.job_id)
+            .where(*is_newer, journal.c.kind.in_(kinds))
             .order_by(journal.c.seq)
         )
         with self._database.reading() as connection:
             for row in streamed(connection, statement):
-                yield Touched(
-                    row["seq"], row["account"], Owner(row["owner"]), JobId(row["job_id"].hex())
-                )
+                yield Touched(row["account"], Owner(row["owner"]), JobId(row["job_id"].hex()))
 
     def put(self, entries: Iterable[ArchiveEntry]) -> None:
         """Replace the entries of these jobs, in one transaction."""
@@ -96,10 +102,13 @@ class ArchivedJobs:
             connection.execute(delete(archived_jobs))
             connection.execute(delete(meta).where(meta.c.key.startswith(_THROUGH, autoescape=True)))
 
-    def mark(self, archive: str, through: int) -> None:
-        """Record that the entries include everything in the journal up to that line."""
+    def mark(self, archive: str, through: Mapping[str, int]) -> None:
+        """Record that the entries include everything in the journal up to that line of each
+        chain.
+        """
+        text = json.dumps(through, sort_keys=True)
         with self._database.writing() as connection:
-            put(connection, meta, {"key": _THROUGH + archive, "value": str(through)})
+            put(connection, meta, {"key": _THROUGH + archive, "value": text})
 
     # --- asking -----------------------------------------------------------------------------------
 

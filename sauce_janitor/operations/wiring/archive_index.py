@@ -7,8 +7,9 @@ The entries are made only from what is in the archive; the journal says where to
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, starmap
 
 from sauce_janitor.archive import Catalogue, entry_of, job_place
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
@@ -41,28 +42,30 @@ def keep_up(
     `step` is called for every batch. A job that cannot be read has no entry: `archive verify` says
     more about it.
     """
-    uuid, (head, _) = catalogue.root.uuid, state.journal.head()
+    uuid, ends = catalogue.root.uuid, state.journal.ends()
     through = None if everything else state.archived.through(uuid)
     indexed = Indexed()
     # Never indexed, or the mark is not about this journal: only the receipts themselves tell.
-    if through is None or through > head:
+    if through is None or any(line > ends.get(whose, 0) for whose, line in through.items()):
         state.archived.forget()
         places: Iterable[tuple[str, ...]] = catalogue.places()
     else:
-        places = _touched(state, catalogue, through)
+        after = {whose: through.get(whose, 0) for whose in ends}
+        places = _touched(state, catalogue, after)
     for batch in _batches(places):
         state.archived.put(_entries(catalogue, batch, indexed))
         if step is not None:
             step(len(batch))
-    if through != head:
-        state.archived.mark(uuid, head)
+    if through != ends:
+        state.archived.mark(uuid, ends)
     return indexed
 
 
-def _touched(state: State, catalogue: Catalogue, through: int) -> Iterator[tuple[str, ...]]:
-    for each in {
-        (each.account, each.job_id): each for each in state.archived.touched(through)
-    }.values():
+def _touched(
+    state: State, catalogue: Catalogue, after: Mapping[str, int]
+) -> Iterator[tuple[str, ...]]:
+    mentioned = chain.from_iterable(starmap(state.archived.touched, after.items()))
+    for each in {(each.account, each.job_id): each for each in mentioned}.values():
         ended_at = state.jobs.ended_at(state.accounts.named(each.account), each.job_id)
         # The day of its end is part of its folder's path, which saves a search through all days.
         if ended_at is not None:

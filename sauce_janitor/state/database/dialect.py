@@ -9,7 +9,16 @@ from contextlib import closing
 from functools import cache
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Executable, RowMapping, Select, Table
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Executable,
+    RowMapping,
+    Select,
+    Table,
+)
+from sqlalchemy.sql.functions import FunctionElement
 
 COMMON: Final = ""
 """The name of the lock for what belongs to no account."""
@@ -51,6 +60,15 @@ class Dialect(Protocol):
 
     def damage(self, connection: Connection, /) -> str | None:
         """Return what is damaged in the database; None where it is whole, or checks itself."""
+
+
+class NextSeq(FunctionElement[int]):
+    """The seq of the journal's next line: larger than that of every earlier line of its account.
+    Each dialect's module says how it is written.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
 
 
 @cache

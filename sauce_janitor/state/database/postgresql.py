@@ -22,9 +22,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.compiler import compiles
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.globs import for_postgresql
+from sauce_janitor.state.database.dialect import NextSeq
 
 OLDEST: Final = 130_000
 """The oldest server that is used, as PostgreSQL writes its version."""
@@ -130,6 +132,12 @@ class PostgresqlDialect:
     def damage(self, _connection: Connection, /) -> str | None:
         """Return None: the server checks what it reads, and `state verify` reads everything."""
         return None
+
+
+@compiles(NextSeq, "postgresql")
+def _next_seq(_element: NextSeq, _compiler: object, **_options: object) -> str:
+    """Return the sequence's next number: writers of two accounts do not wait for each other."""
+    return "nextval('journal_seq')"
 
 
 def lock_key(name: str) -> int:

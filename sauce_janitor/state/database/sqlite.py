@@ -21,9 +21,11 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from sauce_janitor.model.globs import for_sqlite
+from sauce_janitor.state.database.dialect import NextSeq
 
 BUSY_S: Final = 30.0
 """How long a writer waits for another process's transaction. This program's transactions take
@@ -108,6 +110,12 @@ class SqliteDialect:
         """Read every page and every row. Takes seconds for a million jobs."""
         found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
         return None if found == "ok" else found.splitlines()[-1]
+
+
+@compiles(NextSeq, "sqlite")
+def _next_seq(_element: NextSeq, _compiler: object, **_options: object) -> str:
+    """Return the last line's seq plus 1: nobody else writes."""
+    return "(SELECT coalesce(max(journal.seq), 0) + 1 FROM journal)"
 
 
 def sqlite_engine(path: Path) -> Engine:

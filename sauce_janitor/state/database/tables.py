@@ -29,9 +29,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """Every schema version, oldest first; this program writes the last one."""
-READABLE_FROM: Final = "0001"
+READABLE_FROM: Final = "0009"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release
 can be rolled back.
 
@@ -199,7 +199,10 @@ journal = Table(
     Column("fence", BigInteger),
     Column("detail", Text, nullable=False),  # JSON: everything else about the line
     Column("hash", LargeBinary(32), nullable=False),
+    # Its place in the account's own chain; null: it is in the one chain that all accounts had.
+    Column("number", BigInteger),
     Index("ix_journal_job_id", "job_id"),
+    Index("uq_journal_chain", "account", "number", unique=True),
 )
 # Must hold whoever writes: one confirmed outcome for each job and action.
 Index(
@@ -212,12 +215,23 @@ Index(
 )
 
 journal_head = Table(
+    # The end of the chain that all accounts had together before schema 0009; every account's own
+    # begins with its hash. In a newer state it has no line.
     "journal_head",
     metadata,
     Column("one", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
     CheckConstraint("one = 1", name="one_row"),
+)
+
+journal_chains = Table(
+    # The end of each account's chain.
+    "journal_chains",
+    metadata,
+    Column("account", Text, primary_key=True),  # its key, as in the journal
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
 )
 
 open_intents = Table(

@@ -1,5 +1,5 @@
-"""The journal: a line before and a line after every change at Sauce Labs, in a hash chain that only
-grows.
+"""The journal: a line before and a line after every change at Sauce Labs, in a hash chain for each
+account that only grows.
 
 A line is on the disk when the method that writes it returns. What the journal proves of a job
 (archived, assets deleted, gone) enters the inventory in the same transaction, so that the two never
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, literal_column, select
+from sqlalchemy import Connection, Select, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
@@ -32,10 +32,16 @@ from sauce_janitor.model.permits import (
 )
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.database.dialect import streamed
-from sauce_janitor.state.database.tables import journal, journal_head, meta, open_intents
+from sauce_janitor.state.database.tables import (
+    journal,
+    journal_chains,
+    journal_head,
+    meta,
+    open_intents,
+)
 from sauce_janitor.state.database.transactions import Database, damaged
 from sauce_janitor.state.journal import statements
-from sauce_janitor.state.journal.hash_chain import HASHED, beginning, link
+from sauce_janitor.state.journal.hash_chain import HASHED, beginning, link, together
 from sauce_janitor.state.rows import id_bytes, missing_text, plain
 
 FINAL: Final = frozenset({"confirmed", "already_gone", "failed"})
@@ -49,7 +55,9 @@ class JournalLine:
     """One line. `kind`: archived, intent, outcome, found_gone; pruning, pruned; by_hand,
     done_by_hand.
 
-    `intent` is the line that an outcome ends; `account` is the account's key.
+    `intent` is the line that an outcome ends; `account` is the account's key. `seq` orders the
+    lines of all accounts; `number` is the place in the account's chain, None in the chain that all
+    accounts had before.
     """
 
     seq: int
@@ -67,6 +75,7 @@ class JournalLine:
     fence: int | None
     detail: Mapping[str, Any]
     hash: str
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +132,22 @@ class Journal:
         return _unresolved(self._database, account)
 
     def head(self) -> tuple[int, str]:
-        """Return number and hash of the newest line. Written down elsewhere, it proves that nothing
-        before it was altered.
+        """Return how many lines there are, and one hash for the ends of all chains. Written down
+        elsewhere, it proves that nothing before was altered or removed.
         """
         with self._database.reading() as connection:
-            row = connection.execute(select(journal_head)).one()
-        return row.seq, row.hash.hex()
+            shared, ends = _ends(connection)
+        lines = shared.number + sum(end.number for end in ends.values())
+        hashes = {account: end.hash for account, end in ends.items()}
+        return lines, together({"": shared.hash, **hashes}).hex()
+
+    def ends(self) -> Mapping[str, int]:
+        """Return the number of the newest line of each account's chain, by the account's key; by ""
+        that of the chain that all accounts had.
+        """
+        with self._database.reading() as connection:
+            shared, ends = _ends(connection)
+        return {"": shared.number, **{account: end.number for account, end in ends.items()}}
 
     def reclaimed(self, account: str, *, most: int) -> tuple[int, int]:
         """Return how many jobs and bytes Sauce Labs said it deleted, for at most `most` jobs.
@@ -153,34 +172,53 @@ class Journal:
         return len(found), sum(found)
 
     def verify(self) -> int:
-        """Recompute the whole chain, and return how many lines it has. Raise StateError naming the
+        """Recompute every chain, and return how many lines they have. Raise StateError naming the
         first line that does not fit.
         """
         with self._database.reading() as connection:
             instance = connection.execute(
                 select(meta.c.value).where(meta.c.key == "instance_id")
             ).scalar_one()
-            head = connection.execute(select(journal_head)).one()
-            before, seq = beginning(instance), 0
-            for row in streamed(connection, select(journal).order_by(journal.c.seq)):
-                seq += 1
-                # The number shows a line that is missing, the hash one that was changed.
-                if row["seq"] != seq or link(before, dict(row)) != row["hash"]:
-                    raise StateError(
-                        damaged(
-                            self._database.place,
-                            f"line {seq} of the journal was altered or is missing",
-                        )
-                    )
-                before = row["hash"]
-        # Removing lines at the end leaves a chain that fits; the head tells where it ended.
-        if (seq, before) != (head.seq, head.hash):
-            raise StateError(
-                damaged(
-                    self._database.place, f"the journal ends at line {seq} and should at {head.seq}"
-                )
-            )
-        return seq
+            shared, ends = _ends(connection)
+            whose = select(journal.c.account).where(journal.c.number.is_not(None)).distinct()
+            keys = {*connection.execute(whose).scalars(), *ends}
+            lines = select(journal, journal.c.seq.label("place"))
+            lines = lines.where(journal.c.number.is_(None)).order_by(journal.c.seq)
+            self._verify(connection, lines, beginning(instance), shared, "the journal")
+            for key in sorted(keys):
+                lines = select(journal, journal.c.number.label("place"))
+                is_its = (journal.c.account == key, journal.c.number.is_not(None))
+                lines = lines.where(*is_its).order_by(journal.c.number)
+                end = ends.get(key, _End(0, shared.hash))
+                name = f"the journal of account {key}"
+                self._verify(connection, lines, shared.hash, end, name)
+        return shared.number + sum(end.number for end in ends.values())
+
+    def _verify(
+        self,
+        connection: Connection,
+        lines: Select[Any],
+        before: bytes,
+        end: _End,
+        name: str,
+    ) -> None:
+        """Recompute one chain: `before` is what its first line hashes, `end` its end on record."""
+        number = 0
+        for row in streamed(connection, lines):
+            number += 1
+            # The number shows a line that is missing, the hash one that was changed.
+            if row["place"] != number or link(before, dict(row)) != row["hash"]:
+                why = f"line {number} of {name} was altered or is missing"
+                raise StateError(damaged(self._database.place, why))
+            before = row["hash"]
+        # A chain begins with the id of its state.
+        if number == end.number == 0 and before != end.hash:
+            why = f"{name} is of another state than this one's id"
+            raise StateError(damaged(self._database.place, why))
+        # Removing lines at the end leaves a chain that fits; its end is on record, too.
+        if (number, before) != (end.number, end.hash):
+            why = f"{name} ends at line {number} and should at {end.number}"
+            raise StateError(damaged(self._database.place, why))
 
 
 class RunJournal:
@@ -475,11 +513,11 @@ class RunJournal:
     def _append(
         self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any
     ) -> int:
-        # On PostgreSQL this locks the head, so that lines of several processes form one chain.
-        head = connection.execute(statements.HEAD).one()
+        end = connection.execute(statements.END, {"key": self._key}).one()
         line: dict[str, Any] = dict.fromkeys(HASHED)
         line |= {
-            "seq": head.seq + 1,
+            "seq": end.seq,
+            "number": (end.number or 0) + 1,
             "at": self._now(),
             "account": self._key,
             "kind": kind,
@@ -488,7 +526,7 @@ class RunJournal:
         line |= {**job, **more}
         line["action"] = str(line["action"])
         line["detail"] = json.dumps(line["detail"], sort_keys=True)
-        line["hash"] = link(head.hash, line)
+        line["hash"] = link(end.hash or end.beginning, line)
         try:
             connection.execute(statements.ADD_LINE, [line])
         # A rule of the schema refuses it, such as a second confirmed delete of the job.
@@ -496,8 +534,33 @@ class RunJournal:
             raise StateError(
                 f"the journal refuses a line on job {line['job_id'].hex()}: {error.orig}"
             ) from error
-        connection.execute(statements.MOVE_HEAD, {"new_seq": line["seq"], "new_hash": line["hash"]})
-        return head.seq + 1  # type: ignore[no-any-return]  # a row's columns are untyped
+        # The account's first line begins its chain.
+        if end.number is None:
+            chain = {"account": self._key, "number": line["number"], "hash": line["hash"]}
+            connection.execute(statements.START_CHAIN, [chain])
+        else:
+            moved = {"key": self._key, "new_number": line["number"], "new_hash": line["hash"]}
+            connection.execute(statements.MOVE_END, moved)
+        return end.seq  # type: ignore[no-any-return]  # a row's columns are untyped
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The last line of a chain: its number, 0 for none, and its hash, or what the first line
+    hashes.
+    """
+
+    number: int
+    hash: bytes
+
+
+def _ends(connection: Connection) -> tuple[_End, Mapping[str, _End]]:
+    """Return the end of the chain that all accounts had, and of each account's own, by its key."""
+    head = connection.execute(select(journal_head)).one()
+    chains = connection.execute(select(journal_chains).order_by(journal_chains.c.account))
+    return _End(head.seq, head.hash), {
+        row.account: _End(row.number, row.hash) for row in chains.all()
+    }
 
 
 def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
@@ -541,7 +604,7 @@ def deed(text: str) -> Deed:
 
 
 def _line(row: Mapping[Any, Any]) -> JournalLine:
-    values = {column: row[column] for column in HASHED}
+    values = {column: row[column] for column in (*HASHED, "number")}
     detail = json.loads(row["detail"])
     if not isinstance(detail, dict):
         raise TypeError(f"the detail of line {row['seq']} is not a mapping")

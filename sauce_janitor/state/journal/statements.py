@@ -9,10 +9,12 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sauce_janitor.model.jobs import Action, AssetsStanding
+from sauce_janitor.state.database.dialect import NextSeq
 from sauce_janitor.state.database.tables import (
     accounts,
     jobs,
     journal,
+    journal_chains,
     journal_head,
     leases,
     open_intents,
@@ -20,6 +22,7 @@ from sauce_janitor.state.database.tables import (
 )
 
 DONE: Final = ("confirmed", "already_gone")
+
 
 _LEASE: Final = select(leases.c.fence).where(
     leases.c.account == bindparam("account"), leases.c.released.is_(False)
@@ -71,9 +74,23 @@ WAITING_INTENT: Final = (
 OPEN_INTENT: Final = insert(open_intents)
 CLOSE_INTENT: Final = delete(open_intents).where(open_intents.c.intent == bindparam("closed"))
 
-HEAD: Final = select(journal_head).with_for_update()
+_OF_CHAIN: Final = journal_chains.c.account == bindparam("key")
+END: Final = select(
+    select(journal_chains.c.number).where(_OF_CHAIN).scalar_subquery().label("number"),
+    select(journal_chains.c.hash).where(_OF_CHAIN).scalar_subquery().label("hash"),
+    select(journal_head.c.hash).scalar_subquery().label("beginning"),
+    NextSeq().label("seq"),
+)
+"""For `key`, an account's: the end of its chain, null where it has no line yet; what its first line
+hashes; the new line's seq.
+"""
 ADD_LINE: Final = insert(journal)
-MOVE_HEAD: Final = update(journal_head).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+START_CHAIN: Final = insert(journal_chains)
+MOVE_END: Final = (
+    update(journal_chains)
+    .where(_OF_CHAIN)
+    .values(number=bindparam("new_number"), hash=bindparam("new_hash"))
+)
 
 _THE_JOB: Final = (jobs.c.account == bindparam("of_account"), jobs.c.id == bindparam("of_job"))
 JOB_GONE: Final = update(jobs).where(*_THE_JOB).values(gone=True)

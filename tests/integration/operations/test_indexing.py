@@ -15,6 +15,7 @@ from sauce_janitor.model.archive_entries import ArchiveQuery
 from sauce_janitor.operations.wiring.archive_index import Indexed, keep_up
 from tests.support.commands import Commands
 from tests.support.pruning import NINETY, Box
+from tests.support.state import execute
 
 ALL = ArchiveQuery()
 
@@ -76,8 +77,20 @@ def test_another_archive_in_its_place_is_listed_whole(box: Box) -> None:
     box.fill(2)
     kept_up(box)
     with Catalogue.open(box.desk.folder / "archive") as catalogue:
-        assert box.desk.state.archived.through(catalogue.root.uuid) == 2
+        assert box.desk.state.archived.through(catalogue.root.uuid) == {"": 0, "box": 2}
     assert box.desk.state.archived.through("another") is None
+
+
+def test_a_mark_from_when_all_accounts_had_one_chain_is_understood(box: Box) -> None:
+    box.fill(2)
+    kept_up(box)
+    with Catalogue.open(box.desk.folder / "archive") as catalogue:
+        name = f"archive listed {catalogue.root.uuid}"
+    execute(box.desk.folder / "state.db", f"UPDATE meta SET value = '0' WHERE key = '{name}'")
+    assert kept_up(box).jobs == 2
+    assert kept_up(box).jobs == 0
+    execute(box.desk.folder / "state.db", f"UPDATE meta SET value = '9' WHERE key = '{name}'")
+    assert kept_up(box).jobs == 2, "the mark is of another journal"
 
 
 def test_a_job_that_cannot_be_trusted_is_named_and_has_no_entry(box: Box) -> None:

@@ -259,7 +259,7 @@ def test_the_database_itself_holds_one_confirmed_line_per_job_and_action(
     )
     with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
         place.execute(
-            f"INSERT INTO journal SELECT 99, {columns} FROM journal WHERE outcome = 'confirmed'"
+            f"INSERT INTO journal SELECT 99, {columns}, 99 FROM journal WHERE outcome = 'confirmed'"
         )
 
 
@@ -303,7 +303,7 @@ def written(place: Place) -> Place:
                 "UPDATE meta SET value = '00000000-0000-4000-8000-000000000000' WHERE key ="
                 " 'instance_id'"
             ),
-            "line 1",
+            "another state",
         ),
     ],
 )
@@ -316,6 +316,55 @@ def test_a_journal_that_was_altered_is_found_out(written: Place, change: str, li
     written.execute(change)
     with written.open() as state, pytest.raises(StateError, match=line):
         state.journal.verify()
+
+
+def _other(state: State) -> None:
+    """Two lines about a second account."""
+    state.accounts.admit("us", base_url="u", username="other")
+    for job in (1, 2):
+        state.journal.during("us", "run-1", lambda: 77).archived(
+            an_id(job), OWNER, receipt="a" * 64, selection="all", policy="p"
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("UPDATE journal SET at = 78 WHERE seq = 9", "line 1 of the journal of account us"),
+        ("DELETE FROM journal WHERE seq = 9", "line 1 of the journal of account us"),
+        ("DELETE FROM journal WHERE seq = 10", "account us ends at line 1 and should at 2"),
+        ("UPDATE journal_chains SET number = 1 WHERE account = 'us'", "should at 1"),
+        ("DELETE FROM journal_chains WHERE account = 'us'", "ends at line 2 and should at 0"),
+        ("UPDATE journal SET number = NULL WHERE seq = 9", "of the journal was altered"),
+        ("UPDATE journal SET account = 'eu', number = 9 WHERE seq = 9", "line 9 of the journal of"),
+    ],
+)
+def test_each_account_has_a_chain_of_its_own_that_is_proven(
+    written: Place, change: str, found: str
+) -> None:
+    with written.open() as state:
+        _other(state)
+        assert state.journal.ends() == {"": 0, "eu": 8, "us": 2}
+        assert [line.number for line in state.journal.lines("us")] == [1, 2]
+        assert [line.seq for line in state.journal.lines("us")] == [9, 10]
+        assert state.journal.verify() == 10
+    written.execute(change)
+    with written.open() as state, pytest.raises(StateError, match=found):
+        state.journal.verify()
+
+
+def test_the_head_shows_that_a_whole_account_is_gone(written: Place) -> None:
+    """What is left are whole chains: only a head that was written down before tells."""
+    with written.open() as state:
+        _other(state)
+        head = state.journal.head()
+    written.execute(
+        "DELETE FROM journal WHERE account = 'us'",
+        "DELETE FROM journal_chains WHERE account = 'us'",
+    )
+    with written.open() as state:
+        assert state.journal.verify() == 8
+        assert state.journal.head() != head
 
 
 def test_an_unaltered_journal_verifies_and_its_head_grows(written: Place) -> None:
@@ -340,6 +389,25 @@ def test_threads_write_one_unbroken_chain(known: State) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(work, range(40)))
     assert known.journal.verify() == 80
+
+
+def test_writers_of_several_accounts_at_once_write_one_chain_each(known: State) -> None:
+    names = [f"a{number}" for number in range(6)]
+    for name in names:
+        known.accounts.admit(name, base_url="u", username=name)
+
+    def work(name: str) -> None:
+        writer = known.journal.during(name, "run-1", lambda: 77)
+        for number in range(1, 11):
+            writer.archived(an_id(number), OWNER, receipt="a" * 64, selection=None, policy="p")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, names))
+    assert known.journal.verify() == 60
+    lines = list(known.journal.lines())
+    assert len({line.seq for line in lines}) == 60
+    for name in names:
+        assert [line.number for line in lines if line.account == name] == list(range(1, 11))
 
 
 # --- crashes --------------------------------------------------------------------------------------
