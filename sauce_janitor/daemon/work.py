@@ -23,6 +23,7 @@ from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.records import notifications
 from sauce_janitor.operations.wiring.progress import ProgressTracker
 from sauce_janitor.operations.wiring.run_settings import Order, RunContext
+from sauce_janitor.report import counted
 
 RUN: Final = "run"
 UPKEEP: Final = "upkeep"
@@ -78,7 +79,7 @@ def an_upkeep(*, execute: bool) -> Work:
                 messages += notifications.of_error(account.name, refused, at=at)
         if not context.stop.is_set():
             found = [finding.detail for finding in verify_daily(account, context).findings]
-            problems += _words(found, "findings in the archive")
+            problems += _words(found, "finding", " in the archive")
         return (
             [*messages, Notification("failed", account.name, "; ".join(problems), at, UPKEEP)]
             if problems
@@ -106,8 +107,8 @@ def _prune(account: Account, context: RunContext) -> list[str]:
             halted=done.halted,
         )
 
-    return _words(done.failures, "files could not be pruned")
+    return _words(done.failures, "file", " not pruned")
 
 
-def _words(details: Sequence[str], what: str) -> list[str]:
-    return [f"{len(details):,} {what}; the first: {details[0]}"] if details else []
+def _words(details: Sequence[str], noun: str, what: str) -> list[str]:
+    return [f"{counted(len(details), noun)}{what}; the first: {details[0]}"] if details else []

@@ -14,6 +14,7 @@ from sauce_janitor.archive import Catalogue, Proof
 from sauce_janitor.archive.verify import ArchiveScope, prove_all
 from sauce_janitor.errors import ArchiveError, StateError
 from sauce_janitor.model.jobs import DELETES, JobId, Owner
+from sauce_janitor.report import counted
 from sauce_janitor.state import JournalLine, State
 
 
@@ -216,19 +217,20 @@ class _Prover:
 def lines_of(found: Proven) -> Iterator[str]:
     """Yield the result as sentences for people."""
     if found.chain_is_whole:
-        yield f"Journal: {found.lines:,} lines, an unbroken chain that ends in {found.head}"
+        lines = counted(found.lines, "line")
+        yield f"Journal: {lines}, an unbroken chain that ends in {found.head}"
     yield (
         f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} have a receipt whose files"
         f" were read and match, {found.nothing_wanted:,} needed no copy (archive: none)"
     )
     yield (
-        f"Archive: {found.jobs:,} jobs, {found.files:,} files, {found.size_bytes:,} bytes read and"
-        " hashed again"
+        f"Archive: {counted(found.jobs, 'job')}, {counted(found.files, 'file')},"
+        f" {found.size_bytes:,} bytes read and hashed again"
     )
     if found.pruned_files:
         yield (
-            f"Pruned: {found.pruned_files:,} files of {found.pruned_jobs:,} jobs were removed from"
-            " the archive, each with a record"
+            f"Pruned: {counted(found.pruned_files, 'file')} of {counted(found.pruned_jobs, 'job')}"
+            " removed from the archive, each with a record"
         )
     if found.given_up:
         yield (

@@ -38,7 +38,7 @@ def test_the_whole_way_from_init_to_an_idle_second_run(desk: Processes) -> None:
     desk.run("plan", "--out", "plan.json")
     desk.run("apply", "plan.json")
     again = desk.run("run", "--execute")
-    assert again.stdout.splitlines()[-1].startswith("Done: 0 archived, ")
+    assert again.stdout.splitlines()[-1].startswith("Done: 0 jobs archived, ")
 
 
 def test_what_is_deleted_was_archived_and_verifies(desk: Processes) -> None:

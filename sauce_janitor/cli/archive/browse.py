@@ -133,11 +133,9 @@ def _print_count(jobs: int, size: int, limit: int | None) -> None:
     if not jobs:
         terminal.echo("No archived job matches.", err=True)
         return
-    shown = (
-        f"{min(jobs, limit):,} of {jobs:,}" if limit is not None and limit < jobs else f"{jobs:,}"
-    )
+    first = f"{limit:,} of " if limit is not None and limit < jobs else ""
     # Not among the rows: a pipe gets one line a job.
-    terminal.echo(f"{shown} jobs, {report.size(size)}", err=True)
+    terminal.echo(f"{first}{report.counted(jobs, 'job')}, {report.size(size)}", err=True)
 
 
 @click.command()
@@ -176,7 +174,7 @@ def _show(out: Console, catalogue: Catalogue, contents: JobContents) -> None:
         say(out, line)
     out.print()
     show_table(
-        out, (Column("Stored", "number"), Column("File", "prose")), _files(contents), indent=2
+        out, (Column("Bytes", "number"), Column("File", "prose")), _files(contents), indent=2
     )
     out.print()
     for receipt in contents.receipts:
@@ -208,10 +206,10 @@ def _facts(catalogue: Catalogue, contents: JobContents) -> Iterator[str]:
     )
     yield f"  {catalogue.root.at('/'.join(contents.place))}"
     if newest.missing:
-        yield f"  incomplete: {len(newest.missing):,} files could not be downloaded"
+        yield f"  incomplete: {report.counted(len(newest.missing), 'file')} could not be downloaded"
     # Such a receipt is complete, although it has no assets.
     if newest.purged:
-        yield "  Sauce Labs had purged the assets before they could be stored"
+        yield "  Sauce Labs had purged the assets before they were archived"
 
 
 def _files(contents: JobContents) -> Iterator[tuple[str | int, str]]:
@@ -232,7 +230,7 @@ def _files(contents: JobContents) -> Iterator[tuple[str | int, str]]:
     for lacking in newest.missing:
         yield "missing", f"{lacking.name}: {lacking.why}"
     for unstored in (*newest.discarded, *newest.absent):
-        yield "not stored", f"{unstored.name}: {unstored.why}"
+        yield "not archived", f"{unstored.name}: {unstored.why}"
 
 
 def _names(file: StoredFile) -> str:

@@ -79,13 +79,13 @@ def export(
         terminal.echo(f"left out: {report.clean(refused)}", err=True)
     if done.incomplete:
         terminal.echo(
-            f"{done.incomplete:,} of the jobs are incomplete: files could not be downloaded when "
-            "they were archived, and their receipts name them",
+            f"Incomplete: {report.counted(done.incomplete, 'job')}. Files could not be downloaded "
+            "when the job was archived; the receipt names them",
             err=True,
         )
     left = f", {len(done.refused):,} left out" if done.refused else ""
     terminal.echo(
-        f"Exported: {report.counted(done.jobs, 'job')}, {done.files:,} files, "
+        f"Exported: {report.counted(done.jobs, 'job')}, {report.counted(done.files, 'file')}, "
         f"{report.size(done.size_bytes)} to {output}{left}"
     )
     return FOUND_SOMETHING if done.refused else 0

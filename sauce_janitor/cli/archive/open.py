@@ -154,7 +154,7 @@ def _shown(contents: JobContents, document: Mapping[str, object] | None) -> Show
         why = f"pruned from the archive ({each.record.why})"
         pruned += [UnstoredAsset(file.name, why) for file in each.record.files]
     unstored = [
-        UnstoredAsset(each.name, f"not stored: {each.why}")
+        UnstoredAsset(each.name, f"not archived: {each.why}")
         for each in (*newest.discarded, *newest.absent)
     ]
     unstored += [UnstoredAsset(each.name, f"missing: {each.why}") for each in newest.missing]

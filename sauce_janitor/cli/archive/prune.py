@@ -64,8 +64,8 @@ def prune(
                 # The date is in the question because a wrong clock would remove files too early.
                 today = report.when(max(done.plan.as_of for _, done in previews))
                 require_consent(
-                    f"It is {today}. Remove {files:,} files of {len(rows):,} jobs from the "
-                    "archive?",
+                    f"It is {today}. Remove {report.counted(files, 'file')} of "
+                    f"{report.counted(len(rows), 'job')} from the archive?",
                     yes=False,
                 )
         # With --yes there was no preview: the plan is shown now.
@@ -162,7 +162,11 @@ def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
     report.say(out, f"{name}: {archived}")
     for (policy, keep_for), (files, size) in sorted(plan.terms.items()):
         term = f"{policy}, kept for {keep_for}" if keep_for else policy
-        report.say(out, f"to remove: {files:,} files, {report.size(size)} by {term}", indent=2)
+        report.say(
+            out,
+            f"to remove: {report.counted(files, 'file')}, {report.size(size)} by {term}",
+            indent=2,
+        )
     if plan.rows:
         columns = (
             report.Column("Job", "id"),
@@ -184,7 +188,8 @@ def _closing_lines(plan: PrunePlan, digest: str) -> Iterator[str]:
     if len(plan.rows) > _SHOWN:
         yield f"    … and {len(plan.rows) - _SHOWN:,} more jobs: --format json lists all"
     for reason, jobs in plan.protected.most_common():
-        yield f"  kept although past `keep_for`: {jobs:,} jobs, {report.clean(reason.text)}"
+        protected = f"{report.counted(jobs, 'job')}, {report.clean(reason.text)}"
+        yield f"  kept although past `keep_for`: {protected}"
     for unreadable in plan.unreadable[:_SHOWN]:
         yield f"  kept because it cannot be read: {report.clean(unreadable)}"
     if plan.next_at is not None:
@@ -193,23 +198,29 @@ def _closing_lines(plan: PrunePlan, digest: str) -> Iterator[str]:
         yield f"  approved: {report.clean(lifted.text)}"
     if plan.broken:
         yield from (f"  {report.clean(line)}" for line in refusal(plan, digest))
-    yield f"Prune: {len(plan.rows)} jobs, {plan.files} files, {plan.size_bytes} bytes"
+    yield (
+        f"Prune: {report.counted(len(plan.rows), 'job')}, {report.counted(plan.files, 'file')}, "
+        f"{plan.size_bytes:,} bytes"
+    )
 
 
 def _result_line(account: Account, done: Pruned) -> str:
     from sauce_janitor import report
 
     size = report.size(done.size_bytes)
-    parts = [f"{done.files:,} files of {done.jobs:,} jobs removed from the archive, {size}"]
+    files, jobs = report.counted(done.files, "file"), report.counted(done.jobs, "job")
+    parts = [f"{files} of {jobs} removed from the archive, {size}"]
     if done.recovered:
         parts.append(f"{done.recovered:,} begun by an earlier prune are finished")
     if done.spared:
-        parts.append(f"{done.spared:,} jobs changed meanwhile and are kept")
+        parts.append(f"{report.counted(done.spared, 'job')} changed meanwhile and stay")
     if done.failures:
         parts.append(f"{len(done.failures):,} failed")
     if done.halted:
         left = len(done.plan.rows) - done.jobs - done.spared - len(done.failures)
-        parts.append(f"halted: {done.halted}, {left:,} jobs are left: run the same command again")
+        parts.append(
+            f"halted: {done.halted}, {report.counted(left, 'job')} left: run the same command again"
+        )
     return f"Pruned {report.clean(account.name)}: {'; '.join(parts)}"
 
 

@@ -56,7 +56,8 @@ def reindex(session: Session, /, accounts: tuple[str, ...], form: str) -> int:
                     f"… and {len(each.unreadable) - _NAMED:,} more unknown: --format json lists all"
                 )
             terminal.echo(
-                f"{name}: {each.jobs:,} archived jobs, {each.receipts_added:,} receipts that the "
-                f"journal did not have; {each.in_inventory:,} of the jobs are in the inventory"
+                f"{name}: {report.counted(each.jobs, 'archived job')}, {each.in_inventory:,} known "
+                "to the state; added to the journal: "
+                f"{report.counted(each.receipts_added, 'receipt')}"
             )
     return JanitorError.exit_code if any(each.unreadable for each in found.values()) else 0

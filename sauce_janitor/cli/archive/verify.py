@@ -82,6 +82,8 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
     verification.
     """
 
+    from sauce_janitor import report
+
     session: Session = ctx.obj
     # For one job or a sample nothing is noted from which to continue.
     if options["resume"] and (job_id or options["sample"]):
@@ -108,14 +110,15 @@ def verify(ctx: click.Context, /, job_id: str | None, form: str, **options: Any)
         json_output.echo(done, _VERIFIED)
     else:
         lacking = (
-            f"; {done.incomplete:,} jobs are incomplete, see archive list"
+            f"; {report.counted(done.incomplete, 'job')} incomplete, see archive list"
             if done.incomplete
             else ""
         )
         before = f", {done.resumed:,} of the jobs before" if done.resumed else ""
         terminal.echo(
-            f"Verified: {done.jobs:,} jobs, {done.files:,} files, {done.size_bytes:,} bytes, "
-            f"{len(done.findings):,} findings{before}{lacking}"
+            f"Verified: {report.counted(done.jobs, 'job')}, "
+            f"{report.counted(done.files, 'file')}, {done.size_bytes:,} bytes, "
+            f"{report.counted(len(done.findings), 'finding')}{before}{lacking}"
         )
         # Receipts that were replaced together with their files would not be noticed.
         if not done.against_journal:
@@ -132,6 +135,7 @@ def _verify(
     import time
     from contextlib import ExitStack
 
+    from sauce_janitor import report
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.archive.verify import JobSampleShare
     from sauce_janitor.cli.archive.view import read_owner
@@ -191,7 +195,10 @@ def _verify(
                 and scope.sample is None
             )
             again = ". Continue with --resume" if is_kept else ""
-            terminal.echo(f"Verified so far: {jobs:,} jobs, {findings:,} findings{again}", err=True)
+            found = report.counted(findings, "finding")
+            terminal.echo(
+                f"Verified so far: {report.counted(jobs, 'job')}, {found}{again}", err=True
+            )
             raise
 
 

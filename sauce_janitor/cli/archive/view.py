@@ -69,6 +69,7 @@ def open_archive_view(session: Session) -> Iterator[ArchiveView]:
     from sauce_janitor.cli.known_jobs import open_to_read
     from sauce_janitor.cli.progress import ProgressDisplay
     from sauce_janitor.operations.wiring.archive_index import keep_up
+    from sauce_janitor.report import counted
 
     config = session.load()
     with ExitStack() as stack:
@@ -87,7 +88,7 @@ def open_archive_view(session: Session) -> Iterator[ArchiveView]:
         # The other jobs are shown nevertheless.
         if indexed.unreadable:
             terminal.echo(
-                f"{len(indexed.unreadable):,} jobs cannot be read, the first: "
+                f"{counted(len(indexed.unreadable), 'job')} cannot be read, the first: "
                 f"{indexed.unreadable[0]}: run `sauce-janitor archive verify`",
                 err=True,
             )

@@ -289,6 +289,4 @@ def _show_members(
 def _print_if_more(rest: Iterator[object], limit: int) -> None:
     # One more may cost one more request, but a cut list must not look whole.
     if limit and next(rest, None) is not None:
-        terminal.echo(
-            f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True
-        )
+        terminal.echo(f"There are more than {limit:,}: --limit 0 shows all.", err=True)

@@ -101,7 +101,8 @@ def add(
     # Not an error: the job may be newer than the last listing.
     if unknown:
         terminal.echo(
-            f"{unknown:,} of them are unknown here: if they exist, they are held as well.",
+            f"Not in the inventory: {report.counted(unknown, 'job')}. If it exists at Sauce Labs,"
+            " it is held as well.",
             err=True,
         )
     # After the local hold: if the tag fails, the jobs are protected nevertheless.

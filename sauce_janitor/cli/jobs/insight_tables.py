@@ -69,7 +69,7 @@ def shown_tests(pages: Sequence[InsightItems], limit: int) -> InsightOutput:
         ITEM_SHAPE.names,
         rows,
         partial(_show_tests, items),
-        [f"There are more; these are the first {len(items):,}: see --limit."] if more else [],
+        [f"There are more than {len(items):,}: see --limit."] if more else [],
         rejected,
     )
 
@@ -82,7 +82,9 @@ def _show_tests(items: Sequence[InsightRow], out: Console) -> None:
     show_items(items, out)
     statuses = (item["status"] for item in items)
     ends = Counter(each if isinstance(each, str) else "unknown" for each in statuses)
-    report.say(out, f"{len(items):,} tests: {counts_text(dict(ends.most_common()))}")
+    report.say(
+        out, f"{report.counted(len(items), 'test')}: {counts_text(dict(ends.most_common()))}"
+    )
 
 
 def shown_metrics(found: InsightRow, test: str) -> InsightOutput:

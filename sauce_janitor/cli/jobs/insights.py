@@ -235,11 +235,9 @@ def _ask_and_print(
     for note in shown.notes:
         terminal.echo(report.clean(note), err=True)
     if shown.rejected:
+        rows = report.counted(len(shown.rejected), "row")
         terminal.echo(
-            report.clean(
-                f"{len(shown.rejected):,} rows could not be read and are left out: "
-                f"{shown.rejected[0]}"
-            ),
+            report.clean(f"Left out because it cannot be read: {rows}: {shown.rejected[0]}"),
             err=True,
         )
     return JanitorError.exit_code if shown.rejected else 0

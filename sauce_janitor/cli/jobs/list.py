@@ -103,7 +103,7 @@ def jobs(session: Session, /, *, wanted: str | None, form: str, limit: int, **op
             if shown:
                 report.show_jobs(session.console(), [each for _, each in shown], with_owner=several)
             else:
-                terminal.echo("No such jobs.", err=True)
+                terminal.echo("No job matches.", err=True)
         found.print_notes()
         return found.code
 
@@ -168,20 +168,23 @@ class _FoundJobs:
 
     def print_notes(self) -> None:
         """Print on stderr what is missing in the list, and why."""
+        from sauce_janitor.report import counted
+
         limit = self._filter.limit
         if limit and next(self._all, None) is not None:
-            terminal.echo(
-                f"There are more; these are the first {limit:,}: --limit 0 for all.", err=True
-            )
+            terminal.echo(f"There are more than {limit:,}: --limit 0 shows all.", err=True)
         if self._short:
             terminal.echo(
-                f"Sauce Labs listed {self._short:,} rows without details: they show the name "
+                f"Listed without details: {counted(self._short, 'row')}. Such a row shows the name "
                 "at the start of the job, and complete may mean passed or failed. `sauce-janitor "
                 "job ID` shows the rest.",
                 err=True,
             )
         if self._rejected:
-            terminal.echo(f"{self._rejected:,} rows could not be read and are left out.", err=True)
+            terminal.echo(
+                f"Left out because it cannot be read: {counted(self._rejected, 'row')}.",
+                err=True,
+            )
 
     def _of(self, owner: Owner) -> Iterator[Job]:
         from sauce_janitor.errors import BudgetSpentError, CredentialsError, SourceError

@@ -76,7 +76,11 @@ def approve(
     if options["withdraw"]:
         effect = f"end every approval for {account}, {digest}"
     else:
-        most = f", for plans of at most {approval.max_jobs:,} jobs" if approval.max_jobs else ""
+        most = (
+            f", for plans of at most {report.counted(approval.max_jobs, 'job')}"
+            if approval.max_jobs
+            else ""
+        )
         effect = (
             f"lift {', '.join(sorted(approval.lifts))} for {account}{most}, until "
             f"{report.when(approval.until)}"
@@ -91,7 +95,8 @@ def approve(
         if options["withdraw"]:
             ended = state.approvals.withdraw(account, digest, at=now)
             terminal.echo(
-                f"Withdrawn: {ended} approvals. An approval in {config.file} must be removed there."
+                f"Withdrawn: {report.counted(ended, 'approval')}. "
+                f"An approval in {config.file} must be removed there."
             )
             return
         state.approvals.add(account, approval, at=now)

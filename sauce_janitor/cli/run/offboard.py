@@ -63,8 +63,8 @@ def offboard(
 ) -> int:
     """Delete all jobs of USER, who has left, at Sauce Labs. Holds and limits apply.
 
-    Shows the plan and asks first. Jobs that are still listed afterwards have failed. If not all
-    jobs can be deleted at once, for example because the budget is spent, run the command again.
+    Shows the plan and asks first. A job that Sauce Labs still lists afterwards has failed. If not
+    all jobs can be deleted at once, for example because the budget is spent, run the command again.
     """
     from sauce_janitor.cli.account_session import ended_by_signal
     from sauce_janitor.cli.session import open_command_session
@@ -113,16 +113,16 @@ def _ask(
     """Raise Abort unless the operator agrees, by typing the user's name if no copy is kept."""
     import signal
 
-    jobs = preview.result.plan.job_count
+    from sauce_janitor import report
+
+    jobs = report.counted(preview.result.plan.job_count, "job")
     # While the question waits there is nothing to finish: Ctrl-C ends the command at once.
     caught = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with command.progress.hidden():
             if not needs_name:
-                require_consent(f"Offboard {order.user}, {jobs:,} jobs?", yes=False)
-            elif (
-                terminal.ask(f"Type the user's name to delete {jobs:,} jobs for good") != order.user
-            ):
+                require_consent(f"Offboard {order.user}, {jobs}?", yes=False)
+            elif terminal.ask(f"Type the user's name to delete {jobs} for good") != order.user:
                 raise click.Abort
     finally:
         signal.signal(signal.SIGINT, caught)
@@ -198,17 +198,18 @@ class _OffboardPrinter:
 
 
 def _lines(done: Offboarded) -> Iterator[str]:
+    from sauce_janitor import report
     from sauce_janitor.execute.events import Skip
 
     if done.result.execution is not None:
         user = done.result.scope.owners[0]
         on_purpose = f", {done.kept:,} of them on purpose" if done.kept else ""
-        yield f"Left at Sauce Labs: {done.left:,} jobs of {user}{on_purpose}"
+        yield f"Left at Sauce Labs: {report.counted(done.left, 'job')} of {user}{on_purpose}"
         # Sauce Labs also answers with an empty list when its lists fail.
         if waiting := done.result.execution.skips.get(Skip.NOTHING_LISTED):
             yield (
-                f"Sauce Labs lists no assets of {waiting:,} jobs. They wait for a day: run the "
-                "command again after that"
+                f"Sauce Labs lists no assets of {report.counted(waiting, 'job')}. Wait for a day, "
+                "then run the command again"
             )
     yield from done.notes
     if done.erased is not None:
@@ -223,15 +224,16 @@ def _erased(erased: Pruned) -> Iterator[str]:
 
     plan = erased.plan
     if erased.executed:
-        files = f"{erased.files:,} files of {erased.jobs:,} jobs, {report.size(erased.size_bytes)}"
-        yield f"Erased from the archive: {files}; their receipts stay"
+        files, jobs = report.counted(erased.files, "file"), report.counted(erased.jobs, "job")
+        size = report.size(erased.size_bytes)
+        yield f"Erased from the archive: {files} of {jobs}, {size}; their receipts stay"
     else:
         yield (
-            f"To be erased from the archive: {plan.files:,} files of {len(plan.rows):,} jobs, "
-            f"{report.size(plan.size_bytes)}"
+            f"To be erased from the archive: {report.counted(plan.files, 'file')} of "
+            f"{report.counted(len(plan.rows), 'job')}, {report.size(plan.size_bytes)}"
         )
-    for reason, jobs in plan.protected.most_common():
-        yield f"Stays in the archive: {jobs:,} jobs, {reason.text}"
+    for reason, number in plan.protected.most_common():
+        yield f"Stays in the archive: {report.counted(number, 'job')}, {reason.text}"
     failures = (*erased.failures, *plan.unreadable)
     yield from (f"Failed: {failure}" for failure in failures[:_FAILED])
     if len(failures) > _FAILED:

@@ -90,9 +90,10 @@ def _rows(account_diff: AccountDiff) -> list[tuple[str, str, DecisionChange]]:
 
 def _sum(account_diff: AccountDiff) -> str:
     comparison = account_diff.comparison
+    known = report.counted(comparison.jobs, "known job")
     if not comparison.changes:
-        return f"nothing changes for {comparison.jobs:,} known jobs"
-    return f"the edit changes {comparison.changed:,} of {comparison.jobs:,} known jobs"
+        return f"nothing changes for {known}"
+    return f"the edit changes {comparison.changed:,} of {known}"
 
 
 # --- for people -----------------------------------------------------------------------------------

@@ -63,8 +63,8 @@ def show(out: Console, forecast: AccountForecast) -> None:
     )
     only = f"; only what {', '.join(sorted(forecast.policies))} permit" if forecast.policies else ""
     out.print(
-        f"{days[0].jobs:,} jobs known, {forecast.listed}; {simulation.jobs_left:,} left after the "
-        f"last day{only}"
+        f"{report.counted(days[0].jobs, 'job')} known, {forecast.listed}; "
+        f"{simulation.jobs_left:,} left after the last day{only}"
     )
     if any(_acts(day) or day.purged for day in days):
         out.print()

@@ -28,7 +28,10 @@ def journal_text(line: JournalLine) -> str:
         return f"began to {words}"
     # The archive's own deletes: the job itself may stay at Sauce Labs.
     if line.kind in {"pruning", "pruned"}:
-        begun = f"began to prune {line.detail.get('files')} files of it from the archive"
+        files = line.detail.get("files")
+        # A line that was written by another version may lack the number.
+        number = report.counted(files, "file") if isinstance(files, int) else "files"
+        begun = f"began to prune {number} of it from the archive"
         return begun if line.kind == "pruning" else f"archive prune: {line.outcome}"
     if line.kind in _LINES:
         return _LINES[line.kind]

@@ -82,7 +82,7 @@ def test_a_damaged_file_is_found_within_twenty_days_and_told(scene: Scene) -> No
     asked = len(scene.sandbox.log)
     told = scene.upkeep(days=20)
     assert {tiding.event for tiding in told} == {"failed"}
-    assert "1 findings in the archive; the first: " in told[0].text
+    assert "1 finding in the archive; the first: " in told[0].text
     assert len(scene.sandbox.log) == asked, "the archive is kept up without asking Sauce Labs"
 
 

@@ -108,7 +108,7 @@ def test_a_spent_budget_is_a_pause_that_says_when_it_goes_on(
     desk.configure(DELETING, budget=budget("per_second: 50, per_hour: 60"))
     said = desk.say("run", "--execute", code=0).stdout
     paused = re.search(
-        r"Paused: the request budget is spent: .*\. (\d+) jobs are left for the next runs, from"
+        r"Paused: the request budget is spent: .*\. Left for the next runs: (\d+) jobs, from"
         r" 20\d\d-.* UTC on",
         said,
     )

@@ -110,7 +110,7 @@ def test_whichever_address_alone_is_served_every_due_job_goes_in_the_first_run_a
         [told] = json.loads(desk.say("status", "--format", "json").stdout)
         worked = "v1.1" if path == "v1.1" else "v1"
         assert told["delete_job_path"]["worked"]["address"] == worked
-        assert f"address {worked} worked " in desk.say("status").stdout
+        assert f"last job deleted by address {worked}, " in desk.say("status").stdout
     assert requests["v1"] == requests["both"]
     assert requests["v1.1"] - requests["v1"] == 2, (
         "the delete that was refused, and the look at the job"

@@ -4,6 +4,7 @@ stood between.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -92,7 +93,7 @@ def test_a_plan_says_how_many_are_announced_and_when_they_go(
     desk = open_desk()
     desk.configure(POLICY)
     said = desk.say("plan").output
-    assert "delete assets, due from" in said
+    assert re.search(r"Announced: assets of \d+ jobs? to delete, from ", said)
     assert "of them only from the next executing run on" in said
     desk.run(execute=True)
     assert "of them only from" not in desk.say("plan").output

@@ -146,7 +146,7 @@ def test_what_only_protects_asks_nothing_without_a_terminal(desk: Commands) -> N
     desk.say("hold", "add", due(desk)[0], "--reason", "x")
     assert len(listed(desk)) == 1
     desk.say("approve", digest, "--yes")
-    assert "Withdrawn: 1" in desk.say("approve", digest, "--withdraw").stdout
+    assert "Withdrawn: 1 approval." in desk.say("approve", digest, "--withdraw").stdout
     desk.say("pause", "--reason", "an incident")
     assert desk.state.switch.is_paused()
     for words in (["resume"], ["approve", digest], ["hold", "release", due(desk)[0]]):

@@ -63,7 +63,7 @@ def explained(desk: Commands, job: str) -> dict[str, object]:
 def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Commands) -> None:
     job = lacking(desk)
     said = desk.say("run", "--execute", code=4).stdout
-    assert "Incomplete: 1 jobs are stored except for files that could not be fetched" in said
+    assert "Incomplete: 1 job archived except for files that could not be fetched" in said
     [receipt] = receipts(desk, job)
     assert receipt["version"] == 2
     missing = [(each["name"], "404" in each["why"]) for each in receipt["missing"]]  # type: ignore[attr-defined]
@@ -74,8 +74,7 @@ def test_what_can_be_had_is_stored_at_once_and_only_the_deletes_wait(desk: Comma
     plan = desk.run().plan
     assert (plan.incomplete, plan.giving_up) == (1, 0)
     assert (
-        "Files of 1 jobs could not be fetched: deletes of 1 wait for them"
-        in desk.say("plan").stdout
+        "Files of 1 job could not be fetched: deletes of 1 wait for them" in desk.say("plan").stdout
     )
     assert {blocker.value: jobs for blocker, jobs in plan.late["privacy"].jobs.items()} == {
         "missing_files": 1
@@ -150,10 +149,10 @@ def test_partial_copies_are_never_told_as_complete(desk: Commands) -> None:
     desk.run(execute=True)
     rows = json.loads(desk.say("archive", "list", "--format", "json").stdout)
     assert {row["job_id"]: row["missing"] for row in rows}[job] == 1
-    assert "incomplete: 1 files could not be downloaded" in desk.say("archive", "show", job).stdout
-    assert "1 jobs are incomplete" in desk.say("archive", "verify").stdout
+    assert "incomplete: 1 file could not be downloaded" in desk.say("archive", "show", job).stdout
+    assert "; 1 job incomplete" in desk.say("archive", "verify").stdout
     exported = desk.say("archive", "export", job, "-o", str(desk.folder / "out"))
-    assert "1 of the jobs are incomplete" in exported.stderr
+    assert "Incomplete: 1 job. Files could not be downloaded" in exported.stderr
 
 
 def test_a_state_made_anew_knows_what_is_missing(desk: Commands) -> None:

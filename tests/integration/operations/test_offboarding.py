@@ -190,11 +190,8 @@ def test_jobs_of_which_nothing_is_listed_wait_for_a_day(desk: Commands) -> None:
     assert (
         "Skipped 1 action: Sauce Labs lists no assets, as it also does when its lists fail" in said
     )
-    assert "Left at Sauce Labs: 1 jobs of bob, 1 of them on purpose" in said
-    assert (
-        "Sauce Labs lists no assets of 1 jobs. They wait for a day: run the command again after that"
-        in said
-    )
+    assert "Left at Sauce Labs: 1 job of bob, 1 of them on purpose" in said
+    assert "Sauce Labs lists no assets of 1 job. Wait for a day, then run the command again" in said
     desk.sandbox.faults.disarm()
     assert "Left at Sauce Labs: 0 jobs" in offboard(desk, "--archive", "keep", "--yes").stdout
     assert stored_files(desk)
@@ -206,7 +203,7 @@ def test_what_is_still_listed_afterwards_has_failed(desk: Commands) -> None:
     desk.sandbox.inject("without_effect", endpoint="job.delete", job=victim)
     said = offboard(desk, "--archive", "keep", "--yes", code=4)
     assert jobs(desk) == {victim}
-    assert "Left at Sauce Labs: 1 jobs" in said.stdout
+    assert "Left at Sauce Labs: 1 job" in said.stdout
     assert victim in said.stdout
 
 

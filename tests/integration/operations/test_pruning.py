@@ -73,7 +73,7 @@ def test_it_is_never_carried_out_by_a_run(box: Box) -> None:
     box.desk.run(execute=True)
     assert [name for name in before if name not in box.files()] == []
     assert "pruned.json" not in box.files()
-    assert "Prune: 1 jobs, 1 files" in box.desk.say("archive", "prune", "-n").stdout
+    assert "Prune: 1 job, 1 file, " in box.desk.say("archive", "prune", "-n").stdout
 
 
 def test_limits_count_jobs_and_refuse_the_whole_and_approvals_lift_them(box: Box) -> None:
@@ -369,7 +369,7 @@ def test_the_command_asks_or_needs_yes_and_says_what_went(box: Box) -> None:
     )
     assert box.files().count("video.mp4") == 0
     assert "0 files of 0 jobs" in box.desk.say("archive", "prune", "--yes").stdout
-    assert "began to prune 1 files" in box.desk.say("explain", box.stored[0]).stdout
+    assert "began to prune 1 file" in box.desk.say("explain", box.stored[0]).stdout
 
 
 def test_an_account_that_has_no_archive_yet_has_nothing_to_prune(box: Box) -> None:

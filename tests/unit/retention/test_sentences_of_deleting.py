@@ -378,9 +378,9 @@ policies:
     lines = page.getvalue().splitlines()
     at = lines.index("Destroyed without a copy: 4 jobs, size unknown")
     assert lines[at + 1 : at + 4] == [
-        "  1 job of nothing: nothing is stored",
-        "  2 jobs of some: stored: har, logs; destroyed: the rest",
-        "  1 job of some: stored: har, logs; destroyed: the rest and video (forbidden)",
+        "  1 job of nothing: nothing is archived",
+        "  2 jobs of some: archived: har, logs; destroyed: the rest",
+        "  1 job of some: archived: har, logs; destroyed: the rest and video (forbidden)",
     ]
 
 
