@@ -20,9 +20,10 @@ from sauce_janitor.cli.app import cli
 from sauce_janitor.errors import ConfigError, JanitorError
 
 _PR_SET_DUMPABLE = 4  # Source: prctl(2), linux/prctl.h.
-_GARBAGE_OBJECTS = 10_000
+_GARBAGE_OBJECTS = 200_000
 """How many new objects Python makes before it looks for cycles of unused ones: 700 to 2,000 by
-default, so 200 times while a command loads its libraries, whose objects stay.
+default, so 200 times while a command loads its libraries, whose 120,000 objects stay. Commands that
+may run for hours look more often.
 """
 
 

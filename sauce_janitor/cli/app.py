@@ -5,6 +5,7 @@ A command's module is imported when the command is called, so that `--help` is f
 
 from __future__ import annotations
 
+import gc
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,17 @@ class Session:
         from sauce_janitor import report
 
         return report.console(color=self.color, error=error, wide=self.wide)
+
+
+_GARBAGE_OBJECTS = 10_000
+
+
+def expect_long_work() -> None:
+    """Let Python look for cycles of unused objects often, for a command that may run for hours.
+
+    Other commands end before such cycles take much memory: see `__main__`.
+    """
+    gc.set_threshold(_GARBAGE_OBJECTS)
 
 
 class LazyGroup(click.Group):

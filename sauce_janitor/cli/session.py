@@ -14,7 +14,7 @@ import click
 import structlog
 
 from sauce_janitor import logs, planfile, terminal
-from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.app import Session, expect_long_work
 from sauce_janitor.cli.known_jobs import open_to_read, select_accounts, select_policies
 from sauce_janitor.cli.progress import ProgressDisplay
 from sauce_janitor.cli.run_reporter import RunReporter
@@ -101,6 +101,7 @@ def open_command_session(
     read-only. With `accounts_only`, for a command that only reads at Sauce Labs, the configuration
     needs no valid policies. Raises ConfigError, StateError, RefusedError.
     """
+    expect_long_work()
     config = session.load(accounts_only=accounts_only)
     # JSON lines are for a program, even on a terminal: then nothing moves there.
     is_watched = terminal.is_terminal(err=True) and session.log_format != "json"

@@ -134,14 +134,31 @@ print(*(model.__name__ for model in models if model.__pydantic_complete__))
     assert done.stdout.strip() == ""
 
 
-def test_garbage_is_looked_for_less_often_and_never_at_the_end(tmp_path: Path) -> None:
-    """Both took a quarter of a short command's time."""
-    code = """
+def garbage_after(folder: Path, *arguments: str) -> tuple[str, str]:
+    """Return, for the end of a command, how many new objects let Python look for garbage, and
+    whether it no longer looks at the old ones.
+    """
+    code = f"""
 import atexit, gc
 # Registered first, so called last.
 atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 1000))
 from sauce_janitor.__main__ import main
-main(["completion", "bash"])
+main({arguments!r})
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "10000 True"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    threshold, frozen = done.stdout.splitlines()[-1].split()
+    return threshold, frozen
+
+
+def test_garbage_is_looked_for_less_often_and_never_at_the_end(tmp_path: Path) -> None:
+    """Both took a quarter of a short command's time."""
+    assert garbage_after(tmp_path, "completion", "bash") == ("200000", "True")
+
+
+@pytest.mark.parametrize("command", ["plan --offline", "serve", "sandbox --rate never"])
+def test_a_command_that_may_run_for_hours_looks_for_garbage_often(
+    tmp_path: Path, command: str
+) -> None:
+    """Also where it ends with an error: without a configuration, or with an option that is none."""
+    assert garbage_after(tmp_path, *command.split())[0] == "10000"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sauce_janitor import terminal
+from sauce_janitor.cli.app import expect_long_work
 
 if TYPE_CHECKING:
     from sauce_janitor.sandbox import SandboxOptions
@@ -97,6 +98,7 @@ def sandbox(ctx: click.Context, /, **options: Any) -> None:
 
     from sauce_janitor.sandbox import Sandbox
 
+    expect_long_work()
     stopping = threading.Event()
     # Before the server starts: a signal ends it cleanly at any time.
     for number in (signal.SIGINT, signal.SIGTERM):

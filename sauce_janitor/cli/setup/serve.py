@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sauce_janitor import terminal
-from sauce_janitor.cli.app import Session
+from sauce_janitor.cli.app import Session, expect_long_work
 from sauce_janitor.cli.confirmation import NO_CHANGE
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def serve(session: Session, /, *, execute: bool, dry_run: bool) -> int:
     from sauce_janitor.config import load
     from sauce_janitor.daemon.daemon import Daemon
 
+    expect_long_work()
     logs.configure(session.log_format, session.log_level or "info", color=session.color)
     return run_until_signal(Daemon(load(session.config_path), execute=execute and not dry_run))
 
