@@ -24,7 +24,8 @@ from sauce_janitor.errors import JanitorError
 from sauce_janitor.notify.messages import Notification, payload
 
 _REPEAT_AFTER_S: Final = 24 * 3600
-_WAITS_S: Final = (1.0, 5.0, 15.0)
+WAITS_S: Final = (1.0, 5.0, 15.0)
+"""How long a sender waits before each further try."""
 _TIMEOUT_S: Final = 10
 _MOST_QUEUED: Final = 100
 
@@ -53,12 +54,12 @@ class WebhookTarget:
 class WebhookSender:
     """Sends messages to webhooks. Any thread may call it."""
 
-    def __init__(self, *, waits_s: Sequence[float] = _WAITS_S) -> None:
+    def __init__(self, *, waits_s: Sequence[float] | None = None) -> None:
         self._queue: queue.Queue[tuple[WebhookTarget, Notification] | None] = queue.Queue(
             _MOST_QUEUED
         )
         self._closing = threading.Event()
-        self._waits_s = waits_s
+        self._waits_s = WAITS_S if waits_s is None else waits_s
         self._thread: threading.Thread | None = None
         self._log: Any = structlog.get_logger()
 

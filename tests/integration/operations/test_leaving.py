@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.metrics import MetricsExportError, write_textfile
+from sauce_janitor.notify import webhooks
 from tests.support.commands import Commands
 from tests.support.webhooks import hooked
 
@@ -141,7 +142,10 @@ def test_deadlines_and_purges_are_told_once_by_dry_runs_too(
     assert "deadline" in events
 
 
-def test_a_webhook_that_cannot_be_had_fails_no_run(open_desk: Callable[..., Commands]) -> None:
+def test_a_webhook_that_cannot_be_had_fails_no_run(
+    open_desk: Callable[..., Commands], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "WAITS_S", (0.0, 0.0))
     desk = open_desk()
     desk.configure(POLICY + "notify: {url: {env: NO_SUCH_HOOK}}\n")
     desk.say("run")
