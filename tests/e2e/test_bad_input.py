@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.components import lacking
 from tests.support.processes import POLICIES, LoggedSandbox, Processes
 
 
@@ -216,7 +217,7 @@ def test_an_archive_whose_mount_is_gone_deletes_nothing(desk: Processes) -> None
 def small_disk(desk: Processes) -> Iterator[Path]:
     """A file system of 300 kB where the archive goes."""
     if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small tmpfs")
+        lacking("needs root to mount a small tmpfs")
     folder = desk.folder / "archive"
     folder.mkdir()
     mounted = subprocess.run(
@@ -225,7 +226,7 @@ def small_disk(desk: Processes) -> Iterator[Path]:
         check=False,
     )
     if mounted.returncode != 0:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.decode().strip()}")
+        lacking(f"needs the right to mount a tmpfs: {mounted.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
@@ -266,7 +267,7 @@ def test_a_damaged_state_says_so_and_is_not_started_anew(desk: Processes) -> Non
 
 def test_a_clock_before_2020_refuses(desk: Processes) -> None:
     if shutil.which("faketime") is None:
-        pytest.skip("needs faketime")
+        lacking("needs faketime")
     from tests.support.processes import PROGRAM
 
     command = ["faketime", "2001-01-01 00:00:00", *PROGRAM, "run", "--execute"]

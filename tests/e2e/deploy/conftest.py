@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.components import lacking
 from tests.support.containers import IMAGE, TOP, Engine
 from tests.support.ports import free_port, until_answers
 
@@ -27,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def image(component: Callable[[str], Path]) -> str:
     """The image's name, built when its sources changed."""
     if os.geteuid() != 0:
-        pytest.skip("images are built here as root only")
+        lacking("images are built here as root only")
     for command in ("buildah", "podman", "runc", "mmdebstrap"):
         component(command)
     done = subprocess.run(

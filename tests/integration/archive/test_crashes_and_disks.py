@@ -21,6 +21,7 @@ from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import MP4, AssetShelf, ShelfBody, document
 from tests.integration.archive import storing_process
 from tests.support.archive import ORIGIN, ROOMY, folder_of, tree
+from tests.support.components import lacking
 
 SCRIPT = str(Path(storing_process.__file__))
 
@@ -95,7 +96,7 @@ def folder(tmp_path: Path, call: str) -> Iterator[Path]:
 def strace() -> str:
     found = shutil.which("strace")
     if found is None:
-        pytest.skip("strace is not installed")
+        lacking("strace is not installed")
     return found
 
 
@@ -186,7 +187,7 @@ def test_everything_is_durable_before_it_is_shown(tmp_path: Path, strace: str) -
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
+        lacking("mounting a small disk needs root")
     place = tmp_path / "small"
     place.mkdir()
     mounted = subprocess.run(
@@ -195,7 +196,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         check=False,
     )
     if mounted.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.decode().strip()}")
+        lacking(f"cannot mount a tmpfs here: {mounted.stderr.decode().strip()}")
     yield place
     subprocess.run(["umount", place], check=True)
 
@@ -250,14 +251,14 @@ def test_a_volume_mounted_over_the_archive_is_noticed_before_the_next_job(
     root: Path, tmp_path: Path
 ) -> None:
     if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
+        lacking("mounting needs root")
     with Archive.open(root, account="eu", known_uuid=None, settings=ROOMY) as archive:
         if subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=1m", "none", root],
             capture_output=True,
             check=False,
         ).returncode:
-            pytest.skip("cannot mount a tmpfs here")
+            lacking("cannot mount a tmpfs here")
         try:
             with pytest.raises(ArchiveUnusableError, match="is not the folder that was opened"):
                 archive.check()

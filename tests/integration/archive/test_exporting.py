@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -119,8 +118,10 @@ def test_anyone_can_check_an_export_by_sha256sum(config: Path, tmp_path: Path, n
     assert sha256sum(folder).returncode == 1
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="unzip is not installed")
-def test_unzip_finds_a_zip_whole(config: Path, tmp_path: Path) -> None:
+def test_unzip_finds_a_zip_whole(
+    config: Path, tmp_path: Path, component: Callable[[str], Path]
+) -> None:
+    component("unzip")
     run(config, "nightly-*", "-o", str(tmp_path / "out.zip"))
     assert (
         subprocess.run(

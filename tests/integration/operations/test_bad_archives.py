@@ -14,6 +14,7 @@ import pytest
 
 from sauce_janitor.execute.events import Halt
 from tests.support.commands import Commands
+from tests.support.components import lacking
 
 POLICIES = """
 limits: {max_percent: null}
@@ -41,7 +42,7 @@ def mounted(desk: Commands) -> Iterator[Callable[[str], None]]:
     the end.
     """
     if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
+        lacking("mounting needs root")
     place, done = desk.folder / "archive", list[str]()
 
     def mount(options: str) -> None:
@@ -57,7 +58,7 @@ def mounted(desk: Commands) -> Iterator[Callable[[str], None]]:
         ]
         found = subprocess.run(command, capture_output=True, check=False)
         if found.returncode and not done:
-            pytest.skip(f"cannot mount a tmpfs here: {found.stderr.decode().strip()}")
+            lacking(f"cannot mount a tmpfs here: {found.stderr.decode().strip()}")
         assert found.returncode == 0, found.stderr
         done.append(options)
 

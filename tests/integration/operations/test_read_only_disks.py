@@ -19,6 +19,7 @@ import pytest
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.state import State
 from tests.support.commands import Commands, Heard
+from tests.support.components import lacking
 
 POLICIES = """
 limits: {max_percent: null}
@@ -31,14 +32,14 @@ policies:
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of its own, which `freeze` makes read-only."""
     if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
+        lacking("mounting needs root")
     place = tmp_path / "disk"
     place.mkdir()
     found = subprocess.run(
         ["mount", "-t", "tmpfs", "none", place], capture_output=True, check=False
     )
     if found.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {found.stderr.decode().strip()}")
+        lacking(f"cannot mount a tmpfs here: {found.stderr.decode().strip()}")
     yield place
     unmount(place)
 
@@ -195,9 +196,7 @@ def test_a_folder_that_this_user_may_not_write_is_read(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            pytest.skip(
-                "root may write everywhere, and there is no setpriv to take that right away"
-            )
+            lacking("root may write everywhere, and there is no setpriv to take that right away")
         without = [setpriv, "--bounding-set", "-dac_override,-dac_read_search"]
     folder = tmp_path / "kept"
     folder.mkdir()

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.state import State
+from tests.support.components import lacking
 from tests.support.state import ROOT, first_schema
 
 SOURCE = Path(__file__).with_name("struck.c")
@@ -49,7 +50,7 @@ class Striker:
 def striker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Striker]:
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
-        pytest.skip("needs Linux and a C compiler")
+        lacking("needs Linux and a C compiler")
     folder = tmp_path_factory.mktemp("striker")
     library = folder / "struck.so"
     subprocess.run(

@@ -25,6 +25,7 @@ from sauce_janitor.state import State
 from sauce_janitor.state.database.sqlite import sqlite_engine
 from sauce_janitor.state.database.tables import REVISIONS, metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
+from tests.support.components import lacking
 from tests.support.state import Python, execute, filled, first_schema, migrated
 
 
@@ -238,7 +239,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)]
     if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting is not allowed here")
+        lacking("mounting is not allowed here")
     yield mount
     subprocess.run(["umount", "--lazy", str(mount)], check=True)
 

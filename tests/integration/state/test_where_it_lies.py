@@ -13,6 +13,7 @@ import pytest
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.state import State
 from sauce_janitor.state.file import filesystems
+from tests.support.components import lacking
 from tests.support.state import ROOT
 
 
@@ -33,7 +34,7 @@ def test_a_state_on_this_machine_s_disk_opens_and_one_on_a_shared_mount_is_refus
 
 def test_real_mounts_with_odd_names_nested_and_stacked_are_found(tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
+        lacking("mounting needs root")
     script = r"""
         set -e
         mount --make-rprivate /
@@ -57,7 +58,7 @@ for place in ("a b\\#x/y", "a b\\#x/proc", "over/below/y", "bound/1", "link/y"):
         cwd=ROOT,
     )
     if "Operation not permitted" in done.stderr or "permission denied" in done.stderr:
-        pytest.skip("this machine lets nobody mount")
+        lacking("this machine lets nobody mount")
     assert done.stdout.split() == ["tmpfs", "proc", "tmpfs", "proc", "proc"], done.stderr
 
 
