@@ -86,6 +86,8 @@ class Session:
             for variable, value in environment.items():
                 patch.setenv(variable, value)
             patch.chdir(self.folder)
+            # A test before may have left the width that click's own runner forces.
+            patch.setattr("click.formatting.FORCED_WIDTH", None)
             patch.setattr(sys, "stdin", None)
             patch.setattr(sys, "stdout", screen)
             patch.setattr(sys, "stderr", screen)
