@@ -4,6 +4,7 @@ takes within it.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,34 @@ class RequestAllowance:
             ", ".join([*second, *([f"{self.per_hour:,}/h"] if self.per_hour is not None else [])])
             or "no limit"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CountStanding:
+    """A credential's count at one moment: until when nobody sends, the rate is halved, and the hour
+    counts as spent.
+
+    `now_ms` and the others are milliseconds of the count's own clock, `moment` is epoch seconds
+    UTC.
+    """
+
+    now_ms: int
+    moment: float
+    held_until_ms: int
+    slowed_until_ms: int
+    doubted_until_ms: int
+
+    @property
+    def is_slowed(self) -> bool:
+        """Whether the rate is halved."""
+        return self.now_ms < self.slowed_until_ms
+
+
+def credential_id(address: str, username: str) -> str:
+    """Return the id under which the requests of a credential are counted, however its name is
+    written.
+    """
+    return hashlib.sha256(f"{address}\n{username.lower()}".encode()).hexdigest()[:16]
 
 
 def allowance(

@@ -12,6 +12,7 @@ from sauce_janitor import config
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.budget.count_file import SharedCount
+from sauce_janitor.sauce.budget.ports import CountStore
 from sauce_janitor.sauce.client import SauceReader
 from sauce_janitor.sauce.gate import Gate
 from sauce_janitor.sauce.http.connection import Connection
@@ -53,7 +54,7 @@ class AccountClient:
         on_request: OnRequest,
         stop: threading.Event,
         *,
-        store: SharedCount | None = None,
+        store: CountStore | None = None,
     ) -> None:
         self.connection = to
         self._on_request = on_request
@@ -86,7 +87,7 @@ class AccountClient:
         self.budget.close()
 
 
-def shared_count(context: RunContext, *, run_id: str, tell: Callable[[str], None]) -> SharedCount:
+def shared_count(context: RunContext, *, run_id: str, tell: Callable[[str], None]) -> CountStore:
     """Return the file in which all processes on the same state count their requests; `tell` is
     called when it is lost.
     """

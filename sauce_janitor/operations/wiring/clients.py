@@ -19,7 +19,7 @@ from sauce_janitor.errors import (
 from sauce_janitor.model.jobs import Owner, is_same_user
 from sauce_janitor.operations.wiring.account_client import AccountClient, connection
 from sauce_janitor.operations.wiring.run_settings import RunContext
-from sauce_janitor.sauce.budget.count_file import SharedCount
+from sauce_janitor.sauce.budget.ports import CountStore
 from sauce_janitor.sauce.http.request_events import OnRequest
 
 _OF_THE_ACCOUNT = (CredentialsError, SourceUnavailableError, BudgetSpentError)
@@ -139,7 +139,7 @@ def open_clients(
     account: Account,
     context: RunContext,
     on_request: OnRequest,
-    count: SharedCount,
+    count: CountStore,
     stack: ExitStack,
 ) -> Clients:
     """Open the account's clients, which are closed with `stack`. Raise ConfigError when a secret

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +17,8 @@ from typing import Final
 
 from sauce_janitor.errors import BudgetSpentError, StoppedError
 from sauce_janitor.model.request_allowance import AllowanceTimetable
-from sauce_janitor.sauce.budget.count_file import SharedCount, TimeSource
 from sauce_janitor.sauce.budget.meter import Meter, Reading, RequestTurn, WaitFor
+from sauce_janitor.sauce.budget.ports import CountStore, TimeSource
 from sauce_janitor.sauce.budget.rates import vendor_remaining
 from sauce_janitor.sauce.http.connection import Connection
 
@@ -47,7 +47,7 @@ class Ticket:
 class RequestBudget:
     """Decides when the next request may leave.
 
-    Every thread that uses the credential shares it, and through its meter's file every process on
+    Every thread that uses the credential shares it, and through its meter's store every process on
     the same state does. `patience_s` is the longest wait for an hour's window, or for what Sauce
     Labs asks, that a request sits out; a longer wait raises BudgetSpentError, so that a run can
     pause cleanly. The pace of a second's window is always kept, whatever time it takes. Every
@@ -79,7 +79,7 @@ class RequestBudget:
         cls,
         connection: Connection,
         *,
-        store: SharedCount | None = None,
+        store: CountStore | None = None,
         stop: threading.Event | None = None,
     ) -> RequestBudget:
         """Return the budget of the connection's settings, address and user name; `close()` it.
@@ -238,8 +238,7 @@ class RequestBudget:
                 self._look()
                 turn = self._meter.take(self.timetable, count)
                 if turn.wait_for is WaitFor.NOTHING:
-                    now = self._clock.monotonic()
-                    return _tickets(turn, count, now - began, now)
+                    return _tickets(turn, count, self._clock.monotonic() - began)
                 # The pace of a second's window is always waited for.
                 if turn.wait_for is not WaitFor.PACE and turn.wait_s > self._patience_s:
                     raise BudgetSpentError(self._spent(turn))
@@ -259,8 +258,11 @@ class RequestBudget:
         return f"the request budget is spent: the next request may leave in {minutes} min, at {at}"
 
 
-def _tickets(turn: RequestTurn, count: int, waited_s: float, now: float) -> list[Ticket]:
+def _tickets(turn: RequestTurn, count: int, waited_s: float) -> list[Ticket]:
     """Return one ticket for each request that may leave; the first one has the time waited."""
-    numbers = turn.numbers or [None] * count
+    numbers: Sequence[int | None] = turn.numbers or [None] * count
     waits = [waited_s if waited_s > _NO_WAIT_S else 0.0] + [0.0] * (len(numbers) - 1)
-    return [Ticket(waited, now, number) for waited, number in zip(waits, numbers, strict=True)]
+    return [
+        Ticket(waited, turn.counted_at, number)
+        for waited, number in zip(waits, numbers, strict=True)
+    ]

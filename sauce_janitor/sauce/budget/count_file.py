@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from sauce_janitor.errors import StateError
+from sauce_janitor.sauce.budget.ports import RequestCount, TimeSource
 
 _T = TypeVar("_T")
 
@@ -38,16 +39,6 @@ _SCHEMA: Final = (
 )
 
 
-class TimeSource(Protocol):
-    """The module `time`, or a test's."""
-
-    def time(self) -> float:
-        """Return epoch seconds UTC."""
-
-    def monotonic(self) -> float:
-        """Return seconds of a clock that nobody can set."""
-
-
 @dataclass(frozen=True, slots=True)
 class SharedCount:
     """The state beside which requests are counted, and the calls for a lost count.
@@ -65,6 +56,17 @@ class SharedCount:
         """Return the path of the file; two names of one state have the same."""
         state = self.state.resolve()
         return state.with_name(f"{state.name}.budget")
+
+    def open(self, address: str, username: str, clock: TimeSource) -> RequestCount:
+        """Return the count of this credential in the file; close it."""
+        # Late: that module imports this one.
+        from sauce_janitor.sauce.budget.credential_rows import FileCount
+
+        return FileCount(address, username, self, clock)
+
+    def exists(self) -> bool:
+        """Return whether there is a file."""
+        return self.path.exists()
 
 
 class _DamagedError(Exception):
@@ -205,9 +207,7 @@ def _alone(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], 
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = work(connection)
-        # pyrate-limiter's bucket commits by itself what it has added.
-        if connection.in_transaction:
-            connection.execute("COMMIT")
+        connection.execute("COMMIT")
         return result
     finally:
         if connection.in_transaction:

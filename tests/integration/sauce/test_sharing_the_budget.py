@@ -22,7 +22,7 @@ from sauce_janitor.errors import BudgetSpentError, StateError
 from sauce_janitor.model.request_allowance import AllowanceTimetable, RequestAllowance
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.options import Rate
-from sauce_janitor.sauce.budget import meter as meter_module
+from sauce_janitor.sauce.budget import credential_rows
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.budget.count_file import SharedCount
 from sauce_janitor.sauce.budget.meter import Meter
@@ -422,7 +422,7 @@ def test_after_a_reboot_or_on_another_host_the_wall_clock_says_what_has_passed(
     take(first, 4)
     first.close()
     wall = clock.time()
-    monkeypatch.setattr(meter_module, "_boot", lambda: "another")
+    monkeypatch.setattr(credential_rows, "_boot", lambda: "another")
     clock.seconds = float(uptime)
     clock.ahead_s = wall + passed - uptime
     assert open_budget().left() == left
@@ -451,7 +451,7 @@ def test_a_hold_and_a_slow_hour_outlive_a_reboot(
     first.hold_back(600)
     first.close()
     wall = clock.time()
-    monkeypatch.setattr(meter_module, "_boot", lambda: "another")
+    monkeypatch.setattr(credential_rows, "_boot", lambda: "another")
     clock.seconds = 10.0
     clock.ahead_s = wall + 100 - 10
     again = open_budget()
