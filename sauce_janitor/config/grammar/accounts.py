@@ -71,13 +71,15 @@ class AccountTerm(Grammar):
     )
     username: Username | None = Field(
         None,
-        description="Default: SAUCE_USERNAME, then ~/.sauce/credentials.yml.",
+        description=(
+            "Default: ~/.sauce/regions.yml, then SAUCE_USERNAME, then ~/.sauce/credentials.yml."
+        ),
         examples=[{"env": "SAUCE_USERNAME"}, "jane"],
     )
     access_key: Secret | None = Field(
         None,
         description=(
-            "Where to read the key. Default: SAUCE_ACCESS_KEY, then ~/.sauce/credentials.yml."
+            "Default: ~/.sauce/regions.yml, then SAUCE_ACCESS_KEY, then ~/.sauce/credentials.yml."
         ),
         examples=[{"env": "SAUCE_ACCESS_KEY"}],
     )
