@@ -153,7 +153,7 @@ def test_manual_and_public_match_literally() -> None:
 
 
 def test_any_of_several_roles_may_match() -> None:
-    """Matching: `public` matches by any role of several (`team,share`), or as a whole."""
+    """Matching: `public` with several roles (`team,share`) matches by any one, or as a whole."""
     job = record("j", public="team, share")
     assert truth(atom("public", "share"), job) is True
     assert truth(atom("public", "team"), job) is True

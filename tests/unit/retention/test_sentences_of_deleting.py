@@ -177,8 +177,8 @@ def test_what_is_archived_is_said_aloud() -> None:
 
 
 def test_grace() -> None:
-    """When something is deleted: It has been announced for `grace` (default `0s`): an earlier run
-    has recorded that it is coming. That begins at the age `after - grace`, and begins again if
+    """When something is deleted: The delete has been announced for `grace` (default `0s`): an
+    earlier run has recorded it. The announcement starts at the age `after - grace`, and again if
     the job stops being due for any reason but time."""
     assert told(SIMPLE).grace.seconds == 0
     text = """
@@ -450,8 +450,8 @@ def test_an_empty_list() -> None:
 
 
 def test_an_empty_list_after_files() -> None:
-    """Archiving: If a receipt lists files that sauce-janitor did not delete, that day begins when a
-    delete first finds the list empty, and again if the list names files in between."""
+    """Archiving: If a receipt lists files that sauce-janitor did not delete, that day starts when a
+    delete first finds the list empty, and starts over if the list names files in between."""
     house = House()
     job, emptied = house.add(1, age_days=12), house.add(2, age_days=12)
     run(house, [house.planned(job, ARCHIVE, selection=ALL)])

@@ -60,7 +60,7 @@ def at(text: str, label: str, **fields: Any) -> Record:
 
 def test_how_keep_rules_are_evaluated() -> None:
     """Keep rules: One rule is enough to keep a job. In each `group_by` group, rules count *all*
-    jobs that certainly match the policy, young ones included. The newest is the one with the
+    jobs that certainly match the policy, due or not. The newest is the one with the
     smallest [age](#age); of equal ages, the id decides."""
     assert kept("{last: 1}, {within: 3d}", days(1, 2, 3, 4)) == ids("j1", "j2", "j3")
     young, foreign, maybe = (
@@ -315,8 +315,8 @@ def test_holds_on_builds() -> None:
 )
 def test_whole_or_not_at_all(odd: dict[str, Any]) -> None:
     """Builds: With `unit: build`, a build is ranked and aged by its newest end, and deleted
-    completely or not at all: one job that is kept, held, running, young, undecided or blocked by
-    another policy keeps all."""
+    completely or not at all: one job that is kept, held, running, not yet due, undecided or
+    blocked by another policy keeps all."""
     assert whole(*build("a", 20, 21, 90)) == ids("a-0", "a-1", "a-2")
     assert whole(*build("a", 9, 21, 90)) == set()
     assert going(told(WHOLE), [*build("b", 11, 90), *build("a", 20)]) == ids("a-0")

@@ -180,9 +180,9 @@ def test_limits_that_are_off(limits: str) -> None:
 
 
 def test_what_was_left_is_decided_anew() -> None:
-    """Limits and approvals: They count only *new* jobs. What an accepted plan leaves for lack of
-    budget stays accepted: it is decided again but is not new, while the job, the action and the
-    policy digest are unchanged."""
+    """Limits and approvals: They count only *new* jobs, which no accepted plan had. What an
+    accepted plan leaves for lack of budget is decided again, but is not new while the job, the
+    action and the policy digest are unchanged."""
     rules = limited("{max_jobs: 1, max_percent: 25}")
     left = old(30, accepted_for=JOB, changed_at=5)
     assert broken(planned(rules, *left, *old(1, "new"), accepted_at=5)) == []

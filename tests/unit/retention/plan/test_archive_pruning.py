@@ -149,7 +149,8 @@ def test_no_policy() -> None:
 
 
 def test_a_hold() -> None:
-    """Pruning the archive: A job's files stay if it is held, as archived or as last seen;"""
+    """Pruning the archive: A job's files stay if a hold covers the job as archived or as last
+    seen;"""
     held = told(
         f"{{policies: {SIMPLE}, holds: [{{tag: keep}}, {{match: {{os: Linux}}, until:"
         " 2027-01-01}]}"
