@@ -27,12 +27,12 @@ IMPATIENT = ", timeout: 3s, timeout_total: 5s, retries: {attempts: 1}, listing: 
 one.
 """
 KINDS = {"NOISE": "PR-1", "COPIED": "nightly-1", "STRIPPED": "rc-1"}
-OF_A_KIND = 4
+OF_A_KIND = 2
 
 
 @dataclass
 class Account:
-    """Four jobs of each kind that are due and four that are too young. `due`: the due jobs by kind,
+    """Two jobs of each kind that are due and one of each that is too young. `due`: the due jobs by kind,
     oldest first.
     """
 
