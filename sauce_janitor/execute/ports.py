@@ -215,6 +215,12 @@ class LeasePort(Protocol):
 
     @property
     def fence(self) -> int: ...
+    @property
+    def idle_s(self) -> float | None:
+        """For how many seconds no earlier holder can have started a write; None where the clocks
+        of all holders agree.
+        """
+
     def check(self) -> None:
         """Raise LeaseError unless this run still holds the lease."""
 

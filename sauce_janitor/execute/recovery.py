@@ -30,12 +30,12 @@ class Recovery:
     open: int = 0
 
 
-def ready_in_s(one: OpenIntent, now: float) -> float:
+def ready_in_s(one: OpenIntent, now: float, idle_s: float | None = None) -> float:
     """Return in how many seconds recovery may ask about the intent, 0 for now. `now` is epoch
-    seconds.
+    seconds; `idle_s` is that of the lease.
     """
     # Sauce Labs has answered an accepted delete, so nothing is under way.
-    return 0.0 if _accepted(one) else under_way_s(one.sent_at, now)
+    return 0.0 if _accepted(one) else under_way_s(one.sent_at, now, idle_s)
 
 
 def recover(

@@ -34,6 +34,13 @@ class HeldLease(ABC):
     def fence(self) -> int:
         """The number of this lease, in every permit: larger than that of every earlier one."""
 
+    @property
+    def idle_s(self) -> float | None:
+        """For how many seconds no earlier holder can have started a write, by a clock that all
+        holders share. None where all are on one machine, whose clock they share.
+        """
+        return None
+
     @abstractmethod
     def check(self) -> None:
         """Raise LeaseError unless this run still holds it."""

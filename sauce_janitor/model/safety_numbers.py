@@ -38,6 +38,16 @@ Recovery asks about no younger one: the write could still take effect after the 
 second is for the journal's times, which are whole seconds.
 """
 
+LEASE_QUIET_S: Final = 15.0
+"""After so many seconds without a renewal, the holder of a lease that several machines share
+changes nothing more.
+"""
+
+LEASE_TTL_S: Final = LEASE_QUIET_S + PERMIT_LIFE_S + WRITE_TIMEOUT_S
+"""After so many seconds without a renewal, such a lease is free: what its holder sent has been
+answered by then, or never will be.
+"""
+
 KEPT_FOR_DELETES: Final = 0.2
 """The share of a request budget that archives leave for deletes.
 

@@ -113,7 +113,9 @@ class BulkRun(PolicyRun):
                 plans=plans,
                 known=len(plans),
                 gate=gate,
-                journal=state.journal.during(self.account.name, self.run_id, CLOCK.now),
+                journal=state.journal.during(
+                    self.account.name, self.run_id, CLOCK.now, fence=ports.lease.fence
+                ),
                 listing=lambda: self._pages(share),
                 proven=self._proven,
             )

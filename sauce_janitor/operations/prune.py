@@ -16,6 +16,7 @@ from sauce_janitor.archive import ArchiveLease, Catalogue, Pruner, has_archive
 from sauce_janitor.config import Account
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.jobs import Owner
+from sauce_janitor.model.permits import HeldLease
 from sauce_janitor.operations.prune_decider import PruneDecider
 from sauce_janitor.operations.prune_remover import Pruned, PrunePorts, PruneRemover
 from sauce_janitor.operations.wiring.archive_claims import claimant
@@ -23,7 +24,6 @@ from sauce_janitor.operations.wiring.progress import PublishedProgress
 from sauce_janitor.operations.wiring.run_settings import ChangeOrder, RunContext
 from sauce_janitor.operations.wiring.write_access import AccessSteps, WriteAccess, write_access
 from sauce_janitor.retention.plan.prune_plan import PrunePlan
-from sauce_janitor.state import Lease
 
 ShowPlan = Callable[[Account, PrunePlan], None]
 
@@ -142,7 +142,7 @@ class _PruneSession:
             self.context.state.prunings.accept(self.account.name, self._digest, at=self.now)
 
 
-class _PruneSteps(AccessSteps[Lease, PruneRemover, int]):
+class _PruneSteps(AccessSteps[HeldLease, PruneRemover, int]):
     """The steps in which a pruning takes its access."""
 
     refused = "pruned"
@@ -161,7 +161,7 @@ class _PruneSteps(AccessSteps[Lease, PruneRemover, int]):
                 " first"
             )
 
-    def exclude(self) -> Lease:
+    def exclude(self) -> HeldLease:
         """Return the lease: one run or pruning works on an account at a time."""
         return self._state.lease(self._name, f"prune {self._session.run_id}", now=self._session.now)
 
@@ -171,7 +171,7 @@ class _PruneSteps(AccessSteps[Lease, PruneRemover, int]):
         root, key = self._decider.catalogue.root, self._state.accounts.key(self._name)
         self._lease = self._session.stack.enter_context(ArchiveLease(root, key, holder))
 
-    def ports(self, held: Lease, /) -> PruneRemover:
+    def ports(self, held: HeldLease, /) -> PruneRemover:
         """Return what removes files, for whoever holds both leases."""
         session = self._session
         run_id, clock = session.run_id, session.context.clock
@@ -186,7 +186,9 @@ class _PruneSteps(AccessSteps[Lease, PruneRemover, int]):
             account=self._name,
             run_id=run_id,
             context=session.context,
-            journal=self._state.prunings.during(self._name, run_id, lambda: int(clock())),
+            journal=self._state.prunings.during(
+                self._name, run_id, lambda: int(clock()), fence=held.fence
+            ),
             pruner=pruner,
             fence=held.fence,
             why=session.order.why,

@@ -53,11 +53,13 @@ def reindex(
         # A new state knows no account: its archive is found by the account's name.
         if account.name not in state.accounts.all():
             admit(account, state, account.credentials()[0])
-        with state.lease(account.name, RUN_ID, now=int(context.clock())):
+        with state.lease(account.name, RUN_ID, now=int(context.clock())) as lease:
             # Only after the lease: the new state must not act before a person has looked.
             pause_if_new(state, settings.path)
             state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
-            journal = state.journal.during(account.name, RUN_ID, lambda: int(context.clock()))
+            journal = state.journal.during(
+                account.name, RUN_ID, lambda: int(context.clock()), fence=lease.fence
+            )
             found = _Reindexing(catalogue, journal).all_of(state.accounts.key(account.name), step)
             keep_up(state, catalogue, everything=True)
     return found

@@ -16,6 +16,7 @@ from sauce_janitor.config import Account
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.execute import ExecutionPorts, Recovery, events
 from sauce_janitor.model.jobs import Owner
+from sauce_janitor.model.permits import HeldLease
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.records.run_record import RunEntry
@@ -52,7 +53,7 @@ from sauce_janitor.retention.plan.deadlines import (
 )
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.sauce.budget.budget import RequestBudget
-from sauce_janitor.state import Lease, Query
+from sauce_janitor.state import Query
 
 _SAVED = (
     events.JobArchived,
@@ -64,7 +65,7 @@ _SAVED = (
 """After these events no wanted asset of the job is waiting to be archived."""
 
 
-class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
+class RunSession(AccessSteps[HeldLease, ExecutionPorts, Recovery]):
     """One run on one account. `access` is None in a dry run; the order is not asked again."""
 
     modes = ("dry_run", "execute")
@@ -143,7 +144,7 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
             return None, Recovery()
         return self.access.open(self._stack, self)
 
-    def exclude(self) -> Lease:
+    def exclude(self) -> HeldLease:
         """Return the lease: one run or pruning works on an account at a time."""
         return self.context.state.lease(self.account.name, f"run {self.run_id}", now=self.now)
 
@@ -155,7 +156,7 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         )
         self.archive.sweep()
 
-    def ports(self, held: Lease, /) -> ExecutionPorts:
+    def ports(self, held: HeldLease, /) -> ExecutionPorts:
         """Return what executing works with: the gate, the archive, the journal, the holds."""
         state, name, archive = self.context.state, self.account.name, self.archive
         trust_s = self.context.config.archive.trust_read_back_s
@@ -175,7 +176,9 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
             archive=archives.RunArchive(
                 archive, self.copies, run_id=self.run_id, base_url=self.account.base_url
             ),
-            journal=state.journal.during(name, self.run_id, CLOCK.now, by=self.by),
+            journal=state.journal.during(
+                name, self.run_id, CLOCK.now, by=self.by, fence=held.fence
+            ),
             lease=held,
             switch=Pauses(state, self.context.config.archive.path),
             holds=holds,
@@ -191,7 +194,7 @@ class RunSession(AccessSteps[Lease, ExecutionPorts, Recovery]):
         """Settle the deletes and the manual actions that were started earlier and have no outcome
         yet.
         """
-        settled = settle_deletes(self.clients, ports.journal, self.context, self.telemetry)
+        settled = settle_deletes(self.clients, ports, self.context, self.telemetry)
         settle_manual_actions(self.clients, self.account.name, self.context, run_id=self.run_id)
         return replace(settled, open=len(ports.journal.unresolved()))
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.model.permits import HeldLease
 from sauce_janitor.state.accounts import Accounts, KnownAccount
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.archive_index import ArchivedJobs
@@ -210,10 +211,15 @@ class State:
             raise StateError("requests are counted beside a state's file, and this state has none")
         return self._path
 
-    def lease(self, account: str, holder: str, *, now: int) -> Lease:
+    def lease(self, account: str, holder: str, *, now: int) -> HeldLease:
         """Return the lease on an account, to be held in a `with`; `holder` is shown to whoever
         finds it taken.
         """
+        # Several machines share a server, so no lock of one of them would do.
+        if not self._database.dialect.one_writer:
+            from sauce_janitor.state.server.server_lease import ServerLease
+
+            return ServerLease(self._database, account, holder, now)
         # The real path: two names of one state must not be two locks.
         folder = None if self._path is None else self._path.resolve()
         return Lease(self._database, folder, account, holder, now)

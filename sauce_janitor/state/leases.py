@@ -26,7 +26,7 @@ from sauce_janitor.times import when
 if TYPE_CHECKING:
     from filelock import FileLock
 
-_HELD: Final = select(leases.c.fence, leases.c.released).where(
+HELD: Final = select(leases.c.fence, leases.c.released).where(
     leases.c.account == bindparam("account")
 )
 
@@ -62,7 +62,7 @@ class Lease(HeldLease):
     def check(self) -> None:
         """Raise LeaseError unless this run still holds it."""
         fence = self.fence
-        row = self._database.glance(_HELD, account=self._account)
+        row = self._database.glance(HELD, account=self._account)
         # The lock alone is not enough: if somebody removes its file, two runs can hold one each.
         if row is None or row.fence != fence or row.released:
             raise LeaseError(
@@ -122,7 +122,7 @@ class Lease(HeldLease):
             # Without an OS lock the row alone says whether somebody holds the lease.
             if self._lock is None and not row.released:
                 raise LeaseError(
-                    f"another run holds the lease on account {self._account}{_who(row)}"
+                    f"another run holds the lease on account {self._account}{holder_text(row)}"
                 )
             fence = int(row.fence) + 1
             connection.execute(
@@ -137,7 +137,7 @@ class Lease(HeldLease):
             row = connection.execute(
                 select(leases).where(leases.c.account == self._account)
             ).one_or_none()
-        return "" if row is None or row.released else _who(row)
+        return "" if row is None or row.released else holder_text(row)
 
     def _unlock(self) -> None:
         # A lock that cannot be released ends with the process; what the run did stays done.
@@ -154,6 +154,7 @@ def _unusable(lock: FileLock, error: Exception) -> StateError:
     )
 
 
-def _who(row: object) -> str:
+def holder_text(row: object) -> str:
+    """Return who holds the lease of this row, as the end of a sentence."""
     host, pid, since, holder = (getattr(row, name) for name in ("host", "pid", "since", "holder"))
     return f": {holder} on {host}, process {pid}, since {when(since, seconds=True)}"

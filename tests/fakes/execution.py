@@ -588,6 +588,7 @@ class FakeJournal:
 class FakeLease:
     def __init__(self) -> None:
         self.fence = 7
+        self.idle_s: float | None = None
         self.lost = False
 
     def check(self) -> None:

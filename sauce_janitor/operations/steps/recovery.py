@@ -6,14 +6,13 @@ journal stay open, and listing that owner's jobs reports the reason.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import BudgetSpentError, ConfigError, CredentialsError, LeaseError
-from sauce_janitor.execute import Recovery, recover
+from sauce_janitor.execute import ExecutionPorts, Recovery, recover
 from sauce_janitor.execute.manual import action as manual_action
-from sauce_janitor.execute.ports import JournalPort
 from sauce_janitor.execute.recovery import ready_in_s
 from sauce_janitor.model.open_intents import OpenIntent, under_way_s
 from sauce_janitor.operations.records.telemetry import Telemetry
@@ -22,7 +21,7 @@ from sauce_janitor.operations.wiring.run_settings import RunContext
 
 
 def settle_deletes(
-    clients: Clients, journal: JournalPort, context: RunContext, telemetry: Telemetry
+    clients: Clients, ports: ExecutionPorts, context: RunContext, telemetry: Telemetry
 ) -> Recovery:
     """Settle the deletes without an outcome, and return how many were confirmed or failed. Wait
     until none of them can be under way any more; after a stop, leave the younger ones open.
@@ -30,7 +29,8 @@ def settle_deletes(
     Raise CredentialsError or BudgetSpentError about the account's own credentials.
     """
     confirmed, failed = 0, 0
-    ready = _ready(journal.unresolved(), context, telemetry)
+    journal = ports.journal
+    ready = _ready(ports, context, telemetry)
     for share in clients.shares({one.owner for one in ready}):
         of = frozenset(one for one in ready if one.owner in share.owners)
         try:
@@ -47,11 +47,12 @@ def settle_deletes(
 
 
 def _ready(
-    unresolved: Sequence[OpenIntent], context: RunContext, telemetry: Telemetry
+    ports: ExecutionPorts, context: RunContext, telemetry: Telemetry
 ) -> frozenset[OpenIntent]:
     """Wait until none of the intents can be under way, and return those that are not."""
     now = context.clock()
-    waits = {one: ready_in_s(one, now) for one in unresolved}
+    idle_s = ports.lease.idle_s
+    waits = {one: ready_in_s(one, now, idle_s) for one in ports.journal.unresolved()}
     # The clock is not asked again after the wait: it may have been set back meanwhile.
     if wait_for_writes(waits.values(), context, telemetry):
         return frozenset(waits)

@@ -29,7 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """Every schema version, oldest first; this program writes the last one."""
 READABLE_FROM: Final = "0009"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release
@@ -254,6 +254,8 @@ leases = Table(
     Column("pid", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("released", Boolean(create_constraint=False), nullable=False),
+    # By the database's clock; null where the lock of a file is the lease.
+    Column("renewed_at", Float),
 )
 
 pauses = Table(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -99,14 +100,21 @@ class Journal:
         self._database = database
 
     def during(
-        self, account: str, run_id: str, now: Callable[[], int], *, by: str | None = None
+        self,
+        account: str,
+        run_id: str,
+        now: Callable[[], int],
+        *,
+        by: str | None = None,
+        fence: int | None = None,
     ) -> RunJournal:
         """Return the journal for one run to write; `now` returns epoch seconds. Any thread may use
         it.
 
-        `by` is the person who ordered the deletes, where it is one.
+        `by` is the person who ordered the deletes, where it is one. `fence` is that of the run's
+        lease: where machines share the state, every line needs it.
         """
-        return RunJournal(self._database, account, run_id, now, by=by)
+        return RunJournal(self._database, account, run_id, now, by=by, fence=fence)
 
     def of(self, job_id: JobId, account: str | None = None) -> tuple[JournalLine, ...]:
         """Return every line about a job, oldest first."""
@@ -232,14 +240,30 @@ class RunJournal:
         now: Callable[[], int],
         *,
         by: str | None = None,
+        fence: int | None = None,
     ) -> None:
         self._database = database
+        self._fence = fence
         self._account = account
         self._run_id = run_id
         self._now = now
         self._by = by
         with database.reading() as connection:
             self._key = key_of(connection, account)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Open a transaction for a line about this account. Raise LeaseError when another run has
+        the lease.
+        """
+        with self._database.writing(self._account) as connection:
+            # On one machine, a lock keeps others out while this process lives.
+            if self._fence is not None and not self._database.dialect.one_writer:
+                asked = {"account": self._account}
+                # Locked until the line is written: whoever takes the lease sees it, or prevents it.
+                if connection.execute(statements.LEASED, asked).scalar() != self._fence:
+                    raise lost(self._account)
+            yield connection
 
     def archived(
         self,
@@ -261,7 +285,7 @@ class RunJournal:
         detail: dict[str, Any] = {"selection": selection}
         if missing:
             detail["missing"] = len(missing)
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             self._append(connection, "archived", job, policy=policy, receipt=receipt, detail=detail)
             # None: the receipts satisfy no selection, so no delete may rest on them.
             if selection is not None:
@@ -274,7 +298,7 @@ class RunJournal:
         paused, PermitError when the action is recorded as done, or an earlier intent for it has no
         outcome yet. All are checked in the transaction that writes.
         """
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             return self._intend(connection, permit, policy=policy)
 
     def intents(self, permits: Sequence[DeletePermit], /, *, policy: str) -> list[int]:
@@ -282,7 +306,7 @@ class RunJournal:
         does.
         """
         more = {"together_with": len(permits) - 1}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             return [
                 self._intend(connection, permit, policy=policy, more=more) for permit in permits
             ]
@@ -341,7 +365,7 @@ class RunJournal:
         details: dict[str, Any] = {"text": plain(detail)}
         if bytes_reclaimed is not None:
             details["bytes_reclaimed"] = bytes_reclaimed
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             self._close(connection, intent, outcome, details)
 
     def found_gone(
@@ -354,7 +378,7 @@ class RunJournal:
         """
         text = {"text": plain(detail)}
         asked = {"account": self._account, "job_id": id_bytes(job_id), "action": str(action)}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             begun = connection.execute(statements.BEGUN, asked).scalar()
             # The delete was sent, its answer was lost, and now the job is gone: that was this
             # program.
@@ -390,7 +414,7 @@ class RunJournal:
         """
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         asked = {"account": self._account, "job_id": job["job_id"]}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             # Reindexing may run again and again: each receipt gets one line.
             known = set(connection.execute(statements.RECEIPTS, asked).scalars())
             news = [receipt for receipt in receipts if receipt.sha256 not in known]
@@ -444,7 +468,7 @@ class RunJournal:
         """
         before, after = change
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             asked = {
                 "of_account": self._account,
                 "of_job": job["job_id"],
@@ -493,9 +517,7 @@ class RunJournal:
         standing = connection.execute(statements.STANDING, asked).one()
         # Another run has the lease, or this one released it.
         if standing.fence != permit.fence:
-            raise LeaseError(
-                f"this run has lost the lease on account {self._account}: nothing more is changed"
-            )
+            raise lost(self._account)
         if standing.pause is not None:
             raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
         # A delete that is done is never sent again, whatever the inventory says.
@@ -542,6 +564,11 @@ class RunJournal:
             moved = {"key": self._key, "new_number": line["number"], "new_hash": line["hash"]}
             connection.execute(statements.MOVE_END, moved)
         return end.seq  # type: ignore[no-any-return]  # a row's columns are untyped
+
+
+def lost(account: str) -> LeaseError:
+    """Return the error of a run whose lease another one has."""
+    return LeaseError(f"this run has lost the lease on account {account}: nothing more is changed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class ManualJournal(RunJournal):
             "action": f"{BEGUN}:{permit.action}",
         }
         detail = {"by": plain(by), "wanted": dict(wanted)}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             standing = connection.execute(statements.STANDING, asked).one()
             if standing.pause is not None:
                 raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
@@ -74,7 +74,7 @@ class ManualJournal(RunJournal):
     def end(self, intent: int, outcome: Outcome, /, *, detail: str) -> None:
         """Write the line after. One final outcome may follow `unknown`, nothing a final one."""
         asked = {"intent": intent, "account": self._account}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
                 raise StateError(

@@ -60,7 +60,7 @@ class PruneJournal(RunJournal):
             "why": plain(permit.why),
         }
         asked = {"account": self._account, "job_id": job["job_id"], "action": _OPEN_AS}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             standing = connection.execute(statements.STANDING, asked).one()
             # Another process may be writing in the archive now.
             if standing.fence != permit.fence:
@@ -87,7 +87,7 @@ class PruneJournal(RunJournal):
         record.
         """
         asked = {"intent": intent, "account": self._account}
-        with self._database.writing(self._account) as connection:
+        with self._writing() as connection:
             begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
             if begun is None:
                 raise StateError(
@@ -111,11 +111,13 @@ class Prunings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def during(self, account: str, run_id: str, now: Callable[[], int]) -> PruneJournal:
+    def during(
+        self, account: str, run_id: str, now: Callable[[], int], *, fence: int | None = None
+    ) -> PruneJournal:
         """Return the journal for one pruning of one account to write; `now` returns epoch
-        seconds.
+        seconds. `fence` is the lease's.
         """
-        return PruneJournal(self._database, account, run_id, now)
+        return PruneJournal(self._database, account, run_id, now, fence=fence)
 
     def accepted_at(self, account: str, digest: str) -> int | None:
         """Return when the last pruning under this policy digest was accepted (epoch seconds):

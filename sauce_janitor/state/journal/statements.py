@@ -27,6 +27,8 @@ DONE: Final = ("confirmed", "already_gone")
 _LEASE: Final = select(leases.c.fence).where(
     leases.c.account == bindparam("account"), leases.c.released.is_(False)
 )
+LEASED: Final = _LEASE.with_for_update(read=True)
+"""For `account`: the fence of its lease, which stays the same until the transaction ends."""
 _PAUSE: Final = select(pauses.c.number).where(pauses.c.resumed_at.is_(None)).limit(1)
 _KEY: Final = func.coalesce(
     select(accounts.c.key).where(accounts.c.name == bindparam("account")).scalar_subquery(),

@@ -7,15 +7,19 @@ import pytest
 from sauce_janitor.errors import CredentialsError, SourceError
 from sauce_janitor.execute import Recovery, recover
 from sauce_janitor.execute.events import AssetsDeleted, Event, JobDeleted, JobStopped
+from sauce_janitor.execute.recovery import ready_in_s
+from sauce_janitor.model import open_intents
 from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action, JobId, JobState
+from sauce_janitor.model.open_intents import OpenIntent
 from sauce_janitor.model.permits import (
     DeleteAssetsPermit,
     DeleteJobPermit,
     NothingWanted,
     StopPermit,
 )
-from tests.fakes.execution import ME, FakeSauce, House
+from sauce_janitor.model.safety_numbers import IN_FLIGHT_S
+from tests.fakes.execution import ME, NOW, FakeSauce, House
 from tests.support.execution import DELETE_ASSETS, DELETE_JOB, STOP
 
 
@@ -128,6 +132,37 @@ def test_one_intent_that_cannot_be_asked_about_stays_open_and_stops_no_other() -
     recovery, _ = _recover(house)
     assert recovery == Recovery(failed=1, open=1)
     assert [one.job_id for one in house.journal.unresolved()] == [first]
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("age_s", "idle_s", "detail", "waits_s"),
+    [
+        (10, None, None, 36),
+        (-3600, None, None, 46),  # the clock was set back
+        (46, None, None, 0),
+        (0, None, "accepted; not looked up", 0),
+        (0, None, "no answer (reset)", 46),
+        # Another machine wrote it: its clock is not believed, but for a day.
+        (200, 10.0, None, 36),
+        (-200, 10.0, None, 36),
+        (DAY, 10.0, None, 0),
+        (0, 60.0, None, 0),
+        (0, 10.0, "accepted; not looked up", 0),
+    ],
+)
+def test_recovery_waits_until_a_write_cannot_be_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+    age_s: int,
+    idle_s: float | None,
+    detail: str | None,
+    waits_s: float,
+) -> None:
+    monkeypatch.setattr(open_intents, "IN_FLIGHT_S", IN_FLIGHT_S)
+    one = OpenIntent(1, DELETE_JOB, JobId("ab" * 16), ME, "p", NOW - age_s, detail)
+    assert ready_in_s(one, NOW, idle_s) == waits_s
 
 
 def test_wrong_credentials_end_the_recovery() -> None:

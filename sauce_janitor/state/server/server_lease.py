@@ -1,0 +1,175 @@
+"""The lease in a state that several machines share: a row that its holder renews, by the clock of
+the database.
+
+Nobody frees it when its holder dies: without a renewal it is free after LEASE_TTL_S. Before that
+time its holder has stopped by itself, and what it had sent has been answered or never will be. The
+fence grows with each holder, and each line of the journal is written in a transaction that locks
+the lease and compares the fence: so no line of an earlier holder follows one of a later holder.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from math import inf
+from typing import Any, Final
+
+from sqlalchemy import Float, bindparam, insert, literal_column, select, update
+
+from sauce_janitor.clock import CLOCK, Clock
+from sauce_janitor.errors import LeaseError, StateError
+from sauce_janitor.model.permits import HeldLease
+from sauce_janitor.model.safety_numbers import LEASE_QUIET_S, LEASE_TTL_S
+from sauce_janitor.state.database.tables import leases
+from sauce_janitor.state.database.transactions import Database
+from sauce_janitor.state.leases import HELD, holder_text
+from sauce_janitor.state.rows import plain
+
+RENEW_S: Final = 5.0
+"""How often the holder renews the lease."""
+_TRY_AGAIN_S: Final = 1.0
+"""How long it waits after a renewal that failed."""
+_NOW: Final = literal_column("extract(epoch from clock_timestamp())::double precision", Float)
+"""The time by the database's clock, which all machines share, in epoch seconds."""
+_ROW: Final = (
+    select(leases, _NOW.label("now"))
+    .where(leases.c.account == bindparam("account"))
+    .with_for_update()
+)
+_MINE: Final = (
+    leases.c.account == bindparam("of_account"),
+    leases.c.fence == bindparam("mine"),
+    leases.c.released.is_(False),
+)
+_RENEW: Final = update(leases).where(*_MINE).values(renewed_at=_NOW).returning(leases.c.fence)
+_RELEASE: Final = update(leases).where(*_MINE).values(renewed_at=_NOW, released=True)
+
+
+class ServerLease(HeldLease):
+    """An account's lease in a state on a server."""
+
+    def __init__(
+        self, database: Database, account: str, holder: str, now: int, clock: Clock = CLOCK
+    ) -> None:
+        self._database, self._account, self._clock = database, account, clock
+        self._row: dict[str, Any] = {
+            "holder": plain(holder),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": now,
+            "released": False,
+            "renewed_at": _NOW,
+        }
+        self._fence: int | None = None
+        self._is_lost = False
+        # When the last renewal that succeeded was asked for, by this machine's own clock.
+        self._renewed_at = -inf
+        # For how long nobody held it before, and when this run took it.
+        self._idle_s, self._taken_at = 0.0, inf
+        self._ended = threading.Event()
+        self._renewals: threading.Thread | None = None
+
+    @property
+    def fence(self) -> int:
+        """The number of this lease."""
+        if self._fence is None:
+            raise LeaseError(f"this run does not hold the lease on account {self._account}")
+        return self._fence
+
+    @property
+    def idle_s(self) -> float:
+        """Return for how many seconds no earlier holder can have started a write."""
+        # Not the clock that ages answers: that one leaps ahead when in doubt, which would make the
+        # wait too short. This one stands still during a suspension, which makes it longer.
+        return self._idle_s + time.monotonic() - self._taken_at
+
+    def check(self) -> None:
+        """Raise LeaseError unless this run still holds it. Raise StateError where the database
+        does not answer.
+        """
+        fence = self.fence
+        silent_s = self._silent_s()
+        # Before any question: the answer may have been on its way for long, and by then another
+        # run may hold the lease.
+        if silent_s > LEASE_QUIET_S:
+            raise LeaseError(
+                f"this run could not renew the lease on account {self._account} for"
+                f" {silent_s:.0f} s: nothing more is changed"
+            )
+        row = self._database.glance(HELD, account=self._account)
+        if self._is_lost or row is None or row.fence != fence or row.released:
+            raise LeaseError(f"this run has lost the lease on account {self._account}")
+
+    def acquire(self) -> None:
+        """Take the lease, without waiting."""
+        self._fence = self._take()
+        self._renewals = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
+        self._renewals.start()
+
+    def release(self) -> None:
+        """Release the lease; nothing happens when it is lost or was never taken."""
+        self._ended.set()
+        if self._renewals is not None:
+            # A renewal that hangs must not keep the program from ending; it renews nothing more.
+            self._renewals.join(RENEW_S)
+        fence, self._fence = self._fence, None
+        # Without the database the lease ends by itself, so nobody waits for it.
+        if fence is None or self._silent_s() > LEASE_QUIET_S:
+            return
+        with suppress(StateError), self._database.writing(self._account) as connection:
+            connection.execute(_RELEASE, {"of_account": self._account, "mine": fence})
+
+    def _silent_s(self) -> float:
+        """Return the seconds since the last renewal that succeeded, by this machine's clock."""
+        return self._clock.monotonic() - self._renewed_at
+
+    def _take(self) -> int:
+        with self._database.writing(self._account) as connection:
+            # Before the question: the database's time is not older than this.
+            self._renewed_at = self._clock.monotonic()
+            row = connection.execute(_ROW, {"account": self._account}).one_or_none()
+            if row is None:
+                self._idle_s, self._taken_at = inf, 0.0
+                new = insert(leases).values(account=self._account, fence=1, **self._row)
+                connection.execute(new)
+                return 1
+            # Null: a file's lease, copied with its state.
+            self._idle_s = inf if row.renewed_at is None else row.now - row.renewed_at
+            self._taken_at = time.monotonic()
+            if not row.released and self._idle_s < LEASE_TTL_S:
+                left_s = LEASE_TTL_S - self._idle_s
+                raise LeaseError(
+                    f"another run holds the lease on account {self._account}{holder_text(row)}. It"
+                    f" renewed it {max(0.0, self._idle_s):.0f} s ago; without another renewal it is"
+                    f" free in {left_s:.0f} s"
+                )
+            fence = int(row.fence) + 1
+            mine = leases.c.account == self._account
+            connection.execute(update(leases).where(mine).values(fence=fence, **self._row))
+            return fence
+
+    def _keep_renewing(self) -> None:
+        wait_s = RENEW_S
+        while not self._ended.wait(wait_s):
+            try:
+                is_mine = self._renew()
+            # Tried again; `check` stops this run when that takes too long.
+            except StateError:
+                wait_s = _TRY_AGAIN_S
+                continue
+            if not is_mine:
+                self._is_lost = True
+                return
+            wait_s = RENEW_S
+
+    def _renew(self) -> bool:
+        began = self._clock.monotonic()
+        row = self._database.glance(_RENEW, of_account=self._account, mine=self._fence)
+        if row is None:
+            return False
+        # From the start of the question: when the database wrote its time is not known.
+        self._renewed_at = began
+        return True
