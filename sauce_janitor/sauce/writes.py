@@ -24,8 +24,8 @@ from sauce_janitor.model.safety_numbers import PERMIT_LIFE_S, WRITE_TIMEOUT_S
 from sauce_janitor.model.write_answers import WriteAnswer
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.connection import Connection
-from sauce_janitor.sauce.http.failures import RetryableError
 from sauce_janitor.sauce.http.request_events import OnRequest
+from sauce_janitor.sauce.http.request_retries import RetryableError
 from sauce_janitor.sauce.http.transport import HttpRequest, Transport
 from sauce_janitor.sauce.parse import parse_deleted_assets
 

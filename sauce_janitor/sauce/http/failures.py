@@ -19,26 +19,9 @@ from sauce_janitor.errors import (
     SourceError,
     SourceUnavailableError,
 )
+from sauce_janitor.sauce.http.request_retries import RetryableError, is_strained, is_worth_a_retry
 
-_WORTH_A_RETRY: Final = frozenset({408, 425, 429})
-# A gateway answers so when the server takes too long or its answer is too large.
-_STRAINED: Final = frozenset({502, 503, 504})
 _LONGEST_CHAIN: Final = 20
-
-
-class RetryableError(Exception):
-    """A failure that another try may fix; after the last try it becomes SourceUnavailableError.
-
-    `retry_after` is the seconds to wait, if the answer says so. `strained` says that something
-    answers, but not with what was asked for: asking for less may help.
-    """
-
-    def __init__(
-        self, sentence: str, *, retry_after: float | None = None, strained: bool = False
-    ) -> None:
-        super().__init__(sentence)
-        self.retry_after = retry_after
-        self.strained = strained
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +83,11 @@ def refusal(answer: Refusal, *, what: str, host: str, user: str | None) -> Excep
     `user` is None where no credential was sent.
     """
     detail = f": {answer.text}" if answer.text else ""
-    if answer.code in _WORTH_A_RETRY or answer.code >= 500:
+    if is_worth_a_retry(answer.code):
         return RetryableError(
             f"{host} answers {answer.code} for {what}{detail}",
             retry_after=answer.retry_after,
-            strained=answer.code in _STRAINED,
+            strained=is_strained(answer.code),
         )
     if answer.code == 401 and user is not None:
         return CredentialsError(

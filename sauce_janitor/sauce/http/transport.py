@@ -19,16 +19,6 @@ from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-)
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_base
-from tenacity.wait import wait_random_exponential
 from urllib3.exceptions import HTTPError
 
 from sauce_janitor import __version__
@@ -37,9 +27,7 @@ from sauce_janitor.errors import (
     ConfigError,
     CredentialsError,
     SourceError,
-    SourceUnavailableError,
     StoppedError,
-    StrainedError,
 )
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.http.answers import (
@@ -54,11 +42,9 @@ from sauce_janitor.sauce.http.connection import Connection
 from sauce_janitor.sauce.http.exchange_watch import (
     AnswerLimits,
     ExchangeWatch,
-    InterruptedAnswerError,
 )
 from sauce_janitor.sauce.http.failures import (
     Refusal,
-    RetryableError,
     asset_refusal,
     network_failure,
     out_of_patience,
@@ -67,6 +53,7 @@ from sauce_janitor.sauce.http.failures import (
 from sauce_janitor.sauce.http.guarded_connection import Guard, GuardedAdapter, PoolGuard, reads_only
 from sauce_janitor.sauce.http.lanes import LaneAnswer, Lanes, is_sent_as_it_is
 from sauce_janitor.sauce.http.request_events import Endpoint, OnRequest, RequestEvent
+from sauce_janitor.sauce.http.request_retries import RetryableError, RetryLimits, with_retries
 
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 # No answer that a delete depends on is older.
@@ -76,9 +63,6 @@ _MAX_ERROR_BYTES: Final = 64 * 1024
 _ANSWER_PATIENCE: Final = 4
 # A connect cannot be interrupted, and a SIGTERM must end the program within 20 s.
 _LONGEST_CONNECT_S: Final = 10.0
-_FIRST_WAIT_S: Final = 0.5
-# Where smaller parts can be asked for, the size may be the reason, so few tries are enough.
-_TRIES_OF_A_PART: Final = 2
 
 _REFUSED: Final = object()
 _NOT_OFFERED: Final = frozenset({404, 405, 501})
@@ -294,34 +278,13 @@ class Transport:
 
     def _retrying(self, request: HttpRequest, attempt: Callable[[], _T]) -> _T:
         assert request.method == "GET", "only what reads may be repeated"
-        began = time.monotonic()
-        # Nearly always this is all, so that the machinery below costs nothing.
-        try:
-            return self._with_current_key(attempt)
-        except (RetryableError, InterruptedAnswerError) as error:
-            failed: list[Exception] = [error]
-
-        def once_more() -> _T:
-            if failed:
-                raise failed.pop()
-            return self._with_current_key(attempt)
-
-        left = max(0.0, self.connection.timeout_total_s - (time.monotonic() - began))
-        retrying = Retrying(
-            stop=stop_after_attempt(self.connection.attempts)
-            | stop_after_delay(left)
-            | _StopOnStrain(request),
-            wait=self._wait_s,
-            retry=retry_if_exception_type((RetryableError, InterruptedAnswerError)),
-            sleep=sleep_using_event(self._stop),
-            reraise=True,
+        limits = RetryLimits(
+            attempts=self.connection.attempts,
+            total_s=self.connection.timeout_total_s,
+            max_wait_s=self.connection.max_wait_s,
+            divisible=request.divisible,
         )
-        try:
-            return retrying(once_more)
-        except (RetryableError, InterruptedAnswerError) as error:
-            times = retrying.statistics.get("attempt_number", 1)
-            kind = StrainedError if _is_strained(error) else SourceUnavailableError
-            raise kind(f"{error} (tried {times} times)" if times > 1 else str(error)) from error
+        return with_retries(lambda: self._with_current_key(attempt), limits, self._stop)
 
     def _let_out(self, method: str, target: str, body: object) -> None:
         """Ask the guard at the edge of the socket; the request counts from now on."""
@@ -339,18 +302,6 @@ class Transport:
             if not credential.renew(used):
                 raise
             return attempt()
-
-    def _wait_s(self, state: RetryCallState) -> float:
-        """Return the seconds before the next try.
-
-        0 where the budget waits as the vendor asked, else more each time, with jitter.
-        """
-        error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, RetryableError) and error.retry_after is not None:
-            return 0.0
-        return wait_random_exponential(multiplier=_FIRST_WAIT_S, max=self.connection.max_wait_s)(
-            state
-        )
 
     def _exchange(self, request: HttpRequest, limits: AnswerLimits) -> Answer:
         host = self._host(request)
@@ -444,27 +395,6 @@ class Transport:
 
 def _unaskable(request: HttpRequest) -> AnswerError:
     return AnswerError(f"{request.what} cannot be requested: its address would change on the way")
-
-
-def _is_strained(error: BaseException | None) -> bool:
-    return isinstance(error, InterruptedAnswerError) or (
-        isinstance(error, RetryableError) and error.strained
-    )
-
-
-class _StopOnStrain(stop_base):
-    """Ends the tries early where the caller can ask for a part instead."""
-
-    def __init__(self, request: HttpRequest) -> None:
-        self._divisible = request.divisible
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        failed = retry_state.outcome.exception() if retry_state.outcome is not None else None
-        return (
-            self._divisible
-            and retry_state.attempt_number >= _TRIES_OF_A_PART
-            and _is_strained(failed)
-        )
 
 
 def raw_of(response: Answer) -> Raw:
