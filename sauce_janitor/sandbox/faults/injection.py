@@ -1,6 +1,6 @@
-"""Armed faults: which requests they affect, and how often.
+"""The faults that a sandbox injects: which requests they affect, and how often.
 
-What a fault does is in the modules `content`, `effects`, `fields` and `wire`.
+What a fault does is in the modules whose names end in `_faults`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sauce_janitor.sandbox.core.chance import SeededBytes, key_of
 from sauce_janitor.sandbox.core.messages import SandboxAnswer, SandboxRequest
-from sauce_janitor.sandbox.faults import content, effects, fields, wire
+from sauce_janitor.sandbox.faults import content_faults, effect_faults, field_faults, wire_faults
 from sauce_janitor.sandbox.faults.decorators import AFTER, ALTER, BEFORE, SETTINGS, FaultContext
 from sauce_janitor.sandbox.world.world import World
 
-FAMILIES = (content, effects, fields, wire)
+FAMILIES = (content_faults, effect_faults, field_faults, wire_faults)
 """Imported because each module registers its faults."""
 
 _SELECTORS = ("endpoint", "method", "path", "job", "user")
