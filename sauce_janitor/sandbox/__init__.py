@@ -6,7 +6,7 @@ It imports nothing of the rest of the package, so that it can test it independen
 from sauce_janitor.sandbox.core.messages import DestroyedAsset
 from sauce_janitor.sandbox.core.options import Behaviours, Rate, SandboxOptions, choices
 from sauce_janitor.sandbox.core.request_log import LoggedRequest, RequestLog
-from sauce_janitor.sandbox.faults.injection import Fault
+from sauce_janitor.sandbox.injected_faults import Fault
 from sauce_janitor.sandbox.run import Sandbox
 from sauce_janitor.sandbox.world.world import Truth
 

@@ -14,7 +14,7 @@ from sauce_janitor.sandbox.api.routes import RouteMatch, handle
 from sauce_janitor.sandbox.core.messages import Effect, SandboxAnswer, SandboxRequest
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.core.request_log import LoggedRequest, RequestLog
-from sauce_janitor.sandbox.faults.injection import ArmedFaults, Fault, answer_with
+from sauce_janitor.sandbox.injected_faults import ArmedFaults, Fault, answer_with
 from sauce_janitor.sandbox.throttle import Throttle
 from sauce_janitor.sandbox.world.world import World
 

@@ -13,7 +13,7 @@ from sauce_janitor.sandbox.answers import ServerContext
 from sauce_janitor.sandbox.core.options import SandboxOptions
 from sauce_janitor.sandbox.core.people import Person
 from sauce_janitor.sandbox.core.request_log import RequestLog
-from sauce_janitor.sandbox.faults.injection import ArmedFaults, Fault, read_faults
+from sauce_janitor.sandbox.injected_faults import ArmedFaults, Fault, read_faults
 from sauce_janitor.sandbox.server import Server
 from sauce_janitor.sandbox.throttle import Throttle
 from sauce_janitor.sandbox.world.world import JobRef, Truth, World

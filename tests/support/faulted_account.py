@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from sauce_janitor.sandbox.faults.injection import read_faults
+from sauce_janitor.sandbox.injected_faults import read_faults
 from tests.support.commands import Commands
 from tests.support.oddities import Fault, Oddity
 

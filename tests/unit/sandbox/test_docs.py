@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sauce_janitor.sandbox.api.endpoints import ENDPOINTS
 from sauce_janitor.sandbox.core.options import choices
-from sauce_janitor.sandbox.faults.injection import read_faults
+from sauce_janitor.sandbox.injected_faults import read_faults
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")
 

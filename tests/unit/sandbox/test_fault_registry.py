@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sauce_janitor.sandbox.faults.decorators import AFTER, ALTER, BEFORE, SETTINGS, SettingType
-from sauce_janitor.sandbox.faults.injection import Fault
+from sauce_janitor.sandbox.injected_faults import Fault
 from tests.support.oddities import ODDITIES, ODDITIES_OF_PEOPLE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "sandbox.md").read_text(encoding="utf-8")

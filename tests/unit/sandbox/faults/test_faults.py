@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.sandbox.core.messages import SandboxRequest
-from sauce_janitor.sandbox.faults.injection import ArmedFaults, Fault, read_faults
+from sauce_janitor.sandbox.injected_faults import ArmedFaults, Fault, read_faults
 
 
 def request(method: str = "GET", target: str = "/rest/v1/demo/jobs?limit=5") -> SandboxRequest:

@@ -1,6 +1,6 @@
 """The faults that a sandbox injects: which requests they affect, and how often.
 
-What a fault does is in the modules whose names end in `_faults`.
+What a fault does is in `faults`.
 """
 
 from __future__ import annotations
