@@ -73,8 +73,8 @@ lock: venv
 	  "dev pyproject.toml --extra cluster --group lint --group test" "docs --group docs"; do set -- $$set; name=$$1; shift; \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-header --upgrade $$@ -o requirements/$$name.txt; done
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-header --upgrade requirements/build.in -o requirements/build.txt
+	@for name in build nanio; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --upgrade requirements/$$name.in -o requirements/$$name.txt; done
 
 # make docs   the documentation's site in site/; fails on a broken link and on a page outside the navigation
 docs:

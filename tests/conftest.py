@@ -22,6 +22,7 @@ from tests.support.laws import ON_A_CHANGE, THOROUGH
 
 if TYPE_CHECKING:
     from tests.support.postgresql import Postgresql
+    from tests.support.seaweedfs import Seaweedfs
 
 # A machine under load is slow to make inputs too; that says nothing about the program.
 settings.register_profile(
@@ -91,6 +92,16 @@ def no_wait_for_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     The tests of that wait set the number again.
     """
     monkeypatch.setattr(open_intents, "IN_FLIGHT_S", 0.0)
+
+
+@pytest.fixture(scope="session")
+def s3_server(component: Callable[[str], Path]) -> Iterator[Seaweedfs]:
+    """A real S3 server, started when the first test asks for it."""
+    from tests.support.seaweedfs import Seaweedfs
+
+    server = Seaweedfs(component)
+    yield server
+    server.close()
 
 
 def pytest_runtest_teardown() -> None:

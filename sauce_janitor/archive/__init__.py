@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sauce_janitor.archive.content.read_back import Damage
     from sauce_janitor.archive.disk.names import job_place
     from sauce_janitor.archive.exports.exporter import Exported, export
-    from sauce_janitor.archive.hold_mirror import HoldMirror, MirroredHold
+    from sauce_janitor.archive.hold_mirror import HoldMirror, MirrorChangedError, MirroredHold
     from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
     from sauce_janitor.archive.job_entries import entry_from, entry_of
     from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
@@ -42,7 +42,7 @@ else:
             "content.read_back": "Damage",
             "disk.names": "job_place",
             "exports.exporter": "Exported export",
-            "hold_mirror": "HoldMirror MirroredHold",
+            "hold_mirror": "HoldMirror MirrorChangedError MirroredHold",
             "job_contents": "JobContents contents_of document_of",
             "job_entries": "entry_from entry_of",
             "ownership.lease": "ArchiveLease LeaseHolder",
@@ -78,6 +78,7 @@ __all__ = [
     "JobContents",
     "LeaseHolder",
     "LeaseRecord",
+    "MirrorChangedError",
     "MirroredHold",
     "MirroredPause",
     "PauseMirror",

@@ -38,6 +38,10 @@ class MirroredHold:
     until: int | None
 
 
+class MirrorChangedError(ArchiveUnusableError):
+    """Another process replaced the mirror since it was read. Nothing was written."""
+
+
 class HoldMirror:
     """One account's mirror in an open archive. Raises ArchiveUnusableError."""
 
@@ -93,8 +97,18 @@ class HoldMirror:
             "holds": plain,
         }
         text = json.dumps({**document, "sha256": _digest(plain)}, indent=1) + "\n"
-        with disk_errors(f"write {self._root.at(self._file)}", of_all=True):
-            self._root.write(self._file, text.encode(), replaces=True)
+        try:
+            with disk_errors(f"write {self._root.at(self._file)}", of_all=True):
+                self._root.write(self._file, text.encode(), replaces=True)
+        except ArchiveUnusableError as error:
+            # What it was made from is not what is there now.
+            self._seen = None
+            if isinstance(error.__cause__, FileExistsError):
+                raise MirrorChangedError(
+                    f"another process changed {self._root.at(self._file)} at the same time; try "
+                    "again"
+                ) from error
+            raise
         self._seen = None
 
     def _read(self) -> tuple[MirroredHold, ...]:

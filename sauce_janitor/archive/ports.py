@@ -14,12 +14,21 @@ from types import TracebackType
 from typing import BinaryIO, ClassVar, Final, Protocol, Self
 
 from sauce_janitor.archive.receipts import StoredFile
+from sauce_janitor.errors import ArchiveError
 
 SENTINEL: Final = ".sauce-janitor-archive"
 """The small file that makes a folder or a bucket an archive, with its uuid."""
 
 Place = tuple[str, ...]
 """A job's folder below the root: account, owner, year, month, day, id, each as a folder's name."""
+
+
+class StoreDownError(OSError):
+    """The place that keeps the archive refuses, or does not answer: every job would fail alike."""
+
+
+class ReceiptTakenError(ArchiveError):
+    """Another pass committed its receipt of this number first: begin again after it."""
 
 
 @dataclass(frozen=True, slots=True)

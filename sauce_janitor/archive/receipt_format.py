@@ -21,7 +21,8 @@ A receipt is version 1 unless it says something that only a newer program unders
 ENCODING: Final = "zstd"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 FILE_NAME: Final = re.compile(
-    r"(?:job(?:-[1-9][0-9]*)?\.json|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)"
+    r"(?:job(?:-[1-9][0-9]*)?(?:-[0-9a-f]{16})?\.json"
+    r"|assets(?:-[1-9][0-9]*)?/[A-Za-z0-9_][A-Za-z0-9._ @+()=-]*)"
 )
 """Matches the path of a stored file beside its receipt."""
 

@@ -7,12 +7,17 @@ from typing import TypeAlias
 
 from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.ports import SENTINEL, Site
+from sauce_janitor.errors import ArchiveUnusableError
+from sauce_janitor.model.archive.locations import S3Location
 
-ArchiveLocation: TypeAlias = Path
+ArchiveLocation: TypeAlias = Path | S3Location
 
 
 def site_of(location: ArchiveLocation) -> Site:
     """Return what opens an archive at this location."""
+    # Late: a local archive needs no client library, and must work without one.
+    if isinstance(location, S3Location):
+        return _s3_site(location)
     from sauce_janitor.archive.disk.root import DiskSite
 
     return DiskSite(location.absolute())
@@ -23,3 +28,15 @@ def has_archive(location: ArchiveLocation) -> bool:
     site = site_of(location)
     with disk_errors(f"look for the archive {site.at()}", of_all=True):
         return site.has(SENTINEL)
+
+
+def _s3_site(location: S3Location) -> Site:
+    try:
+        from sauce_janitor.archive.s3.root import S3Site
+    except ModuleNotFoundError as error:
+        if error.name != "obstore":
+            raise
+        raise ArchiveUnusableError(
+            f"the archive {location} needs the package obstore: pip install sauce-janitor[cluster]"
+        ) from error
+    return S3Site(location)

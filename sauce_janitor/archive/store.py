@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from sauce_janitor import __version__
 from sauce_janitor.archive.asset_choice import AssetChoice, UnavailableFiles, choose
@@ -23,7 +23,7 @@ from sauce_janitor.archive.disk.names import folder_name, place_of
 from sauce_janitor.archive.hold_mirror import HoldMirror
 from sauce_janitor.archive.job_fetch import FetchedJob, FetchRequest, JobFetcher
 from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
-from sauce_janitor.archive.ports import Place, Staging, Store
+from sauce_janitor.archive.ports import Place, ReceiptTakenError, Staging, Store
 from sauce_janitor.archive.proofs import Proof
 from sauce_janitor.archive.prune_records import gone_files
 from sauce_janitor.archive.receipt_format import canonical, sha256_of, write_receipt
@@ -47,6 +47,9 @@ from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobId, Owner
 from sauce_janitor.model.stored_jobs import StoredJob
+
+_TAKEN_MOST: Final = 2
+"""How often a pass begins again because another one committed first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,10 @@ class Archive:
         than one file; then nothing of this pass remains in the archive.
         """
         with self._life.held():
+            for _ in range(_TAKEN_MOST):
+                # Its receipt counts: what it stored is adopted, and only the rest is fetched.
+                with suppress(ReceiptTakenError):
+                    return self._store(document, listing, selection, fetch, origin)
             return self._store(document, listing, selection, fetch, origin)
 
     def _store(

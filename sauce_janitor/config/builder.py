@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from sauce_janitor.config.grammar.accounts import AccountTerm, OwnerTerm
 from sauce_janitor.config.grammar.addresses import is_loopback
 from sauce_janitor.config.grammar.document import ConfigFile
 from sauce_janitor.config.grammar.secrets import SecretNode
+from sauce_janitor.config.grammar.storage import ArchiveSettings
 from sauce_janitor.config.lints.lints import lint
 from sauce_janitor.config.schedules import schedule_of
 from sauce_janitor.config.secrets import CredentialSource, SecretSource
@@ -24,6 +25,7 @@ from sauce_janitor.config.source.yaml import Document
 from sauce_janitor.config.translate import approvals_for, rules_for
 from sauce_janitor.config.values import Account, ArchiveConfig, Config
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.model.archive.locations import S3Location, bucket_and_prefix
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.request_allowance import AllowanceTimetable, allowance
 
@@ -204,7 +206,7 @@ class ConfigBuilder:
         percent, size = term.min_free
         trust = term.verify_before_delete
         return ArchiveConfig(
-            self._file(term.path),
+            self._location(term),
             term.settle.seconds,
             percent,
             size,
@@ -212,6 +214,29 @@ class ConfigBuilder:
             term.compress,
             trust.seconds if trust is not None else None,
         )
+
+    def _location(self, term: ArchiveSettings) -> Path | S3Location:
+        if term.url is None:
+            return self._file(term.path)
+        bucket, prefix = bucket_and_prefix(term.url)
+        return S3Location(bucket, prefix, term.endpoint, term.region, self._s3_credentials(term))
+
+    def _s3_credentials(self, term: ArchiveSettings) -> Callable[[], tuple[str, str]] | None:
+        nodes = term.access_key_id, term.secret_access_key
+        # Without them the environment has them, or a web identity, as for other programs.
+        if not isinstance(nodes[0], SecretNode) or not isinstance(nodes[1], SecretNode):
+            return None
+        key_id = self._secret(nodes[0], ("archive", "access_key_id"))
+        secret = self._secret(nodes[1], ("archive", "secret_access_key"))
+        environ = self._environ
+
+        def read() -> tuple[str, str]:
+            return (
+                key_id.resolve(environ).get_secret_value(),
+                secret.resolve(environ).get_secret_value(),
+            )
+
+        return read
 
     def _export(self) -> MetricsExport:
         term = self._term.metrics

@@ -14,6 +14,7 @@ from sauce_janitor.config.digest import policy_digest
 from sauce_janitor.config.secrets import CredentialSource
 from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.errors import Problem
+from sauce_janitor.model.archive.locations import S3Location
 from sauce_janitor.model.jobs import Owner
 from sauce_janitor.model.policies import Approval, Rules
 from sauce_janitor.model.request_allowance import AllowanceTimetable
@@ -94,13 +95,13 @@ class Account:
 class ArchiveConfig:
     """The archive's settings. Exactly one of `min_free_percent` and `min_free_bytes` is set.
 
-    `settle_s` is how long after a job's end its assets are complete. `verify` says whether a
-    written file is read back from the disk, `compress` whether logs and JSON are compressed.
-    `trust_read_back_s` is how long a read-back is trusted before a delete; with None the copy is
-    read again before every delete.
+    `location` is a folder or a bucket. `settle_s` is how long after a job's end its assets are
+    complete. `verify` says whether a written file is read back from the disk, `compress` whether
+    logs and JSON are compressed. `trust_read_back_s` is how long a read-back is trusted before a
+    delete; with None the copy is read again before every delete.
     """
 
-    path: Path
+    location: Path | S3Location
     settle_s: int
     min_free_percent: float | None
     min_free_bytes: int | None

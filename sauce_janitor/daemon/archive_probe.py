@@ -6,8 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from sauce_janitor.archive import SENTINEL
+from sauce_janitor.archive import SENTINEL, ArchiveLocation, Catalogue, has_archive
 from sauce_janitor.config import ArchiveConfig
+from sauce_janitor.errors import ArchiveError
 from sauce_janitor.operations.wiring.disk_space import nearest, room_of
 
 
@@ -15,7 +16,9 @@ def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
     """Return why the archive cannot be written, None if it can. `known_uuid` is the one that the
     state knows at this path.
     """
-    path = settings.path
+    path = settings.location
+    if not isinstance(path, Path):
+        return _bucket_trouble(path, known_uuid)
     try:
         found = _uuid(path / SENTINEL)
         # The empty folder of a volume that is not mounted looks like a new archive.
@@ -35,6 +38,16 @@ def trouble(settings: ArchiveConfig, known_uuid: str | None) -> str | None:
             f"the archive {path} has {room.free:,} bytes free, and archive.min_free keeps"
             f" {room.floor:,} of them: make room"
         )
+    return None
+
+
+def _bucket_trouble(location: ArchiveLocation, known_uuid: str | None) -> str | None:
+    try:
+        # Before the first run there is no archive: then the server must answer.
+        if known_uuid is not None or has_archive(location):
+            Catalogue.open(location, known_uuid=known_uuid).close()
+    except ArchiveError as error:
+        return str(error)
     return None
 
 

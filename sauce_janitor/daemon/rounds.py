@@ -180,9 +180,9 @@ class Rounds:
 
     def _opened(self) -> State:
         # Perhaps its volume is not mounted. A new state would have no holds and no journal.
-        if not self._path.exists() and has_archive(self.config.archive.path):
+        if not self._path.exists() and has_archive(self.config.archive.location):
             raise StateError(
-                f"the state {self._path} is gone, but the archive {self.config.archive.path} is"
+                f"the state {self._path} is gone, but the archive {self.config.archive.location} is"
                 " there: restore the state from a backup; to begin a new one on purpose, run"
                 " `sauce-janitor plan` once by hand, then `sauce-janitor archive adopt` and"
                 " `sauce-janitor resume`"

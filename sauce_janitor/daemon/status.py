@@ -79,7 +79,7 @@ class DaemonStatus:
         )
 
     def _see(self, state: State) -> None:
-        pause = Pauses(state, self._rounds.config.archive.path).paused()
+        pause = Pauses(state, self._rounds.config.archive.location).paused()
         self._metrics.set("paused", 1 if pause else 0)
         self._paused = (
             None
@@ -119,7 +119,7 @@ class DaemonStatus:
             return [*reasons, self._state_trouble]
         try:
             state.clock.check(now)
-            known = state.identity.archive_uuid(str(rounds.config.archive.path))
+            known = state.identity.archive_uuid(str(rounds.config.archive.location))
         except (RefusedError, StateError) as error:
             return [*reasons, str(error)]
         if (trouble := archive_probe.trouble(rounds.config.archive, known)) is not None:

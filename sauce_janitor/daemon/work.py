@@ -64,7 +64,7 @@ def an_upkeep(*, execute: bool) -> Work:
     """
 
     def work(account: Account, context: RunContext) -> list[Notification]:
-        path = context.config.archive.path
+        path = context.config.archive.location
         if not has_archive(path) and context.state.identity.archive_uuid(str(path)) is None:
             # Nothing was ever archived.
             return []

@@ -66,18 +66,18 @@ def adopt(settings: config.ArchiveConfig, state: State, *, by: str) -> ArchiveOw
     """
     holder = claimant(state, run_id="adopt", adopts=True)
     with _opened(settings, state) as catalogue, ExitStack() as leases:
-        pause_if_new(state, settings.path)
+        pause_if_new(state, settings.location)
         root, before = catalogue.root, _ownership(catalogue, state)
         # All leases at once: a live run of any account must be noticed.
         for use in before.uses:
             leases.enter_context(ArchiveLease(root, use.account, holder))
         archive.hand_over(root, state.identity.instance_id, by=by, at=int(time.time()))
-        state.identity.remember_archive(str(settings.path), root.uuid)
+        state.identity.remember_archive(str(settings.location), root.uuid)
         import structlog
 
         structlog.get_logger().warning(
             "archive.adopted",
-            path=str(settings.path),
+            path=str(settings.location),
             uuid=root.uuid,
             by=by,
             owner_before=before.owner,
@@ -87,7 +87,9 @@ def adopt(settings: config.ArchiveConfig, state: State, *, by: str) -> ArchiveOw
 
 
 def _opened(settings: config.ArchiveConfig, state: State) -> Catalogue:
-    return Catalogue.open(settings.path, known_uuid=state.identity.archive_uuid(str(settings.path)))
+    return Catalogue.open(
+        settings.location, known_uuid=state.identity.archive_uuid(str(settings.location))
+    )
 
 
 def _ownership(catalogue: Catalogue, state: State) -> ArchiveOwnership:

@@ -26,7 +26,7 @@ def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_
     Raise ArchiveError when the archive is missing, and StateError.
     """
     log = structlog.get_logger().bind(account=account.name)
-    path, state = context.config.archive.path, context.state
+    path, state = context.config.archive.location, context.state
     sample = JobSampleShare.of(share, int(context.clock()) // DAY_S)
     known = state.identity.archive_uuid(str(path))
     repeats = RepeatedEvents()

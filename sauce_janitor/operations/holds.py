@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from sauce_janitor import archive, config
-from sauce_janitor.archive import Catalogue, HoldMirror, MirroredHold
+from sauce_janitor.archive import Catalogue, HoldMirror, MirrorChangedError, MirroredHold
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.model.jobs import Job, JobId
 from sauce_janitor.state import Holds, State
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,7 @@ class AccountHolds:
         # A lost state leaves mirrors under keys that nobody knows: a hold there would stay for
         # ever.
         for other in self._others():
-            with other.locked():
-                if any(hold.job_id in gone for hold in other.holds()):
-                    other.replace(hold for hold in other.holds() if hold.job_id not in gone)
+            _update(other, lambda holds: {hold for hold in holds if hold.job_id not in gone})
         return count
 
     def mirror(self, *, without: frozenset[JobId] = frozenset()) -> None:
@@ -100,16 +100,13 @@ class AccountHolds:
         """
         if self._mirror is None:
             return
-        with self._mirror.locked():
+
+        def together(mirrored: frozenset[MirroredHold]) -> set[MirroredHold]:
             at = self._now()
-            holds = {
-                hold
-                for hold in _in_force([self._mirror], at) | self._in_state(at)
-                if hold.job_id not in without
-            }
-            # An unchanged file is not written: the archive's disk may be slow, or full.
-            if holds != set(self._mirror.holds()):
-                self._mirror.replace(holds)
+            in_force = {hold for hold in mirrored if hold.until is None or at < hold.until}
+            return {hold for hold in in_force | self._in_state(at) if hold.job_id not in without}
+
+        _update(self._mirror, together)
 
     def _in_archive(self, at: int) -> frozenset[MirroredHold]:
         return (
@@ -126,6 +123,28 @@ class AccountHolds:
         )
 
 
+def _update(
+    mirror: HoldMirror, change: Callable[[frozenset[MirroredHold]], set[MirroredHold]]
+) -> None:
+    """Replace the mirror's holds by what `change` makes of them.
+
+    A bucket has no locks, but notices that another process was faster: then it begins again.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        with mirror.locked():
+            before = frozenset(mirror.holds())
+            after = change(before)
+            # An unchanged file is not written: the archive's disk may be slow, or full.
+            if after == before:
+                return
+            try:
+                mirror.replace(after)
+                return
+            except MirrorChangedError:
+                if not left:
+                    raise
+
+
 def _in_force(mirrors: Iterable[HoldMirror], at: int) -> frozenset[MirroredHold]:
     every = chain.from_iterable(mirror.holds() for mirror in mirrors)
     return frozenset(hold for hold in every if hold.until is None or at < hold.until)
@@ -137,7 +156,7 @@ def open_holding(
     """Return the account's holds for reading. Where the expected archive is missing, use the state
     alone and log a warning.
     """
-    path = settings.path
+    path = settings.location
     known = state.identity.archive_uuid(str(path))
     mirror, key = None, state.accounts.key(account)
     # Neither known nor there: no run has used an archive yet, so none is missed.

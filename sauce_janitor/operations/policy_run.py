@@ -203,7 +203,7 @@ class PolicyRun(RunSession):
             return footprint_of(plan, settings)
         # An offline run may work on a state that can only be read.
         remembers = not self.order.offline
-        weights = weights_of(settings.path, state, name, now=self.now, remembers=remembers)
+        weights = weights_of(settings.location, state, name, now=self.now, remembers=remembers)
         return footprint_of(plan, settings, weights, erases=erases)
 
     def refuse_if_limited(self, plan: Plan) -> None:

@@ -98,7 +98,7 @@ class _PruneSession:
         """Open the archive to read; None where no run has used it yet. Raise ArchiveUnusableError
         where it is another one, or not mounted.
         """
-        path = self.context.config.archive.path
+        path = self.context.config.archive.location
         known = self.context.state.identity.archive_uuid(str(path))
         if known is None and not has_archive(path):
             return None

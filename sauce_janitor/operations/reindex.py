@@ -48,15 +48,15 @@ def reindex(
     missing, and StateError.
     """
     state, settings = context.state, context.config.archive
-    known = state.identity.archive_uuid(str(settings.path))
-    with Catalogue.open(settings.path, known_uuid=known) as catalogue:
+    known = state.identity.archive_uuid(str(settings.location))
+    with Catalogue.open(settings.location, known_uuid=known) as catalogue:
         # A new state knows no account: its archive is found by the account's name.
         if account.name not in state.accounts.all():
             admit(account, state, account.credentials()[0])
         with state.lease(account.name, RUN_ID, now=int(context.clock())) as lease:
             # Only after the lease: the new state must not act before a person has looked.
-            pause_if_new(state, settings.path)
-            state.identity.remember_archive(str(settings.path), catalogue.root.uuid)
+            pause_if_new(state, settings.location)
+            state.identity.remember_archive(str(settings.location), catalogue.root.uuid)
             journal = state.journal.during(
                 account.name, RUN_ID, lambda: int(context.clock()), fence=lease.fence
             )

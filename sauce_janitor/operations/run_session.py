@@ -180,7 +180,7 @@ class RunSession(AccessSteps[HeldLease, ExecutionPorts, Recovery]):
                 name, self.run_id, CLOCK.now, by=self.by, fence=held.fence
             ),
             lease=held,
-            switch=Pauses(state, self.context.config.archive.path),
+            switch=Pauses(state, self.context.config.archive.location),
             holds=holds,
             retries=self.retries,
             clock=CLOCK,

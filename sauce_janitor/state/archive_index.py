@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select
 
-from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.model.archive.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.globs import alternatives, has_wildcards
 from sauce_janitor.model.jobs import JobId, Owner
 from sauce_janitor.state.accounts import name_of

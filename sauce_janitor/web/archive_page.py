@@ -18,7 +18,7 @@ from flask import Flask, Response, abort, jsonify, render_template, request, url
 from werkzeug.exceptions import HTTPException
 
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.model.archive_entries import ArchiveQuery
+from sauce_janitor.model.archive.entries import ArchiveQuery
 from sauce_janitor.model.jobs import job_id as checked_id
 from sauce_janitor.model.jobs import owner_name
 from sauce_janitor.times import iso

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
-from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.model.archive.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.jobs import JobId
 
 Kind = Literal["video", "image", "commands", "har", "json", "text", "other"]

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from sauce_janitor.archive.ports import StoreDownError
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,7 +51,8 @@ def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = ArchiveUnusableError if of_all or error.errno in _OF_THE_WHOLE_DISK else ArchiveError
+        of_every_job = isinstance(error, StoreDownError) or error.errno in _OF_THE_WHOLE_DISK
+        kind = ArchiveUnusableError if of_all or of_every_job else ArchiveError
         # This is how O_NOFOLLOW and O_DIRECTORY report a link or a file.
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
             raise kind(

@@ -15,6 +15,21 @@ _DEEPEST = 4
 _LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
 
 
+def fits_level(level: int, name: str) -> bool:
+    """Tell whether a folder at this level, 0 for accounts, may have this name."""
+    return re.fullmatch(_LEVELS[level], name, re.DOTALL) is not None
+
+
+def is_before(place: Place, after: Place) -> bool:
+    """Tell whether a folder comes before the place to resume after, and need not be searched."""
+    return place < after[: len(place)] or place == after
+
+
+def is_job(place: Place) -> bool:
+    """Tell whether a place is a job's folder, and not one above it."""
+    return len(place) == len(_LEVELS)
+
+
 def walk(
     folder: int,
     above: Place,
@@ -31,15 +46,14 @@ def walk(
     wanted = fixed[0] if fixed else None
     with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
         names = sorted(os.listdir(folder)) if wanted is None else [wanted]
-    pattern = re.compile(_LEVELS[len(above)], re.DOTALL)
     for name in names:
-        if pattern.fullmatch(name) is None:
+        if not fits_level(len(above), name):
             continue
         place = (*above, name)
         # It comes before the place to resume after.
-        if place < after[: len(place)] or place == after:
+        if is_before(place, after):
             continue
-        if by_name and len(place) == len(_LEVELS):
+        if by_name and is_job(place):
             yield place, False
             continue
         try:
@@ -57,7 +71,7 @@ def walk(
                 continue
             raise
         try:
-            if len(place) == len(_LEVELS):
+            if is_job(place):
                 yield place, False
             else:
                 yield from walk(below, place, fixed[1:], after, by_name=by_name)

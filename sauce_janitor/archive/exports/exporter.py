@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -163,7 +162,7 @@ class _Opener:
 
     def size(self) -> int:
         with self.as_it_stands() as stream:
-            return os.fstat(stream.fileno()).st_size
+            return stream.seek(0, io.SEEK_END)
 
 
 class _Verifying:

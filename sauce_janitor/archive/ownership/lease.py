@@ -238,7 +238,11 @@ class ArchiveLease(HeldLease):
             )
 
     def _write(self, record: LeaseRecord) -> None:
-        write_lease(self._root, record)
+        try:
+            write_lease(self._root, record)
+        # Where the store compares: somebody wrote the record since we read it.
+        except FileExistsError as taken:
+            raise LeaseError(self._taken_by(read_lease(self._root, self._account))) from taken
         self._record, self._beat_at = record, CLOCK.monotonic()
 
     def _write_beat(self) -> None:

@@ -34,21 +34,22 @@ def adopt(session: Session, /, *, yes: bool, dry_run: bool) -> None:
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         found = ownership(config.archive, state)
         if found.is_ours:
-            echo(f"The archive {config.archive.path} belongs to this state already.")
+            echo(f"The archive {config.archive.location} belongs to this state already.")
             return
         # Above the question: whether the other state is really out of use is the operator's to
         # know.
         for line in _lines(found):
             echo(report.clean(line), err=True)
         if dry_run:
-            echo(f"would take over the archive {config.archive.path}", err=True)
+            echo(f"would take over the archive {config.archive.location}", err=True)
             return
         require_consent(
-            f"Take over the archive {config.archive.path}? Nothing else may work on it.", yes=yes
+            f"Take over the archive {config.archive.location}? Nothing else may work on it.",
+            yes=yes,
         )
         take_over(config.archive, state, by=current_user())
     echo(
-        f"Adopted: the archive {config.archive.path} belongs to this state. Review "
+        f"Adopted: the archive {config.archive.location} belongs to this state. Review "
         "`sauce-janitor plan` before a run."
     )
 

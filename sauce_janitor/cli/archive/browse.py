@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sauce_janitor.archive import Catalogue, JobContents, StoredFile
     from sauce_janitor.archive.prune_records import PruneFile
     from sauce_janitor.archive.receipts import ReceiptFile
-    from sauce_janitor.model.archive_entries import ArchiveEntry
+    from sauce_janitor.model.archive.entries import ArchiveEntry
 
 ENTRY = Shape(
     "job_id",
@@ -151,7 +151,7 @@ def show(session: Session, /, job_id: str, account: str | None, form: str) -> No
 
     loaded = session.load()
     job, key = find_stored_id(session, job_id, account), known_jobs.archive_key(loaded, account)
-    with Catalogue.open(loaded.archive.path) as catalogue:
+    with Catalogue.open(loaded.archive.location) as catalogue:
         found = [
             contents_of(catalogue.root, place) for place in catalogue.places_of(job, account=key)
         ]

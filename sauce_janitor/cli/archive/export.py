@@ -19,7 +19,7 @@ from sauce_janitor.cli.options import parse_job
 
 if TYPE_CHECKING:
     from sauce_janitor.cli.archive.view import ArchiveView
-    from sauce_janitor.model.archive_entries import ArchiveQuery
+    from sauce_janitor.model.archive.entries import ArchiveQuery
 
 FOUND_SOMETHING = 6
 """The exit code when a job is left out because it is damaged."""

@@ -17,7 +17,7 @@ from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from sauce_janitor.archive import JobContents
-    from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+    from sauce_janitor.model.archive.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
     from sauce_janitor.model.jobs import JobId
     from sauce_janitor.web.archive_query import ShownFile, ShownJob
 
@@ -94,7 +94,7 @@ class ArchivePageSource:
         return self._view.entries.owners()
 
     def job(self, account: str, job_id: JobId, /) -> ShownJob | None:
-        from sauce_janitor.model.archive_entries import ArchiveQuery
+        from sauce_janitor.model.archive.entries import ArchiveQuery
 
         entry = next(self._view.entries.search(ArchiveQuery(account=account, job_id=job_id)), None)
         found = self._look(entry.place) if entry else None

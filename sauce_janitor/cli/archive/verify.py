@@ -161,8 +161,8 @@ def _verify(
             if config.state.exists()
             else None
         )
-        known = state.identity.archive_uuid(str(config.archive.path)) if state else None
-        catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
+        known = state.identity.archive_uuid(str(config.archive.location)) if state else None
+        catalogue = stack.enter_context(Catalogue.open(config.archive.location, known_uuid=known))
         moving = terminal.is_terminal(err=True) and session.log_format != "json"
         progress = stack.enter_context(ProgressDisplay(color=session.color, moving=moving))
 

@@ -22,7 +22,7 @@ from sauce_janitor.errors import ConfigError
 if TYPE_CHECKING:
     from sauce_janitor.archive import Catalogue
     from sauce_janitor.config import Config
-    from sauce_janitor.model.archive_entries import ArchiveQuery
+    from sauce_janitor.model.archive.entries import ArchiveQuery
     from sauce_janitor.model.jobs import Owner
     from sauce_janitor.state import State
 
@@ -78,8 +78,8 @@ def open_archive_view(session: Session) -> Iterator[ArchiveView]:
             aside = stack.enter_context(tempfile.TemporaryDirectory(prefix="sauce-janitor-"))
             path = Path(aside) / "state.db"
         state = stack.enter_context(open_to_read(config, path, scratch=True))
-        known = state.identity.archive_uuid(str(config.archive.path))
-        catalogue = stack.enter_context(Catalogue.open(config.archive.path, known_uuid=known))
+        known = state.identity.archive_uuid(str(config.archive.location))
+        catalogue = stack.enter_context(Catalogue.open(config.archive.location, known_uuid=known))
         with ProgressDisplay(
             color=session.color, moving=terminal.is_terminal(err=True)
         ) as progress:
@@ -127,7 +127,7 @@ def filters(command: Any) -> Any:
 
 def query_of(zone: str, options: dict[str, Any], *, limit: int | None = None) -> ArchiveQuery:
     """Return the query for these options. Raises ConfigError or UsageError."""
-    from sauce_janitor.model.archive_entries import ArchiveQuery
+    from sauce_janitor.model.archive.entries import ArchiveQuery
 
     warn_of_odd_globs({"--build": options["build"], "--name": options["name"]})
     return ArchiveQuery(

@@ -32,12 +32,14 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
 
     config = session.load()
     if dry_run:
-        terminal.echo(f"would pause {config.state} and the archive {config.archive.path}", err=True)
+        terminal.echo(
+            f"would pause {config.state} and the archive {config.archive.location}", err=True
+        )
         return 0
     mark = MirroredPause(current_user(), reason, int(time.time()))
     # With paths, not with an open state: a damaged state must not prevent a pause.
     done = pauses.pause(
-        config.state, config.archive.path, mark, accept_filesystem=config.accept_filesystem
+        config.state, config.archive.location, mark, accept_filesystem=config.accept_filesystem
     )
     terminal.echo(
         "Paused. Nothing is changed until `sauce-janitor resume`."
@@ -62,8 +64,8 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
         # Otherwise a new state beside a used archive would be "not paused" here, and would pause
         # itself in the next run.
-        pause_if_new(state, config.archive.path)
-        pauses = Pauses(state, config.archive.path)
+        pause_if_new(state, config.archive.location)
+        pauses = Pauses(state, config.archive.location)
         found = pauses.paused()
         if found is None:
             terminal.echo("It is not paused.")

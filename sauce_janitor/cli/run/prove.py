@@ -40,7 +40,7 @@ def prove(session: Session, /, job_id: str | None, accounts: tuple[str, ...], fo
     config = session.load()
     names = [account.name for account in known_jobs.select_accounts(config, accounts)]
     job = None if job_id is None else find_known_ids(config, (parse_job(job_id),), names)[0]
-    path = config.archive.path
+    path = config.archive.location
     with ExitStack() as stack:
         state = stack.enter_context(known_jobs.open_to_read(config))
         uuid = state.identity.archive_uuid(str(path))

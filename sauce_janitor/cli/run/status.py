@@ -103,7 +103,7 @@ def _status_of(
         account=name,
         identity=account.identity(),
         now=now,
-        paused=Pauses(state, config.archive.path).paused(),
+        paused=Pauses(state, config.archive.location).paused(),
         archive_refused=why_refused(config.archive, state, name),
         vanished=last_traces(state, name, now=now),
         under_way=under_way(state.notes, name, now=now),

@@ -121,7 +121,7 @@ def _waits_until(
     ended_at = explanation.record.job.ended_at
     if not is_due or not is_archived or not isinstance(ended_at, int):
         return None
-    job, path = explanation.record.job, config.archive.path
+    job, path = explanation.record.job, config.archive.location
     try:
         with Catalogue.open(path, known_uuid=state.identity.archive_uuid(str(path))) as held:
             _, receipts = held.receipts_of(

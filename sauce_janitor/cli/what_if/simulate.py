@@ -92,7 +92,7 @@ def _forecast(
     name = account.name
     rules, digest = config.rules(name), config.policy_digest(name)
     query = known_jobs.query(config, state, account, as_of=as_of)
-    sizes = sizes_of(config.archive.path, state.accounts.key(name))
+    sizes = sizes_of(config.archive.location, state.accounts.key(name))
     # The jobs and days do not depend on sizes, so they are shown nevertheless.
     if sizes.trouble:
         terminal.echo(f"sauce-janitor: archive sizes are estimates: {sizes.trouble}", err=True)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from sauce_janitor.config.grammar.scalars import Parsed, text_of
 from sauce_janitor.config.source.problems import did_you_mean, listed, shown
+from sauce_janitor.model.archive.locations import bucket_and_prefix
 
 # Source: Sauce Labs' table of data centers, and the spellings that its tools and client libraries
 # accept.
@@ -138,5 +139,39 @@ Proxy = Annotated[
 Listen = Annotated[
     str,
     Parsed(listen_address, {"type": "string", "pattern": "^.+:[0-9]+$"}),
+]
+
+
+def bucket_url(value: object) -> str:
+    """Return the address of a bucket, without a slash at the end."""
+    text = text_of(value, "the address of a bucket (s3://bucket/prefix)").strip().rstrip("/")
+    bucket_and_prefix(text)
+    return text
+
+
+def server_address(value: object) -> str:
+    """Return scheme, host and port of a server, without a slash at the end.
+
+    Plain http is accepted: what is sent is signed, and servers inside a cluster often have no
+    certificate.
+    """
+    text = value if isinstance(value, str) else ""
+    try:
+        address = urlsplit(text)
+        good = address.scheme in {"http", "https"} and bool(address.hostname) and address.port != 0
+    except ValueError:
+        good = False
+    if not good or address.username is not None or address.path.strip("/") or address.query:
+        raise ValueError("is not the address of a server: write https://host or https://host:port")
+    return f"{address.scheme}://{address.netloc}"
+
+
+BucketUrl = Annotated[
+    str,
+    Parsed(bucket_url, {"type": "string", "pattern": "^s3://[a-z0-9]"}),
+]
+ServerAddress = Annotated[
+    str,
+    Parsed(server_address, {"type": "string", "pattern": "^https?://"}),
 ]
 PathText = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]

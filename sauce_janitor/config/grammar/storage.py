@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sauce_janitor.config.grammar.actions import ForbidTerm
-from sauce_janitor.config.grammar.addresses import PathText
+from sauce_janitor.config.grammar.addresses import BucketUrl, PathText, ServerAddress
 from sauce_janitor.config.grammar.durations import DurationTerm, ReadBackTrust
-from sauce_janitor.config.grammar.scalars import FreeSpace, Grammar, no_entries
+from sauce_janitor.config.grammar.scalars import FreeSpace, Grammar, invalid, no_entries
+from sauce_janitor.config.grammar.secrets import Secret
 from sauce_janitor.model.durations import parse_duration
 
 
@@ -20,6 +21,37 @@ class ArchiveSettings(Grammar):
         "/var/lib/sauce-janitor/archive",
         description="Folder of the archive; relative to this file's folder.",
         examples=["./archive"],
+    )
+    url: BucketUrl | None = Field(
+        None,
+        description=(
+            "Bucket and prefix of the archive, by the S3 protocol, instead of `path`: see"
+            " [Archive in S3](../how-to/archive-s3.md). Needs the extra `cluster`."
+        ),
+        examples=["s3://my-bucket/sauce"],
+    )
+    endpoint: ServerAddress | None = Field(
+        None,
+        description="Address of the S3 server. Default: AWS.",
+        examples=["https://s3.example.com"],
+    )
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = Field(
+        None,
+        description="Region of the bucket. Default: `AWS_REGION`; `us-east-1` with `endpoint`.",
+        examples=["eu-central-1"],
+    )
+    access_key_id: Secret | None = Field(
+        None,
+        description=(
+            "Key of the bucket. Default: `AWS_ACCESS_KEY_ID`, a web identity, or the machine's"
+            " role."
+        ),
+        examples=[{"file": "/run/secrets/s3-key-id"}],
+    )
+    secret_access_key: Secret | None = Field(
+        None,
+        description="Its secret; read again every five minutes. Default: `AWS_SECRET_ACCESS_KEY`.",
+        examples=[{"file": "/run/secrets/s3-secret"}],
     )
     verify: Literal["reread", "inline"] = Field(
         "reread",
@@ -55,6 +87,20 @@ class ArchiveSettings(Grammar):
         description="Assets that are never archived, whatever a policy or hold says.",
         examples=[[{"match": {"tags": "pii"}, "assets": ["video"]}]],
     )
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> ArchiveSettings:
+        if self.url is not None and "path" in self.model_fields_set:
+            raise invalid("url: the archive is either in a folder or in a bucket: leave out path")
+        for key in ("endpoint", "region", "access_key_id", "secret_access_key"):
+            if self.url is None and key in self.model_fields_set:
+                raise invalid(f"{key}: is about a bucket: set url, such as s3://bucket/prefix")
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise invalid("access_key_id: needs secret_access_key, and the other way round")
+        # Whether a server compares what it got with its hash cannot be seen from outside.
+        if self.url is not None and self.verify == "inline":
+            raise invalid("verify: `inline` is for a disk: what is in a bucket is always read back")
+        return self
 
 
 class StateSettings(Grammar):

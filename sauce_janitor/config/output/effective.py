@@ -31,6 +31,10 @@ def effective_yaml(data: bytes, path: Path) -> str:
     plain.pop("include", None)
     folder = path.absolute().parent
     for section in ("archive", "state"):
+        # The default of `path` says nothing where the archive is in a bucket.
+        if plain[section].get("url") is not None:
+            plain[section].pop("path", None)
+            continue
         plain[section]["path"] = str(folder / Path(plain[section]["path"]).expanduser())
     return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 

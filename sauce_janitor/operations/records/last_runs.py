@@ -24,7 +24,7 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
     """Set every gauge that a run sets, as the last runs on this state would have. Raise
     StateError.
     """
-    metrics.set("paused", 1 if Pauses(state, config.archive.path).is_paused() else 0)
+    metrics.set("paused", 1 if Pauses(state, config.archive.location).is_paused() else 0)
     for account in config.accounts:
         if (full_at := state.jobs.full_at(account.name)) is not None:
             metrics.set("last_complete_listing_timestamp_seconds", full_at, account=account.name)

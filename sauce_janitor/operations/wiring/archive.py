@@ -26,11 +26,11 @@ def refuse_foreign(settings: config.ArchiveConfig, state: State) -> None:
     """Raise RefusedError where the archive belongs to another state. For commands that take no
     lease but lift a protection.
     """
-    known = state.identity.archive_uuid(str(settings.path))
-    with archive.Catalogue.open(settings.path, known_uuid=known) as catalogue:
+    known = state.identity.archive_uuid(str(settings.location))
+    with archive.Catalogue.open(settings.location, known_uuid=known) as catalogue:
         owner = archive.read_owner(catalogue.root)
     if owner is not None and owner.instance != state.identity.instance_id:
-        raise RefusedError(archive.foreign(str(settings.path), owner))
+        raise RefusedError(archive.foreign(str(settings.location), owner))
 
 
 def open_archive(
@@ -42,14 +42,14 @@ def open_archive(
     Raise ArchiveUnusableError when it cannot be used, RefusedError when it is another state's,
     LeaseError when another run works there.
     """
-    path = str(settings.path)
+    path = str(settings.location)
     # A state that may have lost its journal must not go on as if nothing had happened.
-    pause_if_new(state, settings.path)
+    pause_if_new(state, settings.location)
     floor = archive.DiskReserve(
         percent=settings.min_free_percent or 0.0, bytes=settings.min_free_bytes or 0
     )
     opened = archive.Archive.open(
-        settings.path,
+        settings.location,
         account=state.accounts.key(account),
         known_uuid=state.identity.archive_uuid(path),
         settings=archive.WriteSettings(

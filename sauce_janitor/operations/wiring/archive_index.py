@@ -13,7 +13,7 @@ from itertools import chain, starmap
 
 from sauce_janitor.archive import Catalogue, entry_of, job_place
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
-from sauce_janitor.model.archive_entries import ArchiveEntry
+from sauce_janitor.model.archive.entries import ArchiveEntry
 from sauce_janitor.state import State
 
 _AT_ONCE = 200

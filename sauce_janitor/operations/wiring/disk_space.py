@@ -10,8 +10,13 @@ from sauce_janitor.retention.plan.effects import DiskSpace
 
 
 def room_of(settings: ArchiveConfig) -> DiskSpace:
-    """Return the space on the archive's disk. Raise OSError when it cannot be read."""
-    disk = os.statvfs(nearest(settings.path))
+    """Return the space on the archive's disk. Raise OSError when it cannot be read, or there is
+    none.
+    """
+    # Nobody knows how much a bucket takes.
+    if not isinstance(settings.location, Path):
+        raise OSError(f"{settings.location} is not on a disk")
+    disk = os.statvfs(nearest(settings.location))
     share = int(disk.f_blocks * disk.f_frsize * (settings.min_free_percent or 0.0) / 100)
     return DiskSpace(disk.f_bavail * disk.f_frsize, max(share, settings.min_free_bytes or 0))
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from sauce_janitor.archive import ArchiveLocation
 from sauce_janitor.config import ArchiveConfig
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.wiring.disk_space import room_of
@@ -55,7 +55,7 @@ def footprint_of(
 
 
 def weights_of(
-    archive: Path, state: State, account: str, *, now: int, remembers: bool = True
+    archive: ArchiveLocation, state: State, account: str, *, now: int, remembers: bool = True
 ) -> Weights:
     """Return the known sizes of the account's jobs in bytes; `now` is epoch seconds. Raise
     StateError.
@@ -74,7 +74,7 @@ def weights_of(
     return Weights(by_class, receipts, freed / deletes if deletes else None, deletes)
 
 
-def _drawn(archive: Path, account: str) -> tuple[dict[str, float], int]:
+def _drawn(archive: ArchiveLocation, account: str) -> tuple[dict[str, float], int]:
     sizes = sizes_of(archive, account)
     means = {each: size for each, size in sizes.a_job.items() if each not in sizes.assumed}
     return means, sizes.receipts

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sauce_janitor import archive
-from sauce_janitor.archive import Catalogue, MirroredPause, PauseMirror
+from sauce_janitor.archive import ArchiveLocation, Catalogue, MirroredPause, PauseMirror
 from sauce_janitor.errors import ArchiveUnusableError, JanitorError, RefusedError
 from sauce_janitor.state import Pause, State
 
@@ -21,7 +21,7 @@ class Pauses:
     each time.
     """
 
-    def __init__(self, state: State, path: Path) -> None:
+    def __init__(self, state: State, path: ArchiveLocation) -> None:
         self._state, self._path, self._mirror = state, path, PauseMirror(path)
 
     def paused(self) -> Pause | None:
@@ -78,7 +78,7 @@ class Stopped:
 
 def pause(
     state_path: Path,
-    archive_path: Path,
+    archive_path: ArchiveLocation,
     pause_wanted: MirroredPause,
     *,
     accept_filesystem: str | None = None,
@@ -107,7 +107,7 @@ def pause(
     return Stopped(fresh, tuple(troubles))
 
 
-def pause_if_new(state: State, path: Path) -> None:
+def pause_if_new(state: State, path: ArchiveLocation) -> None:
     """Pause a state that does not know the archive at this path, if the archive has been used
     before: the old state may be lost.
 

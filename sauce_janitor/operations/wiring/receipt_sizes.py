@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from sauce_janitor.archive import Catalogue, ReceiptDocument
+from sauce_janitor.archive import ArchiveLocation, Catalogue, ReceiptDocument, has_archive
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.retention.plan.costs import TYPICAL_BYTES, class_of
 
@@ -38,14 +37,14 @@ class ReceiptSizes:
         return f"estimated by the mean sizes of {self.receipts} archived jobs{but}"
 
 
-def sizes_of(path: Path, account: str) -> ReceiptSizes:
+def sizes_of(path: ArchiveLocation, account: str) -> ReceiptSizes:
     """Return the sizes in the archive at `path`; typical sizes where it has none.
 
     Raises nothing: what is wrong with the archive is in `ReceiptSizes.trouble`.
     """
-    if not path.exists():
-        return ReceiptSizes()
     try:
+        if not has_archive(path):
+            return ReceiptSizes()
         with Catalogue.open(path) as catalogue:
             drawn = catalogue.sample(MOST_RECEIPTS, account=account)
             return measured(receipt.document for receipt in drawn)

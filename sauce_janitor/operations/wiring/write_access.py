@@ -59,7 +59,7 @@ class WriteAccess:
 
     def __init__(self, account: str, context: RunContext) -> None:
         self._state = context.state
-        self.pauses = Pauses(context.state, context.config.archive.path)
+        self.pauses = Pauses(context.state, context.config.archive.location)
         self.account = account
 
     def open(

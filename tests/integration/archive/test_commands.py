@@ -18,7 +18,7 @@ from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.archive import archive as group
 from sauce_janitor.cli.archive.browse import _table
 from sauce_janitor.errors import ArchiveUnusableError, ConfigError
-from sauce_janitor.model.archive_entries import ArchiveEntry
+from sauce_janitor.model.archive.entries import ArchiveEntry
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import JobId, Owner
 from tests.fakes.asset_shelf import ENDED_AT, LOG, MP4, AssetShelf, document

@@ -45,7 +45,7 @@ def test_init_check_and_show_work_together_against_a_local_sandbox(tmp_path: Pat
     assert made.stdout.splitlines()[0] == "wrote config.yaml"
     config = load(tmp_path / "config.yaml", environ=DEMO)
     assert config.accounts[0].base_url == "http://127.0.0.1:8123"
-    assert config.archive.path == tmp_path / "archive"
+    assert config.archive.location == tmp_path / "archive"
     assert config.state == tmp_path / "state.db"
     name, key = config.accounts[0].credentials()
     assert (name, key.get_secret_value()) == ("demo", "demo-key")

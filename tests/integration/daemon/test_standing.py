@@ -41,7 +41,7 @@ def archived(scene: Scene) -> None:
     rounds = scene.rounds()
     rounds.go()
     assert rounds.state is not None
-    path = rounds.config.archive.path
+    path = rounds.config.archive.location
     opened = Archive.open(path, account="eu", known_uuid=None)
     rounds.state.identity.remember_archive(str(path), opened.uuid)
     opened.close()

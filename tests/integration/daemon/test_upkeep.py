@@ -67,14 +67,16 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def test_before_there_is_an_archive_there_is_nothing_to_keep_up(scene: Scene) -> None:
     assert scene.upkeep() == []
-    assert not scene.config.archive.path.exists()
+    assert not (scene.config.file.parent / "archive").exists()
 
 
 def test_a_damaged_file_is_found_within_twenty_days_and_told(scene: Scene) -> None:
     a_run(execute=True)(scene.config.account("eu"), scene.tools())
     assert scene.upkeep(days=2) == []
     damaged = next(
-        file for file in scene.config.archive.path.rglob("assets/*") if file.stat().st_size > 10
+        file
+        for file in (scene.config.file.parent / "archive").rglob("assets/*")
+        if file.stat().st_size > 10
     )
     with damaged.open("r+b") as file:
         file.write(b"X" * 10)

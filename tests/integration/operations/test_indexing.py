@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from sauce_janitor.archive import Catalogue
-from sauce_janitor.model.archive_entries import ArchiveQuery
+from sauce_janitor.model.archive.entries import ArchiveQuery
 from sauce_janitor.operations.wiring.archive_index import Indexed, keep_up
 from tests.support.commands import Commands
 from tests.support.pruning import NINETY, Box

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, inspect, select
 
 from sauce_janitor.errors import StateError
-from sauce_janitor.model.archive_entries import ArchiveEntry, ArchiveQuery
+from sauce_janitor.model.archive.entries import ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.globs import compile_glob
 from sauce_janitor.model.job_references import JobReference
 from sauce_janitor.model.jobs import Action, JobId, Owner

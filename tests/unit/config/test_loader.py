@@ -35,7 +35,7 @@ def test_what_is_not_written_has_the_documented_default() -> None:
     )
     assert (account.attempts, account.max_wait_s, account.delete_job_path) == (4, 60, "auto")
     assert (account.ca_bundle, account.proxy) == (None, None)
-    assert str(config.archive.path) == "/var/lib/sauce-janitor/archive"
+    assert str(config.archive.location) == "/var/lib/sauce-janitor/archive"
     assert (
         config.archive.settle_s,
         config.archive.min_free_percent,
@@ -52,7 +52,7 @@ def test_what_is_not_written_has_the_documented_default() -> None:
 def test_relative_paths_start_from_the_folder_of_the_file() -> None:
     text = MINIMAL + "archive: {path: ./archive}\nstate: {path: data/state.db}\n"
     config = loaded(text)
-    assert config.archive.path == FOLDER / "archive"
+    assert config.archive.location == FOLDER / "archive"
     assert config.state == FOLDER / "data/state.db"
 
 

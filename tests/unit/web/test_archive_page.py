@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.model.archive_entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.model.archive.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.jobs import JobId, owner_name
 from sauce_janitor.web.archive_page import make_archive_view
 from sauce_janitor.web.archive_query import (
