@@ -53,6 +53,7 @@ COMMANDS = {
     "schema": "setup.config:schema",
     "serve": "setup.serve:serve",
     "simulate": "what_if.simulate:simulate",
+    "state": "setup.state:state",
     "status": "run.status:status",
     "stop": "jobs.change:stop",
     "tag": "jobs.change:tag",

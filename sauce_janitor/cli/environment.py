@@ -33,6 +33,7 @@ _READING_COMMANDS = frozenset(
         "sandbox",
         "schema",
         "simulate",
+        "state verify",
         "status",
         "version",
         "archive list",

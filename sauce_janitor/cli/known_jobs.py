@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sauce_janitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sauce_janitor.config import Account, Config
+    from sauce_janitor.config import Account, Config, ServerAddress
     from sauce_janitor.model.jobs import Owner
     from sauce_janitor.state import KnownAccount, Query, State
 
@@ -51,7 +51,7 @@ def select_policies(config: Config, names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(names)
 
 
-def existing_state(path: Path) -> Path:
+def existing_state(path: Path | ServerAddress) -> Path | ServerAddress:
     """Return `path`. Raises ConfigError if there is no state: a reading command creates none."""
     if not path.exists():
         raise ConfigError(
@@ -60,7 +60,9 @@ def existing_state(path: Path) -> Path:
     return path
 
 
-def open_to_read(config: Config, path: Path | None = None, *, scratch: bool = False) -> State:
+def open_to_read(
+    config: Config, path: Path | ServerAddress | None = None, *, scratch: bool = False
+) -> State:
     """Open the state, or the one at `path`, for reading. Warn on stderr if it may be outdated.
 
     With `scratch`, a command may write notes: if the state is on a read-only disk, they go to a

@@ -11,7 +11,7 @@ from sauce_janitor.config.daemon_values import (
     Webhook,
 )
 from sauce_janitor.config.loader import load, load_accounts
-from sauce_janitor.config.values import Account, ArchiveConfig, Config
+from sauce_janitor.config.values import Account, ArchiveConfig, Config, ServerAddress
 
 __all__ = [
     "Account",
@@ -21,6 +21,7 @@ __all__ = [
     "DailyBlackout",
     "MetricsExport",
     "Schedule",
+    "ServerAddress",
     "Web",
     "Webhook",
     "load",

@@ -23,7 +23,7 @@ from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.config.source.problems import path_text, shown
 from sauce_janitor.config.source.yaml import Document
 from sauce_janitor.config.translate import approvals_for, rules_for
-from sauce_janitor.config.values import Account, ArchiveConfig, Config
+from sauce_janitor.config.values import Account, ArchiveConfig, Config, ServerAddress
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.archive.locations import S3Location, bucket_and_prefix
 from sauce_janitor.model.jobs import Owner
@@ -62,7 +62,7 @@ class ConfigBuilder:
             file=self._path,
             accounts=accounts,
             archive=self._archive(),
-            state=self._file(term.state.path),
+            state=self._state(),
             accept_filesystem=term.state.accept_filesystem,
             workers=term.workers,
             timezone=term.timezone,
@@ -111,6 +111,12 @@ class ConfigBuilder:
             )
         if problems:
             raise ConfigError(problems.all())
+
+    def _state(self) -> Path | ServerAddress:
+        url = self._term.state.url
+        if not isinstance(url, SecretNode):
+            return self._file(self._term.state.path)
+        return ServerAddress(self._secret(url, ("state", "url")), self._environ)
 
     def _file(self, text: str) -> Path:
         return self._folder / Path(text).expanduser()

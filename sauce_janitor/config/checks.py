@@ -5,9 +5,6 @@ They work on the values as read from YAML, so they find problems also in a file 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
-
 from sauce_janitor.config.policy_checks import (
     PolicyTables,
     as_list,
@@ -16,12 +13,7 @@ from sauce_janitor.config.policy_checks import (
     mappings,
 )
 from sauce_janitor.config.source.problems import ConfigProblems, did_you_mean, listed, shown
-from sauce_janitor.config.source.yaml import Table, Value
-
-_HINTS: Final[dict[tuple[str, ...], tuple[str, tuple[object, ...]]]] = {
-    ("state", "url"): ("use path instead: the state is an SQLite file", (None,)),
-}
-"""Path to (what to do instead, values that change nothing and are accepted)."""
+from sauce_janitor.config.source.yaml import Table
 
 
 def check(root: Table, problems: ConfigProblems) -> None:
@@ -114,36 +106,3 @@ def _check_lists(root: Table, problems: ConfigProblems) -> None:
             elif not hint:
                 hint = f"; use {listed(shown(known) for known in lists)}"
             problems.add((*path, "in"), f"{shown(name)} is not a list under `lists`{hint}")
-
-
-def refuse_unsupported(root: Table, problems: ConfigProblems) -> None:
-    """Add a problem for each key that is not supported, and remove the key from the values.
-
-    So the grammar does not report it a second time.
-    """
-    for pattern, (instead, harmless) in _HINTS.items():
-        # A list, because keys are removed while it is read.
-        for parent, key in list(_places(root, pattern)):
-            value = parent.pop(key)
-            # `url: null` changes nothing, so a file with it stays valid.
-            if not any(
-                value == allowed and type(value) in {type(allowed), Table} for allowed in harmless
-            ):
-                problems.add((*parent.path, key), f"is not supported by this version: {instead}")
-
-
-def _places(value: Value, pattern: tuple[str, ...]) -> Iterator[tuple[Table, str]]:
-    head, *rest = pattern
-    if not rest:
-        if isinstance(value, Table) and head in value:
-            yield value, head
-        return
-    below: list[Value] = []
-    if isinstance(value, Table) and head == "*":
-        below = list(value.values())
-    elif isinstance(value, Table) and head in value:
-        below = [value[head]]
-    elif isinstance(value, list) and head == "*":
-        below = value
-    for each in below:
-        yield from _places(each, tuple(rest))

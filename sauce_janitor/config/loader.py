@@ -85,7 +85,6 @@ def parse(document: Document) -> ConfigFile:
                 " `policies:`",
             )
         raise ConfigError(problems.all())
-    checks.refuse_unsupported(root, problems)
     known: dict[tuple[str | int, ...], type[Grammar]] = {}
     term: ConfigFile | None = None
     try:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from sauce_janitor.config.daemon_values import MetricsExport, Schedule, Web, Webhook
 from sauce_janitor.config.digest import policy_digest
-from sauce_janitor.config.secrets import CredentialSource
+from sauce_janitor.config.secrets import CredentialSource, SecretSource
 from sauce_janitor.config.source.files import ConfigFiles
 from sauce_janitor.errors import Problem
 from sauce_janitor.model.archive.locations import S3Location
@@ -111,6 +111,27 @@ class ArchiveConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where the address of a state on a server is read from. It may have a password, and is never
+    shown.
+    """
+
+    source: SecretSource
+    environ: Mapping[str, str] = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"at the address in {self.source}"
+
+    def read(self) -> str:
+        """Return the address. Raise ConfigError where it cannot be read."""
+        return self.source.resolve(self.environ).get_secret_value()
+
+    def exists(self) -> bool:
+        """Return True: whether there is a state, the server says when it is opened."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One valid configuration: every value is as written, or its default.
 
@@ -122,7 +143,7 @@ class Config:
     file: Path
     accounts: tuple[Account, ...]
     archive: ArchiveConfig
-    state: Path
+    state: Path | ServerAddress
     workers: int
     timezone: str
     web: Web

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -20,7 +21,7 @@ from sauce_janitor.daemon.agenda import Agenda
 from sauce_janitor.daemon.config_watch import FollowedConfig
 from sauce_janitor.daemon.scheduler import Scheduler
 from sauce_janitor.daemon.work import RUN, UPKEEP, RunningWork, Work, a_run, an_upkeep
-from sauce_janitor.errors import JanitorError, RefusedError, StateError
+from sauce_janitor.errors import ConfigError, JanitorError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
@@ -73,8 +74,9 @@ class Rounds:
         self.state: State | None = None
         self.closed_because = "the state is not open yet"
         self.last_errors: dict[str, BaseException | None] = {}
-        # Another path needs a restart: two states at once would contradict each other.
-        self._path = config.state
+        # Another place needs a restart: two states at once would contradict each other.
+        self._place = config.state
+        self._state_key = "state.path" if isinstance(config.state, Path) else "state.url"
         self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
         self._pace = pace
         self._clock, self._metrics, self._poster = clock, metrics, WebhookSender()
@@ -151,7 +153,7 @@ class Rounds:
         if self.followed.look(at_once=asked):
             # Runs use the open state and clients the server: neither is exchanged under them.
             restart_needed = (
-                ("state.path", self._path, self.config.state),
+                (self._state_key, self._place, self.config.state),
                 ("web", before.web, self.config.web),
             )
             for what, old, new in restart_needed:
@@ -170,24 +172,24 @@ class Rounds:
         self._tried_at = real
         try:
             self.state = self._opened()
-        except (StateError, RefusedError) as error:
+        except (StateError, RefusedError, ConfigError) as error:
             # Tried again and again: the same trouble is one line of the log.
             if str(error) != self.closed_because:
                 self._log.error("state.closed", why=str(error))
             self.closed_because = str(error)
         else:
-            self._log.info("state.opened", path=str(self._path))
+            self._log.info("state.opened", path=str(self._place))
 
     def _opened(self) -> State:
         # Perhaps its volume is not mounted. A new state would have no holds and no journal.
-        if not self._path.exists() and has_archive(self.config.archive.location):
+        if not self._place.exists() and has_archive(self.config.archive.location):
             raise StateError(
-                f"the state {self._path} is gone, but the archive {self.config.archive.location} is"
-                " there: restore the state from a backup; to begin a new one on purpose, run"
+                f"the state {self._place} is gone, but the archive {self.config.archive.location}"
+                " is there: restore the state from a backup; to begin a new one on purpose, run"
                 " `sauce-janitor plan` once by hand, then `sauce-janitor archive adopt` and"
                 " `sauce-janitor resume`"
             )
-        state = State.open(self._path, accept_filesystem=self.config.accept_filesystem)
+        state = State.open(self._place, accept_filesystem=self.config.accept_filesystem)
         try:
             self._metrics.settle(state.counters)
             last_runs.recall(self.config, state, self._metrics)
@@ -238,7 +240,7 @@ class Rounds:
         mode = "execute" if self.execute else "dry_run"
         self._log.info(f"{kind}.begins", account=name, mode=mode)
         # Requests are counted beside the state that is in use.
-        config = replace(self.config, state=self._path)
+        config = replace(self.config, state=self._place)
         context = RunContext(
             config, state, self._metrics, work.steps, stop=work.stop, clock=self._clock.now
         )

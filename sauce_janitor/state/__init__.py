@@ -32,6 +32,7 @@ from sauce_janitor.state.pause import Pause, PauseSwitch
 from sauce_janitor.state.read_backs import ReadBacks
 from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.runs import Acceptances, MetricCounters, RunRecord, Runs
+from sauce_janitor.state.server.ports import StateAddress
 from sauce_janitor.state.verifications import Verifications
 
 __all__ = [
@@ -71,6 +72,8 @@ __all__ = [
     "State",
     "Verifications",
     "blame",
+    "make_on_server",
+    "migrate_on_server",
 ]  # fmt: skip
 
 
@@ -93,6 +96,24 @@ def blame(error: BaseException) -> StateError | None:
         if path.exists() and (why := damage_of(uri)):
             return StateError(damaged(str(path), why))
     return None
+
+
+def make_on_server(address: StateAddress) -> tuple[str, bool]:
+    """Make a state in an empty database. Return where it is, and False where there is one already.
+    Raises as `State.connect` does.
+    """
+    from sauce_janitor.state.server import server_state
+
+    return server_state.create_state(server_state.address(address.read()))
+
+
+def migrate_on_server(address: StateAddress) -> tuple[str, str, bool]:
+    """Bring a state to this program's schema. Return where it is, the schema that it had, and
+    whether it changed. Raises as `State.connect` does.
+    """
+    from sauce_janitor.state.server import server_state
+
+    return server_state.migrate_state(server_state.address(address.read()))
 
 
 class State:
@@ -129,16 +150,23 @@ class State:
         self.retries = Retries(database)
 
     @classmethod
-    def open(cls, path: Path | str, *, accept_filesystem: str | None = None) -> State:
+    def open(
+        cls, path: Path | str | StateAddress, *, accept_filesystem: str | None = None
+    ) -> State:
         """Open the state at `path`; create it when there is none. `accept_filesystem` is a kind
-        accepted besides the local ones.
+        accepted besides the local ones. For an address, do as `connect`.
 
         Raise StateError when it is damaged, lost, read-only or not a state; RefusedError when a
         newer version wrote it or the path is on a file system that is not known to be local.
         """
+        if not isinstance(path, Path | str):
+            return cls.connect(path.read())
         # Without this, SQLite would create a file of that name.
         if "://" in str(path):
-            raise RefusedError("the state is a file: name its path, not the URL of a database")
+            raise RefusedError(
+                "the path of a state is the address of a database: name the place of the address"
+                " as `state.url`"
+            )
         path = Path(path).absolute()
         database = open_file(path, accept_filesystem)
         try:
@@ -171,13 +199,19 @@ class State:
 
     @classmethod
     def look(
-        cls, path: Path | str, *, accept_filesystem: str | None = None, scratch: bool = False
+        cls,
+        path: Path | str | StateAddress,
+        *,
+        accept_filesystem: str | None = None,
+        scratch: bool = False,
     ) -> State:
         """Open the state at `path` for reading; as `open` does where this user may write it.
 
         Elsewhere nothing is changed. With `scratch`, writes go to a private copy that is removed at
         the end. Raise what `open` raises, and StateError where no copy can be made.
         """
+        if not isinstance(path, Path | str):
+            return cls.connect(path.read())
         path = Path(path).absolute()
         # A user who may write reads the file itself, with its locks, and never a stale copy.
         if may_write(path):
@@ -207,9 +241,11 @@ class State:
         """
         if self._read_only is not None:
             return self._read_only.beside()
-        if self._path is None:
-            raise StateError("requests are counted beside a state's file, and this state has none")
-        return self._path
+        if self._path is not None:
+            return self._path
+        from sauce_janitor.state.server import server_state
+
+        return Path(server_state.count_folder(), self.identity.instance_id)
 
     def lease(self, account: str, holder: str, *, now: int) -> HeldLease:
         """Return the lease on an account, to be held in a `with`; `holder` is shown to whoever
@@ -223,6 +259,14 @@ class State:
         # The real path: two names of one state must not be two locks.
         folder = None if self._path is None else self._path.resolve()
         return Lease(self._database, folder, account, holder, now)
+
+    def copy_to(self, other: State) -> dict[str, int]:
+        """Copy everything into a new state. Return the number of rows of each table. Raises as
+        `copy_state` does.
+        """
+        from sauce_janitor.state.database.state_copy import copy_state
+
+        return copy_state(self._database, other._database)
 
     def check_integrity(self) -> None:
         """Raise StateError when any page or row is damaged. Called before a run that deletes; takes

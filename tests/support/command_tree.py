@@ -27,6 +27,9 @@ CHANGING = {
     "resume",
     "run",
     "serve",
+    "state copy",
+    "state init",
+    "state migrate",
     "stop",
     "tag",
 }
@@ -61,6 +64,7 @@ READING = {
     "sandbox",
     "schema",
     "simulate",
+    "state verify",
     "status",
     "version",
 }
@@ -161,6 +165,10 @@ def calls(job: JobId, folder: Path, text: str) -> dict[str, list[tuple[str, ...]
         "archive adopt": [("--yes",)],
         "prove": [(), (job,)],
         "account list": [()],
+        "state init": [()],
+        "state migrate": [()],
+        "state verify": [()],
+        "state copy": [("--from", f"{text}.db")],
         "account rename": [("box", "renamed")],
         "offboard": [("demo", "--archive", "keep", "--yes")],
     }

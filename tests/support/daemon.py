@@ -79,7 +79,7 @@ class Worked:
     def of(self, kind: str) -> Work:
         def work(account: Account, tools: RunContext) -> list[Notification]:
             self.began.append((kind, account.name, self.clock.at - START))
-            self.states.add(tools.config.state.name)
+            self.states.add(Path(str(tools.config.state)).name)
             while self.wait and not self.go_on.is_set():
                 self.waiting.add(account.name)
                 if tools.stop.wait(0.01):

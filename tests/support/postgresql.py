@@ -24,8 +24,7 @@ from tests.support.ports import free_port
 _TEMPLATE = "state"
 _ROOMY = os.environ.get("PYTEST_DEBUG_TEMPROOT")
 _SETTINGS = (
-    # As a server is set up by default: what is acknowledged is on the disk.
-    "fsync=on", "synchronous_commit=on", "full_page_writes=on",
+    # What is not named is as by default: what is acknowledged is on the disk.
     "max_connections=200", "shared_buffers=32MB", "autovacuum=off", "listen_addresses=127.0.0.1",
 )  # fmt: skip
 

@@ -104,7 +104,7 @@ class ArchiveSettings(Grammar):
 
 
 class StateSettings(Grammar):
-    """Where the inventory and the journal are."""
+    """Where the inventory and the journal are: in a file, or in a PostgreSQL database."""
 
     path: PathText = Field(
         "/var/lib/sauce-janitor/state.db",
@@ -113,6 +113,15 @@ class StateSettings(Grammar):
             " SQLite's locks do not work on network and shared ones."
         ),
         examples=["./state.db"],
+    )
+    url: Secret | None = Field(
+        None,
+        description=(
+            "Instead of `path`, where the address of a PostgreSQL database is read from:"
+            " `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`. `sauce-janitor state init` makes the"
+            " state in it."
+        ),
+        examples=[{"env": "STATE_URL"}, {"file": "/run/secrets/state-url"}],
     )
     accept_filesystem: str | None = Field(
         None,
@@ -123,3 +132,9 @@ class StateSettings(Grammar):
         ),
         examples=["fuse.mergerfs"],
     )
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> StateSettings:
+        if self.url is not None and {"path", "accept_filesystem"} & self.model_fields_set:
+            raise invalid("is in one place: write either url, or path and what is about a file")
+        return self

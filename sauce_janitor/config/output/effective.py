@@ -31,7 +31,7 @@ def effective_yaml(data: bytes, path: Path) -> str:
     plain.pop("include", None)
     folder = path.absolute().parent
     for section in ("archive", "state"):
-        # The default of `path` says nothing where the archive is in a bucket.
+        # The default of `path` says nothing where it is in a bucket, or on a server.
         if plain[section].get("url") is not None:
             plain[section].pop("path", None)
             continue

@@ -98,4 +98,4 @@ def shared_count(context: RunContext, *, run_id: str, tell: Callable[[str], None
             int(context.clock()) - _HOUR_S, but=run_id
         )
 
-    return SharedCount(context.config.state, made, tell)
+    return SharedCount(context.state.counted_beside(), made, tell)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sauce_janitor import archive
 from sauce_janitor.archive import ArchiveLocation, Catalogue, MirroredPause, PauseMirror
+from sauce_janitor.config import ServerAddress
 from sauce_janitor.errors import ArchiveUnusableError, JanitorError, RefusedError
 from sauce_janitor.state import Pause, State
 
@@ -77,7 +78,7 @@ class Stopped:
 
 
 def pause(
-    state_path: Path,
+    state_place: Path | ServerAddress,
     archive_path: ArchiveLocation,
     pause_wanted: MirroredPause,
     *,
@@ -89,7 +90,7 @@ def pause(
     troubles: list[JanitorError] = []
     fresh = is_known = False
     try:
-        with State.open(state_path, accept_filesystem=accept_filesystem) as state:
+        with State.open(state_place, accept_filesystem=accept_filesystem) as state:
             fresh = state.switch.pause(
                 by=pause_wanted.by, reason=pause_wanted.reason, at=pause_wanted.at
             )

@@ -5,17 +5,28 @@ share one.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL, Connection, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 
-from sauce_janitor.errors import ConfigError, RefusedError
+from sauce_janitor.errors import ConfigError, RefusedError, StateError
 from sauce_janitor.state.database.postgresql import place_of, postgresql_engine
 from sauce_janitor.state.database.schema import found_state, is_usable, migrate, revision
 from sauce_janitor.state.database.transactions import Database
 
 _KINDS: Final = frozenset({"postgresql", "postgres"})
+_WRONG_ADDRESS: Final = re.compile(
+    r"password authentication failed|no password supplied|no pg_hba.conf entry|"
+    r"(role|database) \S+ does not exist|could not translate host name|failed to resolve host|"
+    r"Name or service not known|permission denied for (database|schema|table|sequence)|"
+    r"invalid connection option"
+)
 _OTHER_ORDER: Final = text(
     "SELECT format('ALTER TABLE %I ALTER COLUMN %I TYPE text COLLATE \"C\"', table_name,"
     " column_name) FROM information_schema.columns WHERE table_schema = current_schema()"
@@ -46,8 +57,7 @@ def open_server(url: URL) -> Database:
     """Open the state at this address. Raise StateError where the server cannot be used,
     RefusedError where it would lose lines, or has no state of this program's schema.
     """
-    database = _database(url)
-    try:
+    with _opened(url) as database:
         with database.reading() as connection:
             found = _found(connection, database.place)
             if found is None:
@@ -60,35 +70,27 @@ def open_server(url: URL) -> Database:
                     " every worker, back it up, then `sauce-janitor state migrate --backed-up`"
                 )
         return database
-    # Close every connection, whatever the error was; it is raised again.
-    except BaseException:
-        database.close()
-        raise
 
 
-def create_state(url: URL) -> bool:
-    """Make a state in an empty database; return False where there is one. Raises as `open_server`
-    does.
+def create_state(url: URL) -> tuple[str, bool]:
+    """Make a state in an empty database. Return where it is, and False where there is one already.
+    Raises as `open_server` does.
     """
-    database = _database(url)
-    try:
+    with _opened(url) as database, closing(database):
         with database.writing() as connection:
             # Another process was faster.
             if _found(connection, database.place) is not None:
-                return False
+                return database.place, False
             _migrate(connection)
             found_state(connection)
-            return True
-    finally:
-        database.close()
+        return database.place, True
 
 
-def migrate_state(url: URL) -> tuple[str, bool]:
-    """Bring the state to this program's schema. Return the schema that it had, and whether it
-    changed. Raises as `open_server` does.
+def migrate_state(url: URL) -> tuple[str, str, bool]:
+    """Bring the state to this program's schema. Return where it is, the schema that it had, and
+    whether it changed. Raises as `open_server` does.
     """
-    database = _database(url)
-    try:
+    with _opened(url) as database, closing(database):
         with database.writing() as connection:
             found = _found(connection, database.place)
             if found is None:
@@ -96,15 +98,49 @@ def migrate_state(url: URL) -> tuple[str, bool]:
                     f"there is no state in {database.place}: `sauce-janitor state init` makes one"
                 )
             if is_usable(connection, found, database.place):
-                return found, False
+                return database.place, found, False
             _migrate(connection)
-            return found, True
-    finally:
+        return database.place, found, True
+
+
+def count_folder() -> Path:
+    """Return the folder in which this machine counts the requests of states on servers. Raise
+    StateError where this user has none.
+    """
+    try:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    # A user without an entry in the system's list, as in some containers.
+    except RuntimeError as error:
+        raise StateError(
+            "requests are counted in a folder of this user, and there is none: name one as"
+            " XDG_STATE_HOME"
+        ) from error
+    # What is wrong with it is told where a request is counted.
+    with suppress(OSError):
+        (folder / "sauce-janitor").mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / "sauce-janitor"
+
+
+@contextmanager
+def _opened(url: URL) -> Iterator[Database]:
+    """Yield the database, closed where the block fails. What a wrong address causes becomes a
+    ConfigError.
+    """
+    place = place_of(url)
+    try:
+        database = Database(postgresql_engine(url), place)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "a state on PostgreSQL needs the driver psycopg: install sauce-janitor[cluster]"
+        ) from error
+    try:
+        yield database
+    except BaseException as error:
         database.close()
-
-
-def _database(url: URL) -> Database:
-    return Database(postgresql_engine(url), place_of(url))
+        # Before a connection stands there is no code, so the server's words have to do.
+        if isinstance(error, StateError) and _WRONG_ADDRESS.search(str(error)):
+            raise ConfigError(str(error)) from error
+        raise
 
 
 def _found(connection: Connection, place: str) -> str | None:

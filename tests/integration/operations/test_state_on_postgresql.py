@@ -1,0 +1,148 @@
+"""The commands with a state on PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sauce_janitor.errors import ConfigError
+from sauce_janitor.state import State
+from tests.support.commands import Commands
+from tests.support.postgresql import Postgresql
+
+POLICY = """
+limits: {max_percent: null}
+policies:
+  - {name: old, match: all, then: {archive: 1d, delete_job: 5d}}
+"""
+PASSWORD = "s3cret-w0rd"
+
+
+@pytest.fixture
+def desk(
+    open_desk: Callable[..., Commands],
+    postgresql: Postgresql,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Commands]:
+    """A configuration whose state is in an empty database."""
+    url = postgresql.empty()
+    monkeypatch.setenv("STATE_URL", url.replace("@", f":{PASSWORD}@"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "counts"))
+    made = open_desk(jobs=12)
+    made.configure(POLICY)
+    on_server(made)
+    yield made
+    postgresql.drop(url)
+
+
+def on_server(desk: Commands) -> None:
+    path = desk.folder / "config.yaml"
+    path.write_text(
+        path.read_text().replace("state: {path: ./state.db}", "state: {url: {env: STATE_URL}}")
+    )
+
+
+def in_a_file(desk: Commands) -> None:
+    path = desk.folder / "config.yaml"
+    path.write_text(
+        path.read_text().replace("state: {url: {env: STATE_URL}}", "state: {path: ./state.db}")
+    )
+
+
+def refused(desk: Commands, *words: str, code: int) -> str:
+    said = desk.say(*words, code=code)
+    text = f"{said.exception}"
+    assert PASSWORD not in text + said.output + said.stderr
+    assert "\n" not in text
+    return text
+
+
+def plan_of(desk: Commands) -> str:
+    """The plan, at a time that is the same each time."""
+    words = ("plan", "--offline", "--as-of", "2040-01-01T00:00:00Z", "--format", "json")
+    text = desk.say(*words).output
+    return re.sub(r'"(created_at|seal)": "[^"]*"', "", text)
+
+
+def test_a_state_is_made_planned_from_and_verified(desk: Commands) -> None:
+    assert "`sauce-janitor state init` makes one" in refused(desk, "plan", code=3)
+    desk.say("state", "init", "--dry-run")
+    assert "`sauce-janitor state init` makes one" in refused(desk, "status", code=3)
+    assert desk.say("state", "init").output.startswith("Made a state in postgresql://127.0.0.1:")
+    assert "has a state already" in desk.say("state", "init").output
+    assert "Plan:" in desk.say("plan").output
+    assert "Verified: 0 lines of the journal, 12 jobs." in desk.say("state", "verify").output
+    for words in (
+        ["status"],
+        ["hold", "list"],
+        ["account", "list"],
+        ["simulate", "--for", "3d"],
+        ["plan", "--offline"],
+    ):
+        assert PASSWORD not in desk.say(*words).output
+    assert PASSWORD not in desk.say("config", "show").output
+    assert not (desk.folder / "state.db").exists()
+
+
+def test_a_run_on_the_server_archives_and_deletes_and_another_finds_nothing_left(
+    desk: Commands,
+) -> None:
+    desk.say("state", "init")
+    assert "Done:" in desk.say("run", "--execute").output
+    deleted = desk.deleted()
+    assert deleted
+    assert [*(desk.folder / "archive").rglob("receipt.json")]
+    assert desk.say("prove").output
+    desk.say("run", "--execute")
+    assert desk.deleted() == deleted
+    assert len(desk.writes()) == len(deleted)
+    desk.say("pause", "--reason", "audit")
+    assert "paused" in refused(desk, "run", "--execute", code=3)
+
+
+def test_migrating_asks_for_a_backup_and_only_a_server_has_these_commands(desk: Commands) -> None:
+    desk.say("state", "init")
+    assert "back up its database, then add --backed-up" in refused(desk, "state", "migrate", code=3)
+    assert "has this version's schema already" in desk.say("state", "migrate", "--backed-up").output
+    in_a_file(desk)
+    for words in (["init"], ["migrate", "--backed-up"], ["copy", "--to", "new.db"]):
+        assert "`state.url`" in refused(desk, "state", *words, code=2)
+
+
+def test_a_state_moves_to_the_server_and_back(desk: Commands) -> None:
+    in_a_file(desk)
+    assert desk.run(execute=True).complete
+    desk.state.close()
+    before = plan_of(desk)
+    on_server(desk)
+    desk.say("state", "init")
+    file, back = desk.folder / "state.db", desk.folder / "back.db"
+    with State.open(file) as held, held.lease("box", "a run", now=1):
+        assert "holds the lease" in refused(desk, "state", "copy", "--from", str(file), code=5)
+    copied = desk.say("state", "copy", "--from", str(file)).output
+    assert copied.startswith("Copied: ")
+    assert "is used already" in refused(desk, "state", "copy", "--from", str(file), code=3)
+    assert plan_of(desk) == before
+    assert desk.say("prove").output
+    assert desk.say("state", "copy", "--to", str(back)).output == copied
+    assert "exists: name a new file" in refused(desk, "state", "copy", "--to", str(back), code=2)
+    back.replace(file)
+    in_a_file(desk)
+    assert plan_of(desk) == before
+    lines = desk.say("state", "verify").output
+    assert lines.startswith("Verified: ")
+
+
+@pytest.mark.parametrize(
+    "written", ["{url: {env: STATE_URL}, path: ./state.db}", "{url: postgresql://me:pw@db/x}"]
+)
+def test_the_state_is_in_one_place_and_no_secret_is_written(desk: Commands, written: str) -> None:
+    path = desk.folder / "config.yaml"
+    path.write_text(path.read_text().replace("{url: {env: STATE_URL}}", written))
+    with pytest.raises(ConfigError, match="state") as told:
+        _ = desk.config
+    assert "pw@db" not in str(told.value)
