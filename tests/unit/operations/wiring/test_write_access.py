@@ -71,7 +71,7 @@ class _ManualSteps(_Steps):
 
 def _context(done: list[str]) -> RunContext:
     state = SimpleNamespace(check_integrity=lambda: done.append("state"))
-    config = SimpleNamespace(archive=SimpleNamespace(path=Path("/nowhere")))
+    config = SimpleNamespace(archive=SimpleNamespace(location=Path("/nowhere")))
     return cast("RunContext", SimpleNamespace(state=state, config=config))
 
 
