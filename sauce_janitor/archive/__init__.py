@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sauce_janitor.archive.catalogue import Catalogue
     from sauce_janitor.archive.content.read_back import Damage
     from sauce_janitor.archive.disk.names import job_place
+    from sauce_janitor.archive.exports.archive_copy import ArchiveCopy, copy_archive
     from sauce_janitor.archive.exports.exporter import Exported, export
     from sauce_janitor.archive.hold_mirror import HoldMirror, MirrorChangedError, MirroredHold
     from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
@@ -41,6 +42,7 @@ else:
             "catalogue": "Catalogue",
             "content.read_back": "Damage",
             "disk.names": "job_place",
+            "exports.archive_copy": "ArchiveCopy copy_archive",
             "exports.exporter": "Exported export",
             "hold_mirror": "HoldMirror MirrorChangedError MirroredHold",
             "job_contents": "JobContents contents_of document_of",
@@ -64,6 +66,7 @@ else:
 __all__ = [
     "SENTINEL",
     "Archive",
+    "ArchiveCopy",
     "ArchiveLease",
     "ArchiveLocation",
     "AssetBody",
@@ -95,6 +98,7 @@ __all__ = [
     "Unstored",
     "WriteSettings",
     "contents_of",
+    "copy_archive",
     "document_of",
     "entry_from",
     "entry_of",

@@ -19,8 +19,8 @@ from sauce_janitor.archive.ports import SmallFiles
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.jobs import JobId, job_id
 
-_NAME: Final = ".sauce-janitor-holds."
-_END: Final = ".json"
+MIRROR_FILE: Final = ".sauce-janitor-holds."
+MIRROR_END: Final = ".json"
 _FORMAT: Final = 1
 _LARGEST: Final = 256 * 2**20
 
@@ -61,7 +61,7 @@ class HoldMirror:
         files = sorted(
             name
             for name in names
-            if name.startswith(_NAME) and name.endswith(_END) and name not in mine
+            if name.startswith(MIRROR_FILE) and name.endswith(MIRROR_END) and name not in mine
         )
         return tuple(HoldMirror(self._root, None, file=name) for name in files)
 
@@ -138,7 +138,7 @@ class HoldMirror:
 
 
 def _file_of(account: str) -> str:
-    return f"{_NAME}{folder_name(account)}{_END}"
+    return f"{MIRROR_FILE}{folder_name(account)}{MIRROR_END}"
 
 
 def _hold(document: Any) -> MirroredHold:

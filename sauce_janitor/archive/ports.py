@@ -214,6 +214,12 @@ class Store(SmallFiles, Protocol):
     def remove_files(self, place: Place, paths: Sequence[str]) -> None:
         """Remove these files of a job, in this order, durably. Files already gone are fine."""
 
+    def add_job(self, place: Place, source: JobFolder, paths: Sequence[str]) -> None:
+        """Write these files of a job, read from another archive, in this order, durably.
+
+        Raises FileExistsError where a receipt or a record with other bytes is there.
+        """
+
     def close(self) -> None:
         """Close it."""
 
@@ -248,3 +254,6 @@ class Site(Protocol):
         A new archive belongs to the state with the id `maker`. Raises ArchiveUnusableError when it
         is missing, or another than `known_uuid`.
         """
+
+    def unsealed(self, uuid: str) -> Store:
+        """Open what is no archive yet, because the copy of one with this uuid is being made."""

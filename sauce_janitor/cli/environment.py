@@ -38,6 +38,7 @@ _READING_COMMANDS = frozenset(
         "version",
         "archive list",
         "archive show",
+        "archive copy",
         "archive export",
         "archive open",
         "archive verify",

@@ -36,6 +36,7 @@ CHANGING = {
 """Commands that change something: the environment sets no option of them that acts."""
 READING = {
     "account list",
+    "archive copy",
     "archive export",
     "archive list",
     "archive open",
@@ -159,6 +160,7 @@ def calls(job: JobId, folder: Path, text: str) -> dict[str, list[tuple[str, ...]
         "archive list": [()],
         "archive show": [(job,)],
         "archive export": [(job, "--output", "taken")],
+        "archive copy": [("archive", "copied")],
         "archive verify": [()],
         "archive reindex": [()],
         "archive prune": [()],

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
+from sauce_janitor.archive.disk.copied_files import copy_files, move_files
 from sauce_janitor.archive.disk.durable import kind_of, make_durable
 from sauce_janitor.archive.disk.folders import (
     NO_LOCKS,
@@ -23,6 +24,7 @@ from sauce_janitor.archive.disk.folders import (
     new_file,
     open_folder,
     reach,
+    remove_tree,
     shut,
     write_all,
     write_file,
@@ -32,7 +34,7 @@ from sauce_janitor.archive.disk.small_files import DiskFiles
 from sauce_janitor.archive.disk.staging import PARTIAL, StagingFolder, partial_folder, sweep
 from sauce_janitor.archive.disk.walk import walk
 from sauce_janitor.archive.ownership.owner import OWNER_FILE, claim
-from sauce_janitor.archive.ports import SENTINEL, Place
+from sauce_janitor.archive.ports import SENTINEL, JobFolder, Place
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
 _ASIDE = SENTINEL + "."
@@ -230,6 +232,27 @@ class ArchiveRoot(DiskFiles):
                 _remove_from(folder, above, names)
             os.fsync(folder)
 
+    def add_job(self, place: Place, source: JobFolder, paths: Sequence[str]) -> None:
+        """Write these files of a job, read from another archive, in this order, durably."""
+        *above, name = place
+        with self._partial(place[0]) as partial:
+            aside = f"{name}--{uuid.uuid4().hex}"
+            os.mkdir(aside, 0o700, dir_fd=partial)
+            try:
+                with reach(partial, [aside]) as folder:
+                    copy_files(source, folder, paths)
+                    with reach(self.fd, above, make=True) as day:
+                        # The whole folder appears by one rename, as one that was stored here.
+                        if not exists(day, name):
+                            os.rename(aside, name, src_dir_fd=partial, dst_dir_fd=day)
+                        # An earlier copy is there, and the job has another receipt since.
+                        else:
+                            with reach(day, [name]) as there:
+                                move_files(folder, there, paths)
+                        os.fsync(day)
+            finally:
+                remove_tree(partial, aside)
+
     def close(self) -> None:
         """Close the folder."""
         shut(self.fd)
@@ -296,6 +319,11 @@ class DiskSite:
     def open(self, *, known_uuid: str | None, make: bool, maker: str | None = None) -> ArchiveRoot:
         """Open the archive here."""
         return ArchiveRoot.open(self.path, known_uuid=known_uuid, make=make, maker=maker)
+
+    def unsealed(self, uuid: str) -> ArchiveRoot:
+        """Open what is no archive yet, because the copy of one with this uuid is being made."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return ArchiveRoot(self.path, fd, uuid)
 
 
 def _uuid_of(files: DiskFiles, known: str | None, *, make: bool, maker: str | None) -> str:

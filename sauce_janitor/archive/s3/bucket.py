@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from obstore import exceptions
 from obstore.store import S3Store
@@ -126,17 +126,6 @@ class Bucket:
             self._store.put(
                 self._full(key),
                 file,
-                use_multipart=size_bytes > _PART,
-                chunk_size=_PART,
-                max_concurrency=_PARTS_AT_ONCE,
-            )
-
-    def put_stream(self, key: str, stream: BinaryIO, size_bytes: int) -> None:
-        """Write an object from a stream, read to its end."""
-        with _answers(self, key):
-            self._store.put(
-                self._full(key),
-                stream,
                 use_multipart=size_bytes > _PART,
                 chunk_size=_PART,
                 max_concurrency=_PARTS_AT_ONCE,

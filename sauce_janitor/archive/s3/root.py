@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import time
 import uuid
@@ -17,13 +18,14 @@ from sauce_janitor.archive.disk.folders import disk_errors, shut
 from sauce_janitor.archive.disk.root import check_room
 from sauce_janitor.archive.disk.walk import fits_level, is_before, is_job
 from sauce_janitor.archive.ownership.owner import claim
-from sauce_janitor.archive.ports import SENTINEL, Place
-from sauce_janitor.archive.receipts import receipt_number
+from sauce_janitor.archive.ports import SENTINEL, JobFolder, Place
+from sauce_janitor.archive.prune_records import record_number
+from sauce_janitor.archive.receipts import LONGEST, receipt_number
 from sauce_janitor.archive.s3.bucket import Bucket, bucket_at
 from sauce_janitor.archive.s3.conditions import prove_conditions
 from sauce_janitor.archive.s3.job_folder import S3Folder
 from sauce_janitor.archive.s3.small_files import S3Files
-from sauce_janitor.archive.s3.spool import remove_leftovers
+from sauce_janitor.archive.s3.spool import new_folder, remove_leftovers
 from sauce_janitor.archive.s3.staging import PARTIAL, S3Staging, sweep
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.archive.locations import S3Location
@@ -31,6 +33,7 @@ from sauce_janitor.model.archive.locations import S3Location
 _FORMAT: Final = 1
 _UPLOADS: Final = 4
 """Files of all jobs that are sent or read back at once: each takes 16 MiB at most."""
+_PIECE: Final = 1024 * 1024
 _OURS: Final = ".sauce-janitor-"
 
 
@@ -147,6 +150,25 @@ class S3Root(S3Files):
         ):
             self.bucket.remove(["/".join((*place, path)) for path in group])
 
+    def add_job(self, place: Place, source: JobFolder, paths: Sequence[str]) -> None:
+        """Write these files of a job, read from another archive, in this order."""
+        folder, fd = new_folder()
+        try:
+            for path in paths:
+                key = "/".join((*place, path))
+                # Receipts and records are written once: they say what is in the archive.
+                if receipt_number(path) is not None or record_number(path) is not None:
+                    self.bucket.add(key, source.read_small(path, at_most=LONGEST))
+                    continue
+                # By a file: the client library cannot read a bucket while it writes to one.
+                file = folder / "file"
+                with source.open(path) as stream, file.open("wb") as spool:
+                    shutil.copyfileobj(stream, spool, _PIECE)
+                self.bucket.put_file(key, file, file.stat().st_size)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            shut(fd)
+
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -203,6 +225,10 @@ class S3Site:
                 f"{known_uuid}): {self.question}"
             )
         return S3Root(self._bucket, found)
+
+    def unsealed(self, uuid: str) -> S3Root:
+        """Open what is no archive yet, because the copy of one with this uuid is being made."""
+        return S3Root(self._bucket, uuid)
 
     def _made(self, files: S3Files, maker: str | None) -> str | None:
         if not self.is_new():

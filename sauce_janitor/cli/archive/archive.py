@@ -6,6 +6,7 @@ import click
 
 from sauce_janitor.cli.archive.adopt import adopt
 from sauce_janitor.cli.archive.browse import list_jobs, show
+from sauce_janitor.cli.archive.copy import copy
 from sauce_janitor.cli.archive.export import export
 from sauce_janitor.cli.archive.open import open_page
 from sauce_janitor.cli.archive.prune import prune
@@ -18,5 +19,5 @@ def archive() -> None:
     """List, show, verify, export and prune what is archived."""
 
 
-for _command in (list_jobs, show, export, open_page, verify, prune, reindex, adopt):
+for _command in (list_jobs, show, export, open_page, verify, prune, reindex, adopt, copy):
     archive.add_command(_command)

@@ -131,3 +131,28 @@ def test_a_server_that_is_away_stops_a_run_before_it_deletes(
     with pytest.raises((ArchiveUnusableError, RefusedError), match="does not answer"):
         desk.run(execute=True)
     assert desk.deleted() == set()
+
+
+def test_a_state_goes_on_with_its_archive_in_a_bucket(
+    desk: Commands, place: InBucket, s3_server: Seaweedfs
+) -> None:
+    bucket = f'url: "{place.location}", endpoint: "{s3_server.endpoint}"'
+    set_archive(desk, "path: ./archive")
+    desk.run(execute=True)
+    archived = set(jobs_of(desk))
+    copy = ("archive", "copy", str(desk.folder / "archive"), str(place.location))
+    desk.say(*copy, "--endpoint", s3_server.endpoint, code=3)
+    desk.say("pause", "--reason", "a move")
+    said = desk.say(*copy, "--endpoint", s3_server.endpoint)
+    assert f"Copied: {len(archived)} jobs" in said.stdout
+    set_archive(desk, bucket)
+    with pytest.raises(RefusedError, match="paused by"):
+        desk.run(execute=True)
+    desk.say("resume", "--yes")
+    desk.run(execute=True)
+    desk.say("prove")
+    assert set(jobs_of(desk)) >= archived
+    # The original stays paused: a configuration that still names it changes nothing.
+    set_archive(desk, "path: ./archive")
+    with pytest.raises(RefusedError):
+        desk.run(execute=True)
