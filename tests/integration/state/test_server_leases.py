@@ -255,6 +255,20 @@ def test_an_intent_that_waits_for_a_take_over_is_refused(state: State, place: Pl
     old.release()
 
 
+def test_a_writer_of_one_account_does_not_wait_for_another_s(state: State) -> None:
+    state.accounts.admit("us", base_url="https://api.example", username="other")
+    eu, us = (state.journal.during(name, "run-1", lambda: 1) for name in ("eu", "us"))
+    archived: dict[str, Any] = {"receipt": "cd" * 32, "selection": None, "policy": "p"}
+    line = {"job_id": bytes(16), "owner": OWNER, "action": "archive"}
+    with state._database.writing("eu") as connection:
+        eu._append(connection, "archived", line, detail={})
+        us.archived(an_id(1), OWNER, **archived)
+        assert [line.account for line in state.journal.lines()] == ["us"]
+    assert state.journal.verify() == 2
+    # Larger numbers may be written earlier, so nobody may rely on the newest one alone.
+    assert [line.account for line in state.journal.lines()] == ["eu", "us"]
+
+
 # --- holding it -----------------------------------------------------------------------------------
 
 
