@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import Float, bindparam, insert, literal_column, select, update
 
 from sauce_janitor.clock import CLOCK, Clock
-from sauce_janitor.errors import LeaseError, StateError
+from sauce_janitor.errors import LeaseError, RefusedError, StateError
 from sauce_janitor.model.permits import HeldLease
 from sauce_janitor.model.safety_numbers import LEASE_QUIET_S, LEASE_TTL_S
 from sauce_janitor.state.database.tables import leases
@@ -119,7 +119,10 @@ class ServerLease(HeldLease):
         # Without the database the lease ends by itself, so nobody waits for it.
         if fence is None or self._silent_s() > LEASE_QUIET_S:
             return
-        with suppress(StateError), self._database.writing(self._account) as connection:
+        with (
+            suppress(StateError, RefusedError),
+            self._database.writing(self._account) as connection,
+        ):
             connection.execute(_RELEASE, {"of_account": self._account, "mine": fence})
 
     def _silent_s(self) -> float:
@@ -156,8 +159,9 @@ class ServerLease(HeldLease):
         while not self._ended.wait(wait_s):
             try:
                 is_mine = self._renew()
-            # Tried again; `check` stops this run when that takes too long.
-            except StateError:
+            # Tried again; `check` stops this run when that takes too long. RefusedError: another
+            # server answers, as in a fail-over.
+            except (StateError, RefusedError):
                 wait_s = _TRY_AGAIN_S
                 continue
             if not is_mine:
