@@ -34,6 +34,7 @@ class OpenIntent:
     """An intent of a run without a final outcome. `sent_at` is in epoch seconds.
 
     `detail` is the detail of its `unknown` outcome, None when the run ended before writing one.
+    `fence` is that of the lease under which it was written.
     """
 
     intent: int
@@ -43,6 +44,7 @@ class OpenIntent:
     policy: str
     sent_at: int
     detail: str | None
+    fence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,16 @@ from sauce_janitor.execute.confirmation import (
 from sauce_janitor.execute.delete_addresses import UNSERVED
 from sauce_janitor.execute.events import Halt, JobDeleted
 from sauce_janitor.execute.outcomes import Tally
-from sauce_janitor.execute.ports import ExecutionPorts
+from sauce_janitor.execute.ports import ExecutionPorts, Proven
 from sauce_janitor.model.write_answers import WriteAnswer
 
 
 def conclude_all(
     ports: ExecutionPorts, tally: Tally, brake: Brake, sent: Sequence[Sent], answer: WriteAnswer
 ) -> None:
-    """Look up each job, and journal what became of it; one that is still there has failed."""
+    """Look up each job, and journal what became of it. One that is still there has failed, unless
+    the call had no answer.
+    """
     # Accepted: the jobs are looked up, a hundred at a time, as after single deletes.
     if answer.status is not None and 200 <= answer.status < 300 and not answer.doubtful:
         pending = PendingConfirmations(ports, tally)
@@ -40,8 +42,10 @@ def conclude_all(
         else f"no answer: {answer.detail}"
     )
     is_absent = answer.status in UNSERVED
+    # Without an answer the call may still be under way: a later look decides about these jobs.
+    still_there: Proven = "unknown" if answer.status is None else "failed"
     left = sum(
-        _ask(ports, tally, sent[start : start + BATCH], answered, is_absent=is_absent)
+        _ask(ports, tally, sent[start : start + BATCH], answered, still_there, is_absent=is_absent)
         for start in range(0, len(sent), BATCH)
     )
     if is_absent and left:
@@ -54,10 +58,16 @@ def conclude_all(
 
 
 def _ask(
-    ports: ExecutionPorts, tally: Tally, batch: Sequence[Sent], answered: str, *, is_absent: bool
+    ports: ExecutionPorts,
+    tally: Tally,
+    batch: Sequence[Sent],
+    answered: str,
+    still_there: Proven,
+    *,
+    is_absent: bool,
 ) -> int:
-    """Return how many of them are still there. `is_absent`: Sauce Labs does not offer the call,
-    so no job has failed by itself.
+    """Return how many of them are still there; `still_there` is their outcome. `is_absent`: Sauce
+    Labs does not offer the call, so no job has failed by itself.
     """
     left = 0
     source = ports.source
@@ -88,5 +98,5 @@ def _ask(
         if is_absent:
             ports.journal.outcome(one.intent, "failed", detail=detail)
         else:
-            settle(ports, tally, one, "failed", detail)
+            settle(ports, tally, one, still_there, detail)
     return left

@@ -13,6 +13,7 @@ from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import BudgetSpentError, ConfigError, CredentialsError, LeaseError
 from sauce_janitor.execute import ExecutionPorts, Recovery, recover
 from sauce_janitor.execute.manual import action as manual_action
+from sauce_janitor.execute.ports import LeasePort
 from sauce_janitor.execute.recovery import ready_in_s
 from sauce_janitor.model.open_intents import OpenIntent, under_way_s
 from sauce_janitor.operations.records.telemetry import Telemetry
@@ -51,13 +52,19 @@ def _ready(
 ) -> frozenset[OpenIntent]:
     """Wait until none of the intents can be under way, and return those that are not."""
     now = context.clock()
-    idle_s = ports.lease.idle_s
-    waits = {one: ready_in_s(one, now, idle_s) for one in ports.journal.unresolved()}
+    waits = {
+        one: ready_in_s(one, now, _idle_s(one, ports.lease)) for one in ports.journal.unresolved()
+    }
     # The clock is not asked again after the wait: it may have been set back meanwhile.
     if wait_for_writes(waits.values(), context, telemetry):
         return frozenset(waits)
     # Asked to stop: the younger ones are left for the next run.
     return frozenset(one for one, left_s in waits.items() if not left_s)
+
+
+def _idle_s(one: OpenIntent, lease: LeasePort) -> float | None:
+    # What this run began itself has a time of this machine's clock.
+    return None if one.fence == lease.fence else lease.idle_s
 
 
 def wait_for_writes(waits_s: Collection[float], context: RunContext, telemetry: Telemetry) -> bool:

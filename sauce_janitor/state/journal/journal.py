@@ -620,6 +620,7 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
             line.policy or "",
             line.at,
             unknown.get(line.seq),
+            line.fence,
         )
         for line in map(_line, begun)
     )

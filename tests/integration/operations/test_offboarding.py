@@ -607,7 +607,12 @@ def test_what_the_answer_says_is_not_believed(
     is_done = fault.startswith("done")
     assert jobs(desk) == (set() if is_done else before)
     outcomes = {line.outcome for line in desk.state.journal.lines() if line.kind == "outcome"}
-    assert outcomes == ({"confirmed"} if is_done else {"unknown"} if code == 2 else {"failed"})
+    # Without an answer the call may still be under way: the jobs are looked up again at the end.
+    kinds = {
+        "disconnect": {"unknown", "failed"},
+        "status": {"unknown"} if code == 2 else {"failed"},
+    }
+    assert outcomes == kinds.get(fault, {"confirmed"})
 
 
 def test_a_call_that_was_cut_short_is_settled_by_the_next_run(desk: Commands) -> None:
