@@ -7,14 +7,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Executable, and_, func, insert, or_, select, update
 
 from sauce_janitor.model.jobs import DELETES, Action, JobId
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.state.database import tables
-from sauce_janitor.state.database.dialect import streamed
+from sauce_janitor.state.database.dialect import dialect_of, streamed
 from sauce_janitor.state.database.tables import acceptances, counters, runs
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.id_conditions import named
@@ -194,17 +195,13 @@ class MetricCounters:
         """Add to counters, in one transaction. A key is the name and the labels as pairs, in any
         order.
         """
-        with self._database.writing() as connection:
-            for (name, labels), amount in amounts.items():
-                row = {"name": name, "labels": json.dumps(dict(labels), sort_keys=True)}
-                grown = self._database.dialect.insert(counters).values(row | {"value": amount})
-                # The first time the counter has no row yet.
-                connection.execute(
-                    grown.on_conflict_do_update(
-                        index_elements=("name", "labels"),
-                        set_={"value": counters.c.value + grown.excluded.value},
-                    )
-                )
+        rows = [
+            {"name": name, "labels": json.dumps(dict(labels), sort_keys=True), "value": amount}
+            for (name, labels), amount in amounts.items()
+        ]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(_growing(connection.dialect.name), rows)
 
     def all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """Return every counter; labels sorted by name."""
@@ -216,3 +213,14 @@ class MetricCounters:
         return {
             (row.name, tuple(sorted(json.loads(row.labels).items()))): row.value for row in rows
         }
+
+
+@cache
+def _growing(dialect: str) -> Executable:
+    """Return the statement that adds to a counter; the first time the counter has no row yet."""
+    grown = dialect_of(dialect).insert(counters)
+    found: Executable = grown.on_conflict_do_update(
+        index_elements=("name", "labels"),
+        set_={"value": counters.c.value + grown.excluded.value},
+    )
+    return found

@@ -86,10 +86,17 @@ def dialect_of(name: str) -> Dialect:
 
 def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert a row, in place of the one with its primary key."""
-    statement = dialect_of(connection.dialect.name).insert(table).values(row)
+    connection.execute(_putting(connection.dialect.name, table, tuple(row)), row)
+
+
+@cache
+def _putting(dialect: str, table: Table, columns: tuple[str, ...]) -> Executable:
+    """Return the statement of `put`, made once: that costs more than running it."""
+    statement = dialect_of(dialect).insert(table)
     key = [column.name for column in table.primary_key]
-    new = {name: statement.excluded[name] for name in row if name not in key}
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=new))
+    new = {name: statement.excluded[name] for name in columns if name not in key}
+    found: Executable = statement.on_conflict_do_update(index_elements=key, set_=new)
+    return found
 
 
 def insert_new(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -606,7 +606,9 @@ def _unresolved(database: Database, account: str) -> tuple[OpenIntent, ...]:
         begun = connection.execute(statement).mappings().all()
         if not begun:
             return ()
-        wanted = unknown_outcomes.where(journal.c.job_id.in_({row["job_id"] for row in begun}))
+        # Not their ids one by one: a server takes 65,535 values, and a bulk delete may begin more.
+        theirs = select(open_intents.c.job_id).where(open_intents.c.account == account)
+        wanted = unknown_outcomes.where(journal.c.job_id.in_(theirs))
         unknown = {
             row.intent: str(json.loads(row.detail).get("text", ""))
             for row in connection.execute(wanted)
