@@ -55,7 +55,7 @@ def test_late_jobs_are_counted_by_what_blocks_them_in_metrics_and_plan_files(
 def test_a_run_that_carries_its_plan_out_leaves_late_only_what_something_blocks(
     open_desk: Callable[..., Commands],
 ) -> None:
-    """Deadlines: After an executing run the metric counts again:"""
+    """Deadlines: After an executing run the metric counts"""
     desk = open_desk()
     desk.configure(POLICY)
     found, planned = series(desk, execute=True)

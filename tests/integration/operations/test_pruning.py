@@ -78,7 +78,8 @@ def test_it_is_never_carried_out_by_a_run(box: Box) -> None:
 
 def test_limits_count_jobs_and_refuse_the_whole_and_approvals_lift_them(box: Box) -> None:
     """Pruning the archive: A broken limit refuses the whole prune; approvals lift it. `max_jobs`
-    counts jobs that lose files, `max_percent` their share of the archived jobs, except jobs that an accepted prune under the same [policy digest](#limits-and-approvals) has seen."""
+    counts jobs that lose files. `max_percent` limits their share of the archived jobs, without
+    those that an accepted prune under the same [policy digest](#limits-and-approvals) has seen."""
     box.fill(20, name="old")
     box.desk.configure("limits: {max_percent: 25}\n" + NINETY)
     before = box.files()
@@ -413,8 +414,8 @@ def test_no_delete_rests_on_a_copy_that_was_pruned(
 
 
 def test_a_clock_that_no_run_compared_with_sauce_labs_lets_nothing_go_unasked(box: Box) -> None:
-    """Pruning the archive: Pruning needs a clock that an executing run has compared with Sauce
-    Labs' in the last 35 days, or a person who confirms the date."""
+    """Pruning the archive: An executing run must have compared the clock with Sauce Labs' in the
+    last 35 days. Otherwise a person confirms the date."""
     box.fill(2)
     before = box.files()
     with pytest.raises(RefusedError, match="it may be years ahead"):

@@ -87,8 +87,8 @@ def test_expected_jobs(open_desk: Callable[..., Commands]) -> None:
 
 
 def test_growth(open_desk: Callable[..., Commands]) -> None:
-    """Limits and approvals: `max_jobs` and `max_growth` (times the median of the last 7 accepted
-    plans that deleted or stopped anything; not checked before there is one)"""
+    """Limits and approvals: `max_growth: 3` allows three times the median of the last 7 accepted
+    plans that deleted or stopped anything; it is not checked before there is one."""
     desk = open_desk()
     desk.configure(POLICIES.replace("null", "null, max_growth: 1"))
     plan = desk.run().plan

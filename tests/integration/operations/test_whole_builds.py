@@ -66,7 +66,7 @@ def test_an_old_build_goes_whole_and_one_with_a_held_member_stays_whole(
 
 @pytest.mark.parametrize("builds", ["v2", "v1", "not offered"])
 def test_where_builds_are_asked_for(open_desk: Callable[..., Commands], builds: str) -> None:
-    """Builds: (v2, else v1, else unknown)."""
+    """Builds: from API v2, else from v1, else they are unknown."""
     desk = open_desk(
         jobs=0, behaviours=Behaviours().changed({"builds_v2": "on" if builds == "v2" else "off"})
     )
@@ -84,7 +84,7 @@ def test_where_builds_are_asked_for(open_desk: Callable[..., Commands], builds: 
 
 
 def test_the_rest_of_a_build_goes_in_the_next_run(desk: Commands) -> None:
-    """Builds: If the API's count and status forget deleted jobs, their earlier values are used."""
+    """Builds: If the API forgets deleted jobs, its earlier count and status are used."""
     # The failed job, the oldest, goes first: then the build is said to be one of fewer jobs, all of
     # them passed.
     jobs = build(desk, "rc-1", 90, 90, 90, 90)

@@ -112,7 +112,8 @@ def test_an_age() -> None:
 
 
 def test_a_policy_permits() -> None:
-    """When something is deleted: A policy permits the action and its time has passed."""
+    """When something is deleted: A policy permits the action, and the time that it states has
+    passed."""
     rules = told("[{name: p, match: {os: Linux}, then: {archive: none, delete_job: 1d}}]")
     assert going(
         rules, [old("covered", os="Linux"), old("other"), old("young", DAY - 1, os="Linux")]
@@ -153,7 +154,7 @@ def test_deleting_a_job_deletes_its_assets(assets: str) -> None:
 
 def test_receipts() -> None:
     """When something is deleted: Every asset that a matching policy wants archived has a verified
-    receipt; or none wants any, and at least one says `archive: none`."""
+    receipt. If no matching policy wants any, one of them must say `archive: none`."""
     wishing = told("[{name: p, match: all, then: {archive: 5d, delete_job: 1d}}]")
     assert whys(wishing, [old()], "j") == {Why.NOT_ARCHIVED}
     assert whys(wishing, [old(archived=frozenset({"logs"}))], "j") == {Why.NOT_ARCHIVED}
@@ -177,9 +178,9 @@ def test_what_is_archived_is_said_aloud() -> None:
 
 
 def test_grace() -> None:
-    """When something is deleted: The delete has been announced for `grace` (default `0s`): an
-    earlier run has recorded it. The announcement starts at the age `after - grace`, and again if
-    the job stops being due for any reason but time."""
+    """When something is deleted: The delete was announced, that is, recorded by a run, at least
+    `grace` ago (default `0s`: no announcement). Announcements begin at the age `after - grace`.
+    They start over if the job stops being due for any reason but time."""
     assert told(SIMPLE).grace.seconds == 0
     text = """
 defaults: {grace: 3d}
@@ -434,9 +435,9 @@ def test_purged() -> None:
 
 
 def test_an_empty_list() -> None:
-    """Archiving: If a younger job's list is empty, there is nothing to archive, and the receipt is
-    empty. Its deletes wait until that receipt is a day old and the list, read twice right before,
-    is still empty."""
+    """Archiving: If a younger job's list is empty, its receipt is empty, too. Its deletes wait
+    until that receipt is a day old. Right before, the list is read twice, and must still be
+    empty."""
     house = House()
     job = house.add(1, age_days=12, assets={})
     run(house, [house.planned(job, ARCHIVE, JOB, selection=ALL)])
@@ -450,7 +451,7 @@ def test_an_empty_list() -> None:
 
 
 def test_an_empty_list_after_files() -> None:
-    """Archiving: If a receipt lists files that sauce-janitor did not delete, that day starts when a
+    """Archiving: If a receipt lists files that sauce-janitor did not delete, the day starts when a
     delete first finds the list empty, and starts over if the list names files in between."""
     house = House()
     job, emptied = house.add(1, age_days=12), house.add(2, age_days=12)

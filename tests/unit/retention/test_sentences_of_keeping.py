@@ -247,8 +247,8 @@ def test_units() -> None:
 
 
 def test_identity() -> None:
-    """Builds: The builds API's id identifies a build, where there is one; several builds can share
-    a name."""
+    """Builds: A build is known by its id of the builds API, where there is one: several builds can
+    share a name."""
     twins = [
         *build("a", 11, build="rc-x"),
         *build("b", 12, build="rc-x"),
@@ -314,9 +314,9 @@ def test_holds_on_builds() -> None:
     ids=["held", "running", "young", "undecided", "kept or vetoed by another"],
 )
 def test_whole_or_not_at_all(odd: dict[str, Any]) -> None:
-    """Builds: With `unit: build`, a build is ranked and aged by its newest end, and deleted
-    completely or not at all: one job that is kept, held, running, not yet due, undecided or
-    blocked by another policy keeps all."""
+    """Builds: A policy with `unit: build` ranks and ages a build by its newest end, and deletes it
+    completely or not at all. One job that is kept, held, running, not yet due, undecided or blocked
+    by another policy keeps the whole build."""
     assert whole(*build("a", 20, 21, 90)) == ids("a-0", "a-1", "a-2")
     assert whole(*build("a", 9, 21, 90)) == set()
     assert going(told(WHOLE), [*build("b", 11, 90), *build("a", 20)]) == ids("a-0")
@@ -343,8 +343,8 @@ def test_fields_of_a_build_policy() -> None:
     ("listed", "deleted", "total"), [(3, 0, 3), (3, 2, 5), (3, 0, 4), (3, 1, 3), (3, 0, UNKNOWN)]
 )
 def test_jobs_add_up(listed: int, deleted: int, total: Any) -> None:
-    """Builds: Its listed jobs, plus those sauce-janitor deleted, must equal the API's count
-    (finished + running + queued + new), else it is undecided."""
+    """Builds: The number of its listed jobs, plus those that sauce-janitor deleted, must equal the
+    API's count (finished + running + queued + new). Otherwise it is undecided."""
     jobs = build("a", *range(20, 20 + listed), counters=BuildCounters(total, 0, deleted))
     assert bool(whole(*jobs)) is (listed + deleted == total)
     if listed + deleted != total:
@@ -487,7 +487,7 @@ def test_only_kept_of_a_job_not_kept() -> None:
     ids=["held", "unfinished", "ageless", "unknown", "a count that differs"],
 )
 def test_builds_that_take_no_slot(odd: dict[str, Any], counters: BuildCounters | None) -> None:
-    """Builds: A build stays and takes no slot if a job is held, unfinished, unknown or without an
-    age, or if the count differs."""
+    """Builds: A build stays and takes no slot if the count differs, or if one of its jobs is held,
+    unfinished, unknown or without an age."""
     jobs = [*build("odd", 11, counters=counters, **odd), *build("a", 12), *build("b", 13)]
     assert going(told(WHOLE), jobs) == ids("b-0")

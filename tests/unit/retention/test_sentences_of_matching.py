@@ -234,8 +234,9 @@ def test_state(raw: str, ended: int | None, state: str) -> None:
     ],
 )
 def test_status(fields: dict[str, object], status: str | None) -> None:
-    """Matching: `status` is null until the job has finished, then `passed` or `failed` by the job's
-    `passed`, `error` (or `errored`) if it errored, else `complete`."""
+    """Matching: `status` is null until the job has finished. Then it is `passed` or `failed` if the
+    job's `passed` is true or false, else `error` (or `errored`) if the job errored, else
+    `complete`."""
     assert row(**fields).status == status
     if status == "error":
         assert matches("{status: errored}", job(status=status))
@@ -274,7 +275,7 @@ def test_unknown() -> None:
 
 def test_a_match_that_is_unknown() -> None:
     """Matching: A policy permits an action only if its match is true. If its match is unknown, it
-    blocks every action that it states: the job is *undecided* and stays."""
+    vetoes every action that it states: the job is *undecided* and stays."""
     rules = told(
         f"[{{name: sure, match: all, {DELETE}}}, {{name: unsure, match: {{os: Linux}}, {DELETE}}}]"
     )

@@ -131,9 +131,9 @@ def test_limits_count() -> None:
 
 
 def test_expected_jobs() -> None:
-    """Limits and approvals: `max_percent` (default 25) counts only *unexpected* jobs, as a share of
-    the account's inventory, or of the policy's certain matches where a policy sets it. Plans under
-    20 jobs are exempt."""
+    """Limits and approvals: `max_percent` (default 25) counts only *unexpected* jobs. It is a
+    percentage of the account's inventory or, in a policy's own `limits`, of the jobs that certainly
+    match the policy. Plans under 20 jobs are exempt."""
     default = configured("policies: []\nlimits: {}").rules("eu").limits
     assert (default.max_percent, default.max_jobs, default.max_growth) == (25, None, None)
     rules = limited("{}")
@@ -172,7 +172,7 @@ def test_expected_jobs() -> None:
     ],
 )
 def test_limits_that_are_off(limits: str) -> None:
-    """Limits and approvals: are off unless set."""
+    """Limits and approvals: `max_jobs` and `max_growth` are off unless set."""
     found = broken(planned(limited(limits), *old(30), leeway=Leeway(medians={None: 14, "p": 14})))
     assert [limit for limit, _, _ in found] == [
         name for name in ("max_jobs", "max_growth") if name in limits
@@ -180,7 +180,7 @@ def test_limits_that_are_off(limits: str) -> None:
 
 
 def test_what_was_left_is_decided_anew() -> None:
-    """Limits and approvals: They count only *new* jobs, which no accepted plan had. What an
+    """Limits and approvals: Both count only *new* jobs, which no accepted plan had. What an
     accepted plan leaves for lack of budget is decided again, but is not new while the job, the
     action and the policy digest are unchanged."""
     rules = limited("{max_jobs: 1, max_percent: 25}")
@@ -220,8 +220,8 @@ def test_lift() -> None:
 
 @pytest.mark.parametrize("most", [29, 30])
 def test_max_jobs_of_an_approval(most: int) -> None:
-    """Limits and approvals: `max_jobs` lifts the limit of that name, too, but then the approval is
-    only for plans with at most that many new jobs."""
+    """Limits and approvals: `max_jobs: N` lifts `max_jobs`, too, but then the approval is only for
+    plans with at most N new jobs."""
     rules = limited("{max_percent: 5, max_jobs: 7}")
     given = approved(f"lift: [max_percent], max_jobs: {most}")
     jobs = [*old(30, changed_at=6), *old(9, "left", accepted_for=JOB, changed_at=5)]

@@ -80,8 +80,8 @@ def test_counted_from() -> None:
 
 
 def test_by_class() -> None:
-    """Pruning the archive: By class or glob (`{video: 90d, all: 2y}`), the longest of the keys that
-    match a file counts;"""
+    """Pruning the archive: With times by class or glob (`{video: 90d, all: 2y}`), the longest of
+    the keys that match a file counts."""
     by_class = told(
         "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {video: 90d, all: 2y}}}}]"
     )
@@ -95,7 +95,8 @@ def test_by_class() -> None:
 
 
 def test_the_rest_and_for_ever() -> None:
-    """Pruning the archive: `all` is for files that no other key matches, and `forever` is the longest time."""
+    """Pruning the archive: `all` is for files that no other key matches. `forever` is the longest
+    time."""
     text = (
         "[{name: p, match: all, then: {archive: {after: 1h, keep_for: {all: 90d, logs: forever}}}}]"
     )
@@ -114,8 +115,8 @@ TWO = """
 
 
 def test_the_longest() -> None:
-    """Pruning the archive: Of several policies that match the job and archive anything, the longest
-    time counts for every file."""
+    """Pruning the archive: For each file, the longest time of all policies that match the job and
+    archive anything counts."""
     assert going(told(TWO.replace("LONG", "90d")), OLD) == {VIDEO, LOG, DOCUMENT}
     assert going(told(TWO.replace("LONG", "101d")), OLD) == set()
     other = archived(record("j", name="login"), "video.mp4")
@@ -149,8 +150,8 @@ def test_no_policy() -> None:
 
 
 def test_a_hold() -> None:
-    """Pruning the archive: A job's files stay if a hold covers the job as archived or as last
-    seen;"""
+    """Pruning the archive: A job's files stay while any of this is true: a hold covers the job as
+    archived or as last seen;"""
     held = told(
         f"{{policies: {SIMPLE}, holds: [{{tag: keep}}, {{match: {{os: Linux}}, until:"
         " 2027-01-01}]}"
@@ -164,13 +165,12 @@ def test_a_hold() -> None:
 
 
 def test_a_keep_rule_keeps() -> None:
-    """Pruning the archive: if a keep rule keeps it;"""
+    """Pruning the archive: a keep rule keeps it;"""
     assert going(told(SIMPLE), replace(OLD, protected=(Reason(Why.KEPT, "p", "last 20"),))) == set()
 
 
 def test_may_match() -> None:
-    """Pruning the archive: if it might match a policy which states `archive` (its match is
-    unknown);"""
+    """Pruning the archive: the match of a policy which states `archive` is unknown;"""
     text = SIMPLE[:-1] + ", {name: q, match: {os: Linux}, then: {archive: ARCHIVE}}]"
     unclear = archived(record("j", os=UNKNOWN), "video.mp4")
     for says in ("none", "1h", "{keep_for: 1h}"):
@@ -183,8 +183,8 @@ def test_may_match() -> None:
 
 
 def test_still_at_sauce_labs() -> None:
-    """Pruning the archive: or if it may still have assets at Sauce Labs (it ended under 30 days ago,
-    and they are not known to be gone)."""
+    """Pruning the archive: it may still have assets at Sauce Labs (it ended under 30 days ago, and
+    they are not known to be gone)."""
     quick = told("[{name: p, match: all, then: {archive: {keep_for: 1d}}}]")
     young = archived(record("j"), "video.mp4", age=29 * DAY)
     assert going(quick, young) == set()
@@ -198,7 +198,7 @@ def test_still_at_sauce_labs() -> None:
 
 
 def test_the_document_goes_last() -> None:
-    """Pruning the archive: `job.json` is removed by the time of `all`, and last."""
+    """Pruning the archive: `job.json` is removed last, by the time of `all`."""
     text = "[{name: p, match: all, then: {archive: {keep_for: {all: 1d, logs: LOGS, '*': 2d}}}}]"
     assert going(told(text.replace("LOGS", "2y")), OLD) == {VIDEO}
     assert going(told(text.replace("LOGS", "90d")), OLD) == {VIDEO, LOG, DOCUMENT}
