@@ -101,7 +101,7 @@ Gateway = Annotated[
 
 
 class MetricsTerm(Grammar):
-    """Where one-shot runs export their metrics. `serve` shows its own at /metrics."""
+    """Where `run` and `apply` export their metrics. `serve` shows its own at /metrics."""
 
     textfile: PathText | None = Field(
         None,

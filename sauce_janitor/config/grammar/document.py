@@ -153,7 +153,7 @@ class ConfigFile(Grammar):
     )
     metrics: MetricsTerm = Field(
         default_factory=MetricsTerm,
-        description="Where one-shot runs export their metrics.",
+        description="Where `run` and `apply` export their metrics.",
         examples=[{"textfile": "/var/lib/prometheus/node-exporter/sauce-janitor.prom"}],
     )
     notify: Annotated[list[NotifyTerm], OneOrMany()] = Field(
