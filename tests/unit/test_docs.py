@@ -68,10 +68,12 @@ def test_a_blank_line_stands_before_a_table_so_that_the_site_draws_it(page: Path
 
 ARCHAIC = re.compile(
     r"\b(mend(s|ed|ing)?|aloud|c[ao]me of|films?|lets? go of|(is|are|was|were) to"
-    r" be|he|his|him|anew|whilst|shall|untrue)\b",
+    r" be|he|his|him|anew|whilst|shall|untrue|\w*(avi|ol|on|av)our\w*|\w*ledgement\w*|one-shot)\b",
     re.IGNORECASE,
 )
-"""Words and turns that a reader today stumbles over; CONTRIBUTING.md has what to say instead."""
+"""Words, turns and British spellings that a reader stumbles over; CONTRIBUTING.md has what to say
+instead.
+"""
 
 
 def _readable(page: Path) -> str:

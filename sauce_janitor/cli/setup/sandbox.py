@@ -73,7 +73,7 @@ _EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     "--request-log", type=_FILE, help="Append every request to this file, one JSON object per line."
 )
 @click.option(
-    "--behaviour",
+    "--behavior",
     "behaviours",
     multiple=True,
     metavar="KEY=VALUE",
@@ -82,7 +82,7 @@ _EXISTING_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option(
     "--delete-path",
     type=click.Choice(["v1", "v1.1", "both", "none"]),
-    help="Which address deletes a job. Same as --behaviour delete_path=….",
+    help="Which address deletes a job. Same as --behavior delete_path=….",
 )
 @click.option(
     "--tls-certificate", type=_EXISTING_FILE, help="Serve HTTPS with this certificate (PEM)."
@@ -132,9 +132,9 @@ def _options(options: dict[str, Any]) -> SandboxOptions:
     for pair in options["behaviours"]:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise ValueError(f"a behaviour is KEY=VALUE, not {pair!r}")
+            raise ValueError(f"a behavior is KEY=VALUE, not {pair!r}")
         settings[key] = value
-    # After --behaviour: the option of its own wins.
+    # After --behavior: the option of its own wins.
     if options["delete_path"]:
         settings["delete_path"] = options["delete_path"]
     return SandboxOptions(

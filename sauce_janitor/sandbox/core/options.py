@@ -54,11 +54,9 @@ class Behaviours:
         known = choices()
         for key, value in settings.items():
             if key not in known:
-                raise ValueError(f"no behaviour {key!r}; there are: {', '.join(known)}")
+                raise ValueError(f"no behavior {key!r}; there are: {', '.join(known)}")
             if value not in known[key]:
-                raise ValueError(
-                    f"behaviour {key} is one of {', '.join(known[key])}, not {value!r}"
-                )
+                raise ValueError(f"behavior {key} is one of {', '.join(known[key])}, not {value!r}")
         return replace(self, **settings)  # type: ignore[arg-type]  # each value was checked against its Literal above
 
 

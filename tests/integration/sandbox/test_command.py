@@ -69,8 +69,8 @@ def test_it_says_how_to_reach_it_and_ends_with_0_when_asked_to(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--behaviour", "nope=1"], "no behaviour 'nope'"),
-        (["--behaviour", "nope"], "KEY=VALUE"),
+        (["--behavior", "nope=1"], "no behavior 'nope'"),
+        (["--behavior", "nope"], "KEY=VALUE"),
         (["--rate", "fast"], "a rate is like"),
         (["--jobs", "-1"], "-1"),
         (["--faults", "/nowhere.yaml"], "/nowhere.yaml"),

@@ -20,7 +20,7 @@ def table(heading: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_the_page_lists_every_behaviour_with_its_values_the_default_first() -> None:
-    assert table("Behaviours") == choices()
+    assert table("Behaviors") == choices()
 
 
 def test_the_page_lists_every_endpoint_that_a_fault_can_select() -> None:

@@ -19,7 +19,7 @@ def test_a_behaviour_is_changed_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "said"),
-    [("nope", "1", "no behaviour 'nope'"), ("compression", "x", "is one of")],
+    [("nope", "1", "no behavior 'nope'"), ("compression", "x", "is one of")],
 )
 def test_what_is_no_behaviour_is_refused(key: str, value: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
