@@ -4,9 +4,10 @@ else that outlives a run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.model.permits import HeldLease
@@ -34,6 +35,9 @@ from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.runs import Acceptances, MetricCounters, RunRecord, Runs
 from sauce_janitor.state.server.ports import StateAddress
 from sauce_janitor.state.verifications import Verifications
+
+if TYPE_CHECKING:
+    from sauce_janitor.state.server.request_counts import ServerCounts
 
 __all__ = [
     "Acceptances",
@@ -246,6 +250,22 @@ class State:
         from sauce_janitor.state.server import server_state
 
         return Path(server_state.count_folder(), self.identity.instance_id)
+
+    def counted_on_server(
+        self, made: Callable[[], bool] = lambda: False, lost: Callable[[str], None] = lambda _: None
+    ) -> ServerCounts | None:
+        """Return the server's count of requests; None for a state in a file, beside which they are
+        counted.
+
+        `made()` is called when a count was founded, and returns whether there had been one with
+        requests of the last hour. If so, `lost(sentence)` is called.
+        """
+        if self._path is not None:
+            return None
+        # Late: a state in a file loads nothing of it.
+        from sauce_janitor.state.server.request_counts import ServerCounts
+
+        return ServerCounts(self._database, made, lost)
 
     def lease(self, account: str, holder: str, *, now: int) -> HeldLease:
         """Return the lease on an account, to be held in a `with`; `holder` is shown to whoever

@@ -78,8 +78,8 @@ class Identity:
             ) from error
 
     def remember_budget(self) -> bool:
-        """Record that a file that counts requests was created beside this state. Return whether
-        that had happened before.
+        """Record that a count of requests was founded for this state. Return whether that had
+        happened before.
         """
         with self._database.writing() as connection:
             known = (

@@ -98,7 +98,7 @@ def _status_of(
     budget_left = next(
         (run.summary["budget_left"] for run in runs if "budget_left" in run.summary), None
     )
-    budget = standing(account, state.accounts.all(), state.counted_beside(), now=now)
+    budget = standing(account, state.accounts.all(), state, now=now)
     return AccountStatus(
         account=name,
         identity=account.identity(),

@@ -5,7 +5,6 @@ processes share, without a request.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -13,15 +12,16 @@ from pydantic import SecretStr
 from sauce_janitor.config import Account
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.sauce.budget.count_file import SharedCount
+from sauce_janitor.sauce.budget.ports import CountStore
 from sauce_janitor.sauce.http.connection import Connection
-from sauce_janitor.state import KnownAccount
+from sauce_janitor.state import KnownAccount, State
 
 
 def standing(
-    account: Account, known: Mapping[str, KnownAccount], state: Path, *, now: float
+    account: Account, known: Mapping[str, KnownAccount], state: State, *, now: float
 ) -> dict[str, Any]:
-    """Return how the account's own budget stands now, from the count beside the state. Asks Sauce
-    Labs nothing and needs no secret.
+    """Return how the account's own budget stands now, from the count of the state. Asks Sauce Labs
+    nothing and needs no secret.
 
     `known` are the accounts that had a run. Raise StateError when the count cannot be read.
     """
@@ -35,11 +35,12 @@ def standing(
         "goes_on_in_s": 0.0,
         "slowed": False,
     }
-    shared = SharedCount(state)
-    if account.name not in known or not shared.path.exists():
+    store: CountStore = state.counted_on_server() or SharedCount(state.counted_beside())
+    # Without a request there is no count, and reading one would make it.
+    if account.name not in known or not store.exists():
         return standing
     found = known[account.name]
-    budget = RequestBudget.of(_anonymous(account, found.base_url, found.username), store=shared)
+    budget = RequestBudget.of(_anonymous(account, found.base_url, found.username), store=store)
     try:
         reading = budget.read()
     finally:

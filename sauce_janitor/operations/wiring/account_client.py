@@ -88,8 +88,8 @@ class AccountClient:
 
 
 def shared_count(context: RunContext, *, run_id: str, tell: Callable[[str], None]) -> CountStore:
-    """Return the file in which all processes on the same state count their requests; `tell` is
-    called when it is lost.
+    """Return where all processes on the same state count their requests: beside its file, or on its
+    server. `tell` is called when the count is lost.
     """
     runs, identity = context.state.runs, context.state.identity
 
@@ -98,4 +98,5 @@ def shared_count(context: RunContext, *, run_id: str, tell: Callable[[str], None
             int(context.clock()) - _HOUR_S, but=run_id
         )
 
-    return SharedCount(context.state.counted_beside(), made, tell)
+    state = context.state
+    return state.counted_on_server(made, tell) or SharedCount(state.counted_beside(), made, tell)

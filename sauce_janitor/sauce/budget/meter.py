@@ -125,12 +125,9 @@ class Meter:
         # Before the count's clock is read: whatever holds up the rest counts as held up.
         counted_at = self._clock.monotonic()
         now = turn.standing()
-        allowed, changes_in = (
-            timetable.at(now.moment),
-            timetable.changes_at(now.moment) - now.moment,
-        )
-        blocked = _blocked(now, allowed, changes_in)
+        allowed, changes_in = _allowed(timetable, now)
         windows = rate_windows(allowed, slowed=now.is_slowed)
+        blocked = _blocked(now, allowed, windows, changes_in)
         if blocked is not None or not windows:
             return blocked or RequestTurn()
         # A window that is narrower than the request for many lets only a part of them leave.
@@ -155,10 +152,11 @@ class Meter:
 
 def _read(turn: CountTurn, timetable: AllowanceTimetable, share: float) -> Reading:
     now = turn.standing()
-    allowed, changes_in = timetable.at(now.moment), timetable.changes_at(now.moment) - now.moment
-    next_turn = _blocked(now, allowed, changes_in) or RequestTurn()
+    allowed, changes_in = _allowed(timetable, now)
+    windows = rate_windows(allowed, slowed=now.is_slowed)
+    next_turn = _blocked(now, allowed, windows, changes_in) or RequestTurn()
     left: dict[WaitFor, int] = {WaitFor.HOUR: 0} if allowed.per_hour == 0 else {}
-    for window in rate_windows(allowed, slowed=now.is_slowed):
+    for window in windows:
         kind = _kind(window.interval_ms)
         [sent] = turn.sent_since([now.now_ms - window.interval_ms])
         left[kind] = max(0, window.limit - sent)
@@ -183,8 +181,16 @@ def _in(turn: CountTurn, seconds: float) -> int:
     return turn.standing().now_ms + math.ceil(seconds * 1000)
 
 
+def _allowed(timetable: AllowanceTimetable, now: CountStanding) -> tuple[RequestAllowance, float]:
+    """Return what is allowed now, and in how many seconds that changes."""
+    return timetable.at(now.moment), timetable.changes_at(now.moment) - now.moment
+
+
 def _blocked(
-    now: CountStanding, allowed: RequestAllowance, changes_in: float
+    now: CountStanding,
+    allowed: RequestAllowance,
+    windows: Sequence[RateWindow],
+    changes_in: float,
 ) -> RequestTurn | None:
     """Return what keeps everybody from sending, whatever was counted."""
     if now.now_ms < now.held_until_ms:
@@ -194,6 +200,10 @@ def _blocked(
     if allowed.per_hour is not None and now.now_ms < now.doubted_until_ms:
         wait = (now.doubted_until_ms - now.now_ms) / 1000
         return RequestTurn(min(wait, changes_in), WaitFor.HOUR)
+    # Without an hour's limit, too, what was sent just before a count was lost is in its window.
+    if windows and _kind(windows[0].interval_ms) is WaitFor.PACE:
+        wait = (now.doubted_until_ms - HOUR_MS + windows[0].interval_ms - now.now_ms) / 1000
+        return RequestTurn(min(wait, changes_in), WaitFor.PACE) if wait > 0 else None
     return None
 
 

@@ -19,6 +19,7 @@ from sauce_janitor.errors import ConfigError, RefusedError, StateError
 from sauce_janitor.state.database.postgresql import place_of, postgresql_engine
 from sauce_janitor.state.database.schema import found_state, is_usable, migrate, revision
 from sauce_janitor.state.database.transactions import Database
+from sauce_janitor.state.server.request_counts import create_counts
 
 _KINDS: Final = frozenset({"postgresql", "postgres"})
 _WRONG_ADDRESS: Final = re.compile(
@@ -159,6 +160,7 @@ def _found(connection: Connection, place: str) -> str | None:
 
 def _migrate(connection: Connection) -> None:
     migrate(connection)
+    create_counts(connection)
     # Texts are in the order of their bytes, as in a file. An order of the operating system would
     # make other lists, and damage indexes when the system is upgraded.
     for statement in connection.execute(_OTHER_ORDER).scalars().all():

@@ -22,6 +22,7 @@ from sauce_janitor.model.jobs import Action, JobId, Owner
 from sauce_janitor.state import Query, State
 from sauce_janitor.state.database.tables import meta, metadata
 from sauce_janitor.state.id_conditions import named
+from sauce_janitor.state.server.request_counts import count_metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.support.laws import examples
 from tests.support.postgresql import Postgresql
@@ -185,6 +186,9 @@ def test_the_migrations_make_the_tables_that_the_program_has(on_server: State) -
             .all()
         )
     del there["alembic_version"]
+    counts = {name: there.pop(name) for name in count_metadata.tables}
+    for name, columns in counts.items():
+        assert {each["name"] for each in columns} == {*count_metadata.tables[name].c.keys()}
     assert there.keys() == metadata.tables.keys()
     for name, columns in there.items():
         extra = {"number"} if name == "runs" else set()
