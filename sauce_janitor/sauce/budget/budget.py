@@ -114,10 +114,24 @@ class RequestBudget:
         """Record that the request leaves now.
 
         A request that was held up since its turn, by a reservation or a handshake, counts from now
-        on. Otherwise it would arrive together with those that left after it.
+        on. Otherwise it would arrive together with those that left after it. Raises StoppedError
+        when the run was asked to stop while it waits for a place in the window.
         """
-        if ticket.number is not None and self._clock.monotonic() - ticket.taken_at > _HELD_UP_S:
-            self._meter.put_off(ticket.number)
+        if ticket.number is None:
+            return
+        counted_at, lead_s, next_lead_s = ticket.taken_at, 0.0, 0.0
+        while (held_s := self._clock.monotonic() - counted_at - lead_s) > _HELD_UP_S:
+            turn = self._meter.go_on(
+                self.timetable, ticket.number, held_s=held_s, lead_s=next_lead_s
+            )
+            # It was held up for longer than the window, which is full by now.
+            if turn.wait_for is not WaitFor.NOTHING:
+                self._look()
+                self._stop.wait(turn.wait_s)
+                continue
+            counted_at, lead_s = turn.counted_at, next_lead_s
+            # Counting may hold it up as well, on a server far away: then it counts from later on.
+            next_lead_s = 2 * (self._clock.monotonic() - counted_at)
 
     def answered(self, ticket: Ticket, kind: str, took_s: float) -> None:
         """Record that the answer came `took_s` after the request left.

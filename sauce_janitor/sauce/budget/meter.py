@@ -98,8 +98,32 @@ class Meter:
         """
         return self._count.do(lambda turn: self._take(turn, timetable, requests))
 
-    def put_off(self, number: int, *, ago_s: float = 0.0) -> None:
-        """Make the request with that number count only from now, or from `ago_s` ago."""
+    def go_on(
+        self, timetable: AllowanceTimetable, number: int, *, held_s: float, lead_s: float = 0.0
+    ) -> RequestTurn:
+        """Make the request with that number, which was held up for so long, count from now on, or
+        from `lead_s` later on.
+
+        Where it was held up for longer than its window of seconds, it has no place there any more:
+        it waits for one.
+        """
+
+        def work(turn: CountTurn) -> RequestTurn:
+            counted_at = self._clock.monotonic()
+            now = turn.standing()
+            windows = rate_windows(timetable.at(now.moment), slowed=now.is_slowed)
+            pace = next((each for each in windows if _kind(each.interval_ms) is WaitFor.PACE), None)
+            if pace is not None and held_s * 1000 >= pace.interval_ms:
+                wait = _wait_ms(turn, pace, now.now_ms, 1)
+                if wait > 0:
+                    return RequestTurn(wait / 1000, WaitFor.PACE)
+            turn.put_off(number, now.now_ms + math.ceil(lead_s * 1000))
+            return RequestTurn(counted_at=counted_at)
+
+        return self._count.do(work)
+
+    def put_off(self, number: int, *, ago_s: float) -> None:
+        """Make the request with that number count only from `ago_s` ago."""
 
         def write(turn: CountTurn) -> None:
             turn.put_off(number, turn.standing().now_ms - int(ago_s * 1000))

@@ -288,8 +288,9 @@ class Transport:
 
     def _let_out(self, method: str, target: str, body: object) -> None:
         """Ask the guard at the edge of the socket; the request counts from now on."""
-        self._guard(method, target, body)
+        # The guard comes last: counting may have to wait, and then nothing has left.
         self.budget.leaves(self._here.ticket)
+        self._guard(method, target, body)
         self._here.left_at = time.monotonic()
 
     def _with_current_key(self, attempt: Callable[[], _T]) -> _T:

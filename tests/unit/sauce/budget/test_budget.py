@@ -5,6 +5,7 @@ be waited for.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,9 @@ from sauce_janitor.model.request_allowance import (
     RequestAllowance,
 )
 from sauce_janitor.sauce.budget.budget import RequestBudget
+from sauce_janitor.sauce.budget.credential_rows import FileCount
 from sauce_janitor.sauce.budget.meter import Meter
+from sauce_janitor.sauce.budget.ports import CountTurn, RequestCount, TimeSource
 from sauce_janitor.sauce.budget.rates import rate_windows
 from tests.fakes.clocks import Clock, Waiting
 
@@ -455,6 +458,70 @@ def test_a_request_that_is_held_up_counts_from_when_it_leaves(clock: Clock, stop
     began = clock.seconds
     assert take(one, 2) == [pytest.approx(0.52, abs=0.01), pytest.approx(0.5, abs=0.01)]
     assert clock.seconds - began == pytest.approx(1.02, abs=0.01)
+
+
+def test_a_request_that_is_held_up_for_longer_than_the_window_waits_for_a_place_in_it(
+    clock: Clock, stop: Waiting
+) -> None:
+    one = budget(clock, stop, 10, None, burst=10)
+    with one.reserved(2):
+        one.leaves(one.take())
+        held = one.take()
+        clock.seconds += 5
+        other = threading.Thread(target=take, args=(one, 10))
+        other.start()
+        other.join()
+        began = clock.seconds
+        one.leaves(held)
+    assert clock.seconds - began == pytest.approx(1.02, abs=0.01)
+    with one.reserved(1):
+        held = one.take()
+        clock.seconds += 5
+        other = threading.Thread(target=take, args=(one, 10))
+        other.start()
+        other.join()
+        stop.set()
+        with pytest.raises(StoppedError):
+            one.leaves(held)
+
+
+class SlowCount:
+    """A count whose answers take as long as said, one after the other, and then no time."""
+
+    def __init__(self, clock: Clock, delays: list[float]) -> None:
+        self._clock = clock
+        self._delays = delays
+
+    def exists(self) -> bool:
+        return False
+
+    def open(self, address: str, username: str, clock: TimeSource) -> RequestCount:
+        count = FileCount(address, username, None, clock)
+        do = count.do
+
+        def slowly(work: Callable[[CountTurn], object]) -> object:
+            result = do(work)
+            self._clock.seconds += self._delays.pop(0) if self._delays else 0
+            return result
+
+        count.do = slowly  # type: ignore[assignment, method-assign]
+        return count
+
+
+@pytest.mark.parametrize("delays", [[0.3], [0.3, 0.3], [0.3, 0.3, 0.5]])
+def test_a_count_that_answers_late_lets_no_more_leave_in_a_second(
+    clock: Clock, stop: Waiting, delays: list[float]
+) -> None:
+    """A server far away, or a network that stutters: the request leaves later than it counted."""
+    meter = Meter("https://api", "jane", SlowCount(clock, delays), clock=clock)
+    timetable = AllowanceTimetable(RequestAllowance(10, None, 10))
+    one = RequestBudget(meter, timetable, stop=stop, clock=clock)
+    left_at = []
+    for _ in range(30):
+        one.leaves(one.take())
+        left_at.append(clock.seconds)
+    for first, eleventh in zip(left_at, left_at[10:], strict=False):
+        assert eleventh - first > 1.01
 
 
 def test_requests_that_go_together_are_taken_together_or_not_at_all(
