@@ -21,7 +21,7 @@ from sauce_janitor.daemon.agenda import Agenda
 from sauce_janitor.daemon.config_watch import FollowedConfig
 from sauce_janitor.daemon.scheduler import Scheduler
 from sauce_janitor.daemon.work import RUN, UPKEEP, RunningWork, Work, a_run, an_upkeep
-from sauce_janitor.errors import ConfigError, JanitorError, RefusedError, StateError
+from sauce_janitor.errors import ArchiveError, ConfigError, JanitorError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
@@ -172,7 +172,8 @@ class Rounds:
         self._tried_at = real
         try:
             self.state = self._opened()
-        except (StateError, RefusedError, ConfigError) as error:
+        # ArchiveError: a bucket that does not answer may have the archive of a lost state.
+        except (StateError, RefusedError, ConfigError, ArchiveError) as error:
             # Tried again and again: the same trouble is one line of the log.
             if str(error) != self.closed_because:
                 self._log.error("state.closed", why=str(error))

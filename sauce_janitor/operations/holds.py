@@ -160,15 +160,15 @@ def open_holding(
     known = state.identity.archive_uuid(str(path))
     mirror, key = None, state.accounts.key(account)
     # Neither known nor there: no run has used an archive yet, so none is missed.
-    if known is not None or archive.has_archive(path):
-        try:
+    try:
+        if known is not None or archive.has_archive(path):
             mirror = HoldMirror(
                 stack.enter_context(Catalogue.open(path, known_uuid=known)).root, key
             )
-        except ArchiveUnusableError as error:
-            import structlog
+    except ArchiveUnusableError as error:
+        import structlog
 
-            structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(error))
+        structlog.get_logger().warning("holds.not_mirrored", account=account, detail=str(error))
     return AccountHolds(
         state.holds, mirror, account, lambda: int(time.time()), state.accounts.keys()
     )

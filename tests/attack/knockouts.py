@@ -321,6 +321,27 @@ KNOCK_OUTS: Final = (
         ARCHIVE,
     ),
     KnockOut(
+        "receipt once in a bucket",
+        "archive/s3/staging.py",
+        "self._bucket.add(key, self._receipt)",
+        "self._bucket.put(key, self._receipt)",
+        ARCHIVE,
+    ),
+    KnockOut(
+        "conditions tried",
+        "archive/s3/root.py",
+        "            prove_conditions(self.bucket)\n",
+        "",
+        ARCHIVE,
+    ),
+    KnockOut(
+        "read back from a bucket",
+        "archive/s3/staging.py",
+        "                if difference:",
+        "                if False:",
+        ARCHIVE,
+    ),
+    KnockOut(
         "another volume",
         "archive/disk/root.py",
         "if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):",

@@ -33,6 +33,7 @@ from sauce_janitor.model.archive.locations import S3Location
 _FORMAT: Final = 1
 _UPLOADS: Final = 4
 """Files of all jobs that are sent or read back at once: each takes 16 MiB at most."""
+_LARGEST_SMALL: Final = 256 * 2**20
 _PIECE: Final = 1024 * 1024
 _OURS: Final = ".sauce-janitor-"
 
@@ -189,10 +190,9 @@ class S3Site:
     def has(self, name: str) -> bool:
         """Tell whether there is an object of this name."""
         try:
-            self._bucket.facts(name)
+            # Not by HEAD: its answer has no body, and only that names a missing bucket.
+            self._bucket.read(name, at_most=_LARGEST_SMALL)
         except FileNotFoundError:
-            # A server tells a missing bucket from a missing object only when it is listed.
-            self._bucket.level("")
             return False
         return True
 

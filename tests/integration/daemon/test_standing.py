@@ -4,6 +4,7 @@ restart where it can be.
 
 from __future__ import annotations
 
+import re
 import signal
 import sqlite3
 import uuid
@@ -14,6 +15,7 @@ import pytest
 import structlog
 
 from sauce_janitor.archive import SENTINEL, Archive, Catalogue, hand_over
+from sauce_janitor.archive.s3 import bucket
 from sauce_janitor.cli.setup.serve import run_until_signal
 from sauce_janitor.config import load
 from sauce_janitor.daemon import heartbeat
@@ -23,6 +25,7 @@ from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.state import State
 from tests.support.daemon import FAST, START, Scene, until
+from tests.support.ports import free_port
 
 HOUR = 3600
 
@@ -145,6 +148,22 @@ def test_an_archive_without_room_is_told(scene: Scene) -> None:
     )
     (said,) = reasons(scene, scene.rounds())
     assert said.endswith("and archive.min_free keeps 999,000,000,000,000 of them: make room")
+
+
+def test_no_state_is_begun_while_the_bucket_of_its_archive_does_not_answer(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket, "_RETRIES", 0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    away = f'archive: {{url: "s3://away", endpoint: "http://127.0.0.1:{free_port()}"}}'
+    text = scene.configure().read_text()
+    head = re.sub(r"(?m)^archive: .*$", away, text.partition("policies")[0])
+    scene.configure(head=head)
+    state = scene.folder / "state.db"
+    (said,) = reasons(scene, scene.rounds())
+    assert said.endswith("does not answer")
+    assert not state.exists()
 
 
 def test_a_state_that_is_gone_beside_its_archive_is_never_begun_anew(scene: Scene) -> None:
