@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from sauce_janitor.archive import ArchiveLocation, Catalogue, ReceiptDocument, has_archive
@@ -43,7 +44,9 @@ def sizes_of(path: ArchiveLocation, account: str) -> ReceiptSizes:
     Raises nothing: what is wrong with the archive is in `ReceiptSizes.trouble`.
     """
     try:
-        if not has_archive(path):
+        # A folder without an archive is worth a word; a prefix of a bucket exists only with one.
+        is_there = path.exists() if isinstance(path, Path) else has_archive(path)
+        if not is_there:
             return ReceiptSizes()
         with Catalogue.open(path) as catalogue:
             drawn = catalogue.sample(MOST_RECEIPTS, account=account)

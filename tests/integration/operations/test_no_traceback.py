@@ -408,8 +408,9 @@ def test_a_close_that_fails_counts_for_a_file_and_says_nothing_for_a_folder(
         if is_ours and is_folder == (fails == "a folder"):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(os, "close", close)
-    said = heard(desk, "run", "--execute")
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "close", close)
+        said = heard(desk, "run", "--execute")
     assert (said.code, len(desk.deleted())) == (code, deletes), said.stderr
 
 
