@@ -245,11 +245,9 @@ class State:
         """
         if self._read_only is not None:
             return self._read_only.beside()
-        if self._path is not None:
-            return self._path
-        from sauce_janitor.state.server import server_state
-
-        return Path(server_state.count_folder(), self.identity.instance_id)
+        if self._path is None:
+            raise StateError("requests are counted beside a state's file, and this state has none")
+        return self._path
 
     def counted_on_server(
         self, made: Callable[[], bool] = lambda: False, lost: Callable[[str], None] = lambda _: None

@@ -5,11 +5,9 @@ share one.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Final
 
 from sqlalchemy import URL, Connection, inspect, make_url, text
@@ -102,24 +100,6 @@ def migrate_state(url: URL) -> tuple[str, str, bool]:
                 return database.place, found, False
             _migrate(connection)
         return database.place, found, True
-
-
-def count_folder() -> Path:
-    """Return the folder in which this machine counts the requests of states on servers. Raise
-    StateError where this user has none.
-    """
-    try:
-        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    # A user without an entry in the system's list, as in some containers.
-    except RuntimeError as error:
-        raise StateError(
-            "requests are counted in a folder of this user, and there is none: name one as"
-            " XDG_STATE_HOME"
-        ) from error
-    # What is wrong with it is told where a request is counted.
-    with suppress(OSError):
-        (folder / "sauce-janitor").mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / "sauce-janitor"
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -26,12 +26,10 @@ def desk(
     open_desk: Callable[..., Commands],
     postgresql: Postgresql,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> Iterator[Commands]:
     """A configuration whose state is in an empty database."""
     url = postgresql.empty()
     monkeypatch.setenv("STATE_URL", url.replace("@", f":{PASSWORD}@"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "counts"))
     made = open_desk(jobs=12)
     made.configure(POLICY)
     on_server(made)
@@ -102,6 +100,21 @@ def test_a_run_on_the_server_archives_and_deletes_and_another_finds_nothing_left
     assert len(desk.writes()) == len(deleted)
     desk.say("pause", "--reason", "audit")
     assert "paused" in refused(desk, "run", "--execute", code=3)
+
+
+def test_requests_are_counted_on_the_server_for_every_machine(desk: Commands) -> None:
+    desk.configure(POLICY, budget=", budget: {per_hour: 2000}")
+    on_server(desk)
+    desk.say("state", "init")
+
+    def left() -> int:
+        [status] = json.loads(desk.say("status", "--format", "json").output)
+        return int(status["budget"]["left_this_hour"])
+
+    assert left() == 2000
+    desk.say("plan")
+    assert left() == 2000 - len(desk.sandbox.log)
+    assert [*desk.folder.rglob("*.budget")] == []
 
 
 def test_migrating_asks_for_a_backup_and_only_a_server_has_these_commands(desk: Commands) -> None:
