@@ -224,6 +224,10 @@ def read(path: Path) -> list[dict[str, Any]]:
         raise RefusedError(
             f"{path}: there is no such plan; make one with: sauce-janitor plan --out {path}"
         ) from error
+    except json.JSONDecodeError as error:
+        raise RefusedError(
+            f"{path}: not a plan (not JSON); make one with: sauce-janitor plan --out plan.json"
+        ) from error
     # RecursionError: brackets nested too deeply for the JSON parser.
     except (OSError, ValueError, RecursionError) as error:
         raise RefusedError(

@@ -116,14 +116,12 @@ def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:
 
 
 def _line(run: RunRecord) -> RunLine:
-    parts = [
-        f"{name.replace('_', ' ')} {number:,}"
-        for name, number in (run.summary.get("outcomes") or {}).items()
-    ]
+    outcomes = report.outcomes_text(run.summary.get("outcomes") or {})
+    parts = [outcomes] if outcomes else []
     parts += [f"{run.summary['left']:,} left"] if run.summary.get("left") else []
     parts += [str(run.summary[key]) for key in ("halted", "error") if run.summary.get(key)]
     # The clock may have been set back during the run.
     took_s = None if run.ended_at is None else max(0, run.ended_at - run.started_at)
     # A run that is killed writes no result.
     result = run.result or "going on, or killed"
-    return RunLine(run.started_at, run.mode.replace("_", " "), result, took_s, ", ".join(parts))
+    return RunLine(run.started_at, run.mode.replace("_", " "), result, took_s, "; ".join(parts))

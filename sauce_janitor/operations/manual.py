@@ -107,8 +107,8 @@ class ManualSession:
                 if document is not None:
                     return document
         raise AnswerError(
-            f"none of {', '.join(self.owners)} has a job {job_id} that these credentials see (404):"
-            " it is deleted, of a real device, or another user's: add --owner USER"
+            f"job {job_id} is not among the jobs of {', '.join(self.owners)} (404): it is deleted,"
+            " or ran on a real device, or belongs to another user: for that, add --owner USER"
         )
 
     @contextmanager

@@ -238,10 +238,11 @@ def lines_of(found: Proven) -> Iterator[str]:
             " fetched, as a policy allows (if_unavailable); receipts name them"
         )
     if found.already_gone:
-        yield f"Cannot be proven: {found.already_gone:,} were already gone before the delete"
+        deletions = counted(found.already_gone, "deletion")
+        yield f"Cannot be proven: {deletions} found the job or its assets already gone"
     if found.in_doubt:
         yield (
-            f"Cannot be proven: {found.in_doubt:,} deletes whose outcome is not known yet; the next"
-            " executing run asks"
+            f"Cannot be proven: {counted(found.in_doubt, 'delete')} whose outcome is not known yet;"
+            " the next executing run asks"
         )
     yield "Cannot be proven: files that Sauce Labs had but never listed"

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from sauce_janitor.report.results import Ended, closing_lines, done_line, show_end
     from sauce_janitor.report.rich_console import console, say
     from sauce_janitor.report.tables import CellKind, Column, cut, show_table, table_lines
-    from sauce_janitor.report.text import ACTIONS, counted, due, last_line, size, span
+    from sauce_janitor.report.text import (
+        ACTIONS,
+        counted,
+        due,
+        last_line,
+        outcomes_text,
+        size,
+        span,
+    )
 else:
     __getattr__ = late_names(
         __name__,
@@ -37,7 +45,7 @@ else:
             "results": "Ended closing_lines done_line show_end",
             "rich_console": "console say",
             "tables": "CellKind Column cut show_table table_lines",
-            "text": "ACTIONS counted due last_line size span",
+            "text": "ACTIONS counted due last_line outcomes_text size span",
         },
     )
 
@@ -67,6 +75,7 @@ __all__ = [
     "last_line",
     "markdown",
     "needed_lines",
+    "outcomes_text",
     "retry_lines",
     "retry_sentence",
     "say",

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.jobs import HOLD
 from sauce_janitor.report.rich_console import say
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.text import counted, size
+from sauce_janitor.report.text import size
 from sauce_janitor.retention.plan.effects import (
     DiskSpace,
     JobEffect,

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.job_retries import FailureKind, Retry
-from sauce_janitor.report.text import counted
 from sauce_janitor.times import when
 
 _WORDS: Final = {

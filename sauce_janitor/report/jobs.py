@@ -78,13 +78,15 @@ def show_document(out: Console, job: Job, document: Mapping[str, Any]) -> None:
         "ended": _time(job.ended_at),
         "modified": _time(job.modified_at),
     }
-    # The same facts in the document, by the names of the API.
+    # The same facts in the document, by the names of the API. Its `status` of an ended job is
+    # `complete`, even if the job failed.
     known = {
         "id",
         "owner",
         "name",
         "build",
         "tags",
+        "status",
         "creation_time",
         "start_time",
         "end_time",

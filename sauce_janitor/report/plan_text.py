@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.jobs import HOLD, Action, Decision, Job, Why
 from sauce_janitor.report.dangers import (
     effects_rows,
@@ -19,7 +20,7 @@ from sauce_janitor.report.dangers import (
 )
 from sauce_janitor.report.rich_console import say
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.text import ACTIONS, counted, due
+from sauce_janitor.report.text import ACTIONS, due
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.deadlines import late_lines
 from sauce_janitor.retention.plan.effects import DiskSpace, PlanEffects, effects_of
@@ -127,9 +128,9 @@ def _postponed_lines(plan: Plan) -> Iterator[str]:
 def _expiring_lines(plan: Plan) -> Iterator[str]:
     if plan.expiring_72h_jobs:
         yield (
-            "Sauce Labs purges assets that are wanted and not archived: of"
-            f" {counted(plan.expiring_24h_jobs, 'job')} within 24 h, of {plan.expiring_72h_jobs:,}"
-            " within 72 h"
+            "Sauce Labs will purge assets that should be archived first: of"
+            f" {counted(plan.expiring_24h_jobs, 'job')} within 24 h, of"
+            f" {counted(plan.expiring_72h_jobs, 'job')} within 72 h"
         )
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.failed_actions import ActionFailed
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.report.tables import Column, show_table
-from sauce_janitor.report.text import ACTIONS, counted, done, due_line, size
+from sauce_janitor.report.text import ACTIONS, done, due_line, size
 from sauce_janitor.terminal import printable
 from sauce_janitor.times import when
 
@@ -104,7 +105,11 @@ def _show_archive(out: Console, ended: Ended) -> None:
         hidden = ""
         if ended.unlisted_files:
             hidden = f", with {counted(ended.unlisted_files, 'file')} that it had not listed"
-        out.print(f"Sauce Labs says it deleted {size(ended.reclaimed_bytes)}{hidden}")
+        # Its answer to the delete of a job names no size.
+        out.print(
+            f"Freed by deleting assets: {size(ended.reclaimed_bytes)}, as Sauce Labs reports"
+            f"{hidden}"
+        )
     if ended.incomplete:
         out.print(
             f"Incomplete: {counted(ended.incomplete, 'job')} archived except for files that could"

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from sauce_janitor import counts
 from sauce_janitor.model.jobs import Action
+
+counted = counts.counted
+"""Also here, where reports look for it; the pure layers below have no reports."""
 
 ACTIONS = {
     Action.ARCHIVE: "archive",
@@ -38,11 +42,6 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return `1 job`, `2 jobs`, `1,000 jobs`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def span(seconds: float) -> str:
     """Return a duration in at most two units: `2 h 5 min`."""
     # Rounded up: a wait of 0.4 s is not over in 0 s.
@@ -56,6 +55,23 @@ def span(seconds: float) -> str:
             rest = whole % unit // below
             return f"{whole // unit} {name}" + (f" {rest} {less}" if rest else "")
     return f"{whole} s"
+
+
+def outcomes_text(counts: Mapping[str, int]) -> str:
+    """Return the outcomes of a run, `delete_assets_done: 5, …`, by action: `delete assets 5 done,
+    22 already gone; delete job 3 done`.
+    """
+    found = []
+    for action, name in ACTIONS.items():
+        start = f"{action.value}_"
+        outcomes = [
+            f"{number:,} {key.removeprefix(start).replace('_', ' ')}"
+            for key, number in counts.items()
+            if key.startswith(start)
+        ]
+        if outcomes:
+            found.append(f"{name} {', '.join(outcomes)}")
+    return "; ".join(found)
 
 
 def last_line(totals: Mapping[Action, int]) -> str:

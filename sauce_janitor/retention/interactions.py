@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.jobs import DELETES, Action, Why
 from sauce_janitor.model.policies import DeleteRule, Duration, Not, Policy, Rules
 from sauce_janitor.model.safety_numbers import DAY_S
@@ -45,13 +46,14 @@ class Postponement:
 
     def text(self, jobs: int) -> str:
         """Return it in words, for so many jobs."""
-        count = "1 job" if jobs == 1 else f"{jobs:,} jobs"
+        count = counted(jobs, "job")
         rule = f"{self.by}: delete_assets" if self.by_assets else self.by
         if self.until is None:
             kept = f" ({', '.join(self.kept_by)})"
+            kept_jobs = "it" if jobs == 1 else "them"
             return (
-                f"{self.policy}: {self.action.value} {self.after} waits for {count} that {self.by} "
-                f"keeps{kept}"
+                f"{self.policy}: {self.action.value} {self.after} does not apply to {count}: "
+                f"{self.by} keeps {kept_jobs}{kept}"
             )
         return (
             f"{self.policy}: {self.action.value} {self.after} is {self.until} for {count} ({rule})"
@@ -308,4 +310,4 @@ def possible_lines(found: Iterable[ForeseenPostponement]) -> Iterator[str]:
             head = f"{postponement.policy}: {postponement.action.value} {postponement.after}"
             lines.setdefault(head, []).append(f"{postponement.by} ({how})")
     for head, others in lines.items():
-        yield f"{head} may be longer for jobs that others match, too: {', '.join(others)}"
+        yield f"{head} takes longer for jobs that also match {', '.join(others)}"

@@ -158,7 +158,7 @@ def _show_plan(out: Console, name: str, plan: PrunePlan, digest: str) -> None:
 
     archived = report.counted(plan.jobs, "archived job")
     if not plan.jobs:
-        archived = "no archived job that a policy with `keep_for` could prune"
+        archived = "nothing to prune: no archived job is under a policy with `keep_for`"
     report.say(out, f"{name}: {archived}")
     for (policy, keep_for), (files, size) in sorted(plan.terms.items()):
         term = f"{policy}, kept for {keep_for}" if keep_for else policy

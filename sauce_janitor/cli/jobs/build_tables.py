@@ -153,6 +153,6 @@ def show_rows(
     elif form == "json":
         json_output.write_rows(shape.rows(rows))
     elif not rows:
-        terminal.echo("None.", err=True)
+        terminal.echo("No build or job matches.", err=True)
     else:
         report.show_table(opened.command.session.console(), columns, cells)

@@ -123,7 +123,9 @@ def build(
     from sauce_janitor.cli.account_session import open_account_session
 
     # Both could mean two builds.
-    if (build_text is None) == (job_text is None):
+    if build_text is not None and job_text is not None:
+        raise click.UsageError("give a BUILD or --job JOB, not both")
+    if build_text is None and job_text is None:
         raise click.UsageError("give a BUILD, or --job JOB for the build of a job")
     build_id = None if build_text is None else parse_build(build_text)
     with open_account_session(session, wanted, accounts_only=True) as opened:

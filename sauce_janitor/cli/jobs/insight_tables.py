@@ -101,6 +101,10 @@ def shown_metrics(found: InsightRow, test: str) -> InsightOutput:
 
 
 def _show_metrics(found: InsightRow, test: str, out: Console) -> None:
+    # Means of no runs would be zeros.
+    if not found["count"]:
+        report.say(out, f"No test named {test!r} ran in this time.")
+        return
     runs, *means = map(table_column, headed(SUMMARY))
     statuses = [report.Column(name.capitalize(), "number") for name, _ in found["statuses"]]
     counts = (count for _, count in found["statuses"])

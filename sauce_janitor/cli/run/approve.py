@@ -118,9 +118,15 @@ def _account(config: Config, digest: str) -> tuple[str, str]:
         if known == whole:
             return name, known
     there = "; ".join(f"{name} has {known}" for name, known in digests.items())
+    # It begins a digest, but names no account: write more of it.
+    digits = digest.strip().lower().removeprefix("sha256:")
+    if any(known.removeprefix("sha256:").startswith(digits) for known in digests.values()):
+        raise ConfigError(
+            f"too few digits to tell which policy digest {digest!r:.80} is, write more: {there}"
+        )
     raise ConfigError(
-        f"no account of {config.file} has the policy digest {digest!r:.80} now, or several have "
-        f"one that begins with it: {there}"
+        f"no account of {config.file} has the policy digest {digest!r:.80}, write one of these, or "
+        f"make a new plan: {there}"
     )
 
 

@@ -44,7 +44,7 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
     terminal.echo(
         "Paused. Nothing is changed until `sauce-janitor resume`."
         if done.fresh or done.troubles
-        else "It was paused already."
+        else "It was paused already: see `sauce-janitor status`. Its reason has not changed."
     )
     for trouble in done.troubles:
         terminal.echo(f"sauce-janitor: paused in one place only: {trouble}", err=True)

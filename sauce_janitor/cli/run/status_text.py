@@ -63,16 +63,18 @@ def _warning_lines(status: dict[str, Any]) -> Iterator[str]:
 
 
 def _listing_lines(listing: dict[str, Any]) -> Iterator[str]:
-    from sauce_janitor.report import span
+    from sauce_janitor import report
 
     if listing["full_at"] is None:
-        yield f"  listing: no full listing yet; {listing['jobs']:,} jobs known so far"
+        so_far = report.counted(listing["jobs"], "job")
+        yield f"  listing: no full listing yet; {so_far} known so far"
         return
     is_old = listing["age_s"] >= listing["full_every_s"]
     old = " (the next run lists all again)" if is_old else ""
     # After a change of the clock, the last listing may lie in the future.
-    age = span(max(0, listing["age_s"]))
-    yield f"  listing: {listing['jobs']:,} jobs known, all listed {age} ago{old}"
+    age = report.span(max(0, listing["age_s"]))
+    known = report.counted(listing["jobs"], "job")
+    yield f"  listing: {known} known, all listed {age} ago{old}"
 
 
 def _budget_lines(status: dict[str, Any]) -> Iterator[str]:
@@ -135,9 +137,10 @@ def _owner_lines(status: dict[str, Any]) -> Iterator[str]:
     for gap in (owners or {}).get("gaps", ()):
         yield f"  owners: some may be missing: {gap}"
     for left in status["left_out"]:
+        stay = "stays" if left["jobs"] == 1 else "stay"
         yield (
-            f"  left out by the last run: {left['owner']}: {left['why']}; {left['jobs']:,} known "
-            "jobs stay"
+            f"  left out by the last run: {left['owner']}: {left['why']}; "
+            f"{report.counted(left['jobs'], 'known job')} {stay}"
         )
     for aside in status["set_aside"]:
         rows = report.counted(aside["count"], "row")
@@ -185,9 +188,9 @@ def _due_lines(plan: dict[str, Any] | None, now: int) -> Iterator[str]:
         yield f"    limits broken: {', '.join(sorted(set(plan['limits_broken'])))}"
     if plan["expiring_72h"]:
         yield (
-            "    Sauce Labs purges assets that are wanted and not archived: of "
+            "    Sauce Labs will purge assets that should be archived first: of "
             f"{report.counted(plan['expiring_24h'], 'job')} within 24 h, of "
-            f"{plan['expiring_72h']:,} within 72 h"
+            f"{report.counted(plan['expiring_72h'], 'job')} within 72 h"
         )
 
 
@@ -205,12 +208,13 @@ def _due_lines_by_policy(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
+    from sauce_janitor import report
+
     # A run that is killed leaves no result. Only one that reports progress certainly runs.
     result = run["result"] or ("running" if run["run_id"] in going_on else "running, or killed")
     parts = [_MODES.get(run["mode"], run["mode"].replace("_", " ")), result]
-    parts += [
-        f"{name.replace('_', ' ')} {number:,}" for name, number in (run["outcomes"] or {}).items()
-    ]
+    if outcomes := report.outcomes_text(run["outcomes"] or {}):
+        parts[-1] += f" ({outcomes})"
     parts += [f"{run['left']:,} left"] if run["left"] else []
     waiting = sum((run["waiting"] or {}).values())
     parts += [f"{waiting:,} waiting for their next try"] if waiting else []

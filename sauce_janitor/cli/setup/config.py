@@ -52,9 +52,10 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     for account in config.accounts:
         count = len(config.rules(account.name).policies)
         policies = "1 policy" if count == 1 else f"{count} policies"
+        # `me` is the user whose name the line begins with.
+        whose = "its own jobs" if account.whose == "me" else f"users: {account.whose}"
         terminal.echo(
-            f"{account.identity()}, users: {account.whose}, {policies}, "
-            f"{config.policy_digest(account.name)}"
+            f"{account.identity()}, {whose}, {policies}, {config.policy_digest(account.name)}"
         )
     for account in config.accounts:
         terminal.echo(_budget_of(config, account))

@@ -66,11 +66,11 @@ def init(session: Session, /, output: Path | None, *, offline: bool, **options: 
         options["region"] = _ask_region()
     text, how = _make_text(path, options, offline=offline)
     _write(path, text)
-    terminal.echo(f"wrote {path}")
+    terminal.echo(f"Wrote {path}, and {_schema_path(path).name} for editors")
     terminal.echo(how)
     command = f"sauce-janitor{_config_option(path)}"
     terminal.echo(
-        f"next: {command} check, then {command} plan; both only read, and change nothing at Sauce "
+        f"Next: {command} check, then {command} plan; both only read, and change nothing at Sauce "
         "Labs"
     )
 

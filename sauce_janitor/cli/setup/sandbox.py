@@ -93,6 +93,7 @@ def sandbox(ctx: click.Context, /, **options: Any) -> None:
     """Run a Sauce Labs look-alike on this machine, until SIGINT or SIGTERM. It needs no account and
     touches nothing real.
     """
+    import errno
     import signal
     import threading
 
@@ -105,8 +106,13 @@ def sandbox(ctx: click.Context, /, **options: Any) -> None:
         signal.signal(number, lambda *_: stopping.set())
     try:
         server = Sandbox(_options(options))
-    # OSError: the port is taken, or a file cannot be read.
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        text = str(error)
+        if error.errno == errno.EADDRINUSE:
+            text = f"port {options['port']} is in use: choose another one, or leave --port out"
+        # Otherwise a file cannot be read.
+        raise click.UsageError(text, ctx) from error
+    except ValueError as error:
         raise click.UsageError(str(error), ctx) from error
     with server:
         terminal.echo(

@@ -18,7 +18,7 @@ from sauce_janitor.retention.what_if.keep_forecast import KeepView
 _MOST_MISSING: Final = 10
 _ASSETS: Final = {
     AssetsStanding.PRESENT: "its assets are at Sauce Labs",
-    AssetsStanding.DELETED: "its assets were deleted by us",
+    AssetsStanding.DELETED: "its assets were deleted by sauce-janitor",
     AssetsStanding.PURGED: "its assets were purged by Sauce Labs",
 }
 
@@ -288,13 +288,14 @@ def _keep_text(keep: KeepView) -> str:
     if keep.exact:
         return f"{words} until {report.when(keep.lets_go_at)}"
     return (
-        f"{words} until about {report.when(keep.lets_go_at)}, at {keep.per_day:.2g} new ones a day"
+        f"{words} until about {report.when(keep.lets_go_at)}, if {keep.per_day:.2g} new jobs a day "
+        "count"
     )
 
 
 def _deleted_text(each: Explained) -> str:
     gone = each.deletion
     if gone is None:
-        return "no longer in the inventory; not deleted by us"
-    how = "deleted" if gone.outcome == "confirmed" else "already gone before we deleted it"
+        return "no longer in the inventory; not deleted by sauce-janitor"
+    how = "deleted" if gone.outcome == "confirmed" else "already gone before the delete"
     return f"{how}, {report.when(gone.at)}, by policy {report.clean(gone.policy)}"

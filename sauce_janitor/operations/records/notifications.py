@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from sauce_janitor.config import Config, Webhook
+from sauce_janitor.counts import counted
 from sauce_janitor.errors import JanitorError, LeaseError, RefusedError, StoppedError
 from sauce_janitor.execute import Execution
 from sauce_janitor.notify import Notification, WebhookTarget
@@ -55,9 +56,9 @@ def of_result(result: Result, *, at: int) -> Iterator[Notification]:
         )
     if plan.expiring_72h_jobs:
         text = (
-            "Sauce Labs purges assets that are wanted and not archived: of"
-            f" {plan.expiring_24h_jobs:,} jobs within 24 h, of {plan.expiring_72h_jobs:,} within"
-            " 72 h"
+            "Sauce Labs will purge assets that should be archived first: of"
+            f" {counted(plan.expiring_24h_jobs, 'job')} within 24 h, of"
+            f" {counted(plan.expiring_72h_jobs, 'job')} within 72 h"
         )
         details = {"within_24h": plan.expiring_24h_jobs, "within_72h": plan.expiring_72h_jobs}
         yield Notification("purge", account, text, at, str(bool(plan.expiring_24h_jobs)), details)
@@ -66,13 +67,15 @@ def of_result(result: Result, *, at: int) -> Iterator[Notification]:
 
 
 def _of_incomplete(account: str, execution: Execution, result: Result, at: int) -> Notification:
-    phrases = [f"{len(execution.failures):,} actions failed"] if execution.failures else []
+    phrases = [f"{counted(len(execution.failures), 'action')} failed"] if execution.failures else []
     if waiting := sum(execution.waiting.values()):
-        phrases.append(f"{waiting:,} jobs that failed before wait for their next try")
+        wait = "waits for its" if waiting == 1 else "wait for their"
+        phrases.append(f"{counted(waiting, 'job')} that failed before {wait} next try")
     if execution.halted is not None:
         phrases.append(f"the run was cut short ({execution.halted.detail})")
     if result.recovery.open:
-        phrases.append(f"{result.recovery.open:,} writes have an unknown result")
+        have = "has" if result.recovery.open == 1 else "have"
+        phrases.append(f"{counted(result.recovery.open, 'write')} {have} an unknown result")
     first = f". The first: {execution.failures[0].detail}" if execution.failures else ""
     what = ", ".join(phrases) or "something is left"
     text = f"the run is not complete: {what}{first}"

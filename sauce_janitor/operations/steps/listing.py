@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sauce_janitor import inventory
+from sauce_janitor.counts import counted
 from sauce_janitor.errors import ConfigError, JanitorError, SourceError
 from sauce_janitor.inventory import SyncReport, SyncRequest
 from sauce_janitor.model.jobs import Action, Owner, is_same_user
@@ -159,7 +160,7 @@ def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
     """
     for report in listings:
         if report.aside_count:
-            rows = "1 row" if report.aside_count == 1 else f"{report.aside_count:,} rows"
+            rows = counted(report.aside_count, "row")
             first = f", the first: {report.asides[0]}" if report.asides else ""
             yield (
                 f"Set aside: {rows} of the job list of {report.owner} cannot be read{first}. The"
@@ -172,7 +173,10 @@ def doubts(listings: Iterable[SyncReport], withheld: int) -> Iterator[str]:
                 f" same {LATER}"
             )
     if withheld:
-        yield f"{withheld:,} jobs are due and stay until that first listing is confirmed"
+        are, stay = ("is", "stays") if withheld == 1 else ("are", "stay")
+        yield (
+            f"{counted(withheld, 'job')} {are} due and {stay} until that first listing is confirmed"
+        )
 
 
 def withhold(plan: Plan, unconfirmed: Collection[Owner]) -> int:

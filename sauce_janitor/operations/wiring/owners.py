@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sauce_janitor.config import Account
+from sauce_janitor.counts import counted
 from sauce_janitor.model.jobs import Owner, owner_name
 from sauce_janitor.state import State
 
@@ -42,7 +43,8 @@ class LeftOut:
 
     def __str__(self) -> str:
         who = f"{self.owner}, who is not in the {self.of} any more" if self.departed else self.owner
-        return f"{who}: {self.why}; {self.jobs:,} known jobs stay"
+        stay = "stays" if self.jobs == 1 else "stay"
+        return f"{who}: {self.why}; {counted(self.jobs, 'known job')} {stay}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.state import State
 
@@ -34,9 +35,10 @@ class Vanished:
     def words(self) -> str:
         """Return what it means, for people."""
         return (
-            f"{self.jobs:,} jobs, and the assets of {self.assets:,}, were deleted at Sauce Labs by"
-            " somebody else: does another janitor or a script delete on this account? It does not"
-            " see the holds here: stop one of the two (docs/explanation/safety.md)"
+            f"{counted(self.jobs, 'job')}, and the assets of {counted(self.assets, 'job')}, were"
+            " deleted at Sauce Labs by somebody else: does another janitor or a script delete on"
+            " this account? It does not see the holds here: stop one of the two"
+            " (docs/explanation/safety.md)"
         )
 
 

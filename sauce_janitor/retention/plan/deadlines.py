@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.durations import AgeTest, at_least, due_at
 from sauce_janitor.model.job_age import EARLIEST
 from sauce_janitor.model.jobs import Action, AssetsStanding, Decision, Job, Record, Verdict, Why
@@ -146,7 +147,8 @@ def late_lines(late: Mapping[str, Late]) -> Iterator[str]:
                 for blocker, text in _TEXTS.items()
                 if blocker in each.jobs
             )
-            line = f"Deadline {name}: {each.total:,} jobs are past it ({blocked})"
+            are = "is" if each.total == 1 else "are"
+            line = f"Deadline {name}: {counted(each.total, 'job')} {are} past it ({blocked})"
             yield f"{line}; {soon}" if each.soon else line
         elif each.soon:
             yield f"Deadline {name}: no job is past it; {soon}"

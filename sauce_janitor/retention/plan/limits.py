@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.policies import Approval, LimitName, Limits, Rules
 
 SMALL_PLAN: Final = 20
@@ -143,11 +144,13 @@ def _broken(
         # one.
         if acting.unexpected * 100 > limits.max_percent * of:
             percent = 100 * acting.unexpected / of if of else 100.0
-            jobs = "known jobs" if policy is None else "jobs that it matches"
+            jobs = "known job" if policy is None else "job that it matches"
+            if of != 1:
+                jobs = "known jobs" if policy is None else "jobs that it matches"
             text = (
                 f"max_percent is {limits.max_percent:g} %: {subject} would delete or stop "
-                f"{acting.unexpected:,} unexpected jobs, {percent:.1f} % of the {of:,} {jobs} "
-                "(unexpected: no accepted run has seen them)"
+                f"{counted(acting.unexpected, 'unexpected job')}, {percent:.1f} % of the {of:,} "
+                f"{jobs} (unexpected: no accepted run has seen them)"
             )
             yield BrokenLimit("max_percent", policy, percent, limits.max_percent, text)
     besides = (
@@ -155,8 +158,8 @@ def _broken(
     )
     if limits.max_jobs is not None and "max_jobs" not in lift and acting.new > limits.max_jobs:
         text = (
-            f"max_jobs is {limits.max_jobs:,}: {subject} would delete or stop {acting.new:,} "
-            f"jobs{besides}"
+            f"max_jobs is {limits.max_jobs:,}: {subject} would delete or stop "
+            f"{counted(acting.new, 'job')}{besides}"
         )
         yield BrokenLimit("max_jobs", policy, acting.new, limits.max_jobs, text)
     if limits.max_growth is not None and "max_growth" not in lift and median is not None:
@@ -164,8 +167,8 @@ def _broken(
         if acting.new > allowed:
             text = (
                 f"max_growth is {limits.max_growth:g}: {subject} would delete or stop "
-                f"{acting.new:,} jobs{besides}, more than {allowed:,g}, {limits.max_growth:g} "
-                "times the median of the last plans"
+                f"{counted(acting.new, 'job')}{besides}, more than {allowed:,g}, "
+                f"{limits.max_growth:g} times the median of the last plans"
             )
             yield BrokenLimit("max_growth", policy, acting.new, allowed, text)
 

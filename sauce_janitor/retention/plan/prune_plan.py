@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from sauce_janitor.counts import counted
 from sauce_janitor.model.jobs import JobId, Owner, Reason
 from sauce_janitor.model.policies import Approval, LimitName, Limits, Rules
 from sauce_janitor.retention.plan.archive_pruning import FileTerm, JobPruning
@@ -149,13 +150,14 @@ def _broken(plan: PrunePlan, limits: Limits, policy: str | None) -> Iterator[Bro
     ):
         limit, text = "max_percent", (
             f"max_percent is {limits.max_percent:g} %: {subject} would prune "
-            f"{acting.unexpected:,} unexpected jobs, {percent:.1f} % of the {of:,} archived jobs "
+            f"{counted(acting.unexpected, 'unexpected job')}, {percent:.1f} % of the "
+            f"{counted(of, 'archived job')} "
             "(unexpected: no accepted prune has seen them)"
         )  # fmt: skip
         yield BrokenLimit(limit, policy, percent, limits.max_percent, text)
     if limits.max_jobs is not None and acting.jobs > limits.max_jobs:
         limit, text = (
             "max_jobs",
-            f"max_jobs is {limits.max_jobs:,}: {subject} would prune {acting.jobs:,} jobs",
+            f"max_jobs is {limits.max_jobs:,}: {subject} would prune {counted(acting.jobs, 'job')}",
         )
         yield BrokenLimit(limit, policy, acting.jobs, limits.max_jobs, text)

@@ -42,7 +42,7 @@ def run(*words: str) -> Result:
 def test_init_check_and_show_work_together_against_a_local_sandbox(tmp_path: Path) -> None:
     made = sauce_janitor(tmp_path, "init", "--base-url", "http://127.0.0.1:8123")
     assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout.splitlines()[0] == "wrote config.yaml"
+    assert made.stdout.splitlines()[0] == "Wrote config.yaml, and config.schema.json for editors"
     config = load(tmp_path / "config.yaml", environ=DEMO)
     assert config.accounts[0].base_url == "http://127.0.0.1:8123"
     assert config.archive.location == tmp_path / "archive"
@@ -54,7 +54,7 @@ def test_init_check_and_show_work_together_against_a_local_sandbox(tmp_path: Pat
     assert checked.stdout.splitlines() == [
         "config.yaml: valid",
         (
-            "sauce: demo at http://127.0.0.1:8123, users: me, 2 policies,"
+            "sauce: demo at http://127.0.0.1:8123, its own jobs, 2 policies,"
             f" {config.policy_digest('sauce')}"
         ),
         "budget of sauce: no limit",

@@ -59,8 +59,8 @@ class Newcomer:
     def init(self, *words: str) -> list[str]:
         """What it says, without the last line."""
         said = self.say("init", "--base-url", self.sandbox.base_url, *words).stdout.splitlines()
-        assert said[0] == f"wrote {self.path}"
-        assert said[-1].startswith("next: ")
+        assert said[0] == f"Wrote {self.path}, and config.schema.json for editors"
+        assert said[-1].startswith("Next: ")
         return said[1:-1]
 
 
@@ -297,7 +297,7 @@ def test_its_last_line_names_commands_that_read_the_new_file_and_change_nothing(
     said = somebody.say("init", "--base-url", somebody.sandbox.base_url).stdout.splitlines()[-1]
     assert (
         said
-        == "next: sauce-janitor check, then sauce-janitor plan; both only read, and change nothing"
+        == "Next: sauce-janitor check, then sauce-janitor plan; both only read, and change nothing"
         " at Sauce Labs"
     )
     other = somebody.folder / "config of bob.yaml"

@@ -131,6 +131,19 @@ def test_a_digest_that_no_account_has_is_refused_with_those_there_are(
     desk.configure(POLICIES)
     said = desk.say("approve", "sha256:" + "0" * 64, "--yes", code=2)
     assert desk.config.policy_digest("box") in str(said.exception)
+    assert "no account of" in str(said.exception)
+    assert "too few digits" not in str(said.exception)
+
+
+def test_the_beginning_of_a_digest_that_is_too_short_asks_for_more_digits(
+    open_desk: Callable[..., Commands],
+) -> None:
+    desk = open_desk()
+    desk.configure(POLICIES)
+    one_digit = desk.config.policy_digest("box").removeprefix("sha256:")[:1]
+    said = desk.say("approve", one_digit, "--yes", code=2)
+    assert "too few digits" in str(said.exception)
+    assert "no account of" not in str(said.exception)
 
 
 def test_an_approval_in_the_state_ends_and_is_withdrawn(open_desk: Callable[..., Commands]) -> None:

@@ -85,3 +85,11 @@ def test_the_last_lines_count_jobs_and_say_so() -> None:
     assert report.done_line(done) == (
         "Done: 1 job archived, assets of 2 jobs deleted, 1,000 jobs deleted, 0 jobs stopped"
     )
+
+
+def test_the_outcomes_of_a_run_are_grouped_by_action() -> None:
+    counts = {"archive_done": 195, "delete_assets_already_gone": 22, "delete_assets_done": 1005}
+    assert (
+        report.outcomes_text(counts)
+        == "archive 195 done; delete assets 22 already gone, 1,005 done"
+    )

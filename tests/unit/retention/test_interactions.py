@@ -65,7 +65,7 @@ def test_never_is_told_before_keep_rules_and_those_before_times() -> None:
     jobs = [record("newest", DAY), record("older", 2 * DAY), record("audited", 3 * DAY, os="Linux")]
     assert planned(rules, *jobs) == [
         "passed: delete_assets 3d is never for 1 job (audit)",
-        "passed: delete_assets 3d waits for 1 job that suites keeps (last 1)",
+        "passed: delete_assets 3d does not apply to 1 job: suites keeps it (last 1)",
         "passed: delete_assets 3d is 10d for 1 job (suites)",
         "suites: delete_assets 10d is never for 1 job (audit)",
     ]
@@ -137,11 +137,8 @@ def test_the_rules_alone_tell_what_is_certain_from_what_is_possible() -> None:
     )
     assert certain(some) == []
     assert possible(some) == [
-        "passed: delete_assets 3d may be longer for jobs that others match, too: suites (10d)",
-        (
-            "red: delete_assets 10d may be longer for jobs that others match, too: suites (keeps"
-            " recent)"
-        ),
+        "passed: delete_assets 3d takes longer for jobs that also match suites (10d)",
+        ("red: delete_assets 10d takes longer for jobs that also match suites (keeps recent)"),
     ]
 
 
@@ -154,7 +151,7 @@ policies:
 """)
     assert certain(rules) == []
     assert possible(rules) == [
-        "passed: delete_assets 3d may be longer for jobs that others match, too: every (10d)"
+        "passed: delete_assets 3d takes longer for jobs that also match every (10d)"
     ]
 
 
@@ -190,11 +187,8 @@ def test_a_time_that_only_its_own_assets_make_longer_is_possible_where_they_are_
     gone = record("gone", 2 * DAY, assets=AssetsStanding.DELETED)
     assert planned(rules, gone) == ["passed: delete_job 3d is 9d for 1 job (suites)"]
     assert possible(rules) == [
-        "passed: delete_job 3d may be longer for jobs that others match, too: suites (9d)",
-        (
-            "suites: delete_job 9d may be longer for jobs that others match, too: passed"
-            " (delete_assets 10d)"
-        ),
+        "passed: delete_job 3d takes longer for jobs that also match suites (9d)",
+        ("suites: delete_job 9d takes longer for jobs that also match passed (delete_assets 10d)"),
     ]
 
 
