@@ -114,11 +114,11 @@ def _copied(old: State, new: State, stack: ExitStack) -> tuple[int, int]:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[State]:
+def _new_file(path: Path, accept_filesystem: str | None) -> Iterator[State]:
     """Make a state at `path`; it is removed again where the block fails."""
     from sauce_janitor.state import State
 
-    with State.open(path) as opened:
+    with State.open(path, accept_filesystem=accept_filesystem) as opened:
         try:
             yield opened
         # Half a copy must not be taken for a state; the error is raised again.
@@ -148,7 +148,8 @@ def copy(session: Session, *, source: Path | None, target: Path | None, dry_run:
 
     if (source is None) == (target is None):
         raise click.UsageError("name one of --from FILE and --to FILE")
-    address = _address(session.load(accounts_only=True), "copy")
+    config = session.load(accounts_only=True)
+    address, accepted = _address(config, "copy"), config.accept_filesystem
     if source is not None and not source.exists():
         raise ConfigError(f"there is no state at {source}")
     if target is not None and target.exists():
@@ -159,12 +160,12 @@ def copy(session: Session, *, source: Path | None, target: Path | None, dry_run:
         terminal.echo(f"would copy {old_place} to {new_place}", err=True)
         return
     with ExitStack() as stack:
-        server = stack.enter_context(State.open(address))
+        server = stack.enter_context(State.open(address, accept_filesystem=accepted))
         if source is not None:
-            old, new = stack.enter_context(State.open(source)), server
+            old, new = stack.enter_context(State.open(source, accept_filesystem=accepted)), server
         else:
             assert target is not None
-            old, new = server, stack.enter_context(_new_file(target))
+            old, new = server, stack.enter_context(_new_file(target, accepted))
         rows, lines = _copied(old, new, stack)
     terminal.echo(f"Copied: {rows:,} rows, {lines:,} lines of the journal. Both are the same.")
     terminal.echo(

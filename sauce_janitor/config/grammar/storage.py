@@ -135,6 +135,6 @@ class StateSettings(Grammar):
 
     @model_validator(mode="after")
     def _is_in_one_place(self) -> StateSettings:
-        if self.url is not None and {"path", "accept_filesystem"} & self.model_fields_set:
-            raise invalid("is in one place: write either url, or path and what is about a file")
+        if self.url is not None and "path" in self.model_fields_set:
+            raise invalid("is in one place: write either url or path")
         return self

@@ -171,7 +171,7 @@ def test_the_url_of_a_database_is_not_taken_for_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RefusedError, match="not the URL"):
+    with pytest.raises(RefusedError, match=r"as `state\.url`"):
         State.open("postgresql://localhost/janitor")
     assert list(tmp_path.iterdir()) == []
 
