@@ -195,7 +195,7 @@ class RunSession(AccessSteps[HeldLease, ExecutionPorts, Recovery]):
         yet.
         """
         settled = settle_deletes(self.clients, ports, self.context, self.telemetry)
-        settle_manual_actions(self.clients, self.account.name, self.context, run_id=self.run_id)
+        settle_manual_actions(self.clients, self.context, self.telemetry, run_id=self.run_id)
         return replace(settled, open=len(ports.journal.unresolved()))
 
     def refuse_shared(self, found: Owners) -> None:

@@ -81,21 +81,26 @@ def wait_for_writes(waits_s: Collection[float], context: RunContext, telemetry: 
 
 
 def settle_manual_actions(
-    clients: Clients, account: str, context: RunContext, *, run_id: str
+    clients: Clients, context: RunContext, telemetry: Telemetry, *, run_id: str
 ) -> None:
     """Settle the manual actions that were cut short, where Sauce Labs can answer; those under way
     are left alone.
     """
-    acts = context.state.manual_actions
+    account, acts = telemetry.account, context.state.manual_actions
     if not acts.open(account):
         return
     journal = acts.during(account, run_id, CLOCK.now)
     # A command that holds the lock is at work now: what looks open may be its own action.
     with suppress(LeaseError), acts.lock(account, wait_s=0):
         for act in acts.open(account):
-            # No run waits for a change by hand, because none depends on it.
-            if under_way_s(act.sent_at, context.clock()):
+            now = context.clock()
+            left_s = under_way_s(act.sent_at, now)
+            # No run waits for a change by hand, because none depends on it. But one from the future
+            # (the clock was set back) would stay open until the clock has caught up.
+            if left_s and act.sent_at <= now:
                 continue
+            if not wait_for_writes([left_s], context, telemetry):
+                return
             # One owner's credentials must not keep the others' actions open.
             with suppress(ConfigError, CredentialsError):
                 manual_action.settle(clients.of(act.owner).reader, journal, [act])

@@ -130,6 +130,16 @@ def test_no_run_waits_for_a_change_by_hand_or_looks_it_up_early(
     assert (waits.seconds, desk.state.manual_actions.open("box")) == ([], ())
 
 
+def test_a_change_by_hand_from_the_future_does_not_stay_open(desk: Commands, waits: Waits) -> None:
+    """The clock was set back since. Nobody knows how long ago it was sent."""
+    (job,) = map(JobId, desk.sandbox.job_ids())
+    desk.configure(POLICIES.replace("3d", "90d"))
+    journal = desk.state.manual_actions.during("box", "dead", lambda: int(time.time()) + 86_400)
+    journal.begin(UpdatePermit(job, Owner("demo"), "{}", 1.0), by="jane", wanted={"tags": ["one"]})
+    desk.run(execute=True)
+    assert (waits.seconds, desk.state.manual_actions.open("box")) == ([46], ())
+
+
 def test_a_change_by_hand_waits_for_the_one_before(desk: Commands, waits: Waits) -> None:
     (job,) = map(JobId, desk.sandbox.job_ids())
     journal = desk.state.manual_actions.during("box", "hand-dead", lambda: int(time.time()))
