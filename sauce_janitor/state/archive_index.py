@@ -71,7 +71,8 @@ class ArchivedJobs:
         statement = (
             select(journal.c.account, journal.c.owner, journal.c.job_id)
             .where(*is_newer, journal.c.kind.in_(kinds))
-            .order_by(journal.c.seq)
+            # Each by the index that finds the lines.
+            .order_by(journal.c.number if key else journal.c.seq)
         )
         with self._database.reading() as connection:
             for row in streamed(connection, statement):

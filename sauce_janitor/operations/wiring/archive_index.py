@@ -50,7 +50,12 @@ def keep_up(
         state.archived.forget()
         places: Iterable[tuple[str, ...]] = catalogue.places()
     else:
-        after = {whose: through.get(whose, 0) for whose in ends}
+        # A chain that has no new line is not read.
+        after = {
+            whose: through.get(whose, 0)
+            for whose, end in ends.items()
+            if through.get(whose, 0) < end
+        }
         places = _touched(state, catalogue, after)
     for batch in _batches(places):
         state.archived.put(_entries(catalogue, batch, indexed))
