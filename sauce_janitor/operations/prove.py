@@ -218,7 +218,7 @@ def lines_of(found: Proven) -> Iterator[str]:
     """Yield the result as sentences for people."""
     if found.chain_is_whole:
         lines = counted(found.lines, "line")
-        yield f"Journal: {lines}, an unbroken chain that ends in {found.head}"
+        yield f"Journal: {lines}, none altered or missing; hash of all: {found.head}"
     yield (
         f"Deletions: {found.deletions:,} confirmed; {found.by_receipt:,} have a receipt whose files"
         f" were read and match, {found.nothing_wanted:,} needed no copy (archive: none)"

@@ -8,9 +8,17 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
 
 from sauce_janitor.errors import RefusedError, StateError
-from sauce_janitor.state.database.dialect import streamed
+from sauce_janitor.state.database.dialect import put, streamed
 from sauce_janitor.state.database.schema import revision
-from sauce_janitor.state.database.tables import REVISIONS, leases, metadata, runs
+from sauce_janitor.state.database.tables import (
+    COPIED_GAPS,
+    REVISIONS,
+    journal,
+    leases,
+    meta,
+    metadata,
+    runs,
+)
 from sauce_janitor.state.database.transactions import Database
 
 _BATCH: Final = 1000
@@ -48,6 +56,9 @@ def copy_state(source: Database, target: Database) -> dict[str, int]:
                     f"the copy in {target.place} has {found_rows:,} rows of {table.name}, and the"
                     f" original {counts[table.name]:,}: nothing was copied"
                 )
+        # After the comparison: the original has no such row.
+        if target.dialect.one_writer:
+            _record_gaps(new)
     return counts
 
 
@@ -78,6 +89,13 @@ def _copy(old: Connection, new: Connection, statement: Select[Any], table: Table
     if new.dialect.name == "postgresql" and number is not None and number.name in _COUNTED:
         sequence = func.pg_get_serial_sequence(table.name, number.name)
         new.execute(select(func.setval(sequence, select(func.max(number)).scalar_subquery())))
+
+
+def _record_gaps(connection: Connection) -> None:
+    """Note how many numbers of the journal the server left out: `Journal.verify` counts on it."""
+    last = connection.execute(select(func.max(journal.c.seq))).scalar() or 0
+    if gaps := last - _count(connection, journal):
+        put(connection, meta, {"key": COPIED_GAPS, "value": str(gaps)})
 
 
 def _count(connection: Connection, table: Table) -> int:

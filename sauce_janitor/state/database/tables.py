@@ -58,6 +58,11 @@ schema_version = Table(
 database without it.
 """
 
+COPIED_GAPS: Final = "journal gaps"
+"""The key in `meta` for how many numbers no line of the journal has, in a file that was copied from
+a server. A file itself leaves none out.
+"""
+
 # SQLite increments only what is exactly INTEGER PRIMARY KEY.
 _serial = BigInteger().with_variant(Integer, "sqlite")
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, literal_column, select
+from sqlalchemy import Connection, Select, func, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
@@ -34,6 +34,7 @@ from sauce_janitor.model.permits import (
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.database.dialect import streamed
 from sauce_janitor.state.database.tables import (
+    COPIED_GAPS,
     journal,
     journal_chains,
     journal_head,
@@ -140,12 +141,16 @@ class Journal:
         return _unresolved(self._database, account)
 
     def head(self) -> tuple[int, str]:
-        """Return how many lines there are, and one hash for the ends of all chains. Written down
-        elsewhere, it proves that nothing before was altered or removed.
+        """Return how many lines there are, and one hash for the ends of all chains: that of the
+        last line while all lines are in one chain. Written down elsewhere, it proves that nothing
+        before was altered or removed.
         """
         with self._database.reading() as connection:
             shared, ends = _ends(connection)
         lines = shared.number + sum(end.number for end in ends.values())
+        # As the version wrote it down that had one chain.
+        if not ends:
+            return lines, shared.hash.hex()
         hashes = {account: end.hash for account, end in ends.items()}
         return lines, together({"": shared.hash, **hashes}).hex()
 
@@ -200,7 +205,23 @@ class Journal:
                 end = ends.get(key, _End(0, shared.hash))
                 name = f"the journal of account {key}"
                 self._verify(connection, lines, shared.hash, end, name)
-        return shared.number + sum(end.number for end in ends.values())
+            count = shared.number + sum(end.number for end in ends.values())
+            self._verify_numbers(connection, count)
+        return count
+
+    def _verify_numbers(self, connection: Connection, count: int) -> None:
+        """Raise StateError when numbers are missing among those of all lines: an account's last
+        lines can be removed together with the record of its end.
+        """
+        # A server leaves out the numbers of transactions that failed.
+        if not self._database.dialect.one_writer:
+            return
+        last = connection.execute(select(func.max(journal.c.seq))).scalar() or 0
+        is_gaps = meta.c.key == COPIED_GAPS
+        gaps = int(connection.execute(select(meta.c.value).where(is_gaps)).scalar() or 0)
+        if last != count + gaps:
+            why = f"the journal has {count:,} lines and should have {last - gaps:,}"
+            raise StateError(damaged(self._database.place, why))
 
     def _verify(
         self,

@@ -117,6 +117,15 @@ def test_each_account_s_chain_goes_on_from_its_end(older: Path) -> None:
             "line 1 of the journal of account eu",
         ),
         (["UPDATE journal SET at = 78 WHERE seq = 5"], "line 1 of the journal of account us"),
+        # All of one account's own lines, and the record of its end.
+        (
+            [
+                "UPDATE journal SET intent = NULL WHERE seq = 4",
+                "DELETE FROM journal WHERE seq = 4",
+                "DELETE FROM journal_chains WHERE account = 'eu'",
+            ],
+            "the journal has 4 lines and should have 5",
+        ),
     ],
 )
 def test_what_is_altered_before_or_after_is_found(

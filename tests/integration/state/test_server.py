@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, select, text
+from sqlalchemy import func, make_url, select, text
 
 from sauce_janitor.errors import ConfigError, RefusedError, StateError
 from sauce_janitor.model.archive.entries import ArchiveEntry
@@ -325,6 +325,22 @@ def test_a_copy_to_the_server_and_back_has_every_row_and_goes_on_counting(
                 assert copy.journal.verify() == 9
                 copy.switch.resume(by="jane", at=2)
                 copy.switch.pause(by="jane", reason="", at=3)
+
+
+def test_a_copy_to_a_file_is_proven_with_the_numbers_that_the_server_left_out(
+    url: str, tmp_path: Path
+) -> None:
+    """A transaction that fails uses up a number of the server; in a file, none is missing."""
+    with State.open(tmp_path / "state.db") as old, State.connect(url) as server:
+        filled(old)
+        old.copy_to(server)
+        with server._database.writing() as connection:
+            name = func.pg_get_serial_sequence("journal", "seq")
+            connection.execute(select(func.nextval(name)))
+        server.journal.during("eu", "run-2", lambda: 88).outcome(8, "confirmed", detail="")
+        with State.open(tmp_path / "back.db") as back:
+            server.copy_to(back)
+            assert back.journal.verify() == 9
 
 
 def test_a_copy_into_a_used_state_is_refused_and_changes_nothing(url: str, tmp_path: Path) -> None:
