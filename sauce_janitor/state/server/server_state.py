@@ -37,13 +37,17 @@ def address(url: str) -> URL:
     """Return the address of a database, as libpq writes it. Raise ConfigError for anything else,
     without a word of it: it may have a password.
     """
+    # What follows the first @ is taken for the host, which messages show.
+    is_cut = "@" in url.partition("@")[2] or "@" in url.partition("?")[2]
     try:
         parsed = make_url(url.strip())
     except (ArgumentError, ValueError):
+        is_cut = True
+    if is_cut:
         raise ConfigError(
             "the state's address is no URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
-            " with % and what follows it for /, @ and : in a password"
-        ) from None
+            " with % and its hexadecimal code for each / @ : ? % in user, password and options"
+        )
     if parsed.drivername not in _KINDS or not parsed.database:
         raise ConfigError(
             "the state's address is not one of a PostgreSQL database: write"
