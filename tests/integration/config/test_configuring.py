@@ -79,8 +79,8 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     refused = sauce_janitor(tmp_path, "init", "--region", "eu")
     assert refused.returncode == 2
     assert (
-        refused.stderr
-        == "config.yaml exists already and was not changed: choose another file with --output\n"
+        refused.stderr == "sauce-janitor: config.yaml exists already and was not changed: choose"
+        " another file with --output\n"
     )
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "config.schema.json").exists()
