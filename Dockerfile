@@ -1,17 +1,19 @@
 # The image of sauce-janitor: `docker build -t sauce-janitor .`; docs/tutorials/container.md says how to run it.
 # All Python packages are locked with hashes in requirements/. To pin the base image as well, give its digest:
 #   docker build --build-arg BASE=python:3.13-slim-trixie@sha256:… -t sauce-janitor .
+# For a state on PostgreSQL or an archive in S3, install what they need: --build-arg PACKAGES=cluster
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
+ARG PACKAGES=run
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # The locked dependencies first: they change less often than the code, so their layer stays in the cache. Only wheels, no compiler.
-COPY requirements/build.txt requirements/run.txt requirements/
+COPY requirements/build.txt requirements/run.txt requirements/cluster.txt requirements/
 RUN python -m venv /opt/build \
  && /opt/build/bin/pip install --only-binary :all: --require-hashes -r requirements/build.txt \
  && python -m venv --without-pip /opt/sauce-janitor \
- && /opt/build/bin/pip --python /opt/sauce-janitor/bin/python install --only-binary :all: --require-hashes -r requirements/run.txt
+ && /opt/build/bin/pip --python /opt/sauce-janitor/bin/python install --only-binary :all: --require-hashes -r requirements/$PACKAGES.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY sauce_janitor sauce_janitor
 # The state and the archive are in /var/lib/sauce-janitor. Group 0 can write there, for clusters that choose the user id.

@@ -151,6 +151,7 @@ def test_no_secret_state_or_archive_that_lies_about_is_sent_to_a_build() -> None
     assert copied == {
         "requirements/build.txt",
         "requirements/run.txt",
+        "requirements/cluster.txt",
         "pyproject.toml",
         "README.md",
         "LICENSE",
