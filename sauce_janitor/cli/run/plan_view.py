@@ -83,8 +83,24 @@ def _show(command: CommandSession, results: list[Result], options: Mapping[str, 
                 _show_kept(command, result)
     if path := options.get("out"):
         terminal.echo(f"Written to {path}; carry it out with: sauce-janitor apply {path}", err=True)
+    if hint := _dry_run_hint(options):
+        terminal.echo(hint, err=True)
     totals = {action: sum(result.plan.totals[action] for result in results) for action in Action}
     terminal.echo(report.last_line(totals))
+
+
+def _dry_run_hint(options: Mapping[str, Any]) -> str | None:
+    """Return what to say to a person who may have expected that something is done; None after
+    `plan`.
+    """
+    if file := options.get("reviewed"):
+        return f"Dry run: nothing was changed. Carry it out with: sauce-janitor apply {file}"
+    if not options.get("is_run"):
+        return None
+    # A plan for another time, or of what is known, cannot be carried out.
+    if options.get("as_of") or options.get("offline"):
+        return "Dry run: nothing was changed."
+    return "Dry run: nothing was changed. Carry it out with: sauce-janitor run --execute"
 
 
 def _csv_rows(results: list[Result]) -> Iterator[dict[str, Any]]:

@@ -139,3 +139,21 @@ def test_an_error_after_the_deletes_does_not_hide_them(desk: Commands) -> None:
     done, _ = said.splitlines()[-2:]
     assert done.startswith("Done: ")
     assert numbers(done)[2] == len(desk.deleted()) > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run", "Dry run: nothing was changed. Carry it out with: sauce-janitor run --execute\n"),
+        ("run --offline", "Dry run: nothing was changed.\n"),
+        ("apply PLAN --dry-run", "Carry it out with: sauce-janitor apply PLAN\n"),
+        ("plan", ""),
+    ],
+)
+def test_a_dry_run_says_that_it_was_one(desk: Commands, command: str, said: str) -> None:
+    plan = str(desk.folder / "plan.json")
+    desk.say("plan", "--out", plan)
+    shown = desk.say(*command.replace("PLAN", plan).split())
+    assert shown.stdout.splitlines()[-1].startswith("Plan: ")
+    assert said.replace("PLAN", plan) in shown.stderr
+    assert ("Dry run" in shown.stderr) == bool(said)
