@@ -98,7 +98,7 @@ def test_what_expires_unarchived_is_in_plan_status_and_metrics(
         assert (
             f'assets_expiring_unarchived{{account="box",within="{within}"}} {float(jobs)}' in page
         )
-    assert f"not archived: of {counted(plan.expiring_24h_jobs, 'job')} within 24 h" in re.sub(
+    assert f"archived first: of {counted(plan.expiring_24h_jobs, 'job')} within 24 h" in re.sub(
         r"\s+", " ", desk.say("plan").output
     )
     (status,) = json.loads(desk.say("status", "--format", "json").stdout)
