@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import structlog
 
 from sauce_janitor import __version__
+from sauce_janitor.archive.sites import site_of
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.rounds import LookInterval, Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.token import Token
+from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.facade import import_late_modules
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.web.guard import AccessRules, Guard
@@ -69,6 +71,9 @@ class Daemon:
         # First: a bad token ends the command before anything listens.
         self._token.read()
         import_late_modules()
+        # What keeps the archive is imported, too. Where it cannot be, the pages say so.
+        with suppress(ArchiveUnusableError):
+            site_of(self._rounds.config.archive.location)
         access = AccessRules(
             listen=self._web.listen,
             hosts=self._web.hosts,
