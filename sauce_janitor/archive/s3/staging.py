@@ -1,7 +1,8 @@
 """One pass over a job in a bucket: uploads what is complete, and commits by the receipt.
 
-There is no rename. Each file's key has the beginning of its SHA-256, so that two passes cannot
-overwrite each other's files; nothing is in the archive before a receipt names it; and the receipt
+There is no rename. Each file's key has the beginning of its SHA-256 and digits of the pass, so that
+two passes cannot overwrite each other's files, and a removal that a server carries out late cannot
+hit what a later pass stored; nothing is in the archive before a receipt names it; and the receipt
 is written only if there is none of its number. What a pass uploaded and did not commit is known by
 a note, and removed by a later `sweep`.
 """
@@ -34,7 +35,8 @@ from sauce_janitor.model.safety_numbers import DAY_S
 PARTIAL: Final = ".partial"
 _OLD_S: Final = 7 * DAY_S
 """What no receipt names is removed so long after it was written: a pass takes hours at most."""
-_DIGITS: Final = 16
+_DIGITS: Final = 8
+"""So many of the SHA-256, and as many of the pass, are in a key."""
 _AHEAD: Final = 4
 """Files of a job that may wait to be sent while the next one is fetched."""
 _TRIES: Final = 3
@@ -49,7 +51,8 @@ class S3Staging:
         self, bucket: Bucket, place: Place, number: int, *, word: str, pool: Executor
     ) -> None:
         self._bucket, self._place, self._number, self._pool = bucket, place, number, pool
-        self._note = f"{PARTIAL}/{place[0]}/{place[-1]}-{word}-{uuid.uuid4().hex}"
+        self._own = uuid.uuid4().hex
+        self._note = f"{PARTIAL}/{place[0]}/{place[-1]}-{word}-{self._own}"
         self._uploads: dict[str, Future[None]] = {}
         self._sent: deque[Future[None]] = deque()
         self._receipt = b""
@@ -89,7 +92,7 @@ class S3Staging:
                 self._bucket.put(self._note, note.encode())
             self._has_note = True
         above, _, name = path.rpartition("/")
-        digits = sha256[:_DIGITS]
+        digits = sha256[:_DIGITS] + self._own[:_DIGITS]
         # The number of the pass is in it, too: a file that was pruned does not return by its path.
         stored = (
             f"{above}/{digits}-{name}" if above else f"{name.removesuffix('.json')}-{digits}.json"

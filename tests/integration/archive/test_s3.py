@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_a_key_has_the_beginning_of_its_hash(archive: Archive, place: InBucket) 
         "receipt.json",
     ]
     for file in archive.catalogue.receipts(tuple(job.split("/")))[-1].document.files:
-        assert file.sha256[:16] in file.file
+        assert file.sha256[:8] in file.file
 
 
 def test_the_receipt_is_written_once_of_two_writers_and_the_other_is_adopted(
@@ -180,6 +180,38 @@ def test_what_was_never_committed_is_swept_after_a_week(
     assert archive.sweep() == 2
     assert place.jobs() == before
     assert not [path for path in place.paths() if path.startswith(".partial")]
+
+
+def test_a_removal_that_comes_late_removes_nothing_of_a_later_run(
+    archive: Archive, place: InBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep's request is carried out after its run has ended, or its process was frozen."""
+    remove, late = Bucket.remove, list[str]()
+
+    def cut(self: staging.S3Staging) -> None:
+        raise ArchiveUnusableError("the process ends here")
+
+    def time_out(self: Bucket, keys: Sequence[str]) -> None:
+        late.extend(key for key in keys if not key.startswith(staging.PARTIAL))
+        if late:
+            raise StoreDownError("the server does not answer")
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(staging.S3Staging, "show", cut)
+        with pytest.raises(ArchiveUnusableError):
+            store(archive)
+        server_time = staging._server_time
+        crashing.setattr(Bucket, "remove", time_out)
+        crashing.setattr(
+            staging, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
+        )
+        with pytest.raises(ArchiveError):
+            archive.sweep()
+    assert late
+    store(archive)
+    remove(place.bucket, late)
+    (proof,) = archive.catalogue.proofs()
+    assert proof.findings == ()
 
 
 def test_the_spool_holds_no_more_than_what_is_under_way(
