@@ -15,14 +15,21 @@ from typing import Final
 
 from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.disk.folders import disk_errors, shut
+from sauce_janitor.archive.disk.names import folder_name
 from sauce_janitor.archive.hold_mirror import MIRROR_END, MIRROR_FILE
-from sauce_janitor.archive.ownership.lease_records import LEASE_FILE, LOCK
+from sauce_janitor.archive.ownership.lease import SILENT_S
+from sauce_janitor.archive.ownership.lease_records import (
+    LEASE_FILE,
+    LOCK,
+    LeaseRecord,
+    leases_of,
+)
 from sauce_janitor.archive.ownership.owner import OWNER_FILE
 from sauce_janitor.archive.pause_mirror import PAUSE_FILE, PauseMirror
 from sauce_janitor.archive.ports import SENTINEL, Place, Site, Store
 from sauce_janitor.archive.proofs import Proof
 from sauce_janitor.archive.sites import ArchiveLocation, site_of
-from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, RefusedError
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, LeaseError, RefusedError
 
 UNFINISHED: Final = ".sauce-janitor-copy"
 """The small file that marks a copy without a sentinel, with the uuid of its source."""
@@ -54,18 +61,27 @@ def copy_archive(
 ) -> ArchiveCopy:
     """Copy every job to `target`, verify it there, and make it an archive.
 
-    Raises RefusedError unless the source is paused, for a run could change it meanwhile;
-    ArchiveUnusableError where the target is anything else than empty or a copy of this archive.
+    Raises RefusedError unless the source is paused, for a run could change it meanwhile, and where
+    the target is a copy that is in use already; LeaseError while a run that began before the pause
+    still works; ArchiveUnusableError where the target is anything else than empty or a copy of this
+    archive.
     """
     if PauseMirror(from_).paused() is None:
         raise RefusedError(
             f"the archive {source.root.at()} is not paused, so a run could change it during the "
             "copy: run `sauce-janitor pause` first. Nothing was copied"
         )
+    leases = _leases_at_rest(source.root)
     site, copied = site_of(target), ArchiveCopy()
     with disk_errors(f"prepare the copy in {site.at()}", of_all=True):
         store = _begun(site, source.root.uuid)
     try:
+        # Its leases, holds and jobs are newer: they must not be replaced by those of the source.
+        if site.has(SENTINEL) and _is_in_use(target, store, leases):
+            raise RefusedError(
+                f"{site.at()} is in use since it was copied: it is not paused, or a run worked "
+                "there. Nothing was copied"
+            )
         work = _Copier(source, Catalogue(store), copied)
         places = source.places()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="copy") as pool:
@@ -74,11 +90,44 @@ def copy_archive(
                     step(1)
         # A copy without some jobs would count as their archive.
         if not copied.refused:
+            # A run that had looked for a pause before there was one.
+            if _leases_at_rest(source.root) != leases:
+                raise LeaseError("a run worked on the archive during the copy: copy again")
             with disk_errors(f"write to {site.at()}", of_all=True):
                 _seal(source.root, store, site)
     finally:
         store.close()
     return copied
+
+
+def _leases_at_rest(root: Store) -> tuple[LeaseRecord, ...]:
+    """Return all leases. Raises LeaseError while a run works: a pause lets it end its step."""
+    found = leases_of(root)
+    for lease in found:
+        name = LEASE_FILE + folder_name(lease.account)
+        if not lease.released and _is_held(root, name):
+            raise LeaseError(
+                f"{lease} still works on account {lease.account}: copy when it has ended"
+            )
+    return found
+
+
+def _is_held(root: Store, name: str) -> bool:
+    with disk_errors(f"use the lock {root.at(name)}{LOCK}", of_all=True):
+        try:
+            lock = root.lock(name + LOCK)
+        except BlockingIOError:
+            return True
+        if lock >= 0:
+            shut(lock)
+        # Without locks between machines, a holder shows that it is alive.
+        return not root.locks_reach_all and root.age_s(name, name + LOCK) < SILENT_S
+
+
+def _is_in_use(target: ArchiveLocation, store: Store, leases: tuple[LeaseRecord, ...]) -> bool:
+    fences = {lease.account: lease.fence for lease in leases}
+    newer = any(each.fence > fences.get(each.account, 0) for each in leases_of(store))
+    return newer or PauseMirror(target).paused() is None
 
 
 def _begun(site: Site, uuid: str) -> Store:

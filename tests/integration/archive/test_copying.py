@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -14,6 +15,7 @@ from sauce_janitor.archive import (
     ArchiveCopy,
     Catalogue,
     HoldMirror,
+    LeaseHolder,
     MirroredHold,
     MirroredPause,
     PauseMirror,
@@ -23,7 +25,7 @@ from sauce_janitor.archive import (
     read_owner,
 )
 from sauce_janitor.archive.exports import archive_copy
-from sauce_janitor.errors import ArchiveUnusableError, RefusedError
+from sauce_janitor.errors import ArchiveUnusableError, LeaseError, RefusedError
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.model.permits import PrunePermit
@@ -31,6 +33,18 @@ from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
 from tests.support.archive import ORIGIN, ROOMY, VIDEO_ONLY
 from tests.support.archive_places import ArchivePlace, InBucket, OnDisk
 from tests.support.seaweedfs import Seaweedfs
+
+
+class WordsInState:
+    def __init__(self) -> None:
+        self.words: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def read(self, archive: str, account: str, /) -> tuple[str, ...]:
+        return self.words.get((archive, account), ())
+
+    def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None:
+        self.words[archive, account] = words
+
 
 HOLD = MirroredHold(job_id(f"{1:032x}"), "jane", "audit", 1, None)
 MakePlace = Callable[[str], ArchivePlace]
@@ -149,6 +163,45 @@ def test_an_archive_that_is_not_paused_is_not_copied(make_place: MakePlace) -> N
     with pytest.raises(RefusedError, match="is not paused"):
         copy(source, target)
     assert target.paths() == []
+
+
+@pytest.mark.parametrize("from_", ["disk", "s3"])
+def test_nothing_is_copied_while_a_run_that_began_before_the_pause_works(
+    make_place: MakePlace, from_: str
+) -> None:
+    source, target, words = make_place(from_), make_place("disk"), WordsInState()
+    fill(source)
+    run = LeaseHolder(str(uuid.uuid4()), words, "run-1")
+    with (
+        Archive.open(source.location, account="eu", known_uuid=None, settings=ROOMY, claimant=run),
+        pytest.raises(LeaseError, match=r"run run-1 .* still works on account eu"),
+    ):
+        copy(source, target)
+    assert target.paths() == []
+    assert copy(source, target).jobs == 3
+
+
+@pytest.mark.parametrize("to", ["disk", "s3"])
+def test_a_copy_that_is_in_use_keeps_its_holds_and_leases(make_place: MakePlace, to: str) -> None:
+    source, target, words = make_place("disk"), make_place(to), WordsInState()
+    fill(source)
+    copy(source, target)
+    more = MirroredHold(job_id(f"{2:032x}"), "joe", "audit", 2, None)
+    run = LeaseHolder(str(uuid.uuid4()), words, "run-1")
+    pause = PauseMirror(target.location)
+    pause.resume(is_known=True)
+    with pytest.raises(RefusedError, match="is in use since it was copied"):
+        copy(source, target)
+    with Archive.open(
+        target.location, account="eu", known_uuid=None, settings=ROOMY, claimant=run
+    ) as archive:
+        assert archive.holds.holds() == (HOLD,)
+        archive.holds.replace([HOLD, more])
+    pause.pause(MirroredPause("joe", "later", 9), is_known=True)
+    before = {path: target.read(path) for path in target.paths()}
+    with pytest.raises(RefusedError, match="is in use since it was copied"):
+        copy(source, target)
+    assert {path: target.read(path) for path in target.paths()} == before
 
 
 @pytest.mark.parametrize("to", ["disk", "s3"])
