@@ -39,8 +39,11 @@ locked.
 """
 _FRESH_S: Final = 5.0
 """A connection that was used so lately is not tried before it is used again."""
-_CONNECTIONS: Final = 30
+FOR_TRANSACTIONS: Final = 20
+FOR_GLANCES: Final = 10
 """The most connections of one process. Servers have 100 by default, for all."""
+_KEPT: Final = 5
+"""How many of them stay open while nobody uses them."""
 _DAMAGED: Final = ("XX001", "XX002")
 _WORDS: Final = {
     "08": "the connection to it was lost",
@@ -153,9 +156,9 @@ def place_of(url: URL) -> str:
     ).render_as_string()
 
 
-def postgresql_engine(url: URL) -> Engine:
-    """Return an engine on a server. Each connection is checked: it may be another server's, after
-    a fail-over.
+def postgresql_engine(url: URL, most: int = FOR_TRANSACTIONS) -> Engine:
+    """Return an engine on a server, with at most so many connections. Each is checked: it may be
+    another server's, after a fail-over.
 
     Connecting raises RefusedError where the server would lose what it has acknowledged, is a
     replica, or is too old.
@@ -172,7 +175,8 @@ def postgresql_engine(url: URL) -> Engine:
             "keepalives_count": 3,
             "tcp_user_timeout": 15_000,
         },
-        max_overflow=_CONNECTIONS - 5,
+        pool_size=_KEPT,
+        max_overflow=most - _KEPT,
     )
     place = place_of(url)
 

@@ -21,13 +21,17 @@ class Database:
     time, and what they wrote is durable.
     """
 
-    def __init__(self, engine: Engine, place: str) -> None:
+    def __init__(self, engine: Engine, place: str, glances: Engine | None = None) -> None:
+        """`glances` has connections of their own for `glance`, so that it waits for no transaction
+        that lasts.
+        """
         self.place = place
         self.dialect = dialect_of(engine.dialect.name)
-        self._engine = engine
+        self._engines = (engine,) if glances is None else (engine, glances)
         self._reading_engine = engine.execution_options(**self.dialect.reading)
         self._writing_engine = engine.execution_options(**self.dialect.writing)
-        self._glancing_engine = engine.execution_options(**self.dialect.glancing)
+        self._session_engine = engine.execution_options(**self.dialect.glancing)
+        self._glancing_engine = self._engines[-1].execution_options(**self.dialect.glancing)
         # Threads of one process wait here, which is fairer than polling SQLite for its lock.
         self._turn = threading.RLock() if self.dialect.one_writer else nullcontext()
 
@@ -54,7 +58,7 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Connection]:
         """Open a connection without a transaction, for what is the connection's own."""
-        with state_errors(self.place), self._glancing_engine.connect() as connection:
+        with state_errors(self.place), self._session_engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -82,7 +86,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        for engine in self._engines:
+            engine.dispose()
 
 
 @contextmanager

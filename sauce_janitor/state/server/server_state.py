@@ -14,7 +14,11 @@ from sqlalchemy import URL, Connection, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from sauce_janitor.errors import ConfigError, RefusedError, StateError
-from sauce_janitor.state.database.postgresql import place_of, postgresql_engine
+from sauce_janitor.state.database.postgresql import (
+    FOR_GLANCES,
+    place_of,
+    postgresql_engine,
+)
 from sauce_janitor.state.database.schema import found_state, is_usable, migrate, revision
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.server.request_counts import create_counts
@@ -113,7 +117,8 @@ def _opened(url: URL) -> Iterator[Database]:
     """
     place = place_of(url)
     try:
-        database = Database(postgresql_engine(url), place)
+        # Plans of many accounts at once must not keep a run from renewing its lease.
+        database = Database(postgresql_engine(url), place, postgresql_engine(url, FOR_GLANCES))
     except ModuleNotFoundError as error:
         raise ConfigError(
             "a state on PostgreSQL needs the driver psycopg: install sauce-janitor[cluster]"

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 from sauce_janitor.errors import JanitorError, LeaseError, RefusedError, StateError
 from sauce_janitor.model.permits import DeleteJobPermit, HeldLease, Receipt
 from sauce_janitor.state import State
+from sauce_janitor.state.database.postgresql import FOR_TRANSACTIONS
 from sauce_janitor.state.server import server_lease
 from sauce_janitor.state.server.server_lease import ServerLease
 from tests.fakes.clocks import Clock
@@ -313,6 +315,20 @@ def test_a_holder_renews_it_and_goes_on_after_its_connections_were_cut(
         before = renewed_at(place)
         until(lambda: renewed_at(place) > before)
         mine.check()
+
+
+@pytest.mark.usefixtures("quick")
+def test_transactions_that_last_keep_no_lease_from_being_renewed(
+    state: State, place: Place
+) -> None:
+    """Many accounts of one process make their plans at once."""
+    with state.lease("eu", "run-1", now=1) as mine, ExitStack() as stack:
+        for _ in range(FOR_TRANSACTIONS):
+            stack.enter_context(state._database.reading())
+        before = renewed_at(place)
+        until(lambda: renewed_at(place) > before)
+        mine.check()
+        assert not state.switch.is_paused()
 
 
 @pytest.mark.usefixtures("quick")
