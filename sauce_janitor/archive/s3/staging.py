@@ -10,6 +10,7 @@ a note, and removed by a later `sweep`.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import uuid
@@ -220,7 +221,7 @@ def _sweep_pass(bucket: Bucket, note: str, now: float) -> bool:
     """Remove the old files of a job that no receipt names; tell whether that was possible."""
     try:
         document = json.loads(bucket.read(note, at_most=_LARGEST_NOTE)[0])
-        place = tuple(map(str, document["place"]))
+        place, number = tuple(map(str, document["place"])), int(document["number"])
     # A clock that a crash left, or not a note of ours: nothing belongs to it.
     except (ValueError, KeyError, TypeError):
         return True
@@ -228,6 +229,9 @@ def _sweep_pass(bucket: Bucket, note: str, now: float) -> bool:
     if len(place) != 6 or any("/" in part or part in {"", ".", ".."} for part in place):
         return True
     folder = S3Folder(bucket, place)
+    # A list that is older than the receipt: what it names would count as never committed.
+    if receipt_name(number) not in folder.names() and _has(bucket, place, number):
+        return False
     try:
         receipts = chain(folder, place, folder.names())
         records = read_records(folder, place, folder.names(), receipts)
@@ -239,11 +243,27 @@ def _sweep_pass(bucket: Bucket, note: str, now: float) -> bool:
     known = {each.file for each in receipts} | {each.file for each in records}
     for receipt in receipts:
         known |= {file.file for file in receipt.document.files}
-    prefix = "/".join(place)
+    prefix, own = "/".join(place), re.compile(rf"[0-9a-f]{{{_DIGITS}}}{_own_of(note)}[-.]")
+    # Only of this pass: what another one stored is never touched.
     strays = [
         each.key
         for each in bucket.below(prefix)
-        if each.key.removeprefix(f"{prefix}/") not in known and now - each.written_at > _OLD_S
+        if own.search(each.key.rpartition("/")[2])
+        and each.key.removeprefix(f"{prefix}/") not in known
+        and now - each.written_at > _OLD_S
     ]
     bucket.remove(strays)
+    return True
+
+
+def _own_of(note: str) -> str:
+    """Return the digits of the pass that wrote this note."""
+    return re.escape(note.rpartition("-")[2][:_DIGITS])
+
+
+def _has(bucket: Bucket, place: Place, number: int) -> bool:
+    try:
+        bucket.facts("/".join((*place, receipt_name(number))))
+    except FileNotFoundError:
+        return False
     return True

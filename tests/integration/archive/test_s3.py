@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -212,6 +213,45 @@ def test_a_removal_that_comes_late_removes_nothing_of_a_later_run(
     remove(place.bucket, late)
     (proof,) = archive.catalogue.proofs()
     assert proof.findings == ()
+
+
+def test_a_list_without_the_newest_receipt_removes_nothing_of_it(
+    archive: Archive, place: InBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below, remove, server_time = Bucket.below, Bucket.remove, staging._server_time
+
+    def fail(self: Bucket, keys: Sequence[str]) -> None:
+        raise StoreDownError("the server does not answer")
+
+    def stale(self: Bucket, prefix: str) -> Iterator[Any]:
+        return (each for each in below(self, prefix) if "receipt" not in each.key)
+
+    with monkeypatch.context() as odd:
+        odd.setattr(Bucket, "remove", fail)
+        store(archive)  # its note stays
+        odd.setattr(Bucket, "remove", remove)
+        odd.setattr(Bucket, "below", stale)
+        odd.setattr(staging, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60)
+        assert archive.sweep() == 0
+    (proof,) = archive.catalogue.proofs()
+    assert proof.findings == ()
+
+
+def test_a_sweep_touches_no_files_of_another_pass(
+    archive: Archive, place: InBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_time = staging._server_time
+    store(archive)
+    (proof,) = archive.catalogue.proofs()
+    note = {"place": proof.place.split("/"), "number": 2}
+    place.write(f".partial/eu/{1:032x}--{'0' * 32}", json.dumps(note).encode())
+    place.remove(place.find("receipt.json"))  # a stranger's work: it can be restored
+    before = place.jobs()
+    monkeypatch.setattr(
+        staging, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
+    )
+    assert archive.sweep() == 1
+    assert place.jobs() == before
 
 
 def test_the_spool_holds_no_more_than_what_is_under_way(
