@@ -20,7 +20,7 @@ from sauce_janitor.archive.content.compression import open_original
 from sauce_janitor.archive.content.read_back import Damage, damage_of
 from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.disk.names import folder_name, job_place
-from sauce_janitor.archive.ports import Place, Store
+from sauce_janitor.archive.ports import Place, Store, StoreDownError
 from sauce_janitor.archive.proofs import Finding, Proof, failed_proof
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records, record_number
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name, receipt_number
@@ -185,7 +185,12 @@ class Catalogue:
             pruned = gone_files(records) - there.keys()
             stored = [file for file in (newest.job, *newest.assets) if file.file not in pruned]
             for file in stored:
-                damage = damage_of(folder, file, there.get(file.file))
+                try:
+                    damage = damage_of(folder, file, there.get(file.file))
+                except StoreDownError as error:
+                    # Raises where nothing can be read: then no file is damaged.
+                    self.root.check()
+                    damage = Damage.CHANGED, f"cannot be read: {error}"
                 if damage:
                     findings.append(Finding(where, file.file, *damage))
         # A file of an earlier receipt may have been replaced by a later pass; it stays, and is no

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sauce_janitor.archive.content.compression import original_of
 from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.ports import FileFacts, JobFolder
+from sauce_janitor.archive.ports import FileFacts, JobFolder, StoreDownError
 from sauce_janitor.archive.receipts import StoredFile
 from sauce_janitor.errors import ArchiveError
 
@@ -53,7 +53,7 @@ def damage_of(
     folder: JobFolder, file: StoredFile, found: FileFacts | None
 ) -> tuple[Damage, str] | None:
     """Return what is wrong with a stored file, None for nothing; `found` is what stands at its
-    path.
+    path. Raises StoreDownError.
     """
     if found is None:
         return Damage.MISSING, f"{file.bytes:,} bytes of {file.name!r:.120}"
@@ -65,6 +65,9 @@ def damage_of(
         return Damage.CHANGED, f"{found.size_bytes:,} bytes, the receipt says {length:,}"
     try:
         difference = differs(folder, file)
+    # Perhaps nothing can be read now: the caller tells.
+    except StoreDownError:
+        raise
     except OSError as error:
         return Damage.CHANGED, f"cannot be read: {error.strerror or error}"
     return (Damage.CHANGED, difference) if difference else None

@@ -120,6 +120,22 @@ def test_what_does_not_pass_ends_all_jobs_with_a_sentence_and_stores_nothing(
     whole(place, 1)
 
 
+def test_a_server_that_is_away_is_no_damage(place: InBucket, s3_server: Seaweedfs) -> None:
+    prefix = place.location.prefix  # type: ignore[union-attr]
+    with opened(place.location) as archive:
+        store(archive)
+    of_one = Fault(is_get(".mp4"), SLOW_DOWN)
+    of_all = Fault(is_get(".sauce-janitor-archive"), SLOW_DOWN, times=0)
+    with faulty(s3_server, prefix, of_one, of_all) as location, opened(location) as archive:
+        (proof,) = archive.catalogue.proofs()
+        assert [(each.file[-9:], each.damage.value) for each in proof.findings] == [
+            ("video.mp4", "changed")
+        ]
+        of_all.times = 1_000_000
+        with pytest.raises(ArchiveUnusableError, match="asks for fewer requests"):
+            list(archive.catalogue.proofs())
+
+
 @pytest.mark.parametrize("ending", [".mp4", "receipt.json"])
 def test_a_file_that_is_cut_on_the_way_back_is_not_committed_or_not_believed(
     place: InBucket, s3_server: Seaweedfs, ending: str
