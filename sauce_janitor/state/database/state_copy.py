@@ -42,6 +42,9 @@ def copy_state(source: Database, target: Database) -> dict[str, int]:
                     f"the state {place} has another schema ({found}) than this program"
                     f" ({REVISIONS[-1]}): bring it to this version first. Nothing was copied"
                 )
+        # While a large original is sorted and counted, the server is told nothing for long.
+        if not target.dialect.one_writer:
+            new.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         _refuse_used(new, target.place)
         for name in _OF_EVERY_STATE:
             new.execute(delete(metadata.tables[name]))

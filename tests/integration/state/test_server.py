@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import Select, Table, func, make_url, select, text
 
 from sauce_janitor.errors import ConfigError, RefusedError, StateError
 from sauce_janitor.model.archive.entries import ArchiveEntry
@@ -17,9 +19,11 @@ from sauce_janitor.model.jobs import Build
 from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.model.policies import Approval
 from sauce_janitor.state import State, make_on_server, migrate_on_server
+from sauce_janitor.state.database import state_copy
 from sauce_janitor.state.database.postgresql import postgresql_engine
 from sauce_janitor.state.database.schema import found_state
 from sauce_janitor.state.database.tables import REVISIONS, metadata
+from sauce_janitor.state.database.transactions import Database
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.support.postgresql import Postgresql
 from tests.support.state import Place, migrate
@@ -328,6 +332,24 @@ def test_a_copy_to_the_server_and_back_has_every_row_and_goes_on_counting(
                 assert copy.journal.verify() == 9
                 copy.switch.resume(by="jane", at=2)
                 copy.switch.pause(by="jane", reason="", at=3)
+
+
+def test_a_copy_may_take_longer_than_a_transaction_may_stand_still(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a large original is sorted and counted, the server is told nothing."""
+    monkeypatch.setattr("sauce_janitor.state.database.postgresql._IDLE_S", 0.2)
+    ordered = state_copy._ordered
+
+    def slowly(table: Table, source: Database) -> Select[Any]:
+        if table.name == "jobs":
+            time.sleep(0.5)
+        return ordered(table, source)
+
+    monkeypatch.setattr(state_copy, "_ordered", slowly)
+    with State.open(tmp_path / "state.db") as old, State.connect(url) as server:
+        filled(old)
+        assert old.copy_to(server)["jobs"] == 1200
 
 
 def test_a_copy_to_a_file_is_proven_with_the_numbers_that_the_server_left_out(
