@@ -13,3 +13,11 @@ def examples(share: float) -> int:
     break.
     """
     return int(settings().max_examples * share)
+
+
+def examples_on_a_change(share: float) -> int:
+    """Return so many times the number of a change, and the whole number in the thorough tests: for
+    a law of which each example takes long.
+    """
+    most = settings().max_examples
+    return most if most >= THOROUGH else int(most * share)

@@ -19,7 +19,7 @@ from sauce_janitor.retention.plan.planner import make_plan
 from sauce_janitor.state import Query, State
 from tests.support import worlds
 from tests.support.jobs import DAY, NOW
-from tests.support.laws import examples
+from tests.support.laws import examples_on_a_change
 from tests.support.postgresql import Postgresql
 
 OWNER = Owner("jane")
@@ -44,7 +44,10 @@ def states(
 numbers = count()
 
 
-@settings(max_examples=examples(1), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples_on_a_change(0.4),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(worlds.worlds)
 def test_a_plan_is_the_same_bytes_on_both_databases(
     states: tuple[State, State], world: worlds.World

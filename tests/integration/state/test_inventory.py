@@ -28,6 +28,7 @@ from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.state import Query, State
 from tests.fakes.job_list import NOW, OWNER, JobList, ListedBy, a_job, an_id
 from tests.fakes.job_store import MemoryStore
+from tests.support.laws import examples_on_a_change
 
 texts = st.one_of(
     st.none(), st.just(UNKNOWN), st.text(st.characters(exclude_categories=()), max_size=6)
@@ -70,7 +71,11 @@ steps = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Each example commits to a real disk some dozen times, on both databases.
+@settings(
+    max_examples=examples_on_a_change(0.4),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(steps)
 def test_the_database_keeps_what_the_plain_store_keeps(state: State, steps: list[Step]) -> None:
     account = f"account {len(state.accounts.all())}"
