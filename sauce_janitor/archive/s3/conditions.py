@@ -13,7 +13,7 @@ from typing import Final
 from sauce_janitor.archive.ports import StoreDownError
 from sauce_janitor.archive.s3.bucket import Bucket
 
-_PROBE: Final = ".sauce-janitor-probe-"
+PROBE: Final = ".sauce-janitor-probe-"
 _BETTER: Final = "use a server that does, such as AWS S3, Cloudflare R2 or SeaweedFS"
 
 
@@ -21,7 +21,7 @@ def prove_conditions(bucket: Bucket) -> None:
     """Raise StoreDownError unless writes with a condition are refused where it does not hold, and
     a read sees the last write.
     """
-    key = _PROBE + uuid.uuid4().hex
+    key = PROBE + uuid.uuid4().hex
     etag = bucket.add(key, b"one")
     try:
         if _accepted(lambda: bucket.add(key, b"two")):

@@ -17,12 +17,12 @@ from typing import ClassVar, Final
 from sauce_janitor.archive.disk.folders import disk_errors, shut
 from sauce_janitor.archive.disk.root import check_room
 from sauce_janitor.archive.disk.walk import fits_level, is_before, is_job
-from sauce_janitor.archive.ownership.owner import claim
+from sauce_janitor.archive.ownership.owner import OWNER_FILE, claim
 from sauce_janitor.archive.ports import SENTINEL, JobFolder, Place
 from sauce_janitor.archive.prune_records import record_number
 from sauce_janitor.archive.receipts import LONGEST, receipt_number
 from sauce_janitor.archive.s3.bucket import Bucket, bucket_at
-from sauce_janitor.archive.s3.conditions import prove_conditions
+from sauce_janitor.archive.s3.conditions import PROBE, prove_conditions
 from sauce_janitor.archive.s3.job_folder import S3Folder
 from sauce_janitor.archive.s3.small_files import S3Files
 from sauce_janitor.archive.s3.spool import new_folder, remove_leftovers
@@ -35,7 +35,8 @@ _UPLOADS: Final = 4
 """Files of all jobs that are sent or read back at once: each takes 16 MiB at most."""
 _LARGEST_SMALL: Final = 256 * 2**20
 _PIECE: Final = 1024 * 1024
-_OURS: Final = ".sauce-janitor-"
+_OURS_ALREADY: Final = (OWNER_FILE, ".sauce-janitor-pause", PROBE)
+"""What may be in a new prefix: what a crash before the sentinel leaves."""
 
 
 class S3Root(S3Files):
@@ -199,7 +200,9 @@ class S3Site:
     def is_new(self) -> bool:
         """Tell whether an archive may be made here: there is only what this program left."""
         deeper, objects = self._bucket.level("")
-        return set(deeper) <= {PARTIAL} and all(each.key.startswith(_OURS) for each in objects)
+        return set(deeper) <= {PARTIAL} and all(
+            each.key.startswith(_OURS_ALREADY) for each in objects
+        )
 
     def make(self) -> None:
         """Do nothing: a prefix needs no folder, and a bucket is made by its owner."""

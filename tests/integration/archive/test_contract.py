@@ -268,11 +268,15 @@ def test_an_archive_is_known_by_its_sentinel(place: ArchivePlace) -> None:
         opened(place, known=known)
 
 
-def test_what_is_no_archive_is_not_made_one(place: ArchivePlace) -> None:
-    place.write("holiday.jpg", b"not ours")
+@pytest.mark.parametrize(
+    "name", ["holiday.jpg", ".sauce-janitor-copy", ".sauce-janitor-holds.eu.json"]
+)
+def test_what_is_no_archive_is_not_made_one(place: ArchivePlace, name: str) -> None:
+    """Nor an unfinished copy, or what is left of an archive that lost its sentinel."""
+    place.write(name, b"not ours")
     with pytest.raises(ArchiveUnusableError, match="is not an archive and not empty"):
         opened(place)
-    assert place.paths() == ["holiday.jpg"]
+    assert place.paths() == [name]
 
 
 def holder(words: WordsInState, instance: str, run: str = "run-1") -> LeaseHolder:
