@@ -1,9 +1,9 @@
 """A process that stores jobs and may be killed: run by the tests, never by itself.
 
 `storing_process.py once ROOT [FILE_LIMIT [MEGABYTES]]` stores one job and prints what came of it.
-`storing_process.py kill ROOT WIDTH` copies ROOT for every disk call of a pass and kills a child
-right before that call; WIDTH is what of the job is asked for (`video` or `all`). Prints the number
-of calls.
+`storing_process.py kill ROOT WIDTH STEP` copies ROOT for every STEP-th disk call of a pass and
+kills a child right before that call; WIDTH is what of the job is asked for (`video` or `all`).
+Prints the first of these numbers that is not below the number of calls: its child was not killed.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def killed_before(last: int, root: Path, width: str) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def kill(base: Path, width: str) -> None:
+def kill(base: Path, width: str, step: int) -> None:
     last = 0
     while True:
         root = base.with_name(f"{base.name}-{last}")
@@ -100,7 +100,7 @@ def kill(base: Path, width: str) -> None:
         if not killed_before(last, root, width):
             print(last)
             return
-        last += 1
+        last += step
 
 
 if __name__ == "__main__":
@@ -108,4 +108,4 @@ if __name__ == "__main__":
     if what == "once":
         once(Path(place), *(int(number) for number in [*rest, "0", "0"][:2]))
     else:
-        kill(Path(place), *rest)
+        kill(Path(place), rest[0], int(rest[1]))
