@@ -492,6 +492,8 @@ def test_more_files_than_the_cap_are_refused(root: Path) -> None:
     assert tree(root) == {}
 
 
+# The cheaper one of its kind: test_ten_thousand_screenshots_come_as_one_bundle_….
+@pytest.mark.thorough
 def test_ten_thousand_screenshots_are_stored_under_one_receipt(archive: Archive) -> None:
     shelf = AssetShelf({f"{number:04d}screenshot.png": PNG for number in range(10_000)})
     stored = archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)
