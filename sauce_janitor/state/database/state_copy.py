@@ -35,16 +35,18 @@ def copy_state(source: Database, target: Database) -> dict[str, int]:
     Raise RefusedError where the target is used already or a schema is not this program's,
     StateError where a number of rows differs afterwards: then nothing was copied.
     """
-    with source.reading() as old, target.writing() as new:
+    # A hold or a pause that came meanwhile would be missing in the copy, so nobody writes one.
+    with source.writing() as kept, source.reading() as old, target.writing() as new:
         for connection, place in ((old, source.place), (new, target.place)):
             if (found := revision(connection)) != REVISIONS[-1]:
                 raise RefusedError(
                     f"the state {place} has another schema ({found}) than this program"
                     f" ({REVISIONS[-1]}): bring it to this version first. Nothing was copied"
                 )
-        # While a large original is sorted and counted, the server is told nothing for long.
-        if not target.dialect.one_writer:
-            new.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        for connection, database in ((kept, source), (new, target)):
+            # While a large original is sorted and counted, the server is told nothing for long.
+            if not database.dialect.one_writer:
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         _refuse_used(new, target.place)
         for name in _OF_EVERY_STATE:
             new.execute(delete(metadata.tables[name]))

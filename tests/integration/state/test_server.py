@@ -334,6 +334,27 @@ def test_a_copy_to_the_server_and_back_has_every_row_and_goes_on_counting(
                 copy.switch.pause(by="jane", reason="", at=3)
 
 
+def test_no_hold_is_placed_while_the_state_is_copied(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be in the original only."""
+    monkeypatch.setattr("sauce_janitor.state.database.postgresql._LOCK_S", 0.2)
+    ordered, late = state_copy._ordered, list[str]()
+
+    def hold(table: Table, source: Database) -> Select[Any]:
+        if table.name == "jobs":
+            with State.connect(url) as other, pytest.raises(StateError) as told:
+                other.holds.add("eu", [an_id(10)], by="jane", reason="", at=1, until=None)
+            late.append(str(told.value))
+        return ordered(table, source)
+
+    monkeypatch.setattr(state_copy, "_ordered", hold)
+    with State.connect(url) as server, State.open(tmp_path / "back.db") as back:
+        server.accounts.admit("eu", base_url="u", username="demo")
+        server.copy_to(back)
+    assert "another process keeps it locked" in late[0]
+
+
 def test_a_copy_may_take_longer_than_a_transaction_may_stand_still(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
