@@ -446,7 +446,9 @@ def main(names: list[str]) -> int:
 
 
 def _copy(folder: Path) -> Path:
-    """The tree as it is here, without what git does not know."""
+    """The tree as it is here, without what git does not know, but for the programs of the tests:
+    where they are missing, a test is skipped and catches nothing.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True, text=True
     )
@@ -455,6 +457,7 @@ def _copy(folder: Path) -> Path:
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
+    (folder / ".components").symlink_to(REPOSITORY / ".components")
     return folder
 
 
