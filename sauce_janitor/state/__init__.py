@@ -22,9 +22,11 @@ from sauce_janitor.state.file.state_file import open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
-from sauce_janitor.state.journal.journal import Journal, JournalLine, RunJournal, SeenReceipt
+from sauce_janitor.state.journal.journal import Journal
+from sauce_janitor.state.journal.journal_lines import JournalLine
 from sauce_janitor.state.journal.manual_journal import ManualActions, ManualJournal
 from sauce_janitor.state.journal.prune_journal import OpenPruning, PruneJournal, Prunings
+from sauce_janitor.state.journal.run_journal import RunJournal, SeenReceipt
 from sauce_janitor.state.leases import Lease
 from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.lookups import JobFinder

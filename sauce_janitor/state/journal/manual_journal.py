@@ -27,7 +27,8 @@ from sauce_janitor.state.database.tables import journal, open_intents
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.file.manual_lock import ManualLock
 from sauce_janitor.state.journal import statements
-from sauce_janitor.state.journal.journal import RunJournal, deed
+from sauce_janitor.state.journal.journal_lines import deed
+from sauce_janitor.state.journal.run_journal import RunJournal
 from sauce_janitor.state.rows import id_bytes, plain
 
 if TYPE_CHECKING:

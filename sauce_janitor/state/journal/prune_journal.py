@@ -20,7 +20,7 @@ from sauce_janitor.state.database.dialect import put
 from sauce_janitor.state.database.tables import journal, meta, open_intents
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.journal import statements
-from sauce_janitor.state.journal.journal import RunJournal
+from sauce_janitor.state.journal.run_journal import RunJournal
 from sauce_janitor.state.rows import id_bytes, plain
 
 BEGUN: Final = "pruning"

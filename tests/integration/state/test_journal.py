@@ -442,7 +442,7 @@ def test_a_line_that_was_not_committed_never_was(place: Place, python: Python) -
     code, said = python.run(
         PRELUDE
         + """
-    from sauce_janitor.state.journal import journal as module
+    from sauce_janitor.state.journal import run_journal as module
     module._apply_to_inventory = lambda *_: os._exit(9)
     journal.outcome(seq, "confirmed", detail="")
     """
