@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from sauce_janitor.archive.asset_fetch import AssetBody, Fetch, SizeLimits
     from sauce_janitor.archive.catalogue import Catalogue
     from sauce_janitor.archive.content.read_back import Damage
-    from sauce_janitor.archive.disk.names import job_place
     from sauce_janitor.archive.exports.archive_copy import ArchiveCopy, copy_archive
     from sauce_janitor.archive.exports.exporter import Exported, export
     from sauce_janitor.archive.hold_mirror import HoldMirror, MirrorChangedError, MirroredHold
@@ -25,14 +24,15 @@ if TYPE_CHECKING:
     )
     from sauce_janitor.archive.ownership.owner import foreign, hand_over, read_owner
     from sauce_janitor.archive.pause_mirror import MirroredPause, PauseMirror
-    from sauce_janitor.archive.ports import SENTINEL
     from sauce_janitor.archive.proofs import Finding, Proof
     from sauce_janitor.archive.prune import PruneDraft, Pruner
     from sauce_janitor.archive.prune_records import GoneFile, PruneFile, PruneRecord, gone_files
     from sauce_janitor.archive.receipt_format import read_receipt
     from sauce_janitor.archive.receipts import ReceiptDocument, ReceiptFile, StoredFile, Unstored
     from sauce_janitor.archive.settings import DiskReserve, StoreOrigin, WriteSettings
-    from sauce_janitor.archive.sites import ArchiveLocation, has_archive
+    from sauce_janitor.archive.storage.names import job_place
+    from sauce_janitor.archive.storage.ports import SENTINEL
+    from sauce_janitor.archive.storage.sites import ArchiveLocation, has_archive
     from sauce_janitor.archive.store import Archive
 else:
     __getattr__ = late_names(
@@ -41,7 +41,7 @@ else:
             "asset_fetch": "AssetBody Fetch SizeLimits",
             "catalogue": "Catalogue",
             "content.read_back": "Damage",
-            "disk.names": "job_place",
+            "storage.names": "job_place",
             "exports.archive_copy": "ArchiveCopy copy_archive",
             "exports.exporter": "Exported export",
             "hold_mirror": "HoldMirror MirrorChangedError MirroredHold",
@@ -51,14 +51,14 @@ else:
             "ownership.lease_records": "LeaseRecord leases_of read_lease stale",
             "ownership.owner": "foreign hand_over read_owner",
             "pause_mirror": "MirroredPause PauseMirror",
-            "ports": "SENTINEL",
+            "storage.ports": "SENTINEL",
             "proofs": "Finding Proof",
             "prune": "PruneDraft Pruner",
             "prune_records": "GoneFile PruneFile PruneRecord gone_files",
             "receipt_format": "read_receipt",
             "receipts": "ReceiptDocument ReceiptFile StoredFile Unstored",
             "settings": "DiskReserve StoreOrigin WriteSettings",
-            "sites": "ArchiveLocation has_archive",
+            "storage.sites": "ArchiveLocation has_archive",
             "store": "Archive",
         },
     )

@@ -16,8 +16,9 @@ from typing import Protocol, Self
 
 from sauce_janitor.archive.content.compression import Compressor, unpacked
 from sauce_janitor.archive.content.probe import ProbeResult, TrustLevel, probe
-from sauce_janitor.archive.disk.folders import disk_errors, new_file, write_all
+from sauce_janitor.archive.disk.folders import new_file, write_all
 from sauce_janitor.archive.receipts import Packed
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 
 _ROOM_EVERY = 64 * 1024 * 1024
@@ -140,7 +141,7 @@ def fetch_to_file(
     received = first
     # It reads like an error page. A gateway's page may be gone a moment later, so ask again.
     if first.result.trust >= TrustLevel.LATER:
-        with disk_errors(f"remove the doubtful download of asset {name!r:.120}"):
+        with storage_errors(f"remove the doubtful download of asset {name!r:.120}"):
             os.unlink(slot.file, dir_fd=slot.folder)
         allowance.give_back(first.fetched.bytes)
         received = _receive(fetch, name, slot, allowance)
@@ -196,7 +197,7 @@ class AssetWriter:
         self._packer = Compressor() if slot.is_packed else None
 
     def __enter__(self) -> Self:
-        with disk_errors(f"make a file for asset {self._name!r:.120}"):
+        with storage_errors(f"make a file for asset {self._name!r:.120}"):
             self._file = new_file(self._slot.folder, self._slot.file)
         return self
 
@@ -206,7 +207,7 @@ class AssetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with disk_errors(f"close asset {self._name!r:.120}"):
+        with storage_errors(f"close asset {self._name!r:.120}"):
             os.close(self._file)
         if kind is not None:
             self._allowance.give_back(self._length)
@@ -227,7 +228,7 @@ class AssetWriter:
         if self._packer:
             self._put(self._packer.finish())
         with (
-            disk_errors(f"read back asset {self._name!r:.120}"),
+            storage_errors(f"read back asset {self._name!r:.120}"),
             os.fdopen(os.dup(self._file), "rb") as plain,
         ):
             plain.seek(0)
@@ -240,7 +241,7 @@ class AssetWriter:
         ), result
 
     def _put(self, data: bytes | memoryview) -> None:
-        with disk_errors(f"write asset {self._name!r:.120}"):
+        with storage_errors(f"write asset {self._name!r:.120}"):
             write_all(self._file, data)
 
 

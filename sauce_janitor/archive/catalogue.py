@@ -18,13 +18,13 @@ from typing import BinaryIO, Self
 from sauce_janitor.archive.chains import chain
 from sauce_janitor.archive.content.compression import open_original
 from sauce_janitor.archive.content.read_back import Damage, damage_of
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.disk.names import folder_name, job_place
-from sauce_janitor.archive.ports import Place, Store, StoreDownError
 from sauce_janitor.archive.proofs import Finding, Proof, failed_proof
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records, record_number
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile, receipt_name, receipt_number
-from sauce_janitor.archive.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.names import folder_name, job_place
+from sauce_janitor.archive.storage.ports import Place, Store, StoreDownError
+from sauce_janitor.archive.storage.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, Owner
 
@@ -108,7 +108,7 @@ class Catalogue:
         """
         try:
             with (
-                disk_errors(f"read the archive's folder {'/'.join(place)}"),
+                storage_errors(f"read the archive's folder {'/'.join(place)}"),
                 self.root.folder(place) as folder,
             ):
                 return chain(folder, place, folder.names())
@@ -123,7 +123,7 @@ class Catalogue:
         Raises ArchiveError when a record or a receipt cannot be trusted.
         """
         with (
-            disk_errors(f"read the archive's folder {'/'.join(place)}"),
+            storage_errors(f"read the archive's folder {'/'.join(place)}"),
             self.root.folder(place) as folder,
         ):
             names = folder.names()
@@ -153,7 +153,7 @@ class Catalogue:
         saves a search.
         """
         if ended_at is not None:
-            with disk_errors(f"look for {job_id} in the archive"):
+            with storage_errors(f"look for {job_id} in the archive"):
                 if self.root.has(job_place(account, owner, job_id, ended_at)):
                     return True
         return next(iter(self.places_of(job_id, account=account, owner=owner)), None) is not None
@@ -166,7 +166,7 @@ class Catalogue:
         findings: list[Finding] = []
         where = "/".join(place)
         with (
-            disk_errors(f"read the archive's folder {where}"),
+            storage_errors(f"read the archive's folder {where}"),
             self.root.folder(place) as folder,
         ):
             there = folder.files()
@@ -243,7 +243,7 @@ class Catalogue:
         file may raise OSError.
         """
         with (
-            disk_errors(f"open {'/'.join(place)}/{file.file} in the archive"),
+            storage_errors(f"open {'/'.join(place)}/{file.file} in the archive"),
             self.root.folder(place) as folder,
         ):
             return open_original(folder, file)
@@ -254,7 +254,7 @@ class Catalogue:
         Raises ArchiveError when there is none.
         """
         with (
-            disk_errors(f"open {'/'.join(place)}/{name} in the archive"),
+            storage_errors(f"open {'/'.join(place)}/{name} in the archive"),
             self.root.folder(place) as folder,
         ):
             return folder.open(name)
@@ -265,7 +265,7 @@ class Catalogue:
         This is all that can be known without reading the files.
         """
         with (
-            disk_errors(f"read the archive's folder {'/'.join(place)}"),
+            storage_errors(f"read the archive's folder {'/'.join(place)}"),
             self.root.folder(place) as folder,
         ):
             there = folder.files()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.ports import JobFolder, Place
 from sauce_janitor.archive.receipt_format import read_receipt, sha256_of
 from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, receipt_name, receipt_number
+from sauce_janitor.archive.storage.names import folder_name
+from sauce_janitor.archive.storage.ports import JobFolder, Place
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 
 
@@ -26,7 +26,7 @@ def chain(folder: JobFolder, place: Place, names: Iterable[str]) -> tuple[Receip
     receipts: list[ReceiptFile] = []
     for number in numbers:
         name = receipt_name(number)
-        with disk_errors(f"read {'/'.join(place)}/{name}"):
+        with storage_errors(f"read {'/'.join(place)}/{name}"):
             data = folder.read_small(name, at_most=LONGEST)
         try:
             receipt = ReceiptFile(name, sha256_of(data), read_receipt(data))

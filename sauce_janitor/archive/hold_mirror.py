@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.ports import SmallFiles
+from sauce_janitor.archive.storage.names import folder_name
+from sauce_janitor.archive.storage.ports import SmallFiles
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.jobs import JobId, job_id
 
@@ -56,7 +56,7 @@ class HoldMirror:
         one.
         """
         mine = {self._file, *map(_file_of, known)}
-        with disk_errors(f"read the archive's folder {self._root.at()}", of_all=True):
+        with storage_errors(f"read the archive's folder {self._root.at()}", of_all=True):
             names = self._root.names()
         files = sorted(
             name
@@ -98,7 +98,7 @@ class HoldMirror:
         }
         text = json.dumps({**document, "sha256": _digest(plain)}, indent=1) + "\n"
         try:
-            with disk_errors(f"write {self._root.at(self._file)}", of_all=True):
+            with storage_errors(f"write {self._root.at(self._file)}", of_all=True):
                 self._root.write(self._file, text.encode(), replaces=True)
         except ArchiveUnusableError as error:
             # What it was made from is not what is there now.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sauce_janitor.archive.chains import chain
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.ports import Place, Store
 from sauce_janitor.archive.prune_records import PruneFile, gone_files, read_records
 from sauce_janitor.archive.receipt_format import sha256_of
 from sauce_janitor.archive.receipts import LONGEST, ReceiptDocument, ReceiptFile, StoredFile
+from sauce_janitor.archive.storage.ports import Place, Store
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 
 
@@ -67,7 +67,7 @@ def contents_of(root: Store, place: Place) -> JobContents | None:
     """
     try:
         with (
-            disk_errors(f"read the archive's folder {'/'.join(place)}"),
+            storage_errors(f"read the archive's folder {'/'.join(place)}"),
             root.folder(place) as folder,
         ):
             names = folder.names()
@@ -92,7 +92,7 @@ def document_of(root: Store, contents: JobContents) -> Mapping[str, object] | No
     job = contents.newest.job
     try:
         with (
-            disk_errors(f"read {'/'.join(contents.place)}/{job.file}"),
+            storage_errors(f"read {'/'.join(contents.place)}/{job.file}"),
             root.folder(contents.place) as folder,
         ):
             data = folder.read_small(job.file, at_most=LONGEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sauce_janitor.archive.job_contents import JobContents, contents_of, document_of
-from sauce_janitor.archive.ports import Place, Store
+from sauce_janitor.archive.storage.ports import Place, Store
 from sauce_janitor.model.archive.entries import ArchiveEntry
 from sauce_janitor.model.assets import asset_classes
 

@@ -26,9 +26,10 @@ from sauce_janitor.archive.asset_fetch import (
 from sauce_janitor.archive.content.compression import ENDING, is_packable
 from sauce_janitor.archive.content.probe import TrustLevel
 from sauce_janitor.archive.content.screenshots import BUNDLE, Bundle, BundleUse, in_bundle, sampled
-from sauce_janitor.archive.disk.folders import disk_errors, open_folder, shut, write_all
-from sauce_janitor.archive.disk.names import file_names
+from sauce_janitor.archive.disk.folders import open_folder, shut, write_all
 from sauce_janitor.archive.receipts import StoredFile
+from sauce_janitor.archive.storage.names import file_names
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import (
     AnswerError,
     ArchiveError,
@@ -117,7 +118,7 @@ class JobFetcher:
         """
         if not request.wanted:
             return FetchedJob()
-        with disk_errors("make a folder for assets"):
+        with storage_errors("make a folder for assets"):
             os.mkdir(below, 0o700, dir_fd=folder)
             assets = open_folder(folder, below)
         try:
@@ -140,7 +141,7 @@ class JobFetcher:
         finally:
             shut(assets)
         if not files:
-            with disk_errors("remove an empty folder"):
+            with storage_errors("remove an empty folder"):
                 os.rmdir(below, dir_fd=folder)
         lacking = tuple(missing[name] for name in request.wanted if name in missing)
         return FetchedJob(files, lacking, tuple(pass_.remarks))
@@ -164,7 +165,7 @@ class JobFetcher:
             return {}
         url = pass_.request.url_of(BUNDLE)
         try:
-            with disk_errors("make a file for the screenshots"):
+            with storage_errors("make a file for the screenshots"):
                 spool = _nameless_file(folder)
             try:
                 size = _receive(pass_.request.fetch, spool, self._new_allowance())
@@ -261,7 +262,7 @@ class _Pass:
 
     def forget(self, shots: Sequence[str]) -> None:
         """Remove what was written of files that are not to be trusted."""
-        with disk_errors("remove the files of an untrusted bundle"):
+        with storage_errors("remove the files of an untrusted bundle"):
             for name in shots:
                 with suppress(FileNotFoundError):
                     os.unlink(self.slots[name].file, dir_fd=self.assets)
@@ -385,6 +386,6 @@ def _receive(fetch: Fetch, spool: int, allowance: ByteAllowance) -> int:
         for piece in body:
             length += len(piece)
             allowance.take(BUNDLE, length, len(piece))
-            with disk_errors("write the screenshots"):
+            with storage_errors("write the screenshots"):
                 write_all(spool, piece)
     return length

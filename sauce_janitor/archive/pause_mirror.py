@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.ownership.owner import read_plain, write_plain
-from sauce_janitor.archive.ports import SENTINEL, SmallFiles
-from sauce_janitor.archive.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.ports import SENTINEL, SmallFiles
+from sauce_janitor.archive.storage.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveUnusableError
 
 PAUSE_FILE: Final = ".sauce-janitor-pause"
@@ -42,7 +42,7 @@ class PauseMirror:
     def paused(self) -> MirroredPause | None:
         """Return the pause in force; None where there is none, or no archive."""
         site = self._site
-        with disk_errors(f"look for a pause in {site.at()}", of_all=True):
+        with storage_errors(f"look for a pause in {site.at()}", of_all=True):
             # One that cannot be read counts as a pause, too.
             if not site.has(PAUSE_FILE):
                 return None
@@ -74,7 +74,7 @@ class PauseMirror:
                 raise ArchiveUnusableError(
                     f"{site.at()} has no sentinel {SENTINEL}: {site.question}"
                 )
-            with disk_errors(f"make the archive folder {site.at()}", of_all=True):
+            with storage_errors(f"make the archive folder {site.at()}", of_all=True):
                 site.make()
         with self._files() as files:
             # No archive yet. A folder with other files may be a typing error in the path.
@@ -105,17 +105,17 @@ class PauseMirror:
             return
         with (
             self._files() as files,
-            disk_errors(f"remove {site.at(PAUSE_FILE)}", of_all=True),
+            storage_errors(f"remove {site.at(PAUSE_FILE)}", of_all=True),
         ):
             files.remove(PAUSE_FILE)
 
     def _has(self, name: str) -> bool:
-        with disk_errors(f"look for {self._site.at(name)}", of_all=True):
+        with storage_errors(f"look for {self._site.at(name)}", of_all=True):
             return self._site.has(name)
 
     @contextmanager
     def _files(self) -> Iterator[SmallFiles]:
         with ExitStack() as stack:
-            with disk_errors(f"open the archive {self._site.at()}", of_all=True):
+            with storage_errors(f"open the archive {self._site.at()}", of_all=True):
                 files = stack.enter_context(self._site.files())
             yield files

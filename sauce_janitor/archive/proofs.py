@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sauce_janitor.archive.content.read_back import Damage
-from sauce_janitor.archive.ports import Place
 from sauce_janitor.archive.prune_records import PruneFile
 from sauce_janitor.archive.receipts import ReceiptFile
+from sauce_janitor.archive.storage.ports import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sauce_janitor import __version__
-from sauce_janitor.archive.disk.folders import disk_errors
 from sauce_janitor.archive.ownership.lease import ArchiveLease
-from sauce_janitor.archive.ports import Place, Store
 from sauce_janitor.archive.prune_records import (
     GoneFile,
     PruneFile,
@@ -23,6 +21,8 @@ from sauce_janitor.archive.prune_records import (
 )
 from sauce_janitor.archive.receipt_format import sha256_of
 from sauce_janitor.archive.receipts import ReceiptFile, StoredFile
+from sauce_janitor.archive.storage.ports import Place, Store
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.permits import PrunePermit
 
@@ -134,7 +134,7 @@ class Pruner:
         where = "/".join(draft.place)
         word = self._lease.word if self._lease else ""
         try:
-            with disk_errors(f"write {where}/{draft.made.file}"):
+            with storage_errors(f"write {where}/{draft.made.file}"):
                 self._root.add_record(draft.place, draft.made.file, draft.data, word=word)
         except ArchiveError as error:
             if isinstance(error.__cause__, FileExistsError):
@@ -149,7 +149,7 @@ class Pruner:
         """Return the files of a record that are still there."""
         where = "/".join(place)
         with (
-            disk_errors(f"look for files of {where} in the archive"),
+            storage_errors(f"look for files of {where} in the archive"),
             self._root.folder(place) as folder,
         ):
             there = folder.files()
@@ -161,7 +161,7 @@ class Pruner:
         """
         self._check()
         where = "/".join(place)
-        with disk_errors(f"remove files of {where} from the archive"):
+        with storage_errors(f"remove files of {where} from the archive"):
             _remove_from(self._root, place, made.record.files)
 
     def _check(self) -> None:

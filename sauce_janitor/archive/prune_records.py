@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.disk.names import folder_name
-from sauce_janitor.archive.ports import JobFolder, Place
 from sauce_janitor.archive.receipt_format import FILE_NAME, canonical, day_and_time, sha256_of
 from sauce_janitor.archive.receipts import LONGEST, ReceiptFile, StoredFile
+from sauce_janitor.archive.storage.names import folder_name
+from sauce_janitor.archive.storage.ports import JobFolder, Place
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import JobId, Owner, job_id, owner_name
 
@@ -118,7 +118,7 @@ def read_records(
     found: list[PruneFile] = []
     for number in numbers:
         name = record_name(number)
-        with disk_errors(f"read {where}/{name}"):
+        with storage_errors(f"read {where}/{name}"):
             data = folder.read_small(name, at_most=LONGEST)
         try:
             each = PruneFile(name, sha256_of(data), _read(data))

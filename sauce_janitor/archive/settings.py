@@ -8,8 +8,8 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from sauce_janitor.archive.asset_fetch import SizeLimits
-from sauce_janitor.archive.ports import Place
 from sauce_janitor.archive.receipts import ReceiptFile
+from sauce_janitor.archive.storage.ports import Place
 from sauce_janitor.model.jobs import Job
 from sauce_janitor.model.stored_jobs import StoredJob
 

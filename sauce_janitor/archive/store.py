@@ -18,12 +18,10 @@ from sauce_janitor.archive.asset_choice import AssetChoice, UnavailableFiles, ch
 from sauce_janitor.archive.asset_fetch import ByteAllowance, Fetch
 from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.close_guard import CloseGuard
-from sauce_janitor.archive.disk.folders import disk_errors, write_file
-from sauce_janitor.archive.disk.names import folder_name, place_of
+from sauce_janitor.archive.disk.folders import write_file
 from sauce_janitor.archive.hold_mirror import HoldMirror
 from sauce_janitor.archive.job_fetch import FetchedJob, FetchRequest, JobFetcher
 from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
-from sauce_janitor.archive.ports import Place, ReceiptTakenError, Staging, Store
 from sauce_janitor.archive.proofs import Proof
 from sauce_janitor.archive.prune_records import gone_files
 from sauce_janitor.archive.receipt_format import canonical, sha256_of, write_receipt
@@ -42,7 +40,10 @@ from sauce_janitor.archive.settings import (
     origin_url,
     stored_by,
 )
-from sauce_janitor.archive.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.names import folder_name, place_of
+from sauce_janitor.archive.storage.ports import Place, ReceiptTakenError, Staging, Store
+from sauce_janitor.archive.storage.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.jobs import AssetListing, Job, JobDocument, JobId, Owner
@@ -320,7 +321,7 @@ class Archive:
             for each in (newest.document.job, *newest.document.assets)
             if each.file not in task.gone
         ]
-        with disk_errors(f"flush {'/'.join(task.place)}"):
+        with storage_errors(f"flush {'/'.join(task.place)}"):
             self._root.flush_again(
                 task.place,
                 [*(file.file for file in files), *(receipt.file for receipt in task.earlier)],
@@ -337,16 +338,16 @@ class Archive:
                 return self._flush_again(task)
             fetched = fetched_job.files
             fresh = fetched if job == task.choice.kept_job else (job, *fetched)
-            with disk_errors(f"flush the files of job {task.place[-1]}"):
+            with storage_errors(f"flush the files of job {task.place[-1]}"):
                 staging.flush(fresh)
             if self._settings.verify == "reread":
                 staging.read_back(fresh)
             receipt = self._receipt(task, job, fetched_job)
             data = write_receipt(receipt)
-            with disk_errors(f"write the receipt of job {task.place[-1]}"):
+            with storage_errors(f"write the receipt of job {task.place[-1]}"):
                 rereads = self._settings.verify == "reread"
                 staging.write_receipt(receipt_name(task.number), data, rereads=rereads)
-            with disk_errors(f"look at the files of job {task.place[-1]}"):
+            with storage_errors(f"look at the files of job {task.place[-1]}"):
                 stamps = staging.stamps([*(file.file for file in fresh), receipt_name(task.number)])
             # The commit. A close waits for it, and refuses it once closed.
             with self._life.committing():
@@ -381,7 +382,7 @@ class Archive:
         if kept is not None and kept.sha256 == sha256_of(data):
             return kept
         name = job_name(task.number)
-        with disk_errors(f"write {name} of job {task.place[-1]}"):
+        with storage_errors(f"write {name} of job {task.place[-1]}"):
             write_file(staging.fd, name, data)
         return StoredFile(
             name,

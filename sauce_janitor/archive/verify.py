@@ -14,8 +14,8 @@ from typing import Final
 
 from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.content.read_back import Damage
-from sauce_janitor.archive.ports import Place
 from sauce_janitor.archive.proofs import Proof, failed_proof
+from sauce_janitor.archive.storage.ports import Place
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.jobs import Owner
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from sauce_janitor import __version__
-from sauce_janitor.archive.sites import site_of
+from sauce_janitor.archive.storage.sites import site_of
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
 from sauce_janitor.daemon.rounds import LookInterval, Rounds

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sauce_janitor.archive import Catalogue, ReceiptFile
-from sauce_janitor.archive.ports import Place
+from sauce_janitor.archive.storage.ports import Place
 from sauce_janitor.config import Account
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.operations.wiring.account_owner import admit

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from sauce_janitor.archive import Catalogue, Damage, Finding, Proof
-from sauce_janitor.archive.ports import Place
 from sauce_janitor.archive.receipts import receipt_name
+from sauce_janitor.archive.storage.ports import Place
 from sauce_janitor.archive.verify import ArchiveScope, JobSampleShare, prove_all
 from sauce_janitor.errors import ArchiveError, ConfigError
 from sauce_janitor.model.jobs import JobId, Owner

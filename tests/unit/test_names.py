@@ -10,7 +10,7 @@ from pathlib import Path
 import sauce_janitor
 
 PACKAGE = Path(sauce_janitor.__file__).parent
-ACCEPTED = {"listing", "archive_listing", "matching", "staging", "offboarding", "archive_pruning"}
+ACCEPTED = {"listing", "archive_listing", "matching", "offboarding", "archive_pruning"}
 """Gerunds that are accepted names of things."""
 
 

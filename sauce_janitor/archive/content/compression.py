@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Final
 
 import zstandard
 
-from sauce_janitor.archive.ports import JobFolder
 from sauce_janitor.archive.receipts import Packed, StoredFile
+from sauce_janitor.archive.storage.ports import JobFolder
 
 ENDING: Final = ".zst"
 _PACKABLE: Final = (".json", ".har", ".log", ".txt", ".xml", ".csv", ".html", ".htm")

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from sauce_janitor.archive.content.compression import original_of
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.ports import FileFacts, JobFolder, StoreDownError
 from sauce_janitor.archive.receipts import StoredFile
+from sauce_janitor.archive.storage.ports import FileFacts, JobFolder, StoreDownError
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 
 # Each worker has one buffer of this size; larger ones are no faster.
@@ -79,7 +79,7 @@ def read_back(folder: JobFolder, files: Iterable[StoredFile]) -> None:
     Raises ArchiveError where it differs: memory, disk or cable is bad.
     """
     for file in files:
-        with disk_errors(f"read back {file.file}"):
+        with storage_errors(f"read back {file.file}"):
             difference = differs(folder, file)
         if difference:
             raise ArchiveError(

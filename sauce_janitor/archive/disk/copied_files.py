@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.archive.disk.folders import exists, new_file, reach, write_all
-from sauce_janitor.archive.ports import JobFolder
+from sauce_janitor.archive.storage.ports import JobFolder
 
 _PIECE = 1024 * 1024
 

@@ -14,52 +14,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from sauce_janitor.archive.ports import StoreDownError
-from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
-
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: somebody may put a pipe in a file's place, and opening it would wait forever.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
-_OF_THE_WHOLE_DISK = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EROFS,
-        errno.EIO,
-        errno.ESTALE,
-        errno.ENODEV,
-        errno.ENXIO,
-        errno.ENOTCONN,
-        errno.ETIMEDOUT,
-    }
-)
-
-
 NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 """The errors of a file system without locks."""
-
-
-@contextmanager
-def disk_errors(doing: str, *, of_all: bool = False) -> Iterator[None]:
-    """Turn an OSError of a disk call into one sentence; `doing` says what was tried, on what.
-
-    Raises ArchiveUnusableError where every other job would fail too (or `of_all`), else
-    ArchiveError.
-    """
-    try:
-        yield
-    except OSError as error:
-        of_every_job = isinstance(error, StoreDownError) or error.errno in _OF_THE_WHOLE_DISK
-        kind = ArchiveUnusableError if of_all or of_every_job else ArchiveError
-        # This is how O_NOFOLLOW and O_DIRECTORY report a link or a file.
-        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise kind(
-                f"cannot {doing}: a link or a file stands where a folder of the archive should be"
-            ) from error
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise kind(f"cannot {doing}: {reason}") from error
 
 
 def shut(descriptor: int) -> None:

@@ -11,7 +11,7 @@ from typing import BinaryIO, ClassVar
 
 from sauce_janitor.archive.disk.folders import open_file, open_folder, read_small, shut
 from sauce_janitor.archive.disk.walk import files_below
-from sauce_janitor.archive.ports import FileFacts
+from sauce_janitor.archive.storage.ports import FileFacts
 
 
 @dataclass(frozen=True, slots=True)

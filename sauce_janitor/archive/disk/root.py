@@ -1,25 +1,21 @@
-"""The archive's root folder: held open, identified by its sentinel, and checked for room."""
+"""An archive on a disk: its root folder, held open, and what is done below it."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import stat
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Final, Self
 
 from sauce_janitor.archive.disk.copied_files import copy_files, move_files
 from sauce_janitor.archive.disk.durable import kind_of, make_durable
 from sauce_janitor.archive.disk.folders import (
     NO_LOCKS,
-    disk_errors,
     exists,
     new_file,
     open_folder,
@@ -30,18 +26,18 @@ from sauce_janitor.archive.disk.folders import (
     write_file,
 )
 from sauce_janitor.archive.disk.job_folder import DiskFolder
+from sauce_janitor.archive.disk.room import check_room
 from sauce_janitor.archive.disk.small_files import DiskFiles
-from sauce_janitor.archive.disk.staging import PARTIAL, StagingFolder, partial_folder, sweep
+from sauce_janitor.archive.disk.staging_area import DiskStaging, partial_folder, sweep
 from sauce_janitor.archive.disk.walk import walk
-from sauce_janitor.archive.ownership.owner import OWNER_FILE, claim
-from sauce_janitor.archive.ports import SENTINEL, JobFolder, Place
+from sauce_janitor.archive.ownership.owner import OWNER_FILE
+from sauce_janitor.archive.storage.ports import SENTINEL, JobFolder, Place
+from sauce_janitor.archive.storage.sentinel import read_sentinel
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 
-_ASIDE = SENTINEL + "."
-_ALLOWED_IN_A_NEW_ROOT = frozenset({"lost+found", PARTIAL})
-_OURS_ALREADY = (_ASIDE, OWNER_FILE, ".sauce-janitor-pause")
-"""What a crash before the sentinel leaves in a new root."""
-_FORMAT = 1
+ASIDE: Final = SENTINEL + "."
+"""How the name of a sentinel that is being made begins."""
 _LOCKS_REACH_ALL = frozenset(
     {
         "ext2",
@@ -62,46 +58,19 @@ _LOCKS_REACH_ALL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveRoot(DiskFiles):
+class DiskRoot(DiskFiles):
     """An archive on a disk. `uuid` is the one in its sentinel; `fd` is the folder, open until
     `close`.
     """
 
     uuid: str
 
-    @classmethod
-    def open(
-        cls, path: Path, *, known_uuid: str | None, make: bool, maker: str | None = None
-    ) -> ArchiveRoot:
-        """Open the archive at `path`; with `make`, and only where none was known, make it.
-
-        A new archive belongs to the state with the id `maker`. Raises ArchiveUnusableError when the
-        folder or its sentinel is missing, or the sentinel is another than `known_uuid`: an
-        unmounted volume looks just like an empty archive.
-        """
-        path = path.absolute()
-        if make and known_uuid is None:
-            with disk_errors(f"make the archive folder {path}", of_all=True):
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise ArchiveUnusableError(
-                f"cannot open the archive {path}: {error.strerror}; is its volume there?"
-            ) from error
-        try:
-            return cls(path, fd, _uuid_of(DiskFiles(path, fd), known_uuid, make=make, maker=maker))
-        # Whatever happened, close the folder. The error is raised again.
-        except BaseException:
-            shut(fd)
-            raise
-
     def check(self) -> None:
         """Raise ArchiveUnusableError unless the archive still is the one that was opened.
 
         A volume that was mounted or unmounted since puts another folder at the path.
         """
-        with disk_errors(f"look at the archive {self.path}", of_all=True):
+        with storage_errors(f"look at the archive {self.path}", of_all=True):
             ours, there = os.fstat(self.fd), self.path.stat()
         # The path leads to another folder than the open one.
         if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
@@ -109,7 +78,7 @@ class ArchiveRoot(DiskFiles):
                 f"the archive {self.path} is not the folder that was opened: was its volume "
                 "mounted or unmounted?"
             )
-        found = _read_sentinel(self)
+        found = read_sentinel(self)
         if found != self.uuid:
             raise ArchiveUnusableError(
                 f"the archive {self.path} has lost its sentinel {SENTINEL}, or it is another one "
@@ -121,7 +90,7 @@ class ArchiveRoot(DiskFiles):
         probe = f"probe-{uuid.uuid4().hex}"
         with (
             self._partial(account) as folder,
-            disk_errors(f"write to the archive {self.path}", of_all=True),
+            storage_errors(f"write to the archive {self.path}", of_all=True),
         ):
             write_file(folder, probe, b"")
             os.unlink(probe, dir_fd=folder)
@@ -156,7 +125,7 @@ class ArchiveRoot(DiskFiles):
 
     def tidy(self) -> None:
         """Remove what a crash left of a sentinel or an owner file."""
-        _tidy(self)
+        tidy_root(self)
 
     @contextmanager
     def folder(self, place: Sequence[str]) -> Iterator[DiskFolder]:
@@ -183,9 +152,9 @@ class ArchiveRoot(DiskFiles):
         """Yield the places of all jobs after `after`, and of links in place of any folder."""
         return walk(self.fd, (), fixed, after, by_name=by_name)
 
-    def stage(self, place: Place, number: int, *, word: str) -> StagingFolder:
+    def stage(self, place: Place, number: int, *, word: str) -> DiskStaging:
         """Begin the pass of this number over a job, under the lease with this word."""
-        return StagingFolder(self.fd, place, number, word=word)
+        return DiskStaging(self.fd, place, number, word=word)
 
     def flush_again(self, place: Place, files: Sequence[str]) -> None:
         """Flush once more what is there, for whoever wrote it may have died before."""
@@ -277,164 +246,12 @@ class ArchiveRoot(DiskFiles):
             shut(partial)
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSite:
-    """A folder that is an archive, or will be one. Raises OSError."""
-
-    path: Path
-    question: ClassVar[str] = "is the archive's volume mounted?"
-    wanted: ClassVar[str] = "an empty folder as archive.path"
-
-    def at(self, name: str = "") -> str:
-        """Return the path of the archive, or of what has this name in its root."""
-        return str(self.path / name)
-
-    def has(self, name: str) -> bool:
-        """Tell whether the root has a file of this name, even one that cannot be read."""
-        try:
-            # `lstat`, because a link that leads nowhere is there, too.
-            os.lstat(self.path / name)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
-
-    def is_new(self) -> bool:
-        """Tell whether an archive may be made here: there is only what this program left."""
-        with self.files() as files:
-            return not _foreign_names(files.fd)
-
-    def make(self) -> None:
-        """Make the folder where there is none."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    @contextmanager
-    def files(self) -> Iterator[DiskFiles]:
-        """Open the small files in the root."""
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield DiskFiles(self.path, fd)
-        finally:
-            shut(fd)
-
-    def open(self, *, known_uuid: str | None, make: bool, maker: str | None = None) -> ArchiveRoot:
-        """Open the archive here."""
-        return ArchiveRoot.open(self.path, known_uuid=known_uuid, make=make, maker=maker)
-
-    def unsealed(self, uuid: str) -> ArchiveRoot:
-        """Open what is no archive yet, because the copy of one with this uuid is being made."""
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return ArchiveRoot(self.path, fd, uuid)
-
-
-def _uuid_of(files: DiskFiles, known: str | None, *, make: bool, maker: str | None) -> str:
-    path, found = files.path, _read_sentinel(files)
-    # Only a folder that no state knows may become an archive: an unmounted volume is empty too.
-    if found is None and known is None and make:
-        with disk_errors(f"look into {path}", of_all=True):
-            foreign_names = _foreign_names(files.fd)
-        if foreign_names:
-            raise ArchiveUnusableError(
-                f"{path} is not an archive and not empty (it has {foreign_names[0]!r}): name an "
-                "empty folder as archive.path"
-            )
-        _tidy(files)
-        # The owner is written before the sentinel: after a crash between the two, the state that
-        # made the archive still finds it as its own.
-        if maker is not None:
-            claim(files, maker, at=int(time.time()))
-        return _make_sentinel(path, files.fd)
-    if found is None:
-        raise ArchiveUnusableError(
-            f"{path} has no sentinel {SENTINEL}: is the archive's volume mounted?"
-        )
-    if known is not None and found != known:
-        raise ArchiveUnusableError(
-            f"{path} is another archive (its uuid is {found}, this state belongs to {known}): is "
-            "the right volume mounted?"
-        )
-    return found
-
-
-def _foreign_names(fd: int) -> list[str]:
-    there = sorted(set(os.listdir(fd)) - _ALLOWED_IN_A_NEW_ROOT)
-    return [name for name in there if not name.startswith(_OURS_ALREADY)]
-
-
-def _read_sentinel(files: DiskFiles) -> str | None:
-    path = files.path
-    try:
-        with disk_errors(f"read {path / SENTINEL}", of_all=True):
-            document = json.loads(files.read(SENTINEL, at_most=4096))
-        if document["format"] != _FORMAT:
-            raise ArchiveUnusableError(
-                f"{path} was made by a newer sauce-janitor (format {document['format']})"
-            )
-        return str(uuid.UUID(document["uuid"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArchiveUnusableError(
-            f"{path / SENTINEL} cannot be read: it was changed or cut"
-        ) from error
-    except ArchiveError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return None
-        raise
-
-
-def _tidy(files: DiskFiles) -> None:
-    with disk_errors(f"tidy the archive {files.path}", of_all=True):
+def tidy_root(files: DiskFiles) -> None:
+    """Remove what a crash left of a sentinel or an owner file."""
+    with storage_errors(f"tidy the archive {files.path}", of_all=True):
         for name in files.names():
-            if name.startswith((_ASIDE, f"{OWNER_FILE}.")):
+            if name.startswith((ASIDE, f"{OWNER_FILE}.")):
                 os.unlink(name, dir_fd=files.fd)
-
-
-def _make_sentinel(path: Path, fd: int) -> str:
-    """Make a new uuid, durably, before anyone learns it.
-
-    The file is made under another name and linked: so it is complete or missing, and made only
-    once.
-    """
-    fresh = str(uuid.uuid4())
-    aside = _ASIDE + fresh
-    text = json.dumps({"what": "sauce-janitor archive", "format": _FORMAT, "uuid": fresh}) + "\n"
-    with disk_errors(f"make {path / SENTINEL}", of_all=True):
-        file = new_file(fd, aside)
-        try:
-            os.write(file, text.encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
-        try:
-            os.link(aside, SENTINEL, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
-        except FileExistsError as taken:
-            raise ArchiveUnusableError(
-                f"{path} was made an archive by another process just now; try again"
-            ) from taken
-        finally:
-            with suppress(OSError):
-                os.unlink(aside, dir_fd=fd)
-        os.fsync(fd)
-        above = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(above)
-        finally:
-            shut(above)
-    return fresh
-
-
-def check_room(disk_name: str, fd: int, percent: float, size_bytes: int) -> None:
-    """Raise ArchiveUnusableError unless the disk has room above the floor, and inodes."""
-    with disk_errors(f"measure the room of {disk_name}", of_all=True):
-        disk = os.fstatvfs(fd)
-    free = disk.f_bavail * disk.f_frsize
-    least = max(size_bytes, int(disk.f_blocks * disk.f_frsize * percent / 100))
-    if free < least:
-        raise ArchiveUnusableError(
-            f"{disk_name} has {free:,} bytes free, and archive.min_free keeps {least:,} of "
-            "them: make room"
-        )
-    # File systems without a fixed number of inodes report 0.
-    if disk.f_files and disk.f_favail < 64:
-        raise ArchiveUnusableError(f"{disk_name} has no inodes left: make room")
 
 
 def by_folder(paths: Iterable[str]) -> Iterable[tuple[str, list[str]]]:

@@ -10,14 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sauce_janitor.archive.disk.folders import (
-    NO_LOCKS,
-    disk_errors,
-    new_file,
-    read_small,
-    shut,
-    write_all,
-)
+from sauce_janitor.archive.disk.folders import NO_LOCKS, new_file, read_small, shut, write_all
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +84,10 @@ class DiskFiles:
         system.
         """
         locking = f"lock the archive {self.path}"
-        with disk_errors(locking, of_all=True):
+        with storage_errors(locking, of_all=True):
             lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
         try:
-            with disk_errors(locking, of_all=True):
+            with storage_errors(locking, of_all=True):
                 _lock(lock)
             yield
         finally:

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 
-from sauce_janitor.archive.disk.folders import disk_errors, open_folder, shut
-from sauce_janitor.archive.ports import Place
+from sauce_janitor.archive.disk.folders import open_folder, shut
+from sauce_janitor.archive.storage.places import fits_level, is_before, is_job
+from sauce_janitor.archive.storage.ports import Place
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 
 _DEEPEST = 4
-_LEVELS = (r"[^.].*", r"[^.].*", r"\d{4}", r"\d{2}", r"\d{2}", r"[0-9a-f]{32}")
-
-
-def fits_level(level: int, name: str) -> bool:
-    """Tell whether a folder at this level, 0 for accounts, may have this name."""
-    return re.fullmatch(_LEVELS[level], name, re.DOTALL) is not None
-
-
-def is_before(place: Place, after: Place) -> bool:
-    """Tell whether a folder comes before the place to resume after, and need not be searched."""
-    return place < after[: len(place)] or place == after
-
-
-def is_job(place: Place) -> bool:
-    """Tell whether a place is a job's folder, and not one above it."""
-    return len(place) == len(_LEVELS)
 
 
 def walk(
@@ -44,7 +29,7 @@ def walk(
     one system call a day instead of several a job.
     """
     wanted = fixed[0] if fixed else None
-    with disk_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
+    with storage_errors(f"list the archive's folder {'/'.join(above) or '.'}"):
         names = sorted(os.listdir(folder)) if wanted is None else [wanted]
     for name in names:
         if not fits_level(len(above), name):
@@ -57,7 +42,7 @@ def walk(
             yield place, False
             continue
         try:
-            with disk_errors(f"open the archive's folder {'/'.join(place)}"):
+            with storage_errors(f"open the archive's folder {'/'.join(place)}"):
                 kind = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
                 # A link is reported, and nothing behind it is read.
                 if stat.S_ISLNK(kind):

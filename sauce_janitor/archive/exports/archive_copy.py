@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sauce_janitor.archive.catalogue import Catalogue
-from sauce_janitor.archive.disk.folders import disk_errors, shut
-from sauce_janitor.archive.disk.names import folder_name
+from sauce_janitor.archive.disk.folders import shut
 from sauce_janitor.archive.hold_mirror import MIRROR_END, MIRROR_FILE
 from sauce_janitor.archive.ownership.lease import SILENT_S
 from sauce_janitor.archive.ownership.lease_records import (
@@ -26,9 +25,11 @@ from sauce_janitor.archive.ownership.lease_records import (
 )
 from sauce_janitor.archive.ownership.owner import OWNER_FILE
 from sauce_janitor.archive.pause_mirror import PAUSE_FILE, PauseMirror
-from sauce_janitor.archive.ports import SENTINEL, Place, Site, Store
 from sauce_janitor.archive.proofs import Proof
-from sauce_janitor.archive.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.names import folder_name
+from sauce_janitor.archive.storage.ports import SENTINEL, Place, Site, Store
+from sauce_janitor.archive.storage.sites import ArchiveLocation, site_of
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, LeaseError, RefusedError
 
 UNFINISHED: Final = ".sauce-janitor-copy"
@@ -73,7 +74,7 @@ def copy_archive(
         )
     leases = _leases_at_rest(source.root)
     site, copied = site_of(target), ArchiveCopy()
-    with disk_errors(f"prepare the copy in {site.at()}", of_all=True):
+    with storage_errors(f"prepare the copy in {site.at()}", of_all=True):
         store = _begun(site, source.root.uuid)
     try:
         # Its leases, holds and jobs are newer: they must not be replaced by those of the source.
@@ -93,7 +94,7 @@ def copy_archive(
             # A run that had looked for a pause before there was one.
             if _leases_at_rest(source.root) != leases:
                 raise LeaseError("a run worked on the archive during the copy: copy again")
-            with disk_errors(f"write to {site.at()}", of_all=True):
+            with storage_errors(f"write to {site.at()}", of_all=True):
                 _seal(source.root, store, site)
     finally:
         store.close()
@@ -113,7 +114,7 @@ def _leases_at_rest(root: Store) -> tuple[LeaseRecord, ...]:
 
 
 def _is_held(root: Store, name: str) -> bool:
-    with disk_errors(f"use the lock {root.at(name)}{LOCK}", of_all=True):
+    with storage_errors(f"use the lock {root.at(name)}{LOCK}", of_all=True):
         try:
             lock = root.lock(name + LOCK)
         except BlockingIOError:
@@ -165,7 +166,7 @@ class _Copier:
             copied.there += 1
             return
         with (
-            disk_errors(f"copy {'/'.join(place)}"),
+            storage_errors(f"copy {'/'.join(place)}"),
             self._source.root.folder(place) as folder,
         ):
             self._target.root.add_job(place, folder, _paths(proof, set(folder.files())))

@@ -20,9 +20,9 @@ from sauce_janitor.archive.catalogue import Catalogue
 from sauce_janitor.archive.content.compression import ENDING
 from sauce_janitor.archive.exports.targets import SUMS, ExportTarget, refuse_target, written
 from sauce_janitor.archive.job_contents import JobContents, contents_of
-from sauce_janitor.archive.ports import Place
 from sauce_janitor.archive.proofs import Proof
 from sauce_janitor.archive.receipts import StoredFile
+from sauce_janitor.archive.storage.ports import Place
 from sauce_janitor.errors import ArchiveError, ConfigError
 
 _PIECE: Final = 1024 * 1024

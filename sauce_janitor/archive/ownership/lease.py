@@ -21,8 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from sauce_janitor.archive.disk.folders import disk_errors, shut
-from sauce_janitor.archive.disk.names import folder_name
+from sauce_janitor.archive.disk.folders import shut
 from sauce_janitor.archive.ownership.lease_records import (
     LEASE_FILE,
     LOCK,
@@ -34,7 +33,9 @@ from sauce_janitor.archive.ownership.lease_records import (
     write_lease,
 )
 from sauce_janitor.archive.ownership.owner import claim
-from sauce_janitor.archive.ports import Store
+from sauce_janitor.archive.storage.names import folder_name
+from sauce_janitor.archive.storage.ports import Store
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.clock import CLOCK
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.permits import HeldLease
@@ -164,7 +165,7 @@ class ArchiveLease(HeldLease):
 
     def _take_lock(self) -> None:
         self._is_local = self._root.locks_reach_all
-        with disk_errors(f"use the lock {self._root.at(self._name)}{LOCK}", of_all=True):
+        with storage_errors(f"use the lock {self._root.at(self._name)}{LOCK}", of_all=True):
             try:
                 # Without locks the record alone decides, see `_refuse_live_holder`.
                 self._lock_file = self._root.lock(self._name + LOCK)
@@ -221,7 +222,7 @@ class ArchiveLease(HeldLease):
 
     def _silence(self) -> float:
         """Return how old the record is in seconds, by the clock of whoever stores it."""
-        with disk_errors(f"look at {self._root.at(self._name)}", of_all=True):
+        with storage_errors(f"look at {self._root.at(self._name)}", of_all=True):
             return self._root.age_s(self._name, self._name + LOCK)
 
     def _taken_by(self, found: LeaseRecord | None) -> str:

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.disk.names import folder_name
 from sauce_janitor.archive.ownership.owner import read_plain, write_plain
-from sauce_janitor.archive.ports import SmallFiles
+from sauce_janitor.archive.storage.names import folder_name
+from sauce_janitor.archive.storage.ports import SmallFiles
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveUnusableError
 
 LEASE_FILE: Final = ".sauce-janitor-lease."
@@ -74,7 +74,7 @@ def leases_of(root: SmallFiles) -> tuple[LeaseRecord, ...]:
 
     Raises ArchiveUnusableError.
     """
-    with disk_errors(f"look into the archive {root.at()}", of_all=True):
+    with storage_errors(f"look into the archive {root.at()}", of_all=True):
         there = sorted(root.names())
     # By their locks: a record that is being written begins alike, with more after its name.
     locks = (name for name in there if name.startswith(LEASE_FILE) and name.endswith(LOCK))

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.ports import SmallFiles
+from sauce_janitor.archive.storage.ports import SmallFiles
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, RefusedError
 
 OWNER_FILE: Final = ".sauce-janitor-owner"
@@ -131,7 +131,7 @@ def read_plain(root: SmallFiles, name: str) -> dict[str, Any] | None:
     Raises ArchiveUnusableError.
     """
     try:
-        with disk_errors(f"read {root.at(name)}", of_all=True):
+        with storage_errors(f"read {root.at(name)}", of_all=True):
             document = json.loads(root.read(name, at_most=_LARGEST))
         if not isinstance(document, dict):
             raise TypeError("not an object")
@@ -154,7 +154,7 @@ def write_plain(
     Raises FileExistsError where it must not replace one, and ArchiveUnusableError.
     """
     taken: FileExistsError | None = None
-    with disk_errors(f"write {root.at(name)}", of_all=True):
+    with storage_errors(f"write {root.at(name)}", of_all=True):
         try:
             root.write(name, (json.dumps(document) + "\n").encode(), replaces=replaces)
         except FileExistsError as found:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from obstore import exceptions
 from obstore.store import S3Store
 
-from sauce_janitor.archive.ports import StoreDownError
+from sauce_janitor.archive.storage.ports import StoreDownError
 from sauce_janitor.model.archive.locations import S3Location
 
 _CODE: Final = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")

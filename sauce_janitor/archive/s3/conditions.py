@@ -10,8 +10,8 @@ import uuid
 from contextlib import suppress
 from typing import Final
 
-from sauce_janitor.archive.ports import StoreDownError
 from sauce_janitor.archive.s3.bucket import Bucket
+from sauce_janitor.archive.storage.ports import StoreDownError
 
 PROBE: Final = ".sauce-janitor-probe-"
 _BETTER: Final = "use a server that does, such as AWS S3, Cloudflare R2 or SeaweedFS"

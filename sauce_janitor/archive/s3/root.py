@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from contextlib import contextmanager
+from typing import Final
 
-from sauce_janitor.archive.disk.folders import disk_errors, shut
-from sauce_janitor.archive.disk.root import check_room
-from sauce_janitor.archive.disk.walk import fits_level, is_before, is_job
-from sauce_janitor.archive.ownership.owner import OWNER_FILE, claim
-from sauce_janitor.archive.ports import SENTINEL, JobFolder, Place
+from sauce_janitor.archive.disk.folders import shut
+from sauce_janitor.archive.disk.room import check_room
 from sauce_janitor.archive.prune_records import record_number
 from sauce_janitor.archive.receipts import LONGEST, receipt_number
-from sauce_janitor.archive.s3.bucket import Bucket, bucket_at
-from sauce_janitor.archive.s3.conditions import PROBE, prove_conditions
+from sauce_janitor.archive.s3.bucket import Bucket
+from sauce_janitor.archive.s3.conditions import prove_conditions
 from sauce_janitor.archive.s3.job_folder import S3Folder
 from sauce_janitor.archive.s3.small_files import S3Files
 from sauce_janitor.archive.s3.spool import new_folder, remove_leftovers
-from sauce_janitor.archive.s3.staging import PARTIAL, S3Staging, sweep
-from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
-from sauce_janitor.model.archive.locations import S3Location
+from sauce_janitor.archive.s3.staging_area import S3Staging, sweep
+from sauce_janitor.archive.storage.places import fits_level, is_before, is_job
+from sauce_janitor.archive.storage.ports import SENTINEL, JobFolder, Place
+from sauce_janitor.archive.storage.sentinel import read_sentinel
+from sauce_janitor.archive.storage.storage_errors import storage_errors
+from sauce_janitor.errors import ArchiveUnusableError
 
-_FORMAT: Final = 1
 _UPLOADS: Final = 4
 """Files of all jobs that are sent or read back at once: each takes 16 MiB at most."""
-_LARGEST_SMALL: Final = 256 * 2**20
 _PIECE: Final = 1024 * 1024
-_OURS_ALREADY: Final = (OWNER_FILE, ".sauce-janitor-pause", PROBE)
-"""What may be in a new prefix: what a crash before the sentinel leaves."""
 
 
 class S3Root(S3Files):
@@ -51,7 +43,7 @@ class S3Root(S3Files):
 
     def check(self) -> None:
         """Raise ArchiveUnusableError unless it still is the archive that was opened."""
-        if _read_sentinel(self) != self.uuid:
+        if read_sentinel(self) != self.uuid:
             raise ArchiveUnusableError(
                 f"the archive {self.at()} has lost its sentinel {SENTINEL}, or it is another one "
                 "now"
@@ -60,7 +52,7 @@ class S3Root(S3Files):
     def check_writable(self, account: str) -> None:
         """Raise ArchiveUnusableError unless objects can be written, under conditions."""
         del account
-        with disk_errors(f"write to the archive {self.at()}", of_all=True):
+        with storage_errors(f"write to the archive {self.at()}", of_all=True):
             prove_conditions(self.bucket)
             self._is_proven = True
             remove_leftovers()
@@ -68,7 +60,7 @@ class S3Root(S3Files):
     def check_room(self, percent: float, size_bytes: int) -> None:
         """Raise ArchiveUnusableError unless so much of the temporary directory's disk is free."""
         folder = tempfile.gettempdir()
-        with disk_errors(f"measure the room of {folder}", of_all=True):
+        with storage_errors(f"measure the room of {folder}", of_all=True):
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             check_room(f"the temporary directory {folder}", fd, percent, size_bytes)
@@ -108,7 +100,7 @@ class S3Root(S3Files):
         self, fixed: Sequence[str | None], after: Place = (), *, by_name: bool = False
     ) -> Iterator[tuple[Place, bool]]:
         """Yield the places of all jobs after `after`. There are no links."""
-        with disk_errors(f"list the archive {self.at()}", of_all=True):
+        with storage_errors(f"list the archive {self.at()}", of_all=True):
             for place in self._walk((), fixed, after, by_name=by_name):
                 yield place, False
 
@@ -136,7 +128,7 @@ class S3Root(S3Files):
     def sweep(self, account: str, is_dead: Callable[[str], bool]) -> int:
         """Remove what passes uploaded and never committed, a week after."""
         del is_dead
-        with disk_errors(f"remove leftovers from the archive {self.at()}"):
+        with storage_errors(f"remove leftovers from the archive {self.at()}"):
             return sweep(self.bucket, account)
 
     def add_record(self, place: Place, name: str, data: bytes, *, word: str) -> None:
@@ -176,100 +168,5 @@ class S3Root(S3Files):
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-@dataclass(frozen=True, slots=True)
-class S3Site:
-    """A bucket's prefix that is an archive, or will be one. Raises OSError."""
-
-    location: S3Location
-    question: ClassVar[str] = "is it the right bucket and prefix?"
-    wanted: ClassVar[str] = "an empty prefix in archive.url"
-
-    def at(self, name: str = "") -> str:
-        """Return the address of the archive, or of what has this name in its root."""
-        return f"{self.location}/{name}" if name else str(self.location)
-
-    def has(self, name: str) -> bool:
-        """Tell whether there is an object of this name."""
-        try:
-            # Not by HEAD: its answer has no body, and only that names a missing bucket.
-            self._bucket.read(name, at_most=_LARGEST_SMALL)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def is_new(self) -> bool:
-        """Tell whether an archive may be made here: there is only what this program left."""
-        deeper, objects = self._bucket.level("")
-        return set(deeper) <= {PARTIAL} and all(
-            each.key.startswith(_OURS_ALREADY) for each in objects
-        )
-
-    def make(self) -> None:
-        """Do nothing: a prefix needs no folder, and a bucket is made by its owner."""
-
-    @contextmanager
-    def files(self) -> Iterator[S3Files]:
-        """Open the small objects in the root."""
-        yield S3Files(self._bucket)
-
-    def open(self, *, known_uuid: str | None, make: bool, maker: str | None = None) -> S3Root:
-        """Open the archive here; with `make`, and only where none was known, make it."""
-        with disk_errors(f"open the archive {self.at()}", of_all=True):
-            files = S3Files(self._bucket)
-            found = _read_sentinel(files)
-            # Only a prefix that no state knows may become an archive.
-            if found is None and known_uuid is None and make:
-                found = self._made(files, maker)
-        if found is None:
-            raise ArchiveUnusableError(f"{self.at()} has no sentinel {SENTINEL}: {self.question}")
-        if known_uuid is not None and found != known_uuid:
-            raise ArchiveUnusableError(
-                f"{self.at()} is another archive (its uuid is {found}, this state belongs to "
-                f"{known_uuid}): {self.question}"
-            )
-        return S3Root(self._bucket, found)
-
-    def unsealed(self, uuid: str) -> S3Root:
-        """Open what is no archive yet, because the copy of one with this uuid is being made."""
-        return S3Root(self._bucket, uuid)
-
-    def _made(self, files: S3Files, maker: str | None) -> str | None:
-        if not self.is_new():
-            raise ArchiveUnusableError(
-                f"{self.at()} is not an archive and not empty: name {self.wanted}"
-            )
-        # The owner is written before the sentinel: after a crash between the two, the state that
-        # made the archive still finds it as its own.
-        if maker is not None:
-            claim(files, maker, at=int(time.time()))
-        document = {"what": "sauce-janitor archive", "format": _FORMAT, "uuid": str(uuid.uuid4())}
-        # Another account's first run may be faster: then its sentinel counts.
-        with suppress(FileExistsError):
-            files.write(SENTINEL, (json.dumps(document) + "\n").encode(), replaces=False)
-        return _read_sentinel(files)
-
-    @property
-    def _bucket(self) -> Bucket:
-        return bucket_at(self.location)
-
-
 def _is_committed(name: str) -> bool:
     return receipt_number(name) is not None
-
-
-def _read_sentinel(files: S3Files) -> str | None:
-    where = files.at(SENTINEL)
-    try:
-        with disk_errors(f"read {where}", of_all=True):
-            document = json.loads(files.read(SENTINEL, at_most=4096))
-        if document["format"] != _FORMAT:
-            raise ArchiveUnusableError(
-                f"{files.at()} was made by a newer sauce-janitor (format {document['format']})"
-            )
-        return str(uuid.UUID(document["uuid"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArchiveUnusableError(f"{where} cannot be read: it was changed or cut") from error
-    except ArchiveError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return None
-        raise

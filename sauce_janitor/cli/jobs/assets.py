@@ -212,7 +212,7 @@ def _show(session: Session, job: Job, names: tuple[str, ...], form: str) -> None
 
 
 def _download_one(opened: AccountSession, job: Job, name: str, output: str | None) -> int:
-    from sauce_janitor.archive.disk.names import file_names
+    from sauce_janitor.archive.storage.names import file_names
 
     if output == "-":
         # The file is checked before its first byte is written: the reader of a pipe must not get
@@ -231,7 +231,7 @@ def _download_one(opened: AccountSession, job: Job, name: str, output: str | Non
 
 def _download_all(opened: AccountSession, job: Job, names: tuple[str, ...], folder: Path) -> int:
     """Download the files one by one. A file that fails does not stop the others."""
-    from sauce_janitor.archive.disk.names import file_names
+    from sauce_janitor.archive.storage.names import file_names
 
     # Logs and videos of tests may show passwords: the folder is for this user only.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -264,14 +264,14 @@ def _fetch(opened: AccountSession, job: Job, name: str, path: Path) -> int:
         SizeLimits,
         fetch_to_file,
     )
-    from sauce_janitor.archive.disk.folders import disk_errors
+    from sauce_janitor.archive.storage.storage_errors import storage_errors
 
     reader = opened.manual.reader(job.owner)
 
     def fetch(asset: str) -> AbstractContextManager[AssetBody]:
         return reader.open_asset(job.owner, job.id, asset)
 
-    with disk_errors(f"open the folder {path.parent}"):
+    with storage_errors(f"open the folder {path.parent}"):
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     aside = f".{path.name[:100]}.{os.getpid()}.part"
     try:
@@ -282,7 +282,7 @@ def _fetch(opened: AccountSession, job: Job, name: str, path: Path) -> int:
                 fetch, name, AssetSlot(folder, aside), ByteAllowance(SizeLimits(), lambda: None)
             )
             # A link fails if another process has made a file of that name; a rename overwrites it.
-            with disk_errors(f"write {path}"):
+            with storage_errors(f"write {path}"):
                 os.link(
                     aside, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
                 )

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from sauce_janitor.archive import Archive, Damage
-from sauce_janitor.archive.disk.names import place_of
 from sauce_janitor.archive.receipts import ReceiptFile
+from sauce_janitor.archive.storage.names import place_of
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.jobs import Job, JobId, Owner
 from sauce_janitor.model.stored_jobs import ReadBack

@@ -18,7 +18,7 @@ import zstandard
 from click.testing import CliRunner, Result
 
 from sauce_janitor.archive import Archive, JobContents, Pruner, contents_of
-from sauce_janitor.archive.disk.root import ArchiveRoot
+from sauce_janitor.archive.disk.root import DiskRoot
 from sauce_janitor.archive.exports import exporter, targets
 from sauce_janitor.cli.app import Session
 from sauce_janitor.cli.archive.archive import archive as group
@@ -288,7 +288,7 @@ def test_half_an_export_is_never_left(
 def test_a_file_that_changes_between_verifying_and_copying_spoils_the_whole(
     config: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoilt(at: ArchiveRoot, place: tuple[str, ...]) -> JobContents | None:
+    def spoilt(at: DiskRoot, place: tuple[str, ...]) -> JobContents | None:
         (folder_of(root) / "assets" / "video.mp4").write_bytes(MP4[:-1] + b"!")
         return contents_of(at, place)
 

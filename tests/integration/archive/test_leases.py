@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import Archive, LeaseHolder
-from sauce_janitor.archive.disk.staging import StagingFolder
+from sauce_janitor.archive.disk.staging_area import DiskStaging
 from sauce_janitor.archive.ownership import lease as leasing
 from sauce_janitor.archive.ownership.lease_records import LEASE_FILE
 from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
@@ -249,9 +249,9 @@ def test_a_lease_that_is_lost_while_assets_are_fetched_shows_nothing(root: Path)
 def test_files_that_vanish_before_the_rename_are_noticed_after_it(
     root: Path, monkeypatch: pytest.MonkeyPatch, harm: str, *, again: bool
 ) -> None:
-    mine, show = a_state(), StagingFolder.show
+    mine, show = a_state(), DiskStaging.show
 
-    def harmed(self: StagingFolder) -> None:
+    def harmed(self: DiskStaging) -> None:
         (video,) = (root / ".partial" / "eu").glob("*/assets*/*.mp4")
         video.unlink()
         if harm == "replaced":
@@ -263,7 +263,7 @@ def test_files_that_vanish_before_the_rename_are_noticed_after_it(
             store_log = AssetShelf({"log.json": LOG})
             archive.store(document(), store_log.listing, EVERYTHING, store_log.fetch, ORIGIN)
         with monkeypatch.context() as meddling:
-            meddling.setattr(StagingFolder, "show", harmed)
+            meddling.setattr(DiskStaging, "show", harmed)
             with pytest.raises(ArchiveError, match="not in the archive as it was written"):
                 store(archive)
         assert [len(proof.findings) for proof in archive.catalogue.proofs()] == (

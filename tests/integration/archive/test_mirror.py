@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.archive import HoldMirror, MirroredHold
-from sauce_janitor.archive.disk.root import ArchiveRoot
+from sauce_janitor.archive.disk.root import DiskRoot
+from sauce_janitor.archive.disk.site import DiskSite
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.model.jobs import JobId
 
@@ -23,21 +24,21 @@ OTHER = MirroredHold(JobId("b" * 32), "joe", "a \N{SNOWMAN} look", 6, 99)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[ArchiveRoot]:
-    with ArchiveRoot.open(tmp_path / "archive", known_uuid=None, make=True) as opened:
+def root(tmp_path: Path) -> Iterator[DiskRoot]:
+    with DiskSite(tmp_path / "archive").open(known_uuid=None, make=True) as opened:
         yield opened
 
 
-def file_of(root: ArchiveRoot) -> Path:
+def file_of(root: DiskRoot) -> Path:
     [path] = root.path.glob(".sauce-janitor-holds.*")
     return path
 
 
-def test_no_mirror_is_no_holds(root: ArchiveRoot) -> None:
+def test_no_mirror_is_no_holds(root: DiskRoot) -> None:
     assert HoldMirror(root, "eu").holds() == ()
 
 
-def test_another_reader_sees_what_was_replaced(root: ArchiveRoot) -> None:
+def test_another_reader_sees_what_was_replaced(root: DiskRoot) -> None:
     reader, writer = HoldMirror(root, "eu"), HoldMirror(root, "eu")
     writer.replace([OTHER, HOLD])
     assert reader.holds() == (HOLD, OTHER)
@@ -47,7 +48,7 @@ def test_another_reader_sees_what_was_replaced(root: ArchiveRoot) -> None:
     assert HoldMirror(root, "us").holds() == ()
 
 
-def test_one_that_vanishes_after_it_held_something_holds_everything(root: ArchiveRoot) -> None:
+def test_one_that_vanishes_after_it_held_something_holds_everything(root: DiskRoot) -> None:
     mirror = HoldMirror(root, "eu")
     mirror.replace([HOLD])
     mirror.holds()
@@ -57,7 +58,7 @@ def test_one_that_vanishes_after_it_held_something_holds_everything(root: Archiv
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "\xff", '{"format": 2}', "[" * 100_000])
-def test_one_that_is_none_holds_everything(root: ArchiveRoot, text: str) -> None:
+def test_one_that_is_none_holds_everything(root: DiskRoot, text: str) -> None:
     HoldMirror(root, "eu").replace([HOLD])
     file_of(root).write_text(text, encoding="latin-1")
     with pytest.raises(ArchiveUnusableError, match="every job is held"):
@@ -67,7 +68,7 @@ def test_one_that_is_none_holds_everything(root: ArchiveRoot, text: str) -> None
 @pytest.mark.parametrize(
     ("key", "value"), [("account", "us"), ("holds", []), ("format", 2), ("sha256", "0" * 64)]
 )
-def test_one_that_was_edited_holds_everything(root: ArchiveRoot, key: str, value: object) -> None:
+def test_one_that_was_edited_holds_everything(root: DiskRoot, key: str, value: object) -> None:
     HoldMirror(root, "eu").replace([HOLD])
     path = file_of(root)
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
@@ -75,7 +76,7 @@ def test_one_that_was_edited_holds_everything(root: ArchiveRoot, key: str, value
         HoldMirror(root, "eu").holds()
 
 
-def test_a_link_in_its_place_is_not_followed(root: ArchiveRoot, tmp_path: Path) -> None:
+def test_a_link_in_its_place_is_not_followed(root: DiskRoot, tmp_path: Path) -> None:
     HoldMirror(root, "eu").replace([HOLD])
     path = file_of(root)
     path.rename(tmp_path / "elsewhere")
@@ -85,7 +86,7 @@ def test_a_link_in_its_place_is_not_followed(root: ArchiveRoot, tmp_path: Path) 
 
 
 def test_a_write_that_fails_leaves_the_one_before(
-    root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch
+    root: DiskRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror = HoldMirror(root, "eu")
     mirror.replace([HOLD])
@@ -109,7 +110,7 @@ def _without_locks(error: int) -> Callable[..., None]:
 
 
 def test_a_lock_that_fails_is_told_in_a_sentence(
-    root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch
+    root: DiskRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", _without_locks(errno.EIO))
     with (
@@ -122,7 +123,7 @@ def test_a_lock_that_fails_is_told_in_a_sentence(
 
 
 def test_where_there_are_no_locks_it_is_replaced_all_the_same(
-    root: ArchiveRoot, monkeypatch: pytest.MonkeyPatch
+    root: DiskRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", _without_locks(errno.ENOLCK))
     mirror = HoldMirror(root, "eu")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.archive import Archive, Catalogue, PruneFile, Pruner
-from sauce_janitor.archive.ports import Place
 from sauce_janitor.archive.prune import PruneDraft
+from sauce_janitor.archive.storage.ports import Place
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name

@@ -23,11 +23,11 @@ from sauce_janitor.archive import (
     MirroredPause,
     PauseMirror,
 )
-from sauce_janitor.archive.ports import StoreDownError
 from sauce_janitor.archive.s3 import bucket as buckets
-from sauce_janitor.archive.s3 import staging
+from sauce_janitor.archive.s3 import staging_area
 from sauce_janitor.archive.s3.bucket import Bucket
 from sauce_janitor.archive.s3.small_files import S3Files
+from sauce_janitor.archive.storage.ports import StoreDownError
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.archive.locations import S3Location
 from sauce_janitor.model.assets import EVERYTHING
@@ -97,15 +97,15 @@ def test_a_writer_that_comes_second_adds_what_is_missing(
     place: InBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(place.location) as one, opened(place.location, one.uuid) as two:
-        commit, raced = staging.S3Staging.show, list[bool]()
+        commit, raced = staging_area.S3Staging.show, list[bool]()
 
-        def after_another(self: staging.S3Staging) -> None:
+        def after_another(self: staging_area.S3Staging) -> None:
             if not raced:
                 raced.append(True)
                 store(two, selection=VIDEO_ONLY)
             commit(self)
 
-        monkeypatch.setattr(staging.S3Staging, "show", after_another)
+        monkeypatch.setattr(staging_area.S3Staging, "show", after_another)
         stored = store(one)
         assert stored.fetched_assets == 1
         (proof,) = one.catalogue.proofs()
@@ -129,7 +129,7 @@ def test_an_answer_that_is_lost_changes_nothing(
             raise StoreDownError("the server answered 503 SlowDown")
         return add(self, key, data)
 
-    monkeypatch.setattr(staging, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(staging_area, "_PAUSE_S", 0.0)
     monkeypatch.setattr(Bucket, "add", lose_once)
     stored = store(archive)
     (proof,) = archive.catalogue.proofs()
@@ -162,11 +162,11 @@ def test_what_was_never_committed_is_swept_after_a_week(
     store(archive, selection=VIDEO_ONLY)
     before = place.jobs()
 
-    def cut(self: staging.S3Staging) -> None:
+    def cut(self: staging_area.S3Staging) -> None:
         raise ArchiveUnusableError("the process ends here")
 
     with monkeypatch.context() as crashing:
-        crashing.setattr(staging.S3Staging, "show", cut)
+        crashing.setattr(staging_area.S3Staging, "show", cut)
         for number in (1, 2):
             with pytest.raises(ArchiveUnusableError):
                 store(archive, number)
@@ -174,9 +174,9 @@ def test_what_was_never_committed_is_swept_after_a_week(
     (proof,) = archive.catalogue.proofs()  # what no receipt names is not in the archive
     assert proof.findings == ()
     assert archive.sweep() == 0
-    server_time = staging._server_time
+    server_time = staging_area._server_time
     monkeypatch.setattr(
-        staging, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
+        staging_area, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
     )
     assert archive.sweep() == 2
     assert place.jobs() == before
@@ -189,22 +189,22 @@ def test_a_removal_that_comes_late_removes_nothing_of_a_later_run(
     """A sweep's request is carried out after its run has ended, or its process was frozen."""
     remove, late = Bucket.remove, list[str]()
 
-    def cut(self: staging.S3Staging) -> None:
+    def cut(self: staging_area.S3Staging) -> None:
         raise ArchiveUnusableError("the process ends here")
 
     def time_out(self: Bucket, keys: Sequence[str]) -> None:
-        late.extend(key for key in keys if not key.startswith(staging.PARTIAL))
+        late.extend(key for key in keys if not key.startswith(staging_area.PARTIAL))
         if late:
             raise StoreDownError("the server does not answer")
 
     with monkeypatch.context() as crashing:
-        crashing.setattr(staging.S3Staging, "show", cut)
+        crashing.setattr(staging_area.S3Staging, "show", cut)
         with pytest.raises(ArchiveUnusableError):
             store(archive)
-        server_time = staging._server_time
+        server_time = staging_area._server_time
         crashing.setattr(Bucket, "remove", time_out)
         crashing.setattr(
-            staging, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
+            staging_area, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
         )
         with pytest.raises(ArchiveError):
             archive.sweep()
@@ -218,7 +218,7 @@ def test_a_removal_that_comes_late_removes_nothing_of_a_later_run(
 def test_a_list_without_the_newest_receipt_removes_nothing_of_it(
     archive: Archive, place: InBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    below, remove, server_time = Bucket.below, Bucket.remove, staging._server_time
+    below, remove, server_time = Bucket.below, Bucket.remove, staging_area._server_time
 
     def fail(self: Bucket, keys: Sequence[str]) -> None:
         raise StoreDownError("the server does not answer")
@@ -231,7 +231,9 @@ def test_a_list_without_the_newest_receipt_removes_nothing_of_it(
         store(archive)  # its note stays
         odd.setattr(Bucket, "remove", remove)
         odd.setattr(Bucket, "below", stale)
-        odd.setattr(staging, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60)
+        odd.setattr(
+            staging_area, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
+        )
         assert archive.sweep() == 0
     (proof,) = archive.catalogue.proofs()
     assert proof.findings == ()
@@ -240,7 +242,7 @@ def test_a_list_without_the_newest_receipt_removes_nothing_of_it(
 def test_a_sweep_touches_no_files_of_another_pass(
     archive: Archive, place: InBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server_time = staging._server_time
+    server_time = staging_area._server_time
     store(archive)
     (proof,) = archive.catalogue.proofs()
     note = {"place": proof.place.split("/"), "number": 2}
@@ -248,7 +250,7 @@ def test_a_sweep_touches_no_files_of_another_pass(
     place.remove(place.find("receipt.json"))  # a stranger's work: it can be restored
     before = place.jobs()
     monkeypatch.setattr(
-        staging, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
+        staging_area, "_server_time", lambda *where: server_time(*where) + 7 * 86_400 + 60
     )
     assert archive.sweep() == 1
     assert place.jobs() == before

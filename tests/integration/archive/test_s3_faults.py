@@ -14,7 +14,7 @@ import pytest
 
 from sauce_janitor.archive import Archive, Catalogue
 from sauce_janitor.archive.s3 import bucket as buckets
-from sauce_janitor.archive.s3 import staging
+from sauce_janitor.archive.s3 import staging_area
 from sauce_janitor.archive.s3.bucket import Bucket
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.archive.locations import S3Location
@@ -35,7 +35,7 @@ def place(s3_server: Seaweedfs) -> InBucket:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer tries, without waiting."""
     monkeypatch.setattr(buckets, "_RETRIES", 2)
-    monkeypatch.setattr(staging, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(staging_area, "_PAUSE_S", 0.0)
 
 
 def opened(location: Any, known: str | None = None) -> Archive:

@@ -21,7 +21,7 @@ from sauce_janitor.archive import (
     WriteSettings,
     read_receipt,
 )
-from sauce_janitor.archive.disk import staging
+from sauce_janitor.archive.disk import staging_area
 from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.errors import (
     ArchiveError,
@@ -590,7 +590,7 @@ def test_what_reads_back_differently_is_not_stored(
                     stored.seek(100)
                     stored.write(b"!")
 
-    monkeypatch.setattr(staging, "make_durable", flush_and_turn)
+    monkeypatch.setattr(staging_area, "make_durable", flush_and_turn)
     shelf = AssetShelf({"video.mp4": MP4})
     with pytest.raises(ArchiveError, match=r"assets/video\.mp4 reads back differently"):
         archive.store(document(), shelf.listing, EVERYTHING, shelf.fetch, ORIGIN)

@@ -19,7 +19,6 @@ from typing import Self, TypeAlias
 from sauce_janitor.archive.content.read_back import differs, read_back, read_back_receipt
 from sauce_janitor.archive.disk.durable import make_durable
 from sauce_janitor.archive.disk.folders import (
-    disk_errors,
     exists,
     make_folder,
     open_folder,
@@ -31,6 +30,7 @@ from sauce_janitor.archive.disk.folders import (
 )
 from sauce_janitor.archive.disk.job_folder import DiskFolder
 from sauce_janitor.archive.receipts import StoredFile, assets_name, job_name, receipt_name
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.safety_numbers import DAY_S
 
@@ -44,7 +44,7 @@ reused.
 """
 
 
-class StagingFolder:
+class DiskStaging:
     """One job's staging folder, removed when the block ends unless it was shown. `fd` is the
     folder.
     """
@@ -58,7 +58,7 @@ class StagingFolder:
 
     def __enter__(self) -> Self:
         self._partial = partial_folder(self._root, self._place[0])
-        with disk_errors("make a temporary folder in the archive"):
+        with storage_errors("make a temporary folder in the archive"):
             try:
                 os.mkdir(self._name, 0o700, dir_fd=self._partial)
                 self.fd = open_folder(self._partial, self._name)
@@ -118,7 +118,7 @@ class StagingFolder:
         Where the disk refuses to undo a half-shown pass, the staging folder stays until `sweep`
         can.
         """
-        with disk_errors(f"move job {self._place[-1]} into its place in the archive"):
+        with storage_errors(f"move job {self._place[-1]} into its place in the archive"):
             if self._number == 1:
                 self._show_folder()
             else:
@@ -243,7 +243,7 @@ def sweep(root: int, partial: int, is_dead: Callable[[str], bool] = lambda _word
     others left is removed after a day without a change.
     """
     swept = 0
-    with disk_errors("remove leftovers from the archive"):
+    with storage_errors("remove leftovers from the archive"):
         for name in sorted(os.listdir(partial)):
             # It may be the unfinished work of a run on another machine.
             if not is_dead(_word_of(name)) and not _is_old(partial, name):
@@ -302,7 +302,7 @@ def partial_folder(root: int, account_folder: str) -> int:
 
     It is on the archive's own file system: only there is a rename one step.
     """
-    with disk_errors("make the folder for work in progress in the archive", of_all=True):
+    with storage_errors("make the folder for work in progress in the archive", of_all=True):
         above = make_folder(root, PARTIAL)
         try:
             return make_folder(above, account_folder)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
-from sauce_janitor.archive.disk.folders import disk_errors
-from sauce_janitor.archive.ports import SENTINEL, Site
+from sauce_janitor.archive.storage.ports import SENTINEL, Site
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.model.archive.locations import S3Location
 
@@ -18,7 +18,7 @@ def site_of(location: ArchiveLocation) -> Site:
     # Late: a local archive needs no client library, and must work without one.
     if isinstance(location, S3Location):
         return _s3_site(location)
-    from sauce_janitor.archive.disk.root import DiskSite
+    from sauce_janitor.archive.disk.site import DiskSite
 
     return DiskSite(location.absolute())
 
@@ -26,13 +26,13 @@ def site_of(location: ArchiveLocation) -> Site:
 def has_archive(location: ArchiveLocation) -> bool:
     """Tell whether there is an archive. Raises ArchiveUnusableError where that is unknown."""
     site = site_of(location)
-    with disk_errors(f"look for the archive {site.at()}", of_all=True):
+    with storage_errors(f"look for the archive {site.at()}", of_all=True):
         return site.has(SENTINEL)
 
 
 def _s3_site(location: S3Location) -> Site:
     try:
-        from sauce_janitor.archive.s3.root import S3Site
+        from sauce_janitor.archive.s3.site import S3Site
     except ModuleNotFoundError as error:
         if error.name != "obstore":
             raise

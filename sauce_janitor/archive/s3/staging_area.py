@@ -23,13 +23,14 @@ from typing import Final, Self
 
 from sauce_janitor.archive.chains import chain
 from sauce_janitor.archive.content.read_back import differs
-from sauce_janitor.archive.disk.folders import disk_errors, shut
-from sauce_janitor.archive.ports import Place, ReceiptTakenError, StoreDownError
+from sauce_janitor.archive.disk.folders import shut
 from sauce_janitor.archive.prune_records import read_records
 from sauce_janitor.archive.receipts import LONGEST, StoredFile, receipt_name
 from sauce_janitor.archive.s3.bucket import Bucket
 from sauce_janitor.archive.s3.job_folder import S3Folder
 from sauce_janitor.archive.s3.spool import new_folder
+from sauce_janitor.archive.storage.ports import Place, ReceiptTakenError, StoreDownError
+from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.safety_numbers import DAY_S
 
@@ -61,7 +62,7 @@ class S3Staging:
         self.fd = -1
 
     def __enter__(self) -> Self:
-        with disk_errors("make a temporary folder"):
+        with storage_errors("make a temporary folder"):
             self._path, self.fd = new_folder()
         return self
 
@@ -88,7 +89,7 @@ class S3Staging:
     def take(self, path: str, size_bytes: int, sha256: str) -> str:
         """Upload a complete file in another thread, and return its path in the archive."""
         if not self._has_note:
-            with disk_errors(f"write {self._bucket.at(self._note)}"):
+            with storage_errors(f"write {self._bucket.at(self._note)}"):
                 note = json.dumps({"place": self._place, "number": self._number})
                 self._bucket.put(self._note, note.encode())
             self._has_note = True
@@ -103,7 +104,7 @@ class S3Staging:
         # The fetch waits where the server is slower: the disk never holds a whole job.
         self._sent.append(upload)
         if len(self._sent) > _AHEAD:
-            with disk_errors(f"upload files of job {self._place[-1]}"):
+            with storage_errors(f"upload files of job {self._place[-1]}"):
                 self._sent.popleft().result()
         return stored
 
@@ -122,7 +123,7 @@ class S3Staging:
     def read_back(self, files: Sequence[StoredFile]) -> None:
         """Compare what the server has with what came. Raises ArchiveError where it differs."""
         folder = S3Folder(self._bucket, self._place)
-        with disk_errors(f"read back job {self._place[-1]}"):
+        with storage_errors(f"read back job {self._place[-1]}"):
             for file, difference in zip(
                 files, self._pool.map(lambda each: differs(folder, each), files), strict=True
             ):
@@ -147,7 +148,7 @@ class S3Staging:
 
         Raises ReceiptTakenError where another pass was first.
         """
-        with disk_errors(f"write the receipt of job {self._place[-1]}"):
+        with storage_errors(f"write the receipt of job {self._place[-1]}"):
             self._commit("/".join((*self._place, receipt_name(self._number))))
         self._is_shown = True
 
@@ -181,7 +182,7 @@ class S3Staging:
         """Raise ArchiveError unless the server has the receipt as it was written."""
         del stamps, files
         key = "/".join((*self._place, receipt_name(self._number)))
-        with disk_errors(f"read back the receipt of job {self._place[-1]}"):
+        with storage_errors(f"read back the receipt of job {self._place[-1]}"):
             there = self._there(key)
         if there != self._receipt:
             raise ArchiveError(

@@ -2,7 +2,7 @@
 
 Everything else of the archive is written against these. An implementation raises OSError: with
 FileNotFoundError where something is not there, and FileExistsError where it must not be replaced.
-`disk_errors` makes sentences of them.
+`storage_errors` makes sentences of them.
 """
 
 from __future__ import annotations

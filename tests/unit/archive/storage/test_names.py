@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.archive.disk.names import (
+from sauce_janitor.archive.storage.names import (
     file_names,
     folder_name,
     job_place,
