@@ -13,6 +13,7 @@ from typing import Final
 
 from sauce_janitor.model.safety_numbers import DAY_S
 
+HOUR_MS: Final = 3_600_000
 POLITE_PER_SECOND: Final = 2.0
 POLITE_PER_HOUR: Final = 1500
 POLITE_BURST: Final = 5

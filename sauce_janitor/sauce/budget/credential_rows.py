@@ -15,10 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sauce_janitor.model.request_allowance import CountStanding, credential_id
+from sauce_janitor.model.request_allowance import HOUR_MS, CountStanding, credential_id
 from sauce_janitor.sauce.budget.count_file import CountFile, SharedCount
 from sauce_janitor.sauce.budget.ports import CountTurn, TimeSource
-from sauce_janitor.sauce.budget.rates import HOUR_MS
 
 _T = TypeVar("_T")
 
@@ -57,7 +56,6 @@ class _FileTurn:
         self._connection = connection
         self._who = who
         self._id = who[0]
-        self._table = f"sent_{self._id}"
         self._clock = clock
 
     def standing(self) -> CountStanding:
@@ -76,8 +74,7 @@ class _FileTurn:
             return CountStanding(now, moment, *until)
         passed = math.ceil(max(0.0, moment - seen_at) * 1000)
         shift = now - seen_ms - passed
-        move = f"UPDATE {self._table} SET item_timestamp = item_timestamp + ?"  # noqa: S608 - a digest
-        self._connection.execute(move, (shift,))
+        self._run("UPDATE {sent} SET item_timestamp = item_timestamp + ?", shift)
         held, slowed, doubted = (each + shift for each in until)
         self._connection.execute(
             "UPDATE credentials SET boot = ?, seen_ms = ?, seen_at = ?, held_until_ms = ?, "
@@ -95,54 +92,55 @@ class _FileTurn:
         ).fetchone()
         passed = max(0.0, moment - founded_at) * 1000
         doubted = now + max(0, HOUR_MS - int(passed)) if in_doubt else now
-        self._connection.execute(
-            f"CREATE TABLE {self._table} (name VARCHAR, item_timestamp INTEGER)"
-        )
-        self._connection.execute(f"CREATE INDEX {self._table}_at ON {self._table} (item_timestamp)")
+        self._run("CREATE TABLE {sent} (name VARCHAR, item_timestamp INTEGER)")
+        self._run("CREATE INDEX {sent}_at ON {sent} (item_timestamp)")
         row = (*self._who, _boot(), now, moment, now, now, doubted)
         self._connection.execute("INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return CountStanding(now, moment, now, now, doubted)
 
     def sent_since(self, starts: Sequence[int]) -> list[int]:
         """Return how many requests were sent at each of these times or later."""
-        query = f"SELECT count(*) FROM {self._table} WHERE item_timestamp >= ?"  # noqa: S608 - a digest
-        return [int(self._connection.execute(query, (each,)).fetchone()[0]) for each in starts]
+        query = "SELECT count(*) FROM {sent} WHERE item_timestamp >= ?"
+        return [int(self._run(query, each).fetchone()[0]) for each in starts]
 
     def sent_at(self, newer: int) -> int | None:
         """Return when the request was sent that has so many newer ones."""
-        order = "ORDER BY item_timestamp DESC LIMIT 1 OFFSET ?"
-        query = f"SELECT item_timestamp FROM {self._table} {order}"  # noqa: S608 - a digest
-        row = self._connection.execute(query, (newer,)).fetchone()
+        query = "SELECT item_timestamp FROM {sent} ORDER BY item_timestamp DESC LIMIT 1 OFFSET ?"
+        row = self._run(query, newer).fetchone()
         return None if row is None else int(row[0])
 
     def add(self, requests: int, now: CountStanding, *, forget: int) -> Sequence[int]:
         """Count so many requests; their numbers are those of the rows."""
-        self._connection.execute(f"DELETE FROM {self._table} WHERE item_timestamp < ?", (forget,))  # noqa: S608 - a digest
+        self._run("DELETE FROM {sent} WHERE item_timestamp < ?", forget)
         self._connection.execute(
             "UPDATE credentials SET seen_ms = ?, seen_at = ? WHERE id = ?",
             (now.now_ms, now.moment, self._id),
         )
-        insert = f"INSERT INTO {self._table} VALUES ('', ?)"  # noqa: S608 - a digest
+        insert = self._of_credential("INSERT INTO {sent} VALUES ('', ?)")
         self._connection.executemany(insert, [(now.now_ms,)] * requests)
         last = self._connection.execute("SELECT last_insert_rowid()").fetchone()[0]
         return range(last - requests + 1, last + 1)
 
     def put_off(self, number: int, at: int) -> None:
         """Make the request with that number count from then on."""
-        statement = f"UPDATE {self._table} SET item_timestamp = ? WHERE rowid = ?"  # noqa: S608 - a digest
-        self._connection.execute(statement, (at, number))
+        self._run("UPDATE {sent} SET item_timestamp = ? WHERE rowid = ?", at, number)
 
     def hold_until(self, at: int) -> None:
         """Let nobody send before then."""
-        self._later("held_until_ms", at)
+        later = "UPDATE credentials SET held_until_ms = max(held_until_ms, ?) WHERE id = ?"
+        self._connection.execute(later, (at, self._id))
 
     def slow_until(self, at: int) -> None:
         """Halve every rate until then."""
-        self._later("slowed_until_ms", at)
+        later = "UPDATE credentials SET slowed_until_ms = max(slowed_until_ms, ?) WHERE id = ?"
+        self._connection.execute(later, (at, self._id))
 
-    def _later(self, column: str, at: int) -> None:
-        statement = f"UPDATE credentials SET {column} = max({column}, ?) WHERE id = ?"  # noqa: S608 - our own words
-        self._connection.execute(statement, (at, self._id))
+    def _run(self, statement: str, *values: int) -> sqlite3.Cursor:
+        return self._connection.execute(self._of_credential(statement), values)
+
+    def _of_credential(self, statement: str) -> str:
+        """Return the statement with the name of the credential's table, which is a digest."""
+        return statement.format(sent=f"sent_{self._id}")
 
 
 @cache

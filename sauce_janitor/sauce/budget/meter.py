@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sauce_janitor.model.request_allowance import (
+    HOUR_MS,
     AllowanceTimetable,
     CountStanding,
     RequestAllowance,
 )
 from sauce_janitor.sauce.budget.credential_rows import FileCount
 from sauce_janitor.sauce.budget.ports import CountStore, CountTurn, RequestCount, TimeSource
-from sauce_janitor.sauce.budget.rates import HOUR_MS, RateWindow, rate_windows
+from sauce_janitor.sauce.budget.rates import RateWindow, rate_windows
 
 
 class WaitFor(Enum):

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sauce_janitor.model.request_allowance import RequestAllowance
+from sauce_janitor.model.request_allowance import HOUR_MS, RequestAllowance
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.sauce.http.answers import epoch_of_date
 
-HOUR_MS: Final = 3_600_000
 _VENDORS_PER_SECOND: Final = 10
 _UNASKED: Final = RequestAllowance(per_second=_VENDORS_PER_SECOND, burst=1)
 """What is halved for an account without a limit that met a 429."""

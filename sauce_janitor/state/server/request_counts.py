@@ -31,13 +31,12 @@ from sqlalchemy import (
 )
 
 from sauce_janitor.errors import StateError
-from sauce_janitor.model.request_allowance import CountStanding, credential_id
+from sauce_janitor.model.request_allowance import HOUR_MS, CountStanding, credential_id
 from sauce_janitor.state.database.tables import NAMING
 from sauce_janitor.state.database.transactions import Database
 
 _T = TypeVar("_T")
 
-_HOUR_MS: Final = 3_600_000
 _UNLOGGED: Final = ["UNLOGGED"]
 count_metadata: Final = MetaData(naming_convention=NAMING)
 _founded: Final = Table(
@@ -225,7 +224,7 @@ class ServerTurn:
         one has passed.
         """
         founded_ms, in_doubt = self._counts.found(self._connection, now)
-        doubted = max(now, min(now, founded_ms) + _HOUR_MS) if in_doubt else now
+        doubted = max(now, min(now, founded_ms) + HOUR_MS) if in_doubt else now
         row = dict(zip(("id", "address", "username"), self._who, strict=True))
         times = {"held_until_ms": now, "slowed_until_ms": now, "doubted_until_ms": doubted}
         self._connection.execute(insert(_credentials), [{**row, "seen_ms": now, **times}])

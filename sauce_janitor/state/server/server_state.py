@@ -125,6 +125,7 @@ def _opened(url: URL) -> Iterator[Database]:
         ) from error
     try:
         yield database
+    # Close the database, whatever the error was; it is raised again, or a clearer one.
     except BaseException as error:
         database.close()
         # Before a connection stands there is no code, so the server's words have to do.
