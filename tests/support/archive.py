@@ -35,3 +35,19 @@ def tree(root: Path) -> dict[str, bytes | None]:
 
 def folder_of(root: Path, number: int = 1) -> Path:
     return root / "eu" / "alice" / "2025" / "12" / "31" / f"{number:032x}"
+
+
+class WordsInState:
+    """A state's memory of its leases; `copy` is what a cloned machine has of it."""
+
+    def __init__(self, words: dict[tuple[str, str], tuple[str, ...]] | None = None) -> None:
+        self.words = words or {}
+
+    def read(self, archive: str, account: str, /) -> tuple[str, ...]:
+        return self.words.get((archive, account), ())
+
+    def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None:
+        self.words[archive, account] = words
+
+    def copy(self) -> WordsInState:
+        return WordsInState(dict(self.words))

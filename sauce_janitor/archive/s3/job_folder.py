@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, ClassVar
 
-from sauce_janitor.archive.s3.bucket import Bucket, S3Reader
+from sauce_janitor.archive.s3.bucket import Bucket
+from sauce_janitor.archive.s3.object_reader import S3Reader
 from sauce_janitor.archive.storage.ports import FileFacts, Place
 
 _PIECE = 1024 * 1024

@@ -46,11 +46,11 @@ class Database:
             yield connection
 
     def glance(self, statement: Executable, **values: object) -> Row[Any] | None:
-        """Return the first row of one reading statement, as things are now; None for no row. Raise
+        """Return the first row of one statement, as things are now; None for no row. Raise
         StateError.
 
-        For what is read before every request: a single statement is of one moment without a
-        transaction.
+        For what is read before every request, and for renewing a lease: a single statement is of
+        one moment without a transaction.
         """
         with state_errors(self.place), self._glancing_engine.connect() as connection:
             return connection.execute(statement, values).first()

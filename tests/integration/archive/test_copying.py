@@ -30,21 +30,9 @@ from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.model.permits import PrunePermit
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
-from tests.support.archive import ORIGIN, ROOMY, VIDEO_ONLY
+from tests.support.archive import ORIGIN, ROOMY, VIDEO_ONLY, WordsInState
 from tests.support.archive_places import ArchivePlace, InBucket, OnDisk
 from tests.support.seaweedfs import Seaweedfs
-
-
-class WordsInState:
-    def __init__(self) -> None:
-        self.words: dict[tuple[str, str], tuple[str, ...]] = {}
-
-    def read(self, archive: str, account: str, /) -> tuple[str, ...]:
-        return self.words.get((archive, account), ())
-
-    def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None:
-        self.words[archive, account] = words
-
 
 HOLD = MirroredHold(job_id(f"{1:032x}"), "jane", "audit", 1, None)
 MakePlace = Callable[[str], ArchivePlace]

@@ -23,25 +23,9 @@ from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
 from sauce_janitor.model.assets import EVERYTHING
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, ShelfBody, document
 from tests.fakes.clocks import Clock
-from tests.support.archive import ORIGIN, ROOMY, folder_of
+from tests.support.archive import ORIGIN, ROOMY, WordsInState, folder_of
 
 RECORD = f"{LEASE_FILE}eu"
-
-
-class WordsInState:
-    """A state's memory of its leases; `copy` is what a cloned machine has of it."""
-
-    def __init__(self, words: dict[tuple[str, str], tuple[str, ...]] | None = None) -> None:
-        self.words = words or {}
-
-    def read(self, archive: str, account: str, /) -> tuple[str, ...]:
-        return self.words.get((archive, account), ())
-
-    def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None:
-        self.words[archive, account] = words
-
-    def copy(self) -> WordsInState:
-        return WordsInState(dict(self.words))
 
 
 def a_state(memory: WordsInState | None = None, *, instance: str | None = None) -> LeaseHolder:
