@@ -1,5 +1,8 @@
 """The state: one database with the inventory, the journal, the leases, the holds and everything
 else that outlives a run.
+
+One module over 300 lines: `State` has each part of the database as an attribute, and the ways to
+open it.
 """
 
 from __future__ import annotations
