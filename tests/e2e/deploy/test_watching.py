@@ -123,6 +123,14 @@ def test_an_expression_of_the_dashboard_parses_and_reads_metrics_that_exist(
     assert named(expression) <= known
 
 
+@pytest.mark.parametrize(
+    ("title", "expression"), EXPRESSIONS, ids=[title for title, _ in EXPRESSIONS]
+)
+def test_daemons_on_one_state_are_not_added_up(title: str, expression: str) -> None:
+    """Each shows the totals of all."""
+    assert not re.search(r"sum by \([^)]*\) \((?!max )", expression), title
+
+
 def test_the_dashboard_is_one_that_grafana_can_show() -> None:
     whole = json.loads(DASHBOARD.read_text())
     assert (whole["uid"], whole["schemaVersion"]) == ("sauce-janitor", 39)
