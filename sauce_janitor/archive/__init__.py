@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sauce_janitor.archive.ownership.lease import ArchiveLease, LeaseHolder
     from sauce_janitor.archive.ownership.lease_records import (
         LeaseRecord,
+        behind,
         leases_of,
         read_lease,
         stale,
@@ -48,7 +49,7 @@ else:
             "job_contents": "JobContents contents_of document_of",
             "job_entries": "entry_from entry_of",
             "ownership.lease": "ArchiveLease LeaseHolder",
-            "ownership.lease_records": "LeaseRecord leases_of read_lease stale",
+            "ownership.lease_records": "LeaseRecord behind leases_of read_lease stale",
             "ownership.owner": "foreign hand_over read_owner",
             "pause_mirror": "MirroredPause PauseMirror",
             "storage.ports": "SENTINEL",
@@ -97,6 +98,7 @@ __all__ = [
     "StoredFile",
     "Unstored",
     "WriteSettings",
+    "behind",
     "contents_of",
     "copy_archive",
     "document_of",

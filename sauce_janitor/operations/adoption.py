@@ -49,10 +49,11 @@ def why_refused(settings: config.ArchiveConfig, state: State, account: str) -> s
             )
             if owner is not None and owner.instance != state.identity.instance_id:
                 return archive.foreign(root.at(), owner)
-            if use is not None and use.word not in LeaseNotes(state.notes).read(
-                root.uuid, state.accounts.key(account)
-            ):
+            notes = LeaseNotes(state)
+            if use is not None and use.word not in notes.read(root.uuid, use.account):
                 return archive.stale(root.at(), account, use)
+            if use is not None and not notes.has_journal(use.account, use.journal):
+                return archive.behind(root.at(), account, use)
     # There is none yet, or it is not mounted: other checks report that.
     except ArchiveError:
         pass
@@ -95,8 +96,12 @@ def _opened(settings: config.ArchiveConfig, state: State) -> Catalogue:
 def _ownership(catalogue: Catalogue, state: State) -> ArchiveOwnership:
     root, ours = catalogue.root, state.identity.instance_id
     owner, uses = archive.read_owner(root), archive.leases_of(root)
-    notes = LeaseNotes(state.notes)
-    is_known = all(use.word in notes.read(root.uuid, use.account) for use in uses)
+    notes = LeaseNotes(state)
+    is_known = all(
+        use.word in notes.read(root.uuid, use.account)
+        and notes.has_journal(use.account, use.journal)
+        for use in uses
+    )
     return ArchiveOwnership(
         owner=owner.instance if owner else None,
         host=owner.host if owner else "",

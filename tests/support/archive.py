@@ -42,6 +42,7 @@ class WordsInState:
 
     def __init__(self, words: dict[tuple[str, str], tuple[str, ...]] | None = None) -> None:
         self.words = words or {}
+        self.journal: list[str] = []
 
     def read(self, archive: str, account: str, /) -> tuple[str, ...]:
         return self.words.get((archive, account), ())
@@ -49,5 +50,13 @@ class WordsInState:
     def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None:
         self.words[archive, account] = words
 
+    def journal_end(self, _account: str, /) -> str:
+        return self.journal[-1] if self.journal else ""
+
+    def has_journal(self, _account: str, end: str, /) -> bool:
+        return not end or end in self.journal
+
     def copy(self) -> WordsInState:
-        return WordsInState(dict(self.words))
+        copied = WordsInState(dict(self.words))
+        copied.journal = [*self.journal]
+        return copied

@@ -7,6 +7,9 @@ Where locks do not reach every machine (NFS, a file system without flock), the h
 record every 15 s, and the lease is free only after 90 s without a write. A run that finds another
 word in the record than the one it wrote last has lost the lease, and neither commits nor deletes
 any more.
+
+The record also says where the account's journal ended: a state whose journal lacks that line lost
+its newest lines, and is refused.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from sauce_janitor.archive.ownership.lease_records import (
     LEASE_FILE,
     LOCK,
     LeaseRecord,
+    behind,
     boot_id,
     read_lease,
     stale,
@@ -37,7 +41,7 @@ from sauce_janitor.archive.storage.names import folder_name
 from sauce_janitor.archive.storage.ports import Store
 from sauce_janitor.archive.storage.storage_errors import storage_errors
 from sauce_janitor.clock import CLOCK
-from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError
+from sauce_janitor.errors import ArchiveError, LeaseError, RefusedError, StateError
 from sauce_janitor.model.permits import HeldLease
 
 BEAT_S: Final = 15.0
@@ -57,6 +61,12 @@ class LeaseMemory(Protocol):
 
     def write(self, archive: str, account: str, words: tuple[str, ...], /) -> None:
         """Replace the words."""
+
+    def journal_end(self, account: str, /) -> str:
+        """Return the number and hash of the newest line of the account's journal, "" for none."""
+
+    def has_journal(self, account: str, end: str, /) -> bool:
+        """Return whether the account's journal has the line that was once its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +160,7 @@ class ArchiveLease(HeldLease):
     def release(self) -> None:
         """Release the lease; do nothing when it is lost or was never taken."""
         self._ended.set()
+        end = self._journal_end()
         if self._beats is not None:
             self._beats.join()
         # An error changes nothing for the next run: it finds the lock free, or waits until the
@@ -157,7 +168,7 @@ class ArchiveLease(HeldLease):
         with self._lock, suppress(ArchiveError, LeaseError):
             if self._record is not None:
                 self._check()
-                self._write(replace(self._record, released=True))
+                self._write(replace(self._record, released=True, journal=end))
         self._record = None
         self._unlock()
 
@@ -186,6 +197,10 @@ class ArchiveLease(HeldLease):
             # Any other word than those that we remember was written by another copy of the state.
             if not holder.adopts and found.word not in known:
                 raise RefusedError(stale(self._root.at(), self._account, found))
+            # The state may know the word and lack what was written after it: a backup that was made
+            # during that run, or a server that lost its newest transactions.
+            if not holder.adopts and not holder.memory.has_journal(self._account, found.journal):
+                raise RefusedError(behind(self._root.at(), self._account, found))
         record = LeaseRecord(
             account=self._account,
             instance=holder.instance,
@@ -196,6 +211,7 @@ class ArchiveLease(HeldLease):
             boot=boot_id(),
             pid=os.getpid(),
             since=int(holder.now()),
+            journal=holder.memory.journal_end(self._account),
         )
         tidy_leases(self._root, self._account)
         # The state stores the word before the archive does: after a crash in between, the record
@@ -246,13 +262,27 @@ class ArchiveLease(HeldLease):
             raise LeaseError(self._taken_by(read_lease(self._root, self._account))) from taken
         self._record, self._beat_at = record, CLOCK.monotonic()
 
-    def _write_beat(self) -> None:
+    def _write_beat(self, journal: str | None = None) -> None:
         assert self._record is not None
-        self._write(replace(self._record, beat=self._record.beat + 1))
+        end = self._record.journal if journal is None else journal
+        self._write(replace(self._record, beat=self._record.beat + 1, journal=end))
 
     def _keep_beating(self) -> None:
         while not self._ended.wait(BEAT_S):
+            # Before the lock: the state may answer late.
+            end = self._journal_end()
             # `check` raises the same error in the thread that works.
             with self._lock, suppress(ArchiveError, LeaseError):
                 self._check()
-                self._write_beat()
+                self._write_beat(end)
+
+    def _journal_end(self) -> str:
+        """Return where the account's journal ends now; where it ended last, while the state does
+        not answer.
+        """
+        last = "" if self._record is None else self._record.journal
+        try:
+            return self._holder.memory.journal_end(self._account)
+        # The lease must be released all the same. An older end is right, too.
+        except (StateError, RefusedError):
+            return last

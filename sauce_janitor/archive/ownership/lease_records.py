@@ -20,13 +20,18 @@ from sauce_janitor.errors import ArchiveUnusableError
 LEASE_FILE: Final = ".sauce-janitor-lease."
 LOCK: Final = ".lock"
 _FORMAT: Final = 1
+_FIND: Final = (
+    "Find the one that is in use; if this one replaces it, run `sauce-janitor archive adopt`. "
+    "Nothing was changed"
+)
+_END: Final = re.compile(r"(\d{1,18} [0-9a-f]{64})?")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
     """The record in the archive's root. `since` is epoch seconds UTC, `boot` identifies the
-    kernel's start.
+    kernel's start, `journal` is where the account's journal ended (`LeaseMemory.journal_end`).
     """
 
     account: str
@@ -40,6 +45,7 @@ class LeaseRecord:
     since: int
     beat: int = 0
     released: bool = False
+    journal: str = ""
 
     def __str__(self) -> str:
         return f"run {self.run_id} on {self.host}, process {self.pid}"
@@ -86,11 +92,16 @@ def _record_of(root: SmallFiles, name: str) -> LeaseRecord | None:
     document = read_plain(root, name)
     if document is None:
         return None
+    names = LeaseRecord.__dataclass_fields__.keys()
     try:
-        fields: dict[str, Any] = {key: document[key] for key in LeaseRecord.__dataclass_fields__}
+        fields: dict[str, Any] = {key: document[key] for key in names - {"journal"}}
+        # Versions that recorded no end of the journal have none to compare with.
+        fields["journal"] = document.get("journal", "")
         # Nobody can say what a record of a newer version means, so nothing is done on it.
         if document["format"] != _FORMAT or not isinstance(fields["fence"], int):
             raise ValueError("another format")
+        if not _END.fullmatch(fields["journal"]):
+            raise ValueError("no end of a journal")
         return LeaseRecord(**fields)
     except (ValueError, KeyError, TypeError) as error:
         raise ArchiveUnusableError(
@@ -111,7 +122,18 @@ def stale(where: str, account: str, found: LeaseRecord) -> str:
     """Return why a state that does not know the lease's word may not continue, and what to do."""
     return (
         f"the archive {where} was last used for account {account} by {found}, and this state has "
-        "no record of that: it is an older copy, or one of two copies, of the state that has. Find "
-        "the one that is in use; if this one replaces it, run `sauce-janitor archive adopt`. "
-        "Nothing was changed"
+        "no record of that: it is an older copy, or one of two copies, of the state that has. "
+        f"{_FIND}"
+    )
+
+
+def behind(where: str, account: str, found: LeaseRecord) -> str:
+    """Return why a state whose journal lacks what the record says may not continue, and what to
+    do.
+    """
+    line, _, _ = found.journal.partition(" ")
+    return (
+        f"the archive {where} was last used for account {account} by {found}, and this state's "
+        f"journal lacks line {line} of then: it is an older copy, or its server lost the newest "
+        f"lines in a fail-over. {_FIND}"
     )

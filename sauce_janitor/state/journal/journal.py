@@ -13,7 +13,7 @@ from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.model.open_intents import OpenIntent
 from sauce_janitor.state.accounts import key_of
 from sauce_janitor.state.database.dialect import streamed
-from sauce_janitor.state.database.tables import journal
+from sauce_janitor.state.database.tables import journal, journal_chains
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.journal.chain_verification import ends_of, verified_lines
 from sauce_janitor.state.journal.hash_chain import together
@@ -89,6 +89,23 @@ class Journal:
         with self._database.reading() as connection:
             shared, ends = ends_of(connection)
         return {"": shared.number, **{account: end.number for account, end in ends.items()}}
+
+    def end_of(self, key: str) -> str:
+        """Return the number and hash of the newest line in the chain of the account with that key,
+        "" for none.
+        """
+        mine = journal_chains.c.account == key
+        row = self._database.glance(select(journal_chains).where(mine))
+        return "" if row is None else f"{row.number} {bytes(row.hash).hex()}"
+
+    def has_end(self, key: str, end: str) -> bool:
+        """Return whether that chain has the line of which `end_of` told this."""
+        if not end:
+            return True
+        number, _, digest = end.partition(" ")
+        the_line = (journal.c.account == key, journal.c.number == int(number))
+        row = self._database.glance(select(journal.c.hash).where(*the_line))
+        return row is not None and bytes(row.hash).hex() == digest
 
     def reclaimed(self, account: str, *, most: int) -> tuple[int, int]:
         """Return how many jobs and bytes Sauce Labs said it deleted, for at most `most` jobs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,13 @@ from sauce_janitor.archive import (
     has_archive,
     read_owner,
 )
-from sauce_janitor.errors import ArchiveError, ArchiveUnusableError, LeaseError, RefusedError
+from sauce_janitor.errors import (
+    ArchiveError,
+    ArchiveUnusableError,
+    LeaseError,
+    RefusedError,
+    StateError,
+)
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.model.permits import PrunePermit
@@ -293,6 +300,56 @@ def test_one_run_at_a_time_has_the_lease(place: ArchivePlace) -> None:
         store(archive, 2)
     with pytest.raises(RefusedError, match="has no record of that: it is an older copy"):
         opened(place, claimant=holder(WordsInState(), mine))
+
+
+END = f"{{}} {'ab' * 32}"
+"""The end of a journal, as the archive notes it."""
+
+
+def test_a_state_that_lost_its_newest_lines_is_refused(place: ArchivePlace) -> None:
+    """Although it knows the run that worked here last: the lines came after that was written."""
+    mine, words = str(uuid.uuid4()), WordsInState()
+    words.journal = [END.format(1)]
+    with opened(place, claimant=holder(words, mine)) as archive:
+        store(archive)
+        behind = words.copy()
+        words.journal += [END.format(2), END.format(3)]
+    with pytest.raises(RefusedError, match=r"journal lacks line 3 of then.*archive adopt"):
+        opened(place, claimant=holder(behind, mine))
+    # Whoever has that line goes on, also with more lines than then.
+    words.journal.append(END.format(4))
+    with opened(place, claimant=holder(words, mine)) as archive:
+        store(archive, 2)
+
+
+def test_a_lease_of_an_earlier_version_notes_no_end_of_the_journal(place: ArchivePlace) -> None:
+    mine, words = str(uuid.uuid4()), WordsInState()
+    with opened(place, claimant=holder(words, mine)):
+        pass
+    record = ".sauce-janitor-lease.eu"
+    place.write(record, place.read(record).replace(b', "journal": ""', b""))
+    with opened(place, claimant=holder(words, mine)) as archive:
+        store(archive)
+    place.write(record, place.read(record).replace(b'"journal": ""', b'"journal": "x"'))
+    with pytest.raises(ArchiveUnusableError, match="it was changed or cut"):
+        opened(place, claimant=holder(words, mine))
+
+
+def test_a_state_that_does_not_answer_releases_the_lease(
+    place: ArchivePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, words = str(uuid.uuid4()), WordsInState()
+    words.journal = [END.format(1)]
+
+    def away(*_: object) -> str:
+        raise StateError("the connection to it was lost")
+
+    with opened(place, claimant=holder(words, mine)) as archive:
+        store(archive)
+        monkeypatch.setattr(words, "journal_end", away)
+    monkeypatch.undo()
+    record = json.loads(place.read(".sauce-janitor-lease.eu"))
+    assert (record["released"], record["journal"]) == (True, END.format(1))
 
 
 def test_a_lost_lease_commits_nothing(place: ArchivePlace) -> None:

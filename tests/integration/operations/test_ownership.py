@@ -66,6 +66,32 @@ def test_two_copies_of_one_state_never_work_on_one_archive_in_turn(desk: Command
     desk.say("run", "--execute", code=3)
 
 
+def test_a_backup_made_during_the_last_run_is_refused_until_it_is_adopted(desk: Commands) -> None:
+    """It knows of that run, and lacks what the run wrote afterwards."""
+
+    def back_up(*_: object) -> None:
+        copy_of_state(desk, "backup.db")
+
+    config = desk.config
+    tools = RunContext(config, desk.state, Metrics(), Quiet(), clock=time.time, show=back_up)
+    assert run(config.account("box"), tools, Order(execute=True)).complete
+    writes = len(desk.writes())
+    assert writes
+    switch_state(desk, desk.folder / "backup.db")
+    with pytest.raises(RefusedError, match=r"journal lacks line \d+ of then.*archive adopt"):
+        desk.run(execute=True)
+    desk.say("archive", "prune", "--yes", code=3)
+    assert "REFUSED: the archive" in desk.say("status").stdout
+    desk.run()
+    desk.say("plan")
+    assert len(desk.writes()) == writes
+    desk.say("archive", "adopt", "--yes")
+    assert '"archive_refused": null' in desk.say("status", "--format", "json").stdout
+    desk.run(execute=True)
+    # What it would delete was deleted by the run that the backup lacks.
+    assert len(desk.writes()) == writes
+
+
 def test_an_archive_is_not_adopted_while_a_run_works_there(desk: Commands) -> None:
     desk.run(execute=True)
     other = State.open(desk.folder / "other.db")
