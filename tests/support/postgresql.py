@@ -11,7 +11,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,14 @@ _SETTINGS = (
     # What is not named is as by default: what is acknowledged is on the disk.
     "max_connections=200", "shared_buffers=32MB", "autovacuum=off", "listen_addresses=127.0.0.1",
 )  # fmt: skip
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that this one started and that still are."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], stdout=subprocess.PIPE, text=True, check=False
+    )
+    return [int(each) for each in listed.stdout.split()]
 
 
 class Postgresql:
@@ -95,6 +104,23 @@ class Postgresql:
             self._process.send_signal(how)
             self._process.wait(timeout=60)
             self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all its processes, as a paused virtual machine does, and let them go on after the
+        block.
+        """
+        assert self._process is not None
+        # The first one first: it could start another meanwhile.
+        self._process.send_signal(signal.SIGSTOP)
+        pids = [self._process.pid, *children(self._process.pid)]
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Stop it and remove its folder."""

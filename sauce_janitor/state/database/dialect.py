@@ -41,6 +41,9 @@ class Dialect(Protocol):
         it reads from here on stays true.
         """
 
+    def take_time(self, connection: Connection) -> None:
+        """Let the transaction, and each of its statements, last as long as they take."""
+
     def insert(self, table: Table) -> Any:
         """Return an INSERT that has `on_conflict_do_nothing` and `on_conflict_do_update`."""
 

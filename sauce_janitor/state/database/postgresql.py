@@ -37,6 +37,20 @@ _IDLE_S: Final = 15
 """How long a transaction that writes may stand still: a frozen process must not keep an account
 locked.
 """
+ANSWER_S: Final[dict[str, float | None]] = {
+    # A renewal of the lease that comes later is of no use, and no request waits longer for it.
+    "glance": 10.0,
+    # It may wait for a lock, for _LOCK_S.
+    "write": _LOCK_S + 15.0,
+    # The first rows of a long list are sorted before they come.
+    "read": 300.0,
+    # A migration, or a copy, of any size.
+    "any": None,
+}
+"""How many seconds the server has for an answer. A frozen one is given up then."""
+_KIND: Final = "answer"
+"""SQLAlchemy's option of a connection with the kind of its statements."""
+_CONNECT_S: Final = 10
 _FRESH_S: Final = 5.0
 """A connection that was used so lately is not tried before it is used again."""
 FOR_TRANSACTIONS: Final = 20
@@ -73,7 +87,10 @@ SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),
     current_setting('synchronous_commit'), set_config('lock_timeout', %s, false),
     set_config('tcp_keepalives_idle', '5', false),
     set_config('tcp_keepalives_interval', '2', false),
-    set_config('tcp_keepalives_count', '3', false)"""
+    set_config('tcp_keepalives_count', '3', false),
+    (SELECT set_config(name, '5s', false) FROM pg_settings
+        WHERE name = 'client_connection_check_interval')"""
+"""The last one (PostgreSQL 14): a statement whose client gave up ends, and frees its locks."""
 
 
 def words(error: BaseException) -> str | None:
@@ -93,11 +110,16 @@ class PostgresqlDialect:
     reading: Mapping[str, Any] = {
         "isolation_level": "REPEATABLE READ",
         "postgresql_readonly": True,
+        _KIND: "read",
     }
     # Said here because a role may have another default. With the locks, each statement sees what
     # the writer before has written.
-    writing: Mapping[str, Any] = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
-    glancing: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+    writing: Mapping[str, Any] = {
+        "isolation_level": "READ COMMITTED",
+        "postgresql_readonly": False,
+        _KIND: "write",
+    }
+    glancing: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT", _KIND: "glance"}
     one_writer = False
 
     def lock(self, connection: Connection, names: Sequence[str]) -> None:
@@ -107,6 +129,11 @@ class PostgresqlDialect:
         statement = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
         statement += ", pg_advisory_xact_lock(%s)" * len(keys)
         connection.exec_driver_sql(statement, (f"{_IDLE_S}s", *keys))
+
+    def take_time(self, connection: Connection) -> None:
+        """Lift the limits of a transaction."""
+        connection.execution_options(**{_KIND: "any"})
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
     def insert(self, table: Table) -> Any:
         """Return PostgreSQL's INSERT."""
@@ -163,12 +190,15 @@ def postgresql_engine(url: URL, most: int = FOR_TRANSACTIONS) -> Engine:
     Connecting raises RefusedError where the server would lose what it has acknowledged, is a
     replica, or is too old.
     """
+    # Late: a state in a file needs no driver.
+    from sauce_janitor.state.database.limited_connection import LimitedConnection
+
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={
             "application_name": "sauce-janitor",
             "client_encoding": "utf8",
-            "connect_timeout": 10,
+            "connect_timeout": _CONNECT_S,
             # A server that vanished is noticed within 15 s, also by what waits for its answer.
             "keepalives_idle": 5,
             "keepalives_interval": 2,
@@ -183,7 +213,12 @@ def postgresql_engine(url: URL, most: int = FOR_TRANSACTIONS) -> Engine:
     def check(connection: Any, _record: object) -> None:
         _check(connection, place)
 
+    def connect(_dialect: object, _record: object, address: Any, options: Any) -> Any:
+        return LimitedConnection.connect(*address, **options)
+
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", check)
+    event.listen(engine, "before_cursor_execute", _limit_answer)
     event.listen(engine, "checkout", _try_again)
     event.listen(engine, "checkin", _note_use)
     return engine
@@ -217,6 +252,12 @@ def _check(connection: Any, place: str) -> None:
                 f"the state {place} is on a server with {name} = off: a power failure would lose"
                 " lines of the journal. Set it to on"
             )
+
+
+def _limit_answer(connection: Connection, cursor: Any, *_: object) -> None:
+    """Say how long this statement, and the end of its transaction, may take."""
+    kind = connection.get_execution_options().get(_KIND, "glance")
+    cursor.connection.answer_s = ANSWER_S[kind]
 
 
 def _note_use(_connection: object, record: Any) -> None:

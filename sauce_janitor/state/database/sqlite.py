@@ -75,6 +75,9 @@ class SqliteDialect:
     def lock(self, connection: Connection, names: Sequence[str]) -> None:
         """Do nothing: BEGIN IMMEDIATE has locked the whole file."""
 
+    def take_time(self, _connection: Connection) -> None:
+        """Do nothing: a transaction on a file has no limits."""
+
     def insert(self, table: Table) -> Any:
         """Return SQLite's INSERT."""
         return sqlite.insert(table)

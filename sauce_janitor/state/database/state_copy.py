@@ -43,10 +43,9 @@ def copy_state(source: Database, target: Database) -> dict[str, int]:
                     f"the state {place} has another schema ({found}) than this program"
                     f" ({REVISIONS[-1]}): bring it to this version first. Nothing was copied"
                 )
-        for connection, database in ((kept, source), (new, target)):
-            # While a large original is sorted and counted, the server is told nothing for long.
-            if not database.dialect.one_writer:
-                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        # While a large original is sorted and counted, the server is told nothing for long.
+        for connection, database in ((kept, source), (old, source), (new, target)):
+            database.dialect.take_time(connection)
         _refuse_used(new, target.place)
         for name in _OF_EVERY_STATE:
             new.execute(delete(metadata.tables[name]))

@@ -106,6 +106,7 @@ def migrate_state(url: URL) -> tuple[str, str, bool]:
                 )
             if is_usable(connection, found, database.place):
                 return database.place, found, False
+            database.dialect.take_time(connection)
             _migrate(connection)
         return database.place, found, True
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from sauce_janitor.errors import ConfigError
+from sauce_janitor.errors import ConfigError, StateError
+from sauce_janitor.metrics import Metrics
+from sauce_janitor.operations.policy_run import run
+from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 from sauce_janitor.state import State
-from tests.support.commands import Commands
+from sauce_janitor.state.database import postgresql as dialect
+from tests.support.commands import Commands, Quiet
 from tests.support.postgresql import Postgresql
 
 POLICY = """
@@ -100,6 +106,26 @@ def test_a_run_on_the_server_archives_and_deletes_and_another_finds_nothing_left
     assert len(desk.writes()) == len(deleted)
     desk.say("pause", "--reason", "audit")
     assert "paused" in refused(desk, "run", "--execute", code=3)
+
+
+def test_a_run_whose_server_freezes_ends_and_sends_no_write(
+    desk: Commands, postgresql: Postgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("glance", "write", "read"):
+        monkeypatch.setitem(dialect.ANSWER_S, kind, 1.0)
+    monkeypatch.setattr(dialect, "_CONNECT_S", 2)
+    desk.say("state", "init")
+    config = desk.config
+    with ExitStack() as stack:
+        state = stack.enter_context(State.connect(os.environ["STATE_URL"]))
+
+        def freeze(*_: object) -> None:
+            stack.enter_context(postgresql.frozen())
+
+        tools = RunContext(config, state, Metrics(), Quiet(), show=freeze)
+        with pytest.raises(StateError, match="the server did not answer within 1 s"):
+            run(config.account("box"), tools, Order(execute=True))
+    assert desk.writes() == []
 
 
 def test_requests_are_counted_on_the_server_for_every_machine(desk: Commands) -> None:
