@@ -54,9 +54,17 @@ class RefusedError(JanitorError):
 
 
 class LeaseError(RefusedError):
-    """Another run holds the lease on this state, or this run has lost its lease."""
+    """Another run holds the lease on this state, or this run has lost its lease.
+
+    `free_in_s` are the seconds after which it is free unless its holder renews it, where that is
+    known.
+    """
 
     exit_code = 5
+
+    def __init__(self, cause: str, advice: str = "", *, free_in_s: float | None = None) -> None:
+        self.free_in_s = free_in_s
+        super().__init__(cause, advice)
 
 
 class SourceError(JanitorError):

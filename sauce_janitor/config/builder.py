@@ -65,6 +65,7 @@ class ConfigBuilder:
             state=self._state(),
             accept_filesystem=term.state.accept_filesystem,
             workers=term.workers,
+            concurrent_runs=term.concurrent_runs,
             timezone=term.timezone,
             web=self._web(),
             export=self._export(),

@@ -147,6 +147,7 @@ class Config:
     workers: int
     timezone: str
     web: Web
+    concurrent_runs: int = 4
     export: MetricsExport = field(default_factory=MetricsExport)
     webhooks: tuple[Webhook, ...] = ()
     files: tuple[Path, ...] = ()

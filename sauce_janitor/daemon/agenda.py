@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sauce_janitor.config import Config
@@ -81,9 +81,26 @@ class Agenda:
             )
             timetable = RunTimes(schedule, config.timezone)
             entries[account.name] = AgendaEntry(
-                timetable, last, kept_up_at, _jitter(schedule.jitter_s)
+                timetable, last, kept_up_at, _jitter(account.name, last, schedule.jitter_s)
             )
         self.entries = entries
+
+    def read_again(self, notes: Notes, now: int) -> None:
+        """Take over what other workers have recorded in a state that they share."""
+        self.entries = {name: self.recorded(name, notes, now) for name in self.entries}
+
+    def recorded(self, account: str, notes: Notes, now: int) -> AgendaEntry:
+        """Return the account's entry by what is recorded at this moment. Any thread may ask."""
+        entry = self.entries[account]
+        last, kept_up_at = (
+            # In the future: by another machine's clock.
+            min(_noted(notes, kind, account, otherwise), now)
+            for kind, otherwise in ((RUN, entry.last), (UPKEEP, entry.kept_up_at))
+        )
+        if (last, kept_up_at) == (entry.last, entry.kept_up_at):
+            return entry
+        jitter_s = _jitter(account, last, entry.timetable.schedule.jitter_s)
+        return replace(entry, last=last, kept_up_at=kept_up_at, jitter_s=jitter_s, _due=None)
 
     def mind_the_clock(self, now: int) -> None:
         """Correct times in the future after the clock was set back, so that nothing is due too
@@ -99,7 +116,8 @@ class Agenda:
         entry = self.entries.get(account)
         # The account may have left the configuration while its work ran.
         if entry is not None and kind == RUN:
-            entry.last, entry.jitter_s = now, _jitter(entry.timetable.schedule.jitter_s)
+            entry.last = now
+            entry.jitter_s = _jitter(account, now, entry.timetable.schedule.jitter_s)
         elif entry is not None:
             entry.kept_up_at = now
         # Last: without it, this process still knows that the work is done.
@@ -117,5 +135,6 @@ def _noted(notes: Notes, kind: str, account: str, otherwise: int) -> int:
     return int(found)
 
 
-def _jitter(most_s: int) -> int:
-    return random.randint(0, most_s)  # noqa: S311 - spreads load, guards nothing
+def _jitter(account: str, last: int, most_s: int) -> int:
+    # Each worker that shares the state comes to the same one.
+    return random.Random(f"{account} {last}").randint(0, most_s)  # noqa: S311 - guards nothing

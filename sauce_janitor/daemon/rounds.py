@@ -5,10 +5,13 @@ APScheduler start what is due.
 from __future__ import annotations
 
 import math
+import os
+import socket
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -17,11 +20,20 @@ import structlog
 from sauce_janitor.archive import has_archive
 from sauce_janitor.clock import Clock
 from sauce_janitor.config import Config
+from sauce_janitor.daemon import heartbeat
 from sauce_janitor.daemon.agenda import Agenda
 from sauce_janitor.daemon.config_watch import FollowedConfig
+from sauce_janitor.daemon.ports import QueueInterval, WorkStarter
 from sauce_janitor.daemon.scheduler import Scheduler
 from sauce_janitor.daemon.work import RUN, UPKEEP, RunningWork, Work, a_run, an_upkeep
-from sauce_janitor.errors import ArchiveError, ConfigError, JanitorError, RefusedError, StateError
+from sauce_janitor.errors import (
+    ArchiveError,
+    ConfigError,
+    JanitorError,
+    LeaseError,
+    RefusedError,
+    StateError,
+)
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
@@ -29,6 +41,13 @@ from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.state import State
 
 _MESSAGES_S: Final = 1.0
+_SHARED_S: Final = 5.0
+"""How often the agenda of a shared state is read again, in seconds."""
+_LEASE_S: Final = 30.0
+"""After how long work is tried again that met a lease of which the end is unknown."""
+_STATE_S: Final = 15.0
+"""After how long work is tried again that lost the state, at first: it doubles each time."""
+_STATE_MOST_S: Final = 600.0
 Works: TypeAlias = Mapping[str, Work]
 """The work to do, by kind."""
 
@@ -39,7 +58,7 @@ class LookInterval:
 
     `round_s`: the heartbeat, at due work, black-outs and the clock; `watch_s`: at its own status;
     `follow_s`: at the configuration files; `reopen_s`: at a state that could not be opened;
-    `token_s`: at the token.
+    `token_s`: at the token; `queue`: at the queue of a shared state.
     """
 
     round_s: float = 1.0
@@ -47,6 +66,7 @@ class LookInterval:
     follow_s: float = 5.0
     reopen_s: float = 10.0
     token_s: float = 10.0
+    queue: QueueInterval = field(default_factory=QueueInterval)
 
 
 class Rounds:
@@ -76,6 +96,12 @@ class Rounds:
         self.last_errors: dict[str, BaseException | None] = {}
         # Another place needs a restart: two states at once would contradict each other.
         self._place = config.state
+        # Several daemons may share a state on a server.
+        self.is_shared = not isinstance(config.state, Path)
+        self._host, self._pid = socket.gethostname(), os.getpid()
+        self.note = (
+            heartbeat.shared_note(self._host, self._pid) if self.is_shared else heartbeat.NOTE
+        )
         self._state_key = "state.path" if isinstance(config.state, Path) else "state.url"
         self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
         self._pace = pace
@@ -84,7 +110,12 @@ class Rounds:
         self._agenda_is_of: Config | None = None
         self._asked, self.stopping = threading.Event(), threading.Event()
         self._running: dict[str, RunningWork] = {}
-        self._scheduler = Scheduler(self._do, self.wake)
+        self._read_at = -float("inf")
+        self._shared_now: Callable[[], float] = self._clock.now
+        self._cut_off: dict[str, int] = {}
+        self._starter: WorkStarter = (
+            self._work_queue(config) if self.is_shared else Scheduler(self._do, self.wake)
+        )
         self._log: Any = structlog.get_logger()
 
     @property
@@ -107,7 +138,7 @@ class Rounds:
 
     def collect(self) -> None:
         """Report the work that has ended, and record it as finished unless it was stopped."""
-        for account in self._scheduler.ended():
+        for account in self._starter.ended():
             work = self._running.get(account)
             if work is not None and work.ended_at is not None:
                 self._tell(work)
@@ -120,7 +151,7 @@ class Rounds:
 
     def busy(self) -> frozenset[str]:
         """Return the accounts whose work is under way or waits for a thread."""
-        return self._scheduler.busy()
+        return self._starter.busy()
 
     def is_idle(self) -> bool:
         """Return whether all work has ended and is collected."""
@@ -129,17 +160,66 @@ class Rounds:
     def halt(self) -> None:
         """Ask all work to finish the current jobs and end, and begin none any more."""
         self.stopping.set()
+        self._starter.halt()
+        self._interrupt()
+        self.wake.set()
+
+    def _interrupt(self) -> None:
+        """Ask all work to finish the current jobs and end; it is due again."""
         for running in self.under_way().values():
             running.stop.set()
-        self.wake.set()
 
     def close(self) -> None:
         """Close the state; all work must have ended."""
         self.halt()
-        self._scheduler.shutdown()
+        self._starter.shutdown()
         self._poster.close(_MESSAGES_S)
         if self.state is not None:
+            # Another worker's `status` need not wait until the note is old.
+            if self.is_shared:
+                with suppress(StateError):
+                    self.state.notes.forget(self.note)
             self.state.close()
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why no work can be started at present; None where it can."""
+        return self._starter.trouble
+
+    def heartbeat(self, version: str) -> heartbeat.Heartbeat:
+        """Return what other processes are told about this daemon."""
+        return heartbeat.Heartbeat(
+            at=int(self._shared_now()),
+            pid=self._pid,
+            mode="execute" if self.execute else "dry_run",
+            next_runs={account: entry.due_at for account, entry in self.agenda.entries.items()},
+            host=self._host,
+            version=version,
+            works_on=tuple(sorted(self.busy())),
+        )
+
+    def _work_queue(self, config: Config) -> WorkStarter:
+        # Late: a state in a file loads nothing of it.
+        from sauce_janitor.daemon.work_queue import WorkerTasks, WorkQueue
+
+        assert not isinstance(config.state, Path)
+        tasks = WorkerTasks(
+            do=self._do,
+            digest_of=self._digest_of,
+            interrupt=self._interrupt,
+            reload=self.reload,
+            stalled=lambda account: self._metrics.add("stalled_runs", 1, account=account),
+        )
+        queue = WorkQueue(
+            tasks, self.wake, config.state.read, most=config.concurrent_runs, pace=self._pace.queue
+        )
+        self._shared_now = lambda: queue.database_now
+        return queue
+
+    def _digest_of(self, name: str) -> str | None:
+        config = self.config
+        is_known = any(account.name == name for account in config.accounts)
+        return config.policy_digest(name) if is_known else None
 
     # --- the configuration and the state ----------------------------------------------------------
 
@@ -192,6 +272,8 @@ class Rounds:
             )
         state = State.open(self._place, accept_filesystem=self.config.accept_filesystem)
         try:
+            if (queue := state.queue()) is not None:
+                queue.refuse_outdated()
             self._metrics.settle(state.counters)
             last_runs.recall(self.config, state, self._metrics)
         # Close the state, whatever the error was; it is raised again.
@@ -212,9 +294,23 @@ class Rounds:
             self._log.warning("state.failed", why=str(error))
             return math.inf
         self.agenda.mind_the_clock(now)
+        if self.is_shared:
+            self._read_agenda(state, now)
         self._stop_in_blackouts(now)
-        self._scheduler.plan(self.agenda.entries, now)
-        return self._scheduler.process()
+        self._starter.plan(self.agenda.entries, now)
+        return self._starter.process()
+
+    def _read_agenda(self, state: State, now: int) -> None:
+        """Take over what other workers have done, before anything is put into the queue."""
+        is_due = any(entry.due_kind(now) for entry in self.agenda.entries.values())
+        if not is_due and time.monotonic() - self._read_at < _SHARED_S:
+            return
+        try:
+            self.agenda.read_again(state.notes, now)
+            self._read_at = time.monotonic()
+        # Then what is due may be done already. The worker that takes it looks again.
+        except StateError as error:
+            self._log.debug("state.failed", why=str(error))
 
     def _stop_in_blackouts(self, now: int) -> None:
         """End work early and cleanly where a black-out has begun; it is due again after it."""
@@ -226,18 +322,30 @@ class Rounds:
                 self._log.info("blackout.begins", account=name, until=until, reason=reason)
                 running.stop.set()
 
-    def _do(self, name: str) -> None:
-        """Do what is due for an account, in a thread of its own."""
-        state, entry, now = self.state, self.agenda.entries.get(name), int(self._clock.now())
+    def _do(self, name: str) -> float | None:
+        """Do what is due for an account, in a thread of its own. Return after how many seconds it
+        must be tried again, None for not before it is due again.
+        """
+        state, now = self.state, int(self._clock.now())
         account = next((each for each in self.config.accounts if each.name == name), None)
+        if state is None or account is None or name not in self.agenda.entries:
+            return None
+        try:
+            entry = self.agenda.entries[name]
+            # Another worker may have done it since it was put into the queue.
+            if self.is_shared:
+                entry = self.agenda.recorded(name, state.notes, now)
+        except StateError:
+            return _STATE_S
         # Asked again: it may have waited for a thread until a black-out or another configuration.
-        kind = None if entry is None else entry.due_kind(now)
-        if state is None or account is None or kind is None:
-            return
+        kind = entry.due_kind(now)
+        if kind is None:
+            return None
         work = self._running[name] = RunningWork(name, kind)
         # `halt` sets this before it stops what is running: no work is missed by both.
         if self.stopping.is_set():
-            return
+            work.stop.set()
+            return 0.0
         mode = "execute" if self.execute else "dry_run"
         self._log.info(f"{kind}.begins", account=name, mode=mode)
         # Requests are counted beside the state that is in use.
@@ -246,16 +354,38 @@ class Rounds:
             config, state, self._metrics, work.steps, stop=work.stop, clock=self._clock.now
         )
         try:
-            work.messages = self._works[kind](account, context)
+            work.result = self._works[kind](account, context)
         # A bug ends this work only, not that of other accounts: the next round reports it.
         except BaseException as error:  # noqa: BLE001
             work.error = error
         # What is due later is new work, however late this one is collected.
         work.ended_at = int(self._clock.now())
+        return self._again_s(work)
+
+    def _again_s(self, work: RunningWork) -> float | None:
+        """Return after how many seconds the work must be tried again, None for not at all."""
+        if not self._is_unfinished(work):
+            self._cut_off.pop(work.account, None)
+            return None
+        if work.stop.is_set():
+            return 0.0
+        if isinstance(work.error, LeaseError):
+            return work.error.free_in_s or _LEASE_S
+        # A state that stays unusable must not be asked at full speed.
+        tries = self._cut_off[work.account] = self._cut_off.get(work.account, 0) + 1
+        return float(min(_STATE_MOST_S, _STATE_S * 2 ** min(tries - 1, 10)))
+
+    def _is_unfinished(self, work: RunningWork) -> bool:
+        """Return whether the work is still due, although it ended."""
+        if work.stop.is_set():
+            return True
+        # Alone on its state, a daemon waits for the next time: whoever has the lease does the work.
+        # Here the other worker may be dead, and then nobody else would do it before.
+        is_cut_off = work.result.is_cut_off or isinstance(work.error, LeaseError | StateError)
+        return self.is_shared and is_cut_off
 
     def _record(self, work: RunningWork, ended_at: int) -> None:
-        # Work that was stopped is due again.
-        if work.stop.is_set() or self.state is None:
+        if self._is_unfinished(work) or self.state is None:
             return
         try:
             self.agenda.dealt_with(work.account, work.kind, self.state.notes, ended_at)
@@ -268,7 +398,12 @@ class Rounds:
         if work.kind == RUN:
             self.last_errors[work.account] = error
         if error is None:
-            self._notify(work.messages)
+            self._notify(list(work.result.messages))
+            return
+        # It waits for the other one's end; that is nothing to act on.
+        if self.is_shared and isinstance(error, LeaseError):
+            self._log.info(f"{work.kind}.waits", account=work.account, why=str(error))
+            self.last_errors[work.account] = None
             return
         if isinstance(error, JanitorError):
             name = type(error).__name__

@@ -57,7 +57,10 @@ class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no type
     an account, in a thread of the pool.
     """
 
-    def __init__(self, do: Callable[[str], None], wake: threading.Event) -> None:
+    trouble = None
+    """Nothing but a bug keeps it from starting what is due."""
+
+    def __init__(self, do: Callable[[str], object], wake: threading.Event) -> None:
         self._do, self._wake = do, wake
         self._busy: set[str] = set()
         self._ended: SimpleQueue[Any] = SimpleQueue()
@@ -81,6 +84,9 @@ class Scheduler(BaseScheduler):  # type: ignore[misc]  # APScheduler has no type
     def wakeup(self) -> None:
         """End the wait of the rounds. APScheduler calls this, in any thread, when times change."""
         self._wake.set()
+
+    def halt(self) -> None:
+        """Start nothing any more: it does so in `process` only, which is not called again."""
 
     def shutdown(self, wait: bool = False) -> None:  # noqa: FBT001, FBT002 - APScheduler's signature
         """Start nothing any more. Does not wait for what runs unless told so."""

@@ -6,7 +6,6 @@ It reads the state and the disk in its own thread and keeps the result: no page 
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any, Final
 
@@ -20,12 +19,13 @@ from sauce_janitor.daemon.accounts import view_of
 from sauce_janitor.daemon.agenda import AgendaEntry
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.work import RUN
+from sauce_janitor.daemon.workers import shared_work
 from sauce_janitor.errors import ConfigError, CredentialsError, RefusedError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations.adoption import why_refused
 from sauce_janitor.operations.wiring.pauses import Pauses
-from sauce_janitor.state import State
-from sauce_janitor.web.overview import AccountView, Overview, Readiness
+from sauce_janitor.state import QueueStatus, State
+from sauce_janitor.web.overview import AccountView, Overview, Readiness, SharedWork
 
 _OVERDUE_S: Final = 600
 
@@ -39,6 +39,7 @@ class DaemonStatus:
         self._rounds, self._clock, self._metrics = rounds, clock, metrics
         self._beat_at = -float("inf")
         self._accounts: tuple[AccountView, ...] = ()
+        self._sharing: SharedWork | None = None
         self._paused: str | None = None
         self._state_trouble: str | None = None
         self._log: Any = structlog.get_logger()
@@ -59,6 +60,7 @@ class DaemonStatus:
         if trouble is not None and trouble != self._state_trouble:
             self._log.error("state.failed", why=trouble)
         self._state_trouble = trouble
+        self._metrics.set("state_available", 1 if state is not None and trouble is None else 0)
         reasons = tuple(self._reasons(state))
         self.readiness, self.overview = Readiness(reasons), self._overview(reasons)
 
@@ -66,17 +68,10 @@ class DaemonStatus:
         self._metrics.settle(state.counters)
         # In real time: a clock that is set back must not delay the note.
         if time.monotonic() - self._beat_at >= heartbeat.EVERY_S:
-            state.notes.write(heartbeat.NOTE, self._beat())
+            beat = self._rounds.heartbeat(__version__)
+            state.notes.write(self._rounds.note, beat.text())
+            heartbeat.forget_old(state.notes, now=beat.at)
             self._beat_at = time.monotonic()
-
-    def _beat(self) -> str:
-        entries = self._rounds.agenda.entries
-        return heartbeat.written(
-            at=int(self._clock.now()),
-            pid=os.getpid(),
-            execute=self._rounds.execute,
-            next_runs={account: entry.due_at for account, entry in entries.items()},
-        )
 
     def _see(self, state: State) -> None:
         pause = Pauses(state, self._rounds.config.archive.location).paused()
@@ -89,6 +84,22 @@ class DaemonStatus:
         self._accounts = tuple(
             self._view(account, state) for account in self._rounds.config.accounts
         )
+        if (queue := state.queue()) is not None:
+            self._see_queue(queue.look(), state)
+
+    def _see_queue(self, queue: QueueStatus, state: State) -> None:
+        """Show the workers, the queue and the leases of a state that several share."""
+        beats = heartbeat.alive(state.notes, now=queue.now)
+        self._metrics.set("workers", len(beats))
+        self._metrics.set("queue_jobs", queue.waiting, status="waiting")
+        self._metrics.set("queue_jobs", queue.running, status="running")
+        self._metrics.set("queue_wait_seconds", queue.wait_s)
+        # An account that left the configuration keeps its lease in the state.
+        configured = {account.name for account in self._rounds.config.accounts}
+        for lease in queue.leases:
+            if lease.account in configured:
+                self._metrics.set("lease_fence", lease.fence, account=lease.account)
+        self._sharing = shared_work(queue, beats)
 
     def _view(self, account: Account, state: State) -> AccountView:
         entry, now = self._rounds.agenda.entries.get(account.name), int(self._clock.now())
@@ -105,6 +116,7 @@ class DaemonStatus:
             faults=self._rounds.followed.faults,
             warnings=tuple(str(warning) for warning in self._rounds.config.warnings),
             accounts=self._accounts,
+            sharing=self._sharing,
         )
 
     # --- readiness --------------------------------------------------------------------------------
@@ -122,7 +134,9 @@ class DaemonStatus:
             known = state.identity.archive_uuid(str(rounds.config.archive.location))
         except (RefusedError, StateError) as error:
             return [*reasons, str(error)]
-        if (trouble := archive_probe.trouble(rounds.config.archive, known)) is not None:
+        trouble = archive_probe.trouble(rounds.config.archive, known)
+        self._metrics.set("archive_available", 1 if trouble is None else 0)
+        if trouble is not None:
             reasons.append(trouble)
         # Only a run that executes needs the archive to belong to this state.
         elif rounds.execute:
@@ -131,6 +145,9 @@ class DaemonStatus:
                 for each in rounds.config.accounts
             )
             reasons += dict.fromkeys(why for why in refused if why is not None)
+        # It takes no work then; other workers do.
+        if rounds.trouble is not None:
+            reasons.append(rounds.trouble)
         for account in rounds.config.accounts:
             reasons += self._reasons_of(account.name, now)
         return reasons

@@ -1,7 +1,7 @@
 """What the daemon does for an account: a run on schedule, and the upkeep of its archive once a day.
 
-Each returns its messages to people and nothing else: a plan may be large and is not kept until the
-next one.
+Each returns its messages to people and how it ended, and nothing else: a plan may be large and is
+not kept until the next one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import structlog
 from sauce_janitor.archive import has_archive
 from sauce_janitor.config import Account
 from sauce_janitor.errors import RefusedError
+from sauce_janitor.execute.events import Halt
 from sauce_janitor.notify import Notification
 from sauce_janitor.operations.daily_verification import verify_daily
 from sauce_janitor.operations.policy_run import run
@@ -27,8 +28,20 @@ from sauce_janitor.report import counted
 
 RUN: Final = "run"
 UPKEEP: Final = "upkeep"
-Work: TypeAlias = Callable[[Account, RunContext], list[Notification]]
-"""A piece of work on an account; it returns the messages to people."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkResult:
+    """How a piece of work ended: its messages to people, and whether it ended early because it lost
+    the state or the lease. Then somebody must do the rest soon.
+    """
+
+    messages: Sequence[Notification] = ()
+    is_cut_off: bool = False
+
+
+Work: TypeAlias = Callable[[Account, RunContext], WorkResult]
+"""A piece of work on an account."""
 
 
 @dataclass(slots=True)
@@ -36,14 +49,14 @@ class RunningWork:
     """Work that is running: any thread may read its `steps`, and set `stop` to end it early and
     cleanly.
 
-    `ended_at` (epoch seconds) is None until it has ended with these messages or this error.
+    `ended_at` (epoch seconds) is None until it has ended with this result or this error.
     """
 
     account: str
     kind: str
     steps: ProgressTracker = field(default_factory=ProgressTracker)
     stop: threading.Event = field(default_factory=threading.Event)
-    messages: list[Notification] = field(default_factory=list)
+    result: WorkResult = WorkResult()
     error: BaseException | None = None
     ended_at: int | None = None
 
@@ -51,9 +64,13 @@ class RunningWork:
 def a_run(*, execute: bool) -> Work:
     """Return the work of a run: list, plan, and carry out with `execute`."""
 
-    def work(account: Account, context: RunContext) -> list[Notification]:
+    def work(account: Account, context: RunContext) -> WorkResult:
         result = run(account, context, Order(execute=execute))
-        return list(notifications.of_result(result, at=int(context.clock())))
+        halted = None if result.execution is None else result.execution.halted
+        return WorkResult(
+            list(notifications.of_result(result, at=int(context.clock()))),
+            is_cut_off=halted is not None and halted.why in (Halt.LEASE, Halt.STATE),
+        )
 
     return work
 
@@ -63,11 +80,11 @@ def an_upkeep(*, execute: bool) -> Work:
     and verify a share of the rest.
     """
 
-    def work(account: Account, context: RunContext) -> list[Notification]:
+    def work(account: Account, context: RunContext) -> WorkResult:
         path = context.config.archive.location
         if not has_archive(path) and context.state.identity.archive_uuid(str(path)) is None:
             # Nothing was ever archived.
-            return []
+            return WorkResult()
         at = int(context.clock())
         messages: list[Notification] = []
         problems: list[str] = []
@@ -80,11 +97,9 @@ def an_upkeep(*, execute: bool) -> Work:
         if not context.stop.is_set():
             found = [finding.detail for finding in verify_daily(account, context).findings]
             problems += _words(found, "finding", " in the archive")
-        return (
-            [*messages, Notification("failed", account.name, "; ".join(problems), at, UPKEEP)]
-            if problems
-            else messages
-        )
+        if problems:
+            messages.append(Notification("failed", account.name, "; ".join(problems), at, UPKEEP))
+        return WorkResult(messages)
 
     return work
 

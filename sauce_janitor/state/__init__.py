@@ -39,6 +39,7 @@ from sauce_janitor.state.read_backs import ReadBacks
 from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.runs import Acceptances, MetricCounters, RunRecord, Runs
 from sauce_janitor.state.server.ports import StateAddress
+from sauce_janitor.state.server.queue_status import LeaseStatus, QueueLook, QueueStatus
 from sauce_janitor.state.verifications import Verifications
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ __all__ = [
     "JournalLine",
     "KnownAccount",
     "Lease",
+    "LeaseStatus",
     "ManualActions",
     "ManualJournal",
     "MetricCounters",
@@ -71,6 +73,7 @@ __all__ = [
     "PruneJournal",
     "Prunings",
     "Query",
+    "QueueStatus",
     "ReadBacks",
     "Retries",
     "RunJournal",
@@ -269,6 +272,14 @@ class State:
         from sauce_janitor.state.server.request_counts import ServerCounts
 
         return ServerCounts(self._database, made, lost)
+
+    def queue(self) -> QueueLook | None:
+        """Return what reads the queue of several workers; None for a state in a file, which has
+        none.
+        """
+        if self._path is not None:
+            return None
+        return QueueLook(self._database)
 
     def lease(self, account: str, holder: str, *, now: int) -> HeldLease:
         """Return the lease on an account, to be held in a `with`; `holder` is shown to whoever

@@ -50,6 +50,35 @@ class AccountView:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """A worker of a shared state: where it runs, its mode and version, and what it works on."""
+
+    name: str
+    mode: str
+    version: str
+    works_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLine:
+    """An account's lease: its number, who holds it, and when it was renewed last."""
+
+    account: str
+    fence: int
+    holder: str
+    renewed: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWork:
+    """What the page shows of a state that several workers share."""
+
+    queue: str
+    workers: tuple[WorkerLine, ...]
+    leases: tuple[LeaseLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """All that the page shows at one moment.
 
@@ -66,6 +95,7 @@ class Overview:
     warnings: tuple[str, ...]
     accounts: tuple[AccountView, ...]
     upkeep: tuple[LabeledFact, ...] = ()
+    sharing: SharedWork | None = None
 
 
 @dataclass(frozen=True, slots=True)

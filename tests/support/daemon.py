@@ -13,9 +13,8 @@ from unittest import mock
 
 from sauce_janitor.config import Account, load
 from sauce_janitor.daemon.rounds import LookInterval, Rounds
-from sauce_janitor.daemon.work import RUN, UPKEEP, Work
+from sauce_janitor.daemon.work import RUN, UPKEEP, Work, WorkResult
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.notify import Notification
 from sauce_janitor.operations.wiring.run_settings import RunContext
 
 FAST = LookInterval(round_s=0.01, watch_s=0.01, follow_s=0.0, reopen_s=0.0, token_s=0.0)
@@ -75,9 +74,10 @@ class Worked:
     stopped: list[str] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
     error: BaseException | None = None
+    is_cut_off: bool = False
 
     def of(self, kind: str) -> Work:
-        def work(account: Account, tools: RunContext) -> list[Notification]:
+        def work(account: Account, tools: RunContext) -> WorkResult:
             self.began.append((kind, account.name, self.clock.at - START))
             self.states.add(Path(str(tools.config.state)).name)
             while self.wait and not self.go_on.is_set():
@@ -88,7 +88,7 @@ class Worked:
             self.waiting.discard(account.name)
             if self.error is not None:
                 raise self.error
-            return []
+            return WorkResult(is_cut_off=self.is_cut_off)
 
         return work
 
@@ -107,6 +107,7 @@ class Scene:
     stack: ExitStack
     worked: Worked = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
+    environ: dict[str, str] = field(default_factory=lambda: {"KEY": "x"})
 
     def __post_init__(self) -> None:
         self.worked = Worked(self.clock)
@@ -117,11 +118,11 @@ class Scene:
         file.write_text(head + POLICIES + text)
         return file
 
-    def rounds(self, *, execute: bool = False) -> Rounds:
+    def rounds(self, *, execute: bool = False, pace: LookInterval = FAST) -> Rounds:
         """A daemon that begins, as after a restart."""
         works = {RUN: self.worked.of(RUN), UPKEEP: self.worked.of(UPKEEP)}
-        config = load(self.folder / "config.yaml", environ={"KEY": "x"})
-        made = Rounds(config, self.clock, self.metrics, execute=execute, pace=FAST, works=works)
+        config = load(self.folder / "config.yaml", environ=self.environ)
+        made = Rounds(config, self.clock, self.metrics, execute=execute, pace=pace, works=works)
         self.stack.callback(made.close)
         self.stack.callback(self.worked.go_on.set)
         return made

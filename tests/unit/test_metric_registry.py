@@ -37,6 +37,7 @@ LABELS = {
     "phase",
     "policy",
     "result",
+    "status",
     "version",
     "what",
     "window",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sauce_janitor.json_output import Key, Shape, key
 
 if TYPE_CHECKING:
+    from sauce_janitor.daemon.heartbeat import Heartbeat
     from sauce_janitor.model.job_retries import RetryGroup
     from sauce_janitor.model.jobs import JobId
     from sauce_janitor.model.permits import Deed
     from sauce_janitor.model.policies import Approval
-    from sauce_janitor.state import RunRecord
+    from sauce_janitor.state import LeaseStatus, RunRecord
     from sauce_janitor.state.pause import Pause
 
 
@@ -52,6 +53,19 @@ class NextRun:
 
 
 @dataclass(frozen=True, slots=True)
+class SharingStatus:
+    """The daemons that share a state on a server, their queue, and the account's lease. `wait_s`
+    says how long the oldest account that is due has waited for one of them.
+    """
+
+    workers: Sequence[Heartbeat]
+    waiting: int
+    running: int
+    wait_s: int
+    lease: LeaseStatus | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountStatus:
     """What `status` shows of an account; times are epoch seconds.
 
@@ -81,6 +95,7 @@ class AccountStatus:
     approvals: Sequence[Approval]
     policy_digest: str
     daemon: NextRun
+    sharing: SharingStatus | None
 
 
 def _of_summary(name: str) -> Key:
@@ -95,6 +110,14 @@ _RUN = Shape(
     "ended_at",
     "result",
     *map(_of_summary, ("outcomes", "left", "waiting", "halted", "error")),
+)
+_SHARING = Shape(
+    key("workers", shape=Shape("host", "pid", "mode", "version", "works_on", "at")),
+    key("queue", lambda sharing: sharing, Shape("waiting", "running", "wait_s")),
+    key(
+        "lease",
+        shape=Shape(key("held", "is_held"), "fence", "holder", "host", "pid", "since", "renewed_s"),
+    ),
 )
 _DELETE_PATH = Shape(key("configured", "configured_path"), key("worked", "worked_path"))
 _RETRY = Shape(
@@ -131,5 +154,6 @@ STATUS = Shape(
     key("approvals", shape=Shape("lifts", "max_jobs", "until", "by", "reason")),
     "policy_digest",
     "daemon",
+    key("sharing", shape=_SHARING),
 )
 """The document of an account, for `--format json` and for the lines of the table."""

@@ -18,6 +18,7 @@ from sauce_janitor.cli.run.account_status import (
     ListingStatus,
     NextRun,
     OpenWrite,
+    SharingStatus,
 )
 from sauce_janitor.errors import StateError
 from sauce_janitor.json_output import to_json
@@ -124,6 +125,7 @@ def _status_of(
         approvals=_approvals(config, state, name, now),
         policy_digest=config.policy_digest(name),
         daemon=_daemon(config, state, name, now),
+        sharing=_sharing(state, name),
     )
 
 
@@ -181,17 +183,37 @@ def _daemon(config: Config, state: State, account: str, now: int) -> NextRun:
     from sauce_janitor.daemon import heartbeat
     from sauce_janitor.daemon.schedule import RunTimes
 
-    beat = heartbeat.read(state.notes.read(heartbeat.NOTE), now=now)
+    queue = state.queue()
+    # The notes on a server have its time.
+    beats = heartbeat.alive(state.notes, now=now if queue is None else queue.look().now)
     timetable = RunTimes(config.schedule(account), config.timezone)
     # For an account that no running daemon has loaded.
     by_schedule = timetable.due_after(now)
     blackout = timetable.dark_at(now)
+    modes = {beat.mode for beat in beats}
     return NextRun(
-        running=beat is not None,
-        mode=None if beat is None else beat["mode"],
-        next_run_at=by_schedule if beat is None else beat["next_runs"].get(account, by_schedule),
+        running=bool(beats),
+        # One of them that executes is enough.
+        mode="execute" if "execute" in modes else next(iter(modes), None),
+        next_run_at=heartbeat.next_run(beats, account, by_schedule),
         blackout_until=None if blackout is None else blackout.ends_at,
         blackout_reason=None if blackout is None else blackout.reason,
+    )
+
+
+def _sharing(state: State, account: str) -> SharingStatus | None:
+    """Return the workers, the queue and the account's lease; None for a state in a file."""
+    from sauce_janitor.daemon import heartbeat
+
+    if (queue := state.queue()) is None:
+        return None
+    found = queue.look()
+    return SharingStatus(
+        workers=heartbeat.alive(state.notes, now=found.now),
+        waiting=found.waiting,
+        running=found.running,
+        wait_s=int(found.wait_s),
+        lease=next((lease for lease in found.leases if lease.account == account), None),
     )
 
 

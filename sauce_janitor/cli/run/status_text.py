@@ -42,6 +42,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
             "executing run looks it up"
         )
     yield _next_run_line(status["daemon"])
+    if status["sharing"]:
+        yield from _sharing_lines(status["sharing"])
     yield from _last_run_lines(status)
 
 
@@ -219,6 +221,28 @@ def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
     waiting = sum((run["waiting"] or {}).values())
     parts += [f"{waiting:,} waiting for their next try"] if waiting else []
     return ", ".join([*parts, *(run[key] for key in ("halted", "error") if run[key])])
+
+
+def _sharing_lines(sharing: dict[str, Any]) -> Iterator[str]:
+    """Yield the lease, the queue and the workers of a state that several share."""
+    from sauce_janitor import report
+
+    if (lease := sharing["lease"]) is not None:
+        by = f"{report.clean(lease['holder'])} on {lease['host']}, process {lease['pid']}"
+        yield f"  lease: number {lease['fence']:,}, " + (
+            f"held by {by}, renewed {max(0, int(lease['renewed_s']))} s ago"
+            if lease["held"]
+            else "free"
+        )
+    queue = sharing["queue"]
+    oldest = (
+        f"; the oldest has waited for {report.span(queue['wait_s'])}" if queue["wait_s"] else ""
+    )
+    yield f"  queue: {queue['running']:,} running, {queue['waiting']:,} waiting{oldest}"
+    for worker in sharing["workers"]:
+        mode = "" if worker["mode"] == "execute" else ", a dry run"
+        works_on = ", ".join(worker["works_on"]) or "nothing"
+        yield f"    worker {worker['host']}, process {worker['pid']}{mode}: works on {works_on}"
 
 
 def _next_run_line(daemon: dict[str, Any]) -> str:

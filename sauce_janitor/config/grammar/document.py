@@ -64,6 +64,14 @@ class ConfigFile(Grammar):
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         4, description="Jobs processed at the same time, for each credential.", examples=[4]
     )
+    concurrent_runs: Annotated[int, Field(ge=1, le=64)] = Field(
+        4,
+        description=(
+            "Accounts that one `serve` works on at the same time, where several share the state of"
+            " `state.url`."
+        ),
+        examples=[4],
+    )
     defaults: Defaults = Field(
         default_factory=Defaults,
         description="Settings for all policies.",

@@ -147,7 +147,8 @@ class ServerLease(HeldLease):
                 raise LeaseError(
                     f"another run holds the lease on account {self._account}{holder_text(row)}. It"
                     f" renewed it {max(0.0, self._idle_s):.0f} s ago; without another renewal it is"
-                    f" free in {left_s:.0f} s"
+                    f" free in {left_s:.0f} s",
+                    free_in_s=left_s,
                 )
             fence = int(row.fence) + 1
             mine = leases.c.account == self._account

@@ -21,8 +21,12 @@ from sauce_janitor.state.database.postgresql import (
 )
 from sauce_janitor.state.database.schema import found_state, is_usable, migrate, revision
 from sauce_janitor.state.database.transactions import Database
+from sauce_janitor.state.server.queue_tables import has_queue, make_queue
 from sauce_janitor.state.server.request_counts import create_counts
 
+_NOT_INSTALLED: Final = (
+    "a state on PostgreSQL needs psycopg and procrastinate: install sauce-janitor[cluster]"
+)
 _KINDS: Final = frozenset({"postgresql", "postgres"})
 _WRONG_ADDRESS: Final = re.compile(
     r"password authentication failed|no password supplied|no pg_hba.conf entry|"
@@ -33,7 +37,8 @@ _WRONG_ADDRESS: Final = re.compile(
 _OTHER_ORDER: Final = text(
     "SELECT format('ALTER TABLE %I ALTER COLUMN %I TYPE text COLLATE \"C\"', table_name,"
     " column_name) FROM information_schema.columns WHERE table_schema = current_schema()"
-    " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C' ORDER BY 1"
+    " AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'"
+    " AND table_name NOT LIKE 'procrastinate%' ORDER BY 1"
 )
 
 
@@ -90,6 +95,7 @@ def create_state(url: URL) -> tuple[str, bool]:
                 return database.place, False
             _migrate(connection)
             found_state(connection)
+            make_queue(connection, database.place)
         return database.place, True
 
 
@@ -104,10 +110,13 @@ def migrate_state(url: URL) -> tuple[str, str, bool]:
                 raise RefusedError(
                     f"there is no state in {database.place}: `sauce-janitor state init` makes one"
                 )
-            if is_usable(connection, found, database.place):
+            usable = is_usable(connection, found, database.place)
+            if usable and has_queue(connection):
                 return database.place, found, False
             database.dialect.take_time(connection)
-            _migrate(connection)
+            if not usable:
+                _migrate(connection)
+            make_queue(connection, database.place)
         return database.place, found, True
 
 
@@ -121,14 +130,15 @@ def _opened(url: URL) -> Iterator[Database]:
         # Plans of many accounts at once must not keep a run from renewing its lease.
         database = Database(postgresql_engine(url), place, postgresql_engine(url, FOR_GLANCES))
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "a state on PostgreSQL needs the driver psycopg: install sauce-janitor[cluster]"
-        ) from error
+        raise ConfigError(_NOT_INSTALLED) from error
     try:
         yield database
     # Close the database, whatever the error was; it is raised again, or a clearer one.
     except BaseException as error:
         database.close()
+        # The queue's library, which is installed with the driver, but was not in older versions.
+        if isinstance(error, ModuleNotFoundError):
+            raise ConfigError(_NOT_INSTALLED) from error
         # Before a connection stands there is no code, so the server's words have to do.
         if isinstance(error, StateError) and _WRONG_ADDRESS.search(str(error)):
             raise ConfigError(str(error)) from error

@@ -269,11 +269,9 @@ def test_others_on_the_state_know_when_the_next_run_is(scene: Scene) -> None:
     rounds.go()
     assert rounds.state is not None
     DaemonStatus(rounds, scene.clock, scene.metrics).look()
-    note = rounds.state.notes.read(heartbeat.NOTE)
-    beat = heartbeat.read(note, now=START + 60)
-    assert beat is not None
-    assert (beat["mode"], beat["next_runs"]) == ("execute", {"eu": START + 17 * 60})
-    assert heartbeat.read(note, now=START + 600) is None
+    (beat,) = heartbeat.alive(rounds.state.notes, now=START + 60)
+    assert (beat.mode, beat.next_runs) == ("execute", {"eu": START + 17 * 60})
+    assert heartbeat.alive(rounds.state.notes, now=START + 600) == ()
 
 
 def test_a_state_that_another_process_keeps_locked_is_told_and_waited_for(

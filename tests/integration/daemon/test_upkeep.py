@@ -48,10 +48,10 @@ class Scene:
 
     def upkeep(self, *, days: int = 1, execute: bool = True) -> list[Notification]:
         """So many days of it."""
-        told = []
+        told: list[Notification] = []
         for _ in range(days):
             self.later_s += 86_400
-            told += an_upkeep(execute=execute)(self.config.account("eu"), self.tools())
+            told += an_upkeep(execute=execute)(self.config.account("eu"), self.tools()).messages
         return told
 
 

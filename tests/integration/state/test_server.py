@@ -24,6 +24,7 @@ from sauce_janitor.state.database.postgresql import postgresql_engine
 from sauce_janitor.state.database.schema import found_state
 from sauce_janitor.state.database.tables import REVISIONS, metadata
 from sauce_janitor.state.database.transactions import Database
+from sauce_janitor.state.server import queue_tables
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.support.postgresql import Postgresql
 from tests.support.state import Place, migrate
@@ -111,6 +112,35 @@ def test_an_older_schema_is_migrated_by_its_own_command_only(empty: str) -> None
         state.accounts.admit("eu", base_url="u", username="demo")
         state.runs.begin("r", "eu", mode="execute", at=1)
         assert state.journal.verify() == 0
+
+
+def test_the_tables_of_the_queue_are_made_and_migrated_with_the_state(
+    postgresql: Postgresql, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """procrastinate has a file for each change of its tables, and records nothing."""
+    newest = queue_tables._migrations()
+    assert migrate_on_server(address(url))[2] is False
+    change = tmp_path / "99.00.00_01_pre_a_column.sql"
+    change.write_text("ALTER TABLE procrastinate_jobs ADD COLUMN taste text DEFAULT '100%'")
+    monkeypatch.setattr(queue_tables, "_migrations", lambda: [*newest, change])
+    with State.connect(url) as state:
+        queue = state.queue()
+        assert queue is not None
+        with pytest.raises(RefusedError, match="has no queue of this version: stop every worker"):
+            queue.refuse_outdated()
+        assert migrate_on_server(address(url))[2] is True
+        queue.refuse_outdated()
+    assert migrate_on_server(address(url))[2] is False
+    postgresql.execute(url, "SELECT taste FROM procrastinate_jobs")
+    # An older program leaves them as they are.
+    monkeypatch.setattr(queue_tables, "_migrations", lambda: newest)
+    assert migrate_on_server(address(url))[2] is False
+
+
+def test_the_queue_of_another_program_is_left_as_it_is(postgresql: Postgresql, url: str) -> None:
+    postgresql.execute(url, "DELETE FROM meta WHERE key = 'queue_schema'")
+    with pytest.raises(RefusedError, match="has the queue of another program"):
+        migrate_on_server(address(url))
 
 
 # --- what would lose lines ------------------------------------------------------------------------

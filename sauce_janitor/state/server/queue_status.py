@@ -1,0 +1,112 @@
+"""What the queue and the leases of a state on a server show at one moment: for `status`, the page
+and the metrics. Does not load procrastinate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import text
+
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.model.safety_numbers import LEASE_TTL_S
+from sauce_janitor.state.database.transactions import Database
+
+_NOW: Final = text(
+    "SELECT extract(epoch FROM clock_timestamp())::double precision AS now,"
+    " to_regclass('procrastinate_jobs') IS NOT NULL AS has_queue"
+)
+_QUEUE: Final = text("""
+SELECT count(*) FILTER (WHERE status = 'todo' AND NOT is_in_work) AS waiting,
+    count(*) FILTER (WHERE status = 'doing') AS running,
+    coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(scheduled_at, deferred_at)))
+        FILTER (WHERE status = 'todo' AND NOT is_in_work), 0)::double precision AS wait_s
+FROM (
+    SELECT job.status::text, job.scheduled_at,
+        (SELECT min(at) FROM procrastinate_events
+         WHERE job_id = job.id AND type = 'deferred') AS deferred_at,
+        EXISTS (SELECT FROM procrastinate_jobs AS other
+                WHERE other.lock = job.lock AND other.status = 'doing') AS is_in_work
+    FROM procrastinate_jobs AS job WHERE job.status IN ('todo', 'doing')
+) AS jobs""")
+_LEASES: Final = text("""
+SELECT account, fence, holder, host, pid, since, released,
+    extract(epoch FROM clock_timestamp())::double precision - renewed_at AS renewed_s
+FROM leases ORDER BY account""")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStatus:
+    """An account's lease: who has it, or had it last. `since` is in epoch seconds, `renewed_s` says
+    how long ago it was renewed.
+    """
+
+    account: str
+    fence: int
+    holder: str
+    host: str
+    pid: int
+    since: int
+    is_held: bool
+    renewed_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """The queue. `now` is the time of the database, in epoch seconds. `wait_s` says how long the
+    oldest account that is due has waited for a worker.
+    """
+
+    now: float
+    waiting: int
+    running: int
+    wait_s: float
+    leases: tuple[LeaseStatus, ...]
+
+
+class QueueLook:
+    """Reads the queue of a state on a server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def refuse_outdated(self) -> None:
+        """Raise RefusedError where the queue's tables are missing or of an older version."""
+        # Late: it loads procrastinate, which `status` does not need.
+        from sauce_janitor.state.server.queue_tables import has_queue
+
+        with self._database.reading() as connection:
+            if not has_queue(connection):
+                raise RefusedError(
+                    f"the state {self._database.place} has no queue of this version: stop every"
+                    " worker, back it up, then `sauce-janitor state migrate --backed-up`"
+                )
+
+    def look(self) -> QueueStatus:
+        """Return what the queue shows now. Raise StateError."""
+        with self._database.reading() as connection:
+            now, has_queue = connection.execute(_NOW).one()
+            # A state of an older version has no queue yet.
+            waiting, running, wait_s = connection.execute(_QUEUE).one() if has_queue else (0, 0, 0)
+            rows = connection.execute(_LEASES).all()
+        return QueueStatus(
+            now,
+            waiting,
+            running,
+            max(0.0, wait_s),
+            tuple(
+                LeaseStatus(
+                    row.account,
+                    row.fence,
+                    row.holder,
+                    row.host,
+                    row.pid,
+                    row.since,
+                    # Null: a file's lease, copied with its state.
+                    not row.released and row.renewed_s is not None and row.renewed_s < LEASE_TTL_S,
+                    row.renewed_s,
+                )
+                for row in rows
+            ),
+        )
