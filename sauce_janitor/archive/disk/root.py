@@ -125,7 +125,9 @@ class DiskRoot(DiskFiles):
 
     def tidy(self) -> None:
         """Remove what a crash left of a sentinel or an owner file."""
-        tidy_root(self)
+        # Not what another account is making just now.
+        with self.locked():
+            tidy_root(self)
 
     @contextmanager
     def folder(self, place: Sequence[str]) -> Iterator[DiskFolder]:

@@ -100,19 +100,9 @@ def _uuid_of(files: DiskFiles, known: str | None, *, make: bool, maker: str | No
     path, found = files.path, read_sentinel(files)
     # Only a folder that no state knows may become an archive: an unmounted volume is empty too.
     if found is None and known is None and make:
-        with storage_errors(f"look into {path}", of_all=True):
-            foreign_names = _foreign_names(files.fd)
-        if foreign_names:
-            raise ArchiveUnusableError(
-                f"{path} is not an archive and not empty (it has {foreign_names[0]!r}): name an "
-                "empty folder as archive.path"
-            )
-        tidy_root(files)
-        # The owner is written before the sentinel: after a crash between the two, the state that
-        # made the archive still finds it as its own.
-        if maker is not None:
-            claim(files, maker, at=int(time.time()))
-        return _make_sentinel(path, files.fd)
+        # Two accounts may begin with a new archive at the same time.
+        with files.locked():
+            return read_sentinel(files) or _made(files, maker)
     if found is None:
         raise ArchiveUnusableError(
             f"{path} has no sentinel {SENTINEL}: is the archive's volume mounted?"
@@ -123,6 +113,23 @@ def _uuid_of(files: DiskFiles, known: str | None, *, make: bool, maker: str | No
             "the right volume mounted?"
         )
     return found
+
+
+def _made(files: DiskFiles, maker: str | None) -> str:
+    """Make an archive of the folder, and return its uuid."""
+    with storage_errors(f"look into {files.path}", of_all=True):
+        foreign_names = _foreign_names(files.fd)
+    if foreign_names:
+        raise ArchiveUnusableError(
+            f"{files.path} is not an archive and not empty (it has {foreign_names[0]!r}): name an "
+            "empty folder as archive.path"
+        )
+    tidy_root(files)
+    # The owner is written before the sentinel: after a crash between the two, the state that
+    # made the archive still finds it as its own.
+    if maker is not None:
+        claim(files, maker, at=int(time.time()))
+    return _make_sentinel(files.path, files.fd)
 
 
 def _foreign_names(fd: int) -> list[str]:

@@ -85,6 +85,9 @@ class S3Site:
 
     def _made(self, files: S3Files, maker: str | None) -> str | None:
         if not self.is_new():
+            # Another account's first run has made it since.
+            if (found := read_sentinel(files)) is not None:
+                return found
             raise ArchiveUnusableError(
                 f"{self.at()} is not an archive and not empty: name {self.wanted}"
             )

@@ -54,7 +54,7 @@ def status(
     """
     from sauce_janitor import report
     from sauce_janitor.cli import known_jobs
-    from sauce_janitor.cli.run.status_text import status_lines
+    from sauce_janitor.cli.run.status_text import status_lines, worker_lines
 
     config = session.load()
     with ExitStack() as stack:
@@ -76,6 +76,10 @@ def status(
                 f"({error!r}). The next run writes a new one"
             ) from error
         for line in lines:
+            terminal.echo(report.clean(line))
+    # Once: it is the same for all accounts.
+    if documents and (sharing := documents[0]["sharing"]):
+        for line in worker_lines(sharing):
             terminal.echo(report.clean(line))
 
 

@@ -42,8 +42,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
             "executing run looks it up"
         )
     yield _next_run_line(status["daemon"])
-    if status["sharing"]:
-        yield from _sharing_lines(status["sharing"])
+    if status["sharing"] and (lease := status["sharing"]["lease"]):
+        yield _lease_line(lease)
     yield from _last_run_lines(status)
 
 
@@ -223,26 +223,31 @@ def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
     return ", ".join([*parts, *(run[key] for key in ("halted", "error") if run[key])])
 
 
-def _sharing_lines(sharing: dict[str, Any]) -> Iterator[str]:
-    """Yield the lease, the queue and the workers of a state that several share."""
+def worker_lines(sharing: dict[str, Any]) -> Iterator[str]:
+    """Yield the queue and the workers of a state that several share."""
     from sauce_janitor import report
 
-    if (lease := sharing["lease"]) is not None:
-        by = f"{report.clean(lease['holder'])} on {lease['host']}, process {lease['pid']}"
-        yield f"  lease: number {lease['fence']:,}, " + (
-            f"held by {by}, renewed {max(0, int(lease['renewed_s']))} s ago"
-            if lease["held"]
-            else "free"
-        )
     queue = sharing["queue"]
-    oldest = (
-        f"; the oldest has waited for {report.span(queue['wait_s'])}" if queue["wait_s"] else ""
-    )
-    yield f"  queue: {queue['running']:,} running, {queue['waiting']:,} waiting{oldest}"
-    for worker in sharing["workers"]:
+    oldest = ""
+    # A moment is usual: a worker looks every few seconds.
+    if queue["wait_s"] >= 60:
+        oldest = f"; the oldest has waited for {report.span(queue['wait_s'])}"
+    yield f"queue: {queue['running']:,} running, {queue['waiting']:,} waiting{oldest}"
+    workers = sharing["workers"]
+    yield f"workers: {len(workers):,}" if workers else "workers: none"
+    for worker in workers:
         mode = "" if worker["mode"] == "execute" else ", a dry run"
         works_on = ", ".join(worker["works_on"]) or "nothing"
-        yield f"    worker {worker['host']}, process {worker['pid']}{mode}: works on {works_on}"
+        yield f"  {worker['host']}, process {worker['pid']}{mode}: works on {works_on}"
+
+
+def _lease_line(lease: dict[str, Any]) -> str:
+    if not lease["held"]:
+        return "  lease: free"
+    return (
+        f"  lease: held by {lease['holder']} on {lease['host']}, process {lease['pid']}; renewed"
+        f" {max(0, int(lease['renewed_s']))} s ago"
+    )
 
 
 def _next_run_line(daemon: dict[str, Any]) -> str:

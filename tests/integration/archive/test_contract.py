@@ -13,6 +13,7 @@ import pytest
 
 from sauce_janitor.archive import (
     Archive,
+    ArchiveLocation,
     Catalogue,
     Damage,
     DiskReserve,
@@ -156,6 +157,27 @@ def test_many_at_once(archive: Archive, place: ArchivePlace) -> None:
     assert [proof.findings for proof in proofs] == [()] * 16
     assert {proof.receipts[0].sha256 for proof in proofs} == set(stored)
     assert not [path for path in place.paths() if path.startswith(".partial")]
+
+
+@pytest.mark.parametrize("where", ["disk", "s3"])
+def test_accounts_that_begin_at_once_make_one_archive(
+    request: pytest.FixtureRequest, tmp_path: Path, where: str
+) -> None:
+    """One of them removed the sentinel that another one was making, and that run failed."""
+    for attempt in range(10):
+        location: ArchiveLocation = tmp_path / str(attempt)
+        if where == "s3":
+            server: Seaweedfs = request.getfixturevalue("s3_server")
+            location = server.location()
+
+        def begin(number: int, location: ArchiveLocation = location) -> str:
+            begun = Archive.open(location, account=f"a{number}", known_uuid=None, settings=ROOMY)
+            begun.sweep()
+            begun.close()
+            return begun.uuid
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(begin, range(8)))) == 1
 
 
 def test_a_pass_that_fails_shows_nothing(archive: Archive) -> None:
