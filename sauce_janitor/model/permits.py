@@ -41,6 +41,13 @@ class HeldLease(ABC):
         """
         return None
 
+    @property
+    def doubt(self) -> str:
+        """Why the newest lines of the journal may be missing, as a sentence; "" where they are
+        not.
+        """
+        return ""
+
     @abstractmethod
     def check(self) -> None:
         """Raise LeaseError unless this run still holds it."""

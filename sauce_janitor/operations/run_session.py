@@ -25,9 +25,7 @@ from sauce_janitor.operations.steps import request_budget
 from sauce_janitor.operations.steps.account_retries import AccountRetries
 from sauce_janitor.operations.steps.delete_addresses import delete_addresses
 from sauce_janitor.operations.steps.foreign_deletes import ForeignDeletes
-from sauce_janitor.operations.steps.listing import (
-    ListingResult,
-)
+from sauce_janitor.operations.steps.listing import ListingResult
 from sauce_janitor.operations.steps.recovery import settle_deletes, settle_manual_actions
 from sauce_janitor.operations.steps.review import Reviewed
 from sauce_janitor.operations.steps.shared_jobs import SharedJobs
@@ -36,10 +34,7 @@ from sauce_janitor.operations.wiring.account_client import shared_count
 from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.operations.wiring.clients import CredentialShare, open_clients
 from sauce_janitor.operations.wiring.fresh_answers import Fingerprints, FreshListings
-from sauce_janitor.operations.wiring.owners import (
-    LeftOut,
-    Owners,
-)
+from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.operations.wiring.pauses import Pauses
 from sauce_janitor.operations.wiring.progress import PublishedProgress
 from sauce_janitor.operations.wiring.read_backs import CheckedCopies
@@ -48,9 +43,7 @@ from sauce_janitor.operations.wiring.write_access import AccessSteps, WriteAcces
 from sauce_janitor.retention.fingerprint import decision_fields
 from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.costs import requests_needed, work_of
-from sauce_janitor.retention.plan.deadlines import (
-    overdue_counts,
-)
+from sauce_janitor.retention.plan.deadlines import overdue_counts
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.sauce.budget.budget import RequestBudget
 from sauce_janitor.state import Query
@@ -159,6 +152,8 @@ class RunSession(AccessSteps[HeldLease, ExecutionPorts, Recovery]):
     def ports(self, held: HeldLease, /) -> ExecutionPorts:
         """Return what executing works with: the gate, the archive, the journal, the holds."""
         state, name, archive = self.context.state, self.account.name, self.archive
+        if held.doubt:
+            self.telemetry.server_changed(held.doubt)
         trust_s = self.context.config.archive.trust_read_back_s
         self.copies = CheckedCopies(archive, state, name, trust_s=trust_s, clock=self.context.clock)
         holds = holding.AccountHolds(

@@ -46,8 +46,7 @@ def move(connection: Connection, old: str, new: str) -> None:
         connection.execute(update(table).where(table.c.account == old).values(account=new))
     # The renaming command holds the lease under the old name and releases none under the new one.
     connection.execute(update(leases).where(leases.c.account == new).values(released=True))
-    not_listed = {"watermark": None, "full_at": None, "bookmark": None}
-    connection.execute(update(listings).where(listings.c.account == new).values(not_listed))
+    list_again(connection, new)
     for key, moved in _keys(connection, old, new):
         # A note of the new name is from an account that made room, so the moved one replaces it.
         connection.execute(delete(meta).where(meta.c.key == moved))
@@ -62,6 +61,12 @@ def move(connection: Connection, old: str, new: str) -> None:
                 delete(counters).where(counters.c.name == row["name"], counters.c.labels == text)
             )
             connection.execute(update(counters).where(*mine).values(labels=text))
+
+
+def list_again(connection: Connection, name: str) -> None:
+    """Let no listing of the account count as complete any more."""
+    not_listed = {"watermark": None, "full_at": None, "bookmark": None}
+    connection.execute(update(listings).where(listings.c.account == name).values(not_listed))
 
 
 def drop(connection: Connection, name: str) -> None:

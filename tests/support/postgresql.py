@@ -105,6 +105,26 @@ class Postgresql:
             self._process.wait(timeout=60)
             self._process = None
 
+    def back_up(self) -> None:
+        """Make the standby that `fail_over` promotes: it gets nothing that is written from here
+        on, like an asynchronous one that is behind.
+        """
+        standby = self._folder / "standby"
+        made = subprocess.run(
+            [self._programs / "pg_basebackup", "--pgdata", standby, "--checkpoint", "fast",
+             "--no-sync", "--dbname", self.url("postgres")],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", check=False, **self._as,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stdout
+        (standby / "standby.signal").touch()
+
+    def fail_over(self) -> None:
+        """Lose the server, and let the standby take over at its address."""
+        self.stop()
+        self._data = self._folder / "standby"
+        self.start()
+        self.execute(self.url("postgres"), "SELECT pg_promote()")
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop all its processes, as a paused virtual machine does, and let them go on after the

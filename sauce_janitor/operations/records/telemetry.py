@@ -56,6 +56,10 @@ class Telemetry(EventTelemetry):
         """Log that the count of requests was lost; the budget counts as spent."""
         self.log.warning("budget.lost", detail=sentence)
 
+    def server_changed(self, sentence: str) -> None:
+        """Log that the state is on another server than before, which may lack lines."""
+        self.log.warning("state.server_changed", detail=sentence)
+
     def waiting(self, seconds: float, *, writes: int) -> None:
         """Log that the run waits because so many writes of earlier runs may still be under way."""
         self.log.info("recovery.waiting", seconds=round(seconds), writes=writes)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.state.database.dialect import put, streamed
@@ -13,6 +24,7 @@ from sauce_janitor.state.database.schema import revision
 from sauce_janitor.state.database.tables import (
     COPIED_GAPS,
     REVISIONS,
+    SERVER,
     journal,
     leases,
     meta,
@@ -48,7 +60,8 @@ def copy_state(source: Database, target: Database) -> dict[str, int]:
             database.dialect.take_time(connection)
         _refuse_used(new, target.place)
         for name in _OF_EVERY_STATE:
-            new.execute(delete(metadata.tables[name]))
+            table = metadata.tables[name]
+            new.execute(delete(table).where(_is_copied(table)))
         for table in metadata.sorted_tables:
             _copy(old, new, _ordered(table, source), table)
         # Whoever copies holds them in the original.
@@ -76,7 +89,7 @@ def _refuse_used(connection: Connection, place: str) -> None:
 
 
 def _ordered(table: Table, source: Database) -> Select[Any]:
-    statement = select(table)
+    statement = select(table).where(_is_copied(table))
     # The order of these rows is known only by when they were inserted.
     if table is runs:
         return statement.order_by(source.dialect.order_recorded(runs))
@@ -103,4 +116,10 @@ def _record_gaps(connection: Connection) -> None:
 
 
 def _count(connection: Connection, table: Table) -> int:
-    return connection.execute(select(func.count()).select_from(table)).scalar_one()
+    statement = select(func.count()).select_from(table).where(_is_copied(table))
+    return connection.execute(statement).scalar_one()
+
+
+def _is_copied(table: Table) -> ColumnElement[bool]:
+    # Each server notes itself.
+    return meta.c.key != SERVER if table is meta else true()

@@ -63,6 +63,9 @@ COPIED_GAPS: Final = "journal gaps"
 a server. A file itself leaves none out.
 """
 
+SERVER: Final = "server"
+"""The key in `meta` for the server that the state was last on."""
+
 # SQLite increments only what is exactly INTEGER PRIMARY KEY.
 _serial = BigInteger().with_variant(Integer, "sqlite")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Row
+from sqlalchemy import Connection, Engine, Executable, Row, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from sauce_janitor.errors import StateError
@@ -76,6 +76,14 @@ class Database:
         ):
             self.dialect.lock(connection, accounts or (COMMON,))
             yield connection
+
+    def watch(self, look: Callable[[Any], None]) -> None:
+        """Call `look` with each new connection of the driver, before it is used; so none is kept
+        that it has not seen.
+        """
+        for engine in self._engines:
+            event.listen(engine, "connect", lambda connection, _record: look(connection))
+            engine.dispose()
 
     def check_integrity(self) -> None:
         """Raise StateError where the database finds damage in itself."""

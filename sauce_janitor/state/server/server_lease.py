@@ -17,16 +17,19 @@ from contextlib import suppress
 from math import inf
 from typing import Any, Final
 
-from sqlalchemy import Float, bindparam, insert, literal_column, select, update
+from sqlalchemy import Connection, Float, bindparam, insert, literal_column, select, update
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import LeaseError, RefusedError, StateError
 from sauce_janitor.model.permits import HeldLease
 from sauce_janitor.model.safety_numbers import LEASE_QUIET_S, LEASE_TTL_S
+from sauce_janitor.state.account_names import list_again
 from sauce_janitor.state.database.tables import leases
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.leases import HELD, holder_text
 from sauce_janitor.state.rows import plain
+from sauce_janitor.state.server.failover import FENCES, NOBODY, noted_server
+from sauce_janitor.times import when
 
 RENEW_S: Final = 5.0
 """How often the holder renews the lease."""
@@ -69,6 +72,7 @@ class ServerLease(HeldLease):
         self._renewed_at = -inf
         # For how long nobody held it before, and when this run took it.
         self._idle_s, self._taken_at = 0.0, inf
+        self._doubt = ""
         self._ended = threading.Event()
         self._renewals: threading.Thread | None = None
 
@@ -85,6 +89,11 @@ class ServerLease(HeldLease):
         # Not the clock that ages answers: that one leaps ahead when in doubt, which would make the
         # wait too short. This one stands still during a suspension, which makes it longer.
         return self._idle_s + time.monotonic() - self._taken_at
+
+    @property
+    def doubt(self) -> str:
+        """Why the newest lines of the journal may be missing; "" where they are not."""
+        return self._doubt
 
     def check(self) -> None:
         """Raise LeaseError unless this run still holds it. Raise StateError where the database
@@ -135,15 +144,14 @@ class ServerLease(HeldLease):
             self._renewed_at = self._clock.monotonic()
             row = connection.execute(_ROW, {"account": self._account}).one_or_none()
             if row is None:
-                self._idle_s, self._taken_at = inf, 0.0
-                new = insert(leases).values(account=self._account, fence=1, **self._row)
-                connection.execute(new)
-                return 1
+                return self._take_first(connection)
             # Null: a file's lease, copied with its state.
             self._idle_s = inf if row.renewed_at is None else row.now - row.renewed_at
             self._taken_at = time.monotonic()
             if not row.released and self._idle_s < LEASE_TTL_S:
                 left_s = LEASE_TTL_S - self._idle_s
+                if row.pid == NOBODY:
+                    raise self._server_changed(left_s)
                 raise LeaseError(
                     f"another run holds the lease on account {self._account}{holder_text(row)}. It"
                     f" renewed it {max(0.0, self._idle_s):.0f} s ago; without another renewal it is"
@@ -151,9 +159,38 @@ class ServerLease(HeldLease):
                     free_in_s=left_s,
                 )
             fence = int(row.fence) + 1
+            # What the journal lacks, the list of jobs shows.
+            if row.pid == NOBODY:
+                list_again(connection, self._account)
+                self._doubt = (
+                    f"the state was on another server until {when(row.since, seconds=True)}: lines"
+                    " of the journal from before may be missing. Every job is listed again"
+                )
             mine = leases.c.account == self._account
             connection.execute(update(leases).where(mine).values(fence=fence, **self._row))
             return fence
+
+    def _take_first(self, connection: Connection) -> int:
+        """Take the lease of an account that never had one here; a server before may have known one
+        that this one lost.
+        """
+        self._idle_s, self._taken_at = inf, 0.0
+        server, now = noted_server(connection), connection.execute(select(_NOW)).scalar_one()
+        changes = 0 if server is None else server.changes
+        if server is not None and changes and now - server.seen_at < LEASE_TTL_S:
+            raise self._server_changed(LEASE_TTL_S - (now - server.seen_at))
+        fence = changes * FENCES + 1
+        new = insert(leases).values(account=self._account, fence=fence, **self._row)
+        connection.execute(new)
+        return fence
+
+    def _server_changed(self, left_s: float) -> LeaseError:
+        return LeaseError(
+            f"the state is on another server than before, as after a fail-over or a restore: the"
+            f" lease on account {self._account} is free in {left_s:.0f} s, when nothing of an"
+            " earlier run can be under way",
+            free_in_s=left_s,
+        )
 
     def _keep_renewing(self) -> None:
         wait_s = RENEW_S

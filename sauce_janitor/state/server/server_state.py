@@ -21,6 +21,7 @@ from sauce_janitor.state.database.postgresql import (
 )
 from sauce_janitor.state.database.schema import found_state, is_usable, migrate, revision
 from sauce_janitor.state.database.transactions import Database
+from sauce_janitor.state.server.failover import look
 from sauce_janitor.state.server.queue_tables import has_queue, make_queue
 from sauce_janitor.state.server.request_counts import create_counts
 
@@ -81,6 +82,8 @@ def open_server(url: URL) -> Database:
                     f"the state {database.place} is of an older version (schema {found}): stop"
                     " every worker, back it up, then `sauce-janitor state migrate --backed-up`"
                 )
+        # Only now: a state of another schema may have no such tables.
+        database.watch(look)
         return database
 
 

@@ -16,7 +16,7 @@ from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.wiring.run_settings import Order, RunContext
 from sauce_janitor.state import State
 from sauce_janitor.state.database import postgresql as dialect
-from tests.support.commands import Commands, Quiet
+from tests.support.commands import Commands, Heard, Quiet
 from tests.support.postgresql import Postgresql
 
 POLICY = """
@@ -126,6 +126,30 @@ def test_a_run_whose_server_freezes_ends_and_sends_no_write(
         with pytest.raises(StateError, match="the server did not answer within 1 s"):
             run(config.account("box"), tools, Order(execute=True))
     assert desk.writes() == []
+
+
+def test_after_a_fail_over_a_run_waits_and_lists_every_job(
+    desk: Commands, postgresql: Postgresql, heard: Callable[..., Heard]
+) -> None:
+    def tamper(statement: str) -> None:
+        postgresql.execute(os.environ["STATE_URL"].replace(f":{PASSWORD}", ""), statement)
+
+    desk.say("state", "init")
+    desk.say("run", "--execute")
+    assert "Verified: " in desk.say("state", "verify").output
+    tamper(
+        "UPDATE meta SET value = replace(value, ' 00000001 ', ' 00000009 ') WHERE key = 'server'"
+    )
+    assert "on another server than before" in refused(desk, "run", "--execute", code=5)
+    desk.say("plan")
+    assert "on another server than before" in refused(desk, "run", "--execute", code=5)
+    tamper("UPDATE leases SET renewed_at = renewed_at - 61")
+    for is_first in (True, False):
+        said = heard(desk, "run", "--execute", "--log-format", "json").stderr
+        events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        assert is_first is any(each["event"] == "state.server_changed" for each in events)
+        [listed] = [each for each in events if each["event"] == "inventory.listed"]
+        assert listed["full"] is is_first
 
 
 def test_requests_are_counted_on_the_server_for_every_machine(desk: Commands) -> None:
