@@ -17,7 +17,7 @@ from contextlib import suppress
 from math import inf
 from typing import Any, Final
 
-from sqlalchemy import Connection, Float, bindparam, insert, literal_column, select, update
+from sqlalchemy import Connection, Float, bindparam, insert, inspect, literal_column, select, update
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import LeaseError, RefusedError, StateError
@@ -42,6 +42,11 @@ _ROW: Final = (
     .where(leases.c.account == bindparam("account"))
     .with_for_update()
 )
+_LIVE: Final = (
+    select(leases, (_NOW - leases.c.renewed_at).label("idle_s"))
+    .where(leases.c.released.is_(False), _NOW - leases.c.renewed_at < LEASE_TTL_S)
+    .order_by(leases.c.account)
+)
 _MINE: Final = (
     leases.c.account == bindparam("of_account"),
     leases.c.fence == bindparam("mine"),
@@ -49,6 +54,22 @@ _MINE: Final = (
 )
 _RENEW: Final = update(leases).where(*_MINE).values(renewed_at=_NOW).returning(leases.c.fence)
 _RELEASE: Final = update(leases).where(*_MINE).values(renewed_at=_NOW, released=True)
+
+
+def refuse_held(connection: Connection) -> None:
+    """Raise LeaseError while anybody holds a lease. Nobody takes one until the transaction ends."""
+    # An older schema: such a state was not used on a server.
+    if "renewed_at" not in {each["name"] for each in inspect(connection).get_columns(leases.name)}:
+        return
+    connection.exec_driver_sql("LOCK TABLE leases IN SHARE ROW EXCLUSIVE MODE")
+    for row in connection.execute(_LIVE).all():
+        left_s = LEASE_TTL_S - row.idle_s
+        raise LeaseError(
+            f"a run works on account {row.account}{holder_text(row)}. Stop every process that uses"
+            f" the state, and try again; if that one is dead, its lease is free in {left_s:.0f} s."
+            " Nothing changed",
+            free_in_s=left_s,
+        )
 
 
 class ServerLease(HeldLease):

@@ -24,6 +24,7 @@ from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.server.failover import look
 from sauce_janitor.state.server.queue_tables import has_queue, make_queue
 from sauce_janitor.state.server.request_counts import create_counts
+from sauce_janitor.state.server.server_lease import refuse_held
 
 _NOT_INSTALLED: Final = (
     "a state on PostgreSQL needs psycopg and procrastinate: install sauce-janitor[cluster]"
@@ -104,7 +105,7 @@ def create_state(url: URL) -> tuple[str, bool]:
 
 def migrate_state(url: URL) -> tuple[str, str, bool]:
     """Bring the state to this program's schema. Return where it is, the schema that it had, and
-    whether it changed. Raises as `open_server` does.
+    whether it changed. Raises as `open_server` does, and LeaseError while a run works.
     """
     with _opened(url) as database, closing(database):
         with database.writing() as connection:
@@ -116,6 +117,7 @@ def migrate_state(url: URL) -> tuple[str, str, bool]:
             usable = is_usable(connection, found, database.place)
             if usable and has_queue(connection):
                 return database.place, found, False
+            refuse_held(connection)
             database.dialect.take_time(connection)
             if not usable:
                 _migrate(connection)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, Table, func, make_url, select, text
 
-from sauce_janitor.errors import ConfigError, RefusedError, StateError
+from sauce_janitor.errors import ConfigError, LeaseError, RefusedError, StateError
 from sauce_janitor.model.archive.entries import ArchiveEntry
 from sauce_janitor.model.job_retries import Failing, FailureKind
 from sauce_janitor.model.jobs import Build
@@ -112,6 +112,27 @@ def test_an_older_schema_is_migrated_by_its_own_command_only(empty: str) -> None
         state.accounts.admit("eu", base_url="u", username="demo")
         state.runs.begin("r", "eu", mode="execute", at=1)
         assert state.journal.verify() == 0
+
+
+def test_no_schema_is_changed_under_a_run(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sauce_janitor.state.server.server_lease.RENEW_S", 10_000.0)
+    place = Place(url)
+    with State.connect(url) as state:
+        state.accounts.admit("eu", base_url="u", username="demo")
+        lease = state.lease("eu", "run-1", now=1)
+        lease.acquire()
+        place.execute("UPDATE alembic_version SET version_num = '0009'")
+        for idle_s, works in ((0, True), (59, True), (61, False)):
+            place.execute(
+                f"UPDATE leases SET renewed_at = extract(epoch FROM clock_timestamp()) - {idle_s}"
+            )
+            found = pytest.raises(LeaseError, match=r"works on account eu: run-1 on .*Stop every")
+            # The schema has all that the migration would make: what follows the check fails.
+            with found if works else pytest.raises(StateError, match="already exists"):
+                migrate_on_server(address(url))
+        lease.release()
+        with pytest.raises(StateError, match="already exists"):
+            migrate_on_server(address(url))
 
 
 def test_the_tables_of_the_queue_are_made_and_migrated_with_the_state(
