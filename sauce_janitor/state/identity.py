@@ -67,15 +67,16 @@ class Identity:
                 f"the archive at {path} is another one ({uuid}) than before ({known}): is it"
                 " mounted?"
             )
-        try:
-            with self._database.writing() as connection:
-                # A moved archive is the same one: its old path is removed.
-                connection.execute(archives.delete().where(archives.c.uuid == uuid))
+        with self._database.writing() as connection:
+            # A moved archive is the same one: its old path is removed.
+            connection.execute(archives.delete().where(archives.c.uuid == uuid))
+            try:
                 connection.execute(insert(archives), [{"path": path, "uuid": uuid}])
-        except IntegrityError as error:
-            raise RefusedError(
-                f"the archive at {path} is another one ({uuid}) than before: is it mounted?"
-            ) from error
+            # Another process noted another one at this path meanwhile.
+            except IntegrityError as error:
+                raise RefusedError(
+                    f"the archive at {path} is another one ({uuid}) than before: is it mounted?"
+                ) from error
 
     def remember_budget(self) -> bool:
         """Record that a count of requests was founded for this state. Return whether that had

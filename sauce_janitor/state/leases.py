@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
-from sauce_janitor.errors import LeaseError, StateError
+from sauce_janitor.errors import LeaseError, RefusedError, StateError
 from sauce_janitor.model.permits import HeldLease
-from sauce_janitor.state.database.tables import leases
+from sauce_janitor.state.database.tables import accounts, leases
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.rows import plain
 from sauce_janitor.times import when
@@ -115,6 +115,7 @@ class Lease(HeldLease):
                 select(leases).where(leases.c.account == self._account).with_for_update()
             ).one_or_none()
             if row is None:
+                refuse_unknown(connection, self._account)
                 connection.execute(
                     insert(leases), [values | {"account": self._account, "fence": 1}]
                 )
@@ -152,6 +153,17 @@ def _unusable(lock: FileLock, error: Exception) -> StateError:
         f"the lease's lock {lock.lock_file} cannot be used ({why}): keep the state on a local file"
         " system with locks"
     )
+
+
+def refuse_unknown(connection: Connection, account: str) -> None:
+    """Raise RefusedError for an account that the state does not know."""
+    if (
+        connection.execute(select(accounts.c.name).where(accounts.c.name == account)).first()
+        is None
+    ):
+        raise RefusedError(
+            f"the state knows no account {account}: run `sauce-janitor run` first. Nothing changed"
+        )
 
 
 def holder_text(row: object) -> str:

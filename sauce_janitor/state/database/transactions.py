@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, Row, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sauce_janitor.errors import StateError
 from sauce_janitor.state.database import sqlite
@@ -100,13 +100,11 @@ class Database:
 
 @contextmanager
 def state_errors(place: str) -> Iterator[None]:
-    """Turn a database's error into a StateError with one clear sentence. A broken constraint is
-    left to the caller.
+    """Turn a database's error into a StateError with one clear sentence. Who can say more about a
+    broken constraint catches IntegrityError inside the transaction.
     """
     try:
         yield
-    except IntegrityError:
-        raise
     except DBAPIError as error:
         raise StateError(
             _sentence(place, error.orig if error.orig is not None else error)
@@ -127,9 +125,19 @@ def _sentence(place: str, error: BaseException) -> str:
         is_damage, words = sqlite.is_damage(error), sqlite.words(error)
     if is_damage:
         return damaged(place, text)
+    # A rule of the schema: what was checked before is not true any more.
+    if isinstance(error, sqlite3.IntegrityError) or _sqlstate(error).startswith("23"):
+        return (
+            f"the state {place} refuses what contradicts the rest of it ({text}): another command"
+            " has changed it meanwhile, for example renamed the account. Run it again"
+        )
     if words is not None:
         return f"the state {place} cannot be used: {words} ({text})"
     return f"the state {place} cannot be used: {text}"
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(error, "sqlstate", None) or ""
 
 
 def damaged(place: str, why: str) -> str:

@@ -26,7 +26,7 @@ from sauce_janitor.model.safety_numbers import LEASE_QUIET_S, LEASE_TTL_S
 from sauce_janitor.state.account_names import list_again
 from sauce_janitor.state.database.tables import leases
 from sauce_janitor.state.database.transactions import Database
-from sauce_janitor.state.leases import HELD, holder_text
+from sauce_janitor.state.leases import HELD, holder_text, refuse_unknown
 from sauce_janitor.state.rows import plain
 from sauce_janitor.state.server.failover import FENCES, NOBODY, noted_server
 from sauce_janitor.times import when
@@ -195,6 +195,7 @@ class ServerLease(HeldLease):
         """Take the lease of an account that never had one here; a server before may have known one
         that this one lost.
         """
+        refuse_unknown(connection, self._account)
         self._idle_s, self._taken_at = inf, 0.0
         server, now = noted_server(connection), connection.execute(select(_NOW)).scalar_one()
         changes = 0 if server is None else server.changes

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId
@@ -265,8 +265,15 @@ def test_the_database_itself_holds_one_confirmed_line_per_job_and_action(
 
 def test_an_account_nobody_claimed_cannot_be_written_to(state: State) -> None:
     store = state.jobs.of("unclaimed", OWNER)
-    with pytest.raises((IntegrityError, StateError)):
-        store.put([a_job(1)], unreadable=(), mark=1, now=1, bookmark=None)
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: store.put([a_job(1)], unreadable=(), mark=1, now=1, bookmark=None),
+        lambda: state.holds.add("unclaimed", [an_id(1)], by="me", reason="", at=1, until=None),
+        lambda: state.runs.begin("r", "unclaimed", mode="execute", at=1),
+    )
+    for act in acts:
+        with pytest.raises(StateError, match=r"refuses what contradicts.*for example renamed"):
+            act()
+    assert list(state.accounts.all()) == ["eu"]
 
 
 # --- the chain ------------------------------------------------------------------------------------

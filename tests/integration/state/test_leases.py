@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sauce_janitor.errors import LeaseError
+from sauce_janitor.errors import LeaseError, RefusedError
 from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.state import State
 from tests.fakes.job_list import OWNER, an_id
@@ -116,6 +116,16 @@ def test_accounts_have_leases_of_their_own(state: State) -> None:
     state.accounts.admit("us/../x", base_url="v", username="demo")
     with state.lease("eu", "run-1", now=1), state.lease("us/../x", "run-2", now=1) as other:
         other.check()
+
+
+def test_an_account_that_the_state_does_not_know_has_no_lease(state: State) -> None:
+    with pytest.raises(
+        RefusedError, match="the state knows no account us: run `sauce-janitor run`"
+    ):
+        state.lease("us", "run-1", now=1).acquire()
+    state.accounts.admit("us", base_url="https://api.example", username="other")
+    with state.lease("us", "run-1", now=1) as mine:
+        assert mine.fence == 1
 
 
 def test_two_leases_of_one_process_exclude_each_other(state: State) -> None:
