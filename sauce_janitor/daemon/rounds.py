@@ -235,6 +235,8 @@ class Rounds:
             restart_needed = (
                 (self._state_key, self._place, self.config.state),
                 ("web", before.web, self.config.web),
+                # Its queue has a thread for each.
+                ("concurrent_runs", before.concurrent_runs, self.config.concurrent_runs),
             )
             for what, old, new in restart_needed:
                 if old != new:

@@ -38,6 +38,7 @@ class DaemonStatus:
     def __init__(self, rounds: Rounds, clock: Clock, metrics: Metrics) -> None:
         self._rounds, self._clock, self._metrics = rounds, clock, metrics
         self._beat_at = -float("inf")
+        self._works_on: tuple[str, ...] = ()
         self._accounts: tuple[AccountView, ...] = ()
         self._sharing: SharedWork | None = None
         self._paused: str | None = None
@@ -66,10 +67,13 @@ class DaemonStatus:
 
     def _keep(self, state: State) -> None:
         self._metrics.settle(state.counters)
-        # In real time: a clock that is set back must not delay the note.
-        if time.monotonic() - self._beat_at >= heartbeat.EVERY_S:
-            beat = self._rounds.heartbeat(__version__)
+        beat = self._rounds.heartbeat(__version__)
+        # In real time: a clock that is set back must not delay the note. At once where the work has
+        # changed, which others show.
+        is_due = time.monotonic() - self._beat_at >= heartbeat.EVERY_S
+        if is_due or (self._rounds.is_shared and beat.works_on != self._works_on):
             state.notes.write(self._rounds.note, beat.text())
+            self._works_on = beat.works_on
             heartbeat.forget_old(state.notes, now=beat.at)
             self._beat_at = time.monotonic()
 

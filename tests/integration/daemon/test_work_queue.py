@@ -289,7 +289,6 @@ def test_the_page_and_the_metrics_show_workers_queue_and_leases(workers: Workers
         for rounds, scene in zip(both, scenes, strict=True)
     ]
     for status in (*statuses, *statuses):
-        status._beat_at = -float("inf")
         status.look()
     shown = statuses[0].overview.sharing
     assert shown is not None
@@ -301,6 +300,14 @@ def test_the_page_and_the_metrics_show_workers_queue_and_leases(workers: Workers
     assert b"sauce_janitor_workers 2.0" in page
     assert b'sauce_janitor_queue_jobs{status="running"} 2.0' in page
     assert b"sauce_janitor_state_available 1.0" in page
+    # What it works on is told at once, not with the next heartbeat.
+    for scene in scenes:
+        scene.worked.go_on.set()
+    until(workers.is_queue_empty, "an empty queue")
+    for status in (*statuses, *statuses):
+        status.look()
+    assert statuses[0].overview.sharing is not None
+    assert {each.works_on for each in statuses[0].overview.sharing.workers} == {"nothing"}
 
 
 def _digest(scene: Scene) -> str:
