@@ -294,17 +294,17 @@ class State:
         folder = None if self._path is None else self._path.resolve()
         return Lease(self._database, folder, account, holder, now)
 
-    def tells_server(self) -> bool:
-        """Return whether it would be noticed that another server answers for the state. In a file
-        there is none.
+    def failover_gaps(self) -> tuple[str, ...]:
+        """Return, as sentences, why a fail-over of the server may lose lines or pass unnoticed. A
+        state in a file has no server.
         """
         if self._database.dialect.one_writer:
-            return True
+            return ()
         # Late: a state in a file loads nothing of it.
-        from sauce_janitor.state.server.failover import noted_server
+        from sauce_janitor.state.server.failover import gaps
 
         with self._database.reading() as connection:
-            return noted_server(connection) is not None
+            return tuple(gaps(connection))
 
     def copy_to(self, other: State) -> dict[str, int]:
         """Copy everything into a new state. Return the number of rows of each table. Raises as

@@ -126,6 +126,29 @@ class Postgresql:
         self.execute(self.url("postgres"), "SELECT pg_promote()")
 
     @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Let somebody read what it writes, as an asynchronous standby does."""
+        folder = self._folder / "followed"
+        folder.mkdir()
+        if self._as:
+            shutil.chown(folder, "postgres", "postgres")
+        follower = subprocess.Popen(
+            [self._programs / "pg_receivewal", "--directory", folder, "--dbname",
+             self.url("postgres")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **self._as,
+        )  # fmt: skip
+        try:
+            with psycopg.connect(self.url("postgres"), autocommit=True) as looking:
+                while not looking.execute("SELECT 1 FROM pg_stat_replication").fetchone():
+                    assert follower.poll() is None
+                    time.sleep(0.05)
+            yield
+        finally:
+            follower.kill()
+            follower.wait()
+            shutil.rmtree(folder)
+
+    @contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop all its processes, as a paused virtual machine does, and let them go on after the
         block.

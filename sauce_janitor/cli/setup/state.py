@@ -88,14 +88,10 @@ def verify(session: Session) -> None:
         lines, jobs = opened.journal.verify(), 0
         for name in opened.accounts.all():
             jobs += sum(1 for _ in opened.jobs.records(name, as_of=int(time.time())))
-        tells_server = opened.tells_server()
+        gaps = opened.failover_gaps()
     terminal.echo(f"Verified: {lines:,} lines of the journal, {jobs:,} jobs.")
-    if not tells_server:
-        terminal.echo(
-            "The server does not show its timeline to this user, so a fail-over is not noticed:"
-            " allow pg_current_wal_lsn() and pg_walfile_name().",
-            err=True,
-        )
+    for sentence in gaps:
+        terminal.echo(sentence, err=True)
 
 
 def _address(config: Config, command: str) -> ServerAddress:

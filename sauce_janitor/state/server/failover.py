@@ -13,11 +13,13 @@ of the disk.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from sqlalchemy import Connection, select
 
+from sauce_janitor.counts import counted
 from sauce_janitor.state.database.dialect import COMMON
 from sauce_janitor.state.database.postgresql import ANSWER_S, lock_key
 from sauce_janitor.state.database.tables import SERVER, meta
@@ -41,6 +43,10 @@ _NOTED: Final = "SELECT value FROM meta WHERE key = %s"
 _NOTE: Final = (
     "INSERT INTO meta (key, value) VALUES (%s, %s || ' ' || extract(epoch from clock_timestamp()))"
     " ON CONFLICT (key) DO"
+)
+_STANDBYS: Final = (
+    "SELECT (SELECT count(*) FROM pg_stat_replication),"
+    " current_setting('synchronous_standby_names'), current_setting('synchronous_commit')"
 )
 _END_LEASES: Final = (
     "INSERT INTO leases (account, fence, holder, host, pid, since, released, renewed_at)"
@@ -83,6 +89,22 @@ def noted_server(connection: Connection) -> NotedServer | None:
     """Return the server that the state was last on; None where none told who it is."""
     text = connection.execute(select(meta.c.value).where(meta.c.key == SERVER)).scalar()
     return None if text is None else NotedServer.of(text)
+
+
+def gaps(connection: Connection) -> Iterator[str]:
+    """Yield why a fail-over may lose lines or pass unnoticed, as far as this user may see."""
+    if noted_server(connection) is None:
+        yield (
+            "The server does not show its timeline to this user, so a fail-over is not noticed:"
+            " allow pg_current_wal_lsn() and pg_walfile_name()."
+        )
+    standbys, waits_for, commits = connection.exec_driver_sql(_STANDBYS).one()
+    if standbys and (not waits_for or commits == "local"):
+        yield (
+            f"The server has {counted(standbys, 'standby')} and waits for none: after a"
+            " fail-over the newest lines of the journal may be missing. Set"
+            " synchronous_standby_names, and synchronous_commit = on."
+        )
 
 
 def look(connection: LimitedConnection) -> None:
