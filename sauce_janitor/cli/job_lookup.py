@@ -1,4 +1,4 @@
-"""Finds the one job that a person means by an id, its first digits, an address, a name or a build.
+"""Finds the one job that a person means by an id, its first digits, a URL, a name or a build.
 
 A text that means several jobs, or none, is an error: a command never guesses.
 """

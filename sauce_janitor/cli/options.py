@@ -108,7 +108,7 @@ def select_account(config: Config, name: str | None) -> Account:
 def parse_jobs(texts: tuple[str, ...]) -> tuple[JobReference, ...]:
     """Return the reference that each text means, in order; `-` reads ids from stdin.
 
-    On stdin a word is an id, its first digits or an address, never a name. Raises UsageError with
+    On stdin a word is an id, its first digits or a URL, never a name. Raises UsageError with
     the first five texts that cannot be a job.
     """
     from sauce_janitor.model.job_references import job_reference
@@ -140,7 +140,7 @@ def parse_job(text: str) -> JobReference:
     """Return the reference that one text means."""
     if text == "-":
         raise click.UsageError(
-            "- is not accepted here: write an id, its first digits, an address or a name"
+            "- is not accepted here: write an id, its first digits, a URL or a name"
         )
     return parse_jobs((text,))[0]
 

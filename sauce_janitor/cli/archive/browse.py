@@ -102,7 +102,7 @@ def _table(out: Console, entries: Iterable[ArchiveEntry]) -> Iterator[Text]:
         Column("Status", "word"),
         Column("Assets", "number", 2),
         Column("Size", "size", 1),
-        Column("Owner", rank=3),
+        Column("Account/owner", rank=3),
         Column("Build"),
         Column("Name"),
     )

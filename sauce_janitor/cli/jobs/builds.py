@@ -79,7 +79,7 @@ def builds(
     source: BuildSource,
     **options: Any,
 ) -> None:
-    """List builds, newest first, or the jobs of the build BUILD, by its id or address."""
+    """List builds, newest first, or the jobs of the build BUILD, by its id or URL."""
     from sauce_janitor.cli.account_session import open_account_session
 
     build_id = None if build is None else parse_build(build)
@@ -117,7 +117,7 @@ def build(
     source: BuildSource,
     **options: str | None,
 ) -> None:
-    """Show one build, by its id or address, or the build of a job: times, counters, ids and
+    """Show one build, by its id or URL, or the build of a job: times, counters, ids and
     jobs.
     """
     from sauce_janitor.cli.account_session import open_account_session

@@ -56,7 +56,7 @@ def stop(
     dry_run: bool,
     **options: str | None,
 ) -> int:
-    """Stop running and queued jobs. A JOB is an id or its first digits, an address, or a name or
+    """Stop running and queued jobs. A JOB is an id or its first digits, a URL, or a name or
     build that no other job has; - reads ids from stdin. Jobs that have ended are not changed.
     """
     from sauce_janitor.cli.account_session import open_account_session
@@ -157,7 +157,7 @@ def tag(
     dry_run: bool,
     **options: Any,
 ) -> int:
-    """Change tags and other fields of jobs. A JOB is an id or its first digits, an address, or a
+    """Change tags and other fields of jobs. A JOB is an id or its first digits, a URL, or a
     name or build that no other job has; - reads ids from stdin.
 
     Sauce Labs replaces whole lists, so the job is read first, the change is merged into it, and the

@@ -7,6 +7,8 @@ from typing import Any
 
 _MODES = {"assets": "assets --delete", "assets_dry_run": "assets --delete, dry run"}
 """The modes of a run that need other words than their own."""
+_SHORT = 60
+"""A reason of so many characters is repeated."""
 
 
 def status_lines(status: dict[str, Any]) -> Iterator[str]:
@@ -112,8 +114,9 @@ def _last_run_lines(status: dict[str, Any]) -> Iterator[str]:
 
     yield "  last runs:" if status["last_runs"] else "  last runs: none"
     going_on = {run["run_id"] for run in status["under_way"]}
+    shown: set[str] = set()
     for run in status["last_runs"]:
-        yield f"    {report.when(run['started_at'])}  {_run_text(run, going_on=going_on)}"
+        yield f"    {report.when(run['started_at'])}  {_run_text(run, shown, going_on=going_on)}"
 
 
 def _delete_path_lines(status: dict[str, Any]) -> Iterator[str]:
@@ -209,7 +212,7 @@ def _due_lines_by_policy(plan: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
+def _run_text(run: dict[str, Any], shown: set[str], *, going_on: set[str]) -> str:
     from sauce_janitor import report
 
     # A run that is killed leaves no result. Only one that reports progress certainly runs.
@@ -220,7 +223,11 @@ def _run_text(run: dict[str, Any], *, going_on: set[str]) -> str:
     parts += [f"{run['left']:,} left"] if run["left"] else []
     waiting = sum((run["waiting"] or {}).values())
     parts += [f"{waiting:,} waiting for their next try"] if waiting else []
-    return ", ".join([*parts, *(run[key] for key in ("halted", "error") if run[key])])
+    for why in (run[name] for name in ("halted", "error") if run[name]):
+        # A refusal has several lines, and is the same until somebody acts.
+        parts.append("for the same reason" if why in shown and len(why) > _SHORT else why)
+        shown.add(why)
+    return ", ".join(parts)
 
 
 def worker_lines(sharing: dict[str, Any]) -> Iterator[str]:
