@@ -9,6 +9,8 @@ from pathlib import Path
 
 TOP = Path(__file__).parents[2]
 IMAGE = "localhost/sauce-janitor:test"
+CLUSTER_IMAGE = "localhost/sauce-janitor:cluster"
+"""Built with PACKAGES=cluster."""
 SOMEBODY = 54_321
 """A user that no /etc/passwd knows, as a cluster may choose one."""
 

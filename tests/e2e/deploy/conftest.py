@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from tests.support.components import lacking
-from tests.support.containers import IMAGE, TOP, Engine
+from tests.support.containers import CLUSTER_IMAGE, IMAGE, TOP, Engine
+from tests.support.manifests import MANIFESTS, OVERLAYS, Object
+from tests.support.pods import KEY
 from tests.support.ports import free_port, until_answers
 
 
@@ -25,17 +29,58 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def render(component: Callable[[str], Path]) -> Callable[[Path], list[Object]]:
+    """What `kubectl kustomize` makes of a folder."""
+    kubectl = component("kubectl")
+
+    def rendered(folder: Path) -> list[Object]:
+        done = subprocess.run(
+            [kubectl, "kustomize", folder], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return list(yaml.safe_load_all(done.stdout))
+
+    return rendered
+
+
+@pytest.fixture(scope="session")
+def overlays(render: Callable[[Path], list[Object]]) -> dict[str, list[Object]]:
+    """What the overlays are, rendered. Do not change it."""
+    return {name: render(MANIFESTS / "overlays" / name) for name in OVERLAYS}
+
+
+@pytest.fixture(scope="session")
 def image(component: Callable[[str], Path]) -> str:
     """The image's name, built when its sources changed."""
     if os.geteuid() != 0:
         lacking("images are built here as root only")
     for command in ("buildah", "podman", "runc", "mmdebstrap"):
         component(command)
+    build()
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def cluster_image(image: str) -> str:
+    """The image with what workers on servers need."""
+    assert image
+    build("cluster")
+    return CLUSTER_IMAGE
+
+
+def build(*what: str) -> None:
     done = subprocess.run(
-        [str(TOP / ".ci/image"), "build"], text=True, capture_output=True, check=False, timeout=600
+        [str(TOP / ".ci/image"), "build", *what],
+        text=True, capture_output=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    return IMAGE
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Sauce Labs, with the key of the pods."""
+    with Sandbox(SandboxOptions(jobs=60, access_key=KEY)) as started:
+        yield started
 
 
 @pytest.fixture

@@ -6,81 +6,50 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
 from sauce_janitor import __version__
-from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.support.containers import IMAGE, TOP, Engine
-from tests.support.ports import free_port, until_answers
+from sauce_janitor.sandbox import Sandbox
+from tests.support.containers import TOP, Engine
+from tests.support.manifests import (
+    MANIFESTS,
+    OF_THE_OPERATOR,
+    ON_SERVERS,
+    OVERLAYS,
+    Object,
+    container_of,
+    one,
+    pod_of,
+    templates_of,
+    without_ports,
+)
+from tests.support.pods import TOKEN, Pods
+from tests.support.ports import until_answers
 from tests.support.processes import ENVIRONMENT, PROGRAM
 
-MANIFESTS = TOP / "deploy/kubernetes"
-OVERLAYS = ("daemon", "cronjob", "install")
-OF_THE_OPERATOR = {"ServiceMonitor", "PrometheusRule"}
-"""Kinds of the Prometheus Operator, of which Kubernetes' own schemas know nothing."""
 FINISHING_S = 20
 """What the program may take to finish the asset in hand."""
-KEY, TOKEN = "demokey0", "webtokenwebtoken"
-
-Object = dict[str, Any]
-
-
-@pytest.fixture(scope="session")
-def render(component: Callable[[str], Path]) -> Callable[[Path], list[Object]]:
-    """What `kubectl kustomize` makes of a folder."""
-    kubectl = component("kubectl")
-
-    def rendered(folder: Path) -> list[Object]:
-        done = subprocess.run(
-            [kubectl, "kustomize", folder], capture_output=True, text=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        return list(yaml.safe_load_all(done.stdout))
-
-    return rendered
-
-
-@pytest.fixture(scope="session")
-def overlays(render: Callable[[Path], list[Object]]) -> dict[str, list[Object]]:
-    return {name: render(MANIFESTS / "overlays" / name) for name in OVERLAYS}
-
-
-def one(objects: list[Object], kind: str) -> Object:
-    (found,) = [each for each in objects if each["kind"] == kind]
-    return found
-
-
-def pod_of(objects: list[Object]) -> Object:
-    """The pod template of the one workload."""
-    (workload,) = [each for each in objects if each["kind"] in {"Deployment", "CronJob"}]
-    spec = workload["spec"]
-    template: Object = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)[
-        "template"
-    ]
-    return template
-
-
-def container_of(objects: list[Object]) -> Object:
-    (container,) = pod_of(objects)["spec"]["containers"]
-    found: Object = container
-    return found
+OLDEST = {"cronjob-per-account": "1.29"}
+"""The first version that takes it, where 1.27 does not: that was the first with `timeZone` for good."""
 
 
 # --- what they say --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize(
-    "version", ["1.27", "1.32", "1.37"]
-)  # 1.27 is the first that knows timeZone for good
+    ("overlay", "version"),
+    [
+        (overlay, version)
+        for overlay in OVERLAYS
+        for version in (OLDEST.get(overlay, "1.27"), "1.32", "1.37")
+    ],
+)
 def test_every_object_is_strictly_valid(
     overlays: dict[str, list[Object]], overlay: str, version: str
 ) -> None:
@@ -106,7 +75,13 @@ def test_the_pod_is_as_the_restricted_standard_wants_it(
     """Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and
     a read-only root.
     """
-    spec = pod_of(overlays[overlay])["spec"]
+    for template in templates_of(overlays[overlay]):
+        assert_restricted(template["spec"])
+    labels = one(overlays[overlay], "Namespace")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def assert_restricted(spec: Object) -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["runAsUser"] > 0
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -122,8 +97,6 @@ def test_the_pod_is_as_the_restricted_standard_wants_it(
         assert not [port for port in container.get("ports", []) if "hostPort" in port]
     allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
     assert all((each.keys() - {"name"}) <= allowed for each in spec["volumes"])
-    labels = one(overlays[overlay], "Namespace")["metadata"]["labels"]
-    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -145,6 +118,9 @@ def test_no_secret_is_shipped_and_all_that_are_needed_are_references(
     }
     config = one(overlays[overlay], "ConfigMap")["data"]["config.yaml"]
     assert f"{mounts['secrets']}/access-key" in config
+    if overlay in ON_SERVERS:
+        for name in ("state-url", "s3-key-id", "s3-secret"):
+            assert f"{mounts['storage']}/{name}" in config
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -176,8 +152,13 @@ def test_daemon_and_cron_job_go_by_the_same_policies(overlays: dict[str, list[Ob
 def test_it_ships_in_dry_run_and_one_component_ends_that(
     overlays: dict[str, list[Object]], render: Callable[[Path], list[Object]], tmp_path: Path
 ) -> None:
-    for name, command in (("daemon", "serve"), ("cronjob", "run")):
-        assert container_of(overlays[name])["args"] == [command]
+    for name, command in (
+        ("daemon", ["serve"]),
+        ("cronjob", ["run"]),
+        ("cluster", ["serve"]),
+        ("cronjob-per-account", ["run", "--account", "main"]),
+    ):
+        assert container_of(overlays[name])["args"] == command
         own = tmp_path / name
         own.mkdir()
         relative = os.path.relpath(MANIFESTS, own)
@@ -191,7 +172,7 @@ def test_it_ships_in_dry_run_and_one_component_ends_that(
         }
         (own / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
         objects = render(own)
-        assert container_of(objects)["args"] == [command, "--execute"]
+        assert container_of(objects)["args"] == [*command, "--execute"]
         rule = one(objects, "PrometheusRule")
         assert rule["spec"] == yaml.safe_load((TOP / "deploy/prometheus/alerts.yaml").read_text())
 
@@ -208,17 +189,21 @@ def test_one_daemon_runs_at_a_time(overlays: dict[str, list[Object]]) -> None:
     )
 
 
-def test_one_pass_runs_at_a_time_and_none_is_tried_again(overlays: dict[str, list[Object]]) -> None:
-    spec = one(overlays["cronjob"], "CronJob")["spec"]
+@pytest.mark.parametrize("overlay", ["cronjob", "cronjob-per-account"])
+def test_one_pass_runs_at_a_time_and_none_is_tried_again(
+    overlays: dict[str, list[Object]], overlay: str
+) -> None:
+    spec = one(overlays[overlay], "CronJob")["spec"]
     assert (spec["concurrencyPolicy"], spec["timeZone"]) == ("Forbid", "Etc/UTC")
     assert spec["startingDeadlineSeconds"] < 3600
     assert spec["jobTemplate"]["spec"]["backoffLimit"] == 0
     assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 3600
-    assert pod_of(overlays["cronjob"])["spec"]["restartPolicy"] == "Never"
+    assert pod_of(overlays[overlay])["spec"]["restartPolicy"] == "Never"
 
 
-def test_service_and_monitor_find_the_pod(overlays: dict[str, list[Object]]) -> None:
-    objects = overlays["daemon"]
+@pytest.mark.parametrize("overlay", ["daemon", "cluster"])
+def test_service_and_monitor_find_the_pod(overlays: dict[str, list[Object]], overlay: str) -> None:
+    objects = overlays[overlay]
     labels = pod_of(objects)["metadata"]["labels"]
     service, monitor = one(objects, "Service"), one(objects, "ServiceMonitor")
     assert service["spec"]["selector"].items() <= labels.items()
@@ -245,17 +230,22 @@ def test_only_names_and_https_to_the_world_leave_the_pod(
     )
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
-    assert ports == ({53, 443, 9091} if overlay == "cronjob" else {53, 443})
+    pushes = overlay.startswith("cronjob")
+    servers = {5432, 8333} if overlay in ON_SERVERS else set()
+    assert ports == {53, 443} | servers | ({9091} if pushes else set())
     (block,) = [to["ipBlock"] for rule in policy["egress"] for to in rule["to"] if "ipBlock" in to]
     assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(
         block["except"]
     )
-    assert len(policy["ingress"]) == (0 if overlay == "cronjob" else 1)
+    assert len(policy["ingress"]) == (0 if pushes else 1)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_image_is_of_this_version(overlays: dict[str, list[Object]], overlay: str) -> None:
-    assert container_of(overlays[overlay])["image"] == f"sauce-janitor:{__version__}"
+    tag = f"{__version__}-cluster" if overlay in ON_SERVERS else __version__
+    for template in templates_of(overlays[overlay]):
+        (container,) = template["spec"]["containers"]
+        assert container["image"] == f"sauce-janitor:{tag}"
 
 
 def test_what_is_made_of_something_else_is_up_to_date(component: Callable[[str], Path]) -> None:
@@ -279,90 +269,20 @@ def test_the_one_file_needs_nothing_that_a_bare_cluster_has_not(
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(SandboxOptions(jobs=60, access_key=KEY)) as started:
-        yield started
-
-
-class Cluster:
-    """As much of one as podman is: pods, with their config maps, secrets and claims."""
-
-    def __init__(self, engine: Engine, folder: Path, sandbox: Sandbox) -> None:
-        self._engine, self._folder, self._sandbox = engine, folder, sandbox
-        self._suffix = secrets.token_hex(4)
-        self.port = free_port()
-        self._played: list[str] = []
-
-    def play(self, objects: list[Object]) -> str:
-        """Apply the objects, in names of this test's own and in the network of the sandbox; the
-        container's name.
-        """
-        wanted = ("ConfigMap", "PersistentVolumeClaim", "Deployment", "Pod")
-        text = yaml.safe_dump_all(
-            [_secret(), *(each for each in objects if each["kind"] in wanted)]
-        )
-        text = text.replace("sauce-janitor-data", f"data-{self._suffix}").replace(
-            "-config\n", f"-config-{self._suffix}\n"
-        )
-        text = text.replace("sauce-janitor-credentials", f"credentials-{self._suffix}")
-        text = text.replace("region: eu-central-1", f"base_url: {self._sandbox.base_url}").replace(
-            "9469", str(self.port)
-        )
-        text = text.replace(f"image: sauce-janitor:{__version__}", f"image: {IMAGE}")
-        file = self._folder / "objects.yaml"
-        file.write_text(text)
-        self._played.append(str(file))
-        self._engine("kube", "play", "--network", "host", str(file))
-        found = self._engine(
-            "ps",
-            "--all",
-            "--format",
-            "{{.Names}} {{.Image}}",
-            "--filter",
-            f"volume=data-{self._suffix}",
-        )
-        (name,) = [line.split()[0] for line in found.splitlines() if IMAGE in line]
-        return name
-
-    def close(self) -> None:
-        """Take it all down."""
-        for file in self._played:
-            self._engine("kube", "down", file)
-        for kind in ("data", "credentials", "sauce-janitor-config"):
-            self._engine("volume", "rm", "--force", f"{kind}-{self._suffix}")
-
-
-def _secret() -> Object:
-    # podman 4.3 mounts what stands here without decoding it, so these stand for themselves
-    data = {"username": "demo", "access-key": KEY, "web-token": TOKEN}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "sauce-janitor-credentials"},
-        "data": data,
-    }
-
-
-@pytest.fixture
-def cluster(engine: Engine, tmp_path: Path, sandbox: Sandbox) -> Iterator[Cluster]:
-    made = Cluster(engine, tmp_path, sandbox)
+def pods(engine: Engine, tmp_path: Path, sandbox: Sandbox) -> Iterator[Pods]:
+    made = Pods(engine, tmp_path, sandbox)
     yield made
     made.close()
 
 
 def test_the_deployment_s_pod_serves_plans_with_its_secret_and_ends_when_told(
-    cluster: Cluster, overlays: dict[str, list[Object]], engine: Engine, sandbox: Sandbox
+    pods: Pods, overlays: dict[str, list[Object]], engine: Engine, sandbox: Sandbox
 ) -> None:
-    container = container_of(overlays["daemon"])
-    ports = container.pop("ports")  # podman maps none in the host's network
-    try:
-        name = cluster.play(overlays["daemon"])
-    finally:
-        container["ports"] = ports
-    assert until_answers(f"http://127.0.0.1:{cluster.port}/healthz") == 200
-    assert until_answers(f"http://127.0.0.1:{cluster.port}/readyz") == 200
-    assert until_answers(f"http://127.0.0.1:{cluster.port}/") == 401
-    assert until_answers(f"http://127.0.0.1:{cluster.port}/", token=TOKEN) == 200
+    name = pods.play(without_ports(overlays["daemon"]))
+    assert until_answers(f"http://127.0.0.1:{pods.port}/healthz") == 200
+    assert until_answers(f"http://127.0.0.1:{pods.port}/readyz") == 200
+    assert until_answers(f"http://127.0.0.1:{pods.port}/") == 401
+    assert until_answers(f"http://127.0.0.1:{pods.port}/", token=TOKEN) == 200
     facts = json.loads(engine("inspect", name))[0]
     assert facts["HostConfig"]["ReadonlyRootfs"] is True
     assert facts["Config"]["User"] == "10001:10001"
@@ -374,26 +294,13 @@ def test_the_deployment_s_pod_serves_plans_with_its_secret_and_ends_when_told(
 
 
 def test_the_cron_job_s_pod_makes_one_pass_and_leaves_its_metrics(
-    cluster: Cluster,
-    overlays: dict[str, list[Object]],
-    engine: Engine,
-    sandbox: Sandbox,
-    pushgateway: str,
+    pods: Pods, overlays: dict[str, list[Object]], sandbox: Sandbox, pushgateway: str
 ) -> None:
     objects = json.loads(
         json.dumps(overlays["cronjob"]).replace("http://pushgateway.monitoring:9091", pushgateway)
     )
-    template = pod_of(objects)
-    objects.append(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": f"pass-{cluster.port}"},
-            "spec": template["spec"],
-        }
-    )
-    name = cluster.play([each for each in objects if each["kind"] != "CronJob"])
-    assert engine("wait", name).strip() == "0", engine("logs", name)
-    assert "Plan: " in engine("logs", name)
+    objects = [each for each in objects if each["kind"] != "CronJob"]
+    said = pods.run(objects, pod_of(overlays["cronjob"]))
+    assert "Plan: " in said
     assert {entry.method for entry in sandbox.log} == {"GET"}
     assert until_answers(f"{pushgateway}/metrics", containing="sauce_janitor_runs_total{") == 200
