@@ -19,10 +19,13 @@ from sauce_janitor.web.guard import TRUSTED, AccessRules, Guard
 from sauce_janitor.web.overview import (
     AccountView,
     LabeledFact,
+    LeaseLine,
     Overview,
     PolicyLine,
     Readiness,
     RunLine,
+    SharedWork,
+    WorkerLine,
 )
 from sauce_janitor.web.pages import OPEN_PATHS, make_pages
 from sauce_janitor.web.server import RunningServer
@@ -53,6 +56,20 @@ VIEW = Overview(
     faults=(),
     warnings=(),
     accounts=(ACCOUNT,),
+)
+SHARED = replace(
+    VIEW,
+    sharing=SharedWork(
+        "1 running, 2 waiting; the oldest has waited for 3 min",
+        (
+            WorkerLine("janitor-7d9f-x2, process 1", "execute", "1.2.3", "eu"),
+            WorkerLine("janitor-7d9f-k8, process 1", "execute", "1.2.3", "nothing"),
+        ),
+        (
+            LeaseLine("eu", 1_204, "run 60ce55ca2402 on janitor-7d9f-x2, process 1", "2 s ago"),
+            LeaseLine("us", 7, "free", ""),
+        ),
+    ),
 )
 BAD = replace(
     VIEW,
@@ -137,6 +154,18 @@ def test_the_page_says_all_that_there_is_to_know() -> None:
     assert "DRY RUN" not in get(Told(), "/")[1]
 
 
+def test_workers_that_share_a_state_are_shown_with_their_queue_and_leases() -> None:
+    page = get(Told(SHARED), "/")[1]
+    for words in (
+        "Queue: 1 running, 2 waiting; the oldest has waited for 3 min.",
+        "janitor-7d9f-k8, process 1",
+        "1,204",
+        "run 60ce55ca2402 on janitor-7d9f-x2, process 1",
+    ):
+        assert words in page
+    assert "Workers" not in get(Told(VIEW), "/")[1]
+
+
 def test_it_reloads_by_itself_unless_told_not_to_and_needs_no_script() -> None:
     assert client(Told()).get("/").headers["Refresh"] == "60"
     assert "Refresh" not in client(Told()).get("/?refresh=off").headers
@@ -177,6 +206,11 @@ def test_hostile_text_stays_text() -> None:
         warnings=(HOSTILE,),
         accounts=(account,),
         upkeep=(LabeledFact(HOSTILE, HOSTILE),),
+        sharing=SharedWork(
+            HOSTILE,
+            (WorkerLine(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+            (LeaseLine(HOSTILE, 1, HOSTILE, HOSTILE),),
+        ),
     )
     tags = Tags()
     page = get(Told(view), "/")[1]
@@ -207,7 +241,7 @@ def _listener(said: list[str]) -> Callable[[ConsoleMessage], None]:
     return lambda message: said.append(message.text)
 
 
-@pytest.mark.parametrize("view", [VIEW, BAD], ids=["well", "bad"])
+@pytest.mark.parametrize("view", [VIEW, BAD, SHARED], ids=["well", "bad", "shared"])
 def test_people_who_cannot_see_it_or_use_a_mouse_can_read_it(
     view: Overview, component: Callable[[str], Path]
 ) -> None:
