@@ -3,7 +3,7 @@
 # make check  linters, types and layers
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-thorough test-all attack check ci image package lock docs pictures bench clean venv
+.PHONY: help demo test test-thorough test-all attack attack-cluster check ci image package lock docs pictures bench clean venv
 BIN := .venv/bin
 # Compiled modules are kept, also where the environment says not to: hundreds of tests start the program as a process, and
 # each would compile it, and what it imports, anew: 3.1 s where it is 1.1.
@@ -42,8 +42,17 @@ attack: venv
 	@$(BIN)/python -m tests.attack.run $(if $(SEED),--only seed:$(SEED),$(if $(ONLY),--only $(ONLY),\
 	  --seeds $(SEEDS) --step $(STEP) --others $(OTHERS)))
 
+# make attack-cluster ROUNDS="--kills 20 --stops 5"   several workers on PostgreSQL, killed, stopped, cut off; --help lists the rounds
+ROUNDS ?= --kills 20 --stops 5 --cuts 5 --server-kills 3
+attack-cluster: venv
+	@.ci/components
+	@$(BIN)/python -m tests.attack.cluster $(ROUNDS)
+
 # make test-all   make test, make test-thorough, then the whole attack: some hours
 test-all: test test-thorough
+	@$(BIN)/python -m tests.attack.cluster --kills 200 --stops 100 --cuts 50 --clocks 6
+	@$(BIN)/python -m tests.attack.cluster --server-kills 50 --server-faults 5
+	@$(BIN)/python -m tests.attack.cluster --kills 20 --store-faults 3 --archive s3
 	@$(BIN)/python -m tests.attack.run --seeds 2000 --step 1 --others 60
 	@$(BIN)/python -m tests.attack.knockouts
 

@@ -50,6 +50,7 @@ class Oracle:
     when the request of that number of a run arrives, before it is answered. `loose`: what faults
     have made differ where nobody could notice (`bytes`: of well-formed files; `ends`: of files in a
     format without one; `journal`: it was damaged). `is_shared`: several states act for one account.
+    `account`: its name in the configuration.
     """
 
     sandbox: Sandbox
@@ -61,6 +62,7 @@ class Oracle:
     is_paused: bool = False
     after_pause: int = 0
     is_shared: bool = False
+    account: str = "box"
     events: dict[int, Callable[[], None]] = field(default_factory=dict)
     requests: int = 0
     loose: set[str] = field(default_factory=set)
@@ -136,7 +138,7 @@ class Oracle:
             return
         if now - last.at > OLDEST_ANSWER_S + _ON_THE_WAY_S:
             self.wrong.append(f"S6: {said}: the last answer about it is {now - last.at:.1f} s old")
-        if truth.is_held(last.document) or last.is_held_here:
+        if truth.is_held(last.document, now) or last.is_held_here:
             self.wrong.append(f"S6: {said}: it was held when the last answer was given")
         why = truth.forbids(last.document, action, now)
         if why is not None:
@@ -222,6 +224,6 @@ class Oracle:
 
     def receipts(self, job_id: str) -> list[tuple[dict[str, Any], Path]]:
         """Every receipt of the job that is in an archive, with its folder."""
-        pattern = f"box/demo/*/*/*/{job_id}/receipt*.json"
+        pattern = f"{self.account}/demo/*/*/*/{job_id}/receipt*.json"
         paths = [path for root in self.archives for path in sorted(root.glob(pattern))]
         return [(json.loads(path.read_text()), path.parent) for path in paths]

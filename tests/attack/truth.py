@@ -4,6 +4,7 @@ program decides here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -47,9 +48,15 @@ def kind(job: Mapping[str, Any]) -> str:
     return next(kind for kind in AGES if fnmatchcase(str(job["build"] or ""), kind))
 
 
-def is_held(job: Mapping[str, Any]) -> bool:
-    """Whether a tag of it holds it."""
-    return any(tag == "keep" or tag.startswith("keep-until=") for tag in job["tags"] or ())
+def is_held(job: Mapping[str, Any], at: float) -> bool:
+    """Whether a tag of it holds it at that time."""
+    return any(tag == "keep" or _is_kept_until(tag, at) for tag in job["tags"] or ())
+
+
+def _is_kept_until(tag: str, at: float) -> bool:
+    """Whether the tag names that day or a later one, in UTC; one without a date holds forever."""
+    prefix, _, day = tag.partition("=")
+    return prefix == "keep-until" and day >= time.strftime("%Y-%m-%d", time.gmtime(at))
 
 
 def forbids(job: Mapping[str, Any], action: str, at: float) -> str | None:
