@@ -210,6 +210,20 @@ def test_sigterm_in_the_midst_finishes_what_is_in_hand_and_the_rest_runs_at_the_
     desk.run("prove")
 
 
+def test_it_goes_on_after_it_was_stopped(desk: Processes) -> None:
+    with served(desk, overdue=False) as daemon:
+        for _ in range(3):
+            daemon.process.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            daemon.process.send_signal(signal.SIGCONT)
+            # So long it waits for a signal at a time.
+            time.sleep(0.6)
+        assert daemon.process.poll() is None
+        assert daemon.get("/healthz")[0] == 200
+        assert not any(line["event"] == "daemon.stopping" for line in daemon.events())
+        assert daemon.end() == 0
+
+
 def test_a_vendor_that_stalls_holds_up_neither_the_pages_nor_the_end(
     desk: Processes, start_sandbox: Start, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from sauce_janitor.daemon.daemon import Daemon
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
-_LOOK_S: Final = 0.5
+_LOOK_S: Final = 0.2
 
 
 @click.command()
@@ -56,8 +58,8 @@ def run_until_signal(daemon: Daemon) -> int:
 
 def _watch(daemon: Daemon) -> int:
     while daemon.is_alive():
-        got = signal.sigtimedwait({*_ENDING, signal.SIGHUP}, _LOOK_S)
-        if got is not None and got.si_signo == signal.SIGHUP:
+        got = _next_of({*_ENDING, signal.SIGHUP})
+        if got == signal.SIGHUP:
             daemon.reload()
         elif got is not None:
             return _end(daemon)
@@ -68,12 +70,23 @@ def _watch(daemon: Daemon) -> int:
 def _end(daemon: Daemon, *, code: int = 0) -> int:
     daemon.stop()
     while not daemon.has_ended():
-        if (again := signal.sigtimedwait({*_ENDING}, _LOOK_S)) is not None:
-            _leave(128 + again.si_signo)
+        if (again := _next_of(set(_ENDING))) is not None:
+            _leave(128 + again)
         # A request that hangs may be dropped at any moment: the next run recovers its result.
         if daemon.is_out_of_patience():
             _leave(code)
     return code
+
+
+def _next_of(signals: AbstractSet[signal.Signals]) -> int | None:
+    """Return the next of these signals; None if none came for a moment."""
+    # It does not wait: where SIGSTOP and SIGCONT interrupt a wait that is over by then, CPython
+    # returns whatever was in memory there, as if it were a signal.
+    got = signal.sigtimedwait(signals, 0)
+    if got is not None:
+        return got.si_signo
+    time.sleep(_LOOK_S)
+    return None
 
 
 def _leave(code: int) -> None:
