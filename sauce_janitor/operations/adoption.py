@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sauce_janitor import archive, config
 from sauce_janitor.archive import ArchiveLease, Catalogue, LeaseRecord
-from sauce_janitor.errors import ArchiveError
+from sauce_janitor.errors import ArchiveError, StateError
 from sauce_janitor.operations.wiring.archive_claims import LeaseNotes, claimant
 from sauce_janitor.operations.wiring.pauses import pause_if_new
 from sauce_janitor.state import State
@@ -54,8 +54,8 @@ def why_refused(settings: config.ArchiveConfig, state: State, account: str) -> s
                 return archive.stale(root.at(), account, use)
             if use is not None and not notes.has_journal(use.account, use.journal):
                 return archive.behind(root.at(), account, use)
-    # There is none yet, or it is not mounted: other checks report that.
-    except ArchiveError:
+    # There is none yet, it is not mounted, or the state does not answer: other checks report that.
+    except (ArchiveError, StateError):
         pass
     return None
 

@@ -22,7 +22,8 @@ from sauce_janitor.daemon import heartbeat
 from sauce_janitor.daemon.daemon import Daemon
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.status import DaemonStatus
-from sauce_janitor.errors import ConfigError
+from sauce_janitor.errors import ConfigError, StateError
+from sauce_janitor.operations import adoption
 from sauce_janitor.state import State
 from tests.support.daemon import FAST, START, Scene, until
 from tests.support.ports import free_port
@@ -140,6 +141,18 @@ def test_an_archive_of_another_state_is_told_where_runs_execute(scene: Scene) ->
     assert "belongs to another state" in said
     assert "archive adopt" in said
     assert reasons(scene, scene.rounds()) == ()
+
+
+def test_a_state_that_fails_while_the_archive_is_looked_at_ends_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived(scene)
+
+    def away(_state: object) -> None:
+        raise StateError("the server closed the connection")
+
+    monkeypatch.setattr(adoption, "LeaseNotes", away)
+    assert reasons(scene, scene.rounds(execute=True)) == ()
 
 
 def test_an_archive_without_room_is_told(scene: Scene) -> None:
