@@ -280,9 +280,14 @@ class ArchiveLease(HeldLease):
         """Return where the account's journal ends now; where it ended last, while the state does
         not answer.
         """
-        last = "" if self._record is None else self._record.journal
-        try:
-            return self._holder.memory.journal_end(self._account)
-        # The lease must be released all the same. An older end is right, too.
-        except (StateError, RefusedError):
-            return last
+        # Not taken, or released already: the state may be closed.
+        if self._record is None:
+            return ""
+        last = self._record.journal
+        memory = self._holder.memory
+        # The lease must be released although the state does not answer. An older end is right, too.
+        with suppress(StateError, RefusedError):
+            # A server that took over meanwhile may have lost that line: the next run must notice.
+            if memory.has_journal(self._account, last):
+                return memory.journal_end(self._account)
+        return last

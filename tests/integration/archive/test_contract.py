@@ -344,6 +344,16 @@ def test_a_state_that_lost_its_newest_lines_is_refused(place: ArchivePlace) -> N
         store(archive, 2)
 
 
+def test_lines_that_are_lost_during_a_run_are_missed_by_the_next_one(place: ArchivePlace) -> None:
+    mine, words = str(uuid.uuid4()), WordsInState()
+    words.journal = [END.format(1), END.format(2)]
+    with opened(place, claimant=holder(words, mine)) as archive:
+        store(archive)
+        words.journal = [END.format(1), END.format(2).replace("ab", "cd")]
+    with pytest.raises(RefusedError, match="journal lacks line 2 of then"):
+        opened(place, claimant=holder(words, mine))
+
+
 def test_a_lease_of_an_earlier_version_notes_no_end_of_the_journal(place: ArchivePlace) -> None:
     mine, words = str(uuid.uuid4()), WordsInState()
     with opened(place, claimant=holder(words, mine)):
