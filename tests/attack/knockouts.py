@@ -57,10 +57,18 @@ OPENING: Final = (
     "tests/unit/operations/wiring/test_write_access.py",
     "tests/integration/operations/test_pauses.py",
 )
+SERVER_LEASES: Final = ("tests/integration/state/test_server_leases.py",)
+SERVER: Final = ("tests/integration/state/test_server.py",)
+FAILOVER: Final = ("tests/integration/state/test_failover.py",)
+FROZEN: Final = ("tests/integration/state/test_frozen_server.py",)
 _DELETING: Final = "execute/steps/delete.py"
 _OPENING: Final = "operations/wiring/write_access.py"
 _WRITING: Final = "sauce/writes.py"
 _JOURNAL: Final = "state/journal/run_journal.py"
+_STATEMENTS: Final = "state/journal/statements.py"
+_SERVER_LEASE: Final = "state/server/server_lease.py"
+_FAILOVER: Final = "state/server/failover.py"
+_POSTGRESQL: Final = "state/database/postgresql.py"
 _CHAINS: Final = "state/journal/chain_verification.py"
 
 KNOCK_OUTS: Final = (
@@ -308,7 +316,128 @@ KNOCK_OUTS: Final = (
         "",
         ("tests/attack/test_attack.py",),
     ),
+    # a state on PostgreSQL
+    KnockOut(
+        "lease locked in a line",
+        _STATEMENTS,
+        "LEASED: Final = _LEASE.with_for_update(read=True)",
+        "LEASED: Final = _LEASE",
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "fence of every line",
+        _JOURNAL,
+        "if connection.execute(statements.LEASED, asked).scalar() != self._fence:",
+        "if False:",
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "quiet without a renewal",
+        _SERVER_LEASE,
+        "        if silent_s > LEASE_QUIET_S:\n            raise",
+        "        if False:\n            raise",
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "lost for good",
+        _SERVER_LEASE,
+        "if self._is_lost or row is None or",
+        "if row is None or",
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "from a renewal's start",
+        _SERVER_LEASE,
+        "        self._renewed_at = began\n",
+        "        self._renewed_at = self._clock.monotonic()\n",
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "held until it is silent",
+        _SERVER_LEASE,
+        "if not row.released and self._idle_s < LEASE_TTL_S:",
+        "if False:",
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "lease read with a lock",
+        _SERVER_LEASE,
+        """    .where(leases.c.account == bindparam("account"))
+    .with_for_update()
+""",
+        """    .where(leases.c.account == bindparam("account"))
+""",
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "one's own lease renewed",
+        _SERVER_LEASE,
+        '    leases.c.fence == bindparam("mine"),\n',
+        '    bindparam("mine") > 0,\n',
+        SERVER_LEASES,
+    ),
+    KnockOut(
+        "one writer of an account",
+        _POSTGRESQL,
+        "keys = sorted({lock_key(name) for name in names})",
+        "keys: list[int] = []",
+        ("tests/integration/state/test_dialects.py",),
+    ),
+    KnockOut("durable server", _POSTGRESQL, 'if value == "off":', "if False:", SERVER),
+    KnockOut("no replica", _POSTGRESQL, 'if is_replica or read_only == "on":', "if False:", SERVER),
+    KnockOut(
+        "frozen server given up",
+        "state/database/limited_connection.py",
+        "if not ready and limit_s is not None and",
+        "if False and limit_s is not None and",
+        FROZEN,
+    ),
+    KnockOut(
+        "no migration under a run",
+        "state/server/server_state.py",
+        "            refuse_held(connection)\n",
+        "",
+        SERVER,
+    ),
+    KnockOut(
+        "server watched", "state/server/server_state.py", "database.watch(look)", "pass", FAILOVER
+    ),
+    KnockOut(
+        "fences of a new server",
+        _FAILOVER,
+        "fence = leases.fence + %(more)s",
+        "fence = leases.fence",
+        FAILOVER,
+    ),
+    KnockOut(
+        "leases of a new server held",
+        _FAILOVER,
+        "pid = excluded.pid, since = excluded.since, released = false,",
+        "pid = excluded.pid, since = excluded.since, released = true,",
+        FAILOVER,
+    ),
+    KnockOut(
+        "first lease on a new server",
+        _SERVER_LEASE,
+        "fence = changes * FENCES + 1",
+        "fence = 1",
+        FAILOVER,
+    ),
+    KnockOut(
+        "listing on a new server",
+        _SERVER_LEASE,
+        "                list_again(connection, self._account)\n",
+        "",
+        FAILOVER,
+    ),
     # the archive
+    KnockOut(
+        "lines of the last run",
+        "archive/ownership/lease.py",
+        "if not holder.adopts and not holder.memory.has_journal(self._account, found.journal):",
+        "if False:",
+        ("tests/integration/archive/test_contract.py",),
+    ),
     KnockOut(
         "read back",
         "archive/store.py",
