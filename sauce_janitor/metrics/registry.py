@@ -56,12 +56,23 @@ class Metrics:
         self._shown: Amounts = {}
         self._executing = 0
         self._gauges = {
-            family.name: Gauge(family.exported, family.text, family.labels, registry=self.registry)
+            family.name: Gauge(
+                family.exported,
+                family.text,
+                family.labels,
+                # Without labels it would show a 0 that nobody found, until it has a value.
+                registry=self.registry if family.labels else None,
+            )
             for family in ALL
             if family.kind == "gauge"
         }
+        self._unset = {
+            family.name for family in ALL if family.kind == "gauge" and not family.labels
+        }
+        self._first = threading.Lock()
         self.registry.register(_Shown(self))
         self.set("build_info", 1, version=__version__)
+        self.set("executing", 0)
 
     # --- counting ---------------------------------------------------------------------------------
 
@@ -83,9 +94,13 @@ class Metrics:
             self._grown[f"{_DURATION}_count", labels] += 1
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
-        """Set a gauge, by its name without prefix."""
+        """Set a gauge, by its name without prefix. It is shown from now on."""
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
+        with self._first:
+            if name in self._unset:
+                self.registry.register(gauge)
+                self._unset.remove(name)
 
     def forget(self, name: str, account: str) -> None:
         """Remove all series of one gauge for an account, before its new values are set.

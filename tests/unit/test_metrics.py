@@ -120,5 +120,18 @@ def test_two_runs_that_carry_out_plans_are_counted_and_none_is_zero() -> None:
         assert shown(metrics, "sauce_janitor_executing") == executing
 
 
+def test_a_gauge_that_this_process_never_set_is_not_shown_as_0() -> None:
+    """`run` never looks whether the configuration can be reloaded: a 0 in its textfile would be an
+    alert.
+    """
+    metrics = Metrics()
+    assert shown(metrics, "sauce_janitor_config_reload_success") is None
+    assert "config_reload_success" not in metrics.page_of(None).decode()
+    for value in (0, 1):
+        metrics.set("config_reload_success", value)
+        assert shown(metrics, "sauce_janitor_config_reload_success") == value
+    assert shown(metrics, "sauce_janitor_executing") == 0
+
+
 def test_the_version_is_told() -> None:
     assert "sauce_janitor_build_info{version=" in Metrics().page().decode()

@@ -19,7 +19,7 @@ import promql_parser
 import pytest
 import yaml
 
-from sauce_janitor.metrics import Metrics
+from sauce_janitor.metrics import ALL
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from tests.support.containers import TOP
 from tests.support.ports import free_port, until_answers
@@ -57,10 +57,7 @@ def spelled(expression: str) -> str:
 @pytest.fixture(scope="module")
 def known() -> set[str]:
     """Every metric that the program has."""
-    return {
-        f"{family.name}_total" if family.type == "counter" else family.name
-        for family in Metrics().registry.collect()
-    }
+    return {family.exported for family in ALL}
 
 
 # --- alerts ---------------------------------------------------------------------------------------

@@ -277,7 +277,9 @@ def test_work_goes_on_when_the_server_is_back(workers: Workers, postgresql: Post
 def test_the_page_and_the_metrics_show_workers_queue_and_leases(workers: Workers) -> None:
     scenes = [workers.scene("one"), workers.scene("two")]
     with State.connect(workers.url) as state:
-        state.lease("eu", "run 7", now=0)
+        state.accounts.admit("eu", base_url="https://api.example", username="demo")
+        with state.lease("eu", "run 7", now=0):
+            pass
     scenes[0].worked.wait = scenes[1].worked.wait = True
     both = [workers.start(scene) for scene in scenes]
     for number, rounds in enumerate(both):
@@ -300,6 +302,9 @@ def test_the_page_and_the_metrics_show_workers_queue_and_leases(workers: Workers
     assert b"sauce_janitor_workers 2.0" in page
     assert b'sauce_janitor_queue_jobs{status="running"} 2.0' in page
     assert b"sauce_janitor_state_available 1.0" in page
+    assert b"sauce_janitor_archive_available 1.0" in page
+    assert b"sauce_janitor_queue_wait_seconds 0.0" in page
+    assert b'sauce_janitor_lease_fence{account="eu"} 1.0' in page
     # What it works on is told at once, not with the next heartbeat.
     for scene in scenes:
         scene.worked.go_on.set()

@@ -20,13 +20,22 @@ policies:
 """
 ELSEWHERE = {
     "api_throttled_seconds": "integration/operations/test_budgets.py",
+    "archive_available": "integration/daemon/test_work_queue.py",
     "archive_findings": "integration/archive/test_verify_all.py",
+    "config_reload_success": "integration/daemon/test_standing.py",
     "damaged_copies": "integration/operations/test_damaged_copies.py",
     "last_verification_timestamp_seconds": "integration/archive/test_verify_all.py",
+    "lease_fence": "integration/daemon/test_work_queue.py",
     "overdue_jobs": "integration/operations/test_deadlines.py",
+    "paused": "integration/daemon/test_standing.py",
+    "queue_jobs": "integration/daemon/test_work_queue.py",
+    "queue_wait_seconds": "integration/daemon/test_work_queue.py",
     "restored_copies": "integration/operations/test_damaged_copies.py",
     "retrying_jobs": "integration/operations/test_retries.py",
+    "stalled_runs": "integration/daemon/test_work_queue.py",
+    "state_available": "integration/daemon/test_work_queue.py",
     "vanished": "integration/operations/test_traces.py",
+    "workers": "integration/daemon/test_work_queue.py",
 }
 """Metrics of what no ordinary run meets, and the test that makes it happen."""
 
