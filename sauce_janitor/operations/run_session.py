@@ -139,10 +139,15 @@ class RunSession(AccessSteps[HeldLease, ExecutionPorts, Recovery]):
 
     def exclude(self) -> HeldLease:
         """Return the lease: one run or pruning works on an account at a time."""
-        return self.context.state.lease(self.account.name, f"run {self.run_id}", now=self.now)
+        name = self.account.name
+        self._lease = self.context.state.lease(name, f"run {self.run_id}", now=self.now)
+        return self._lease
 
     def open_archive(self) -> None:
         """Open the archive with its lease, and remove what interrupted runs left half written."""
+        # Before the archive, which may refuse this state for the same reason.
+        if self._lease.doubt:
+            self.telemetry.server_changed(self._lease.doubt)
         state, settings = self.context.state, self.context.config.archive
         self.archive = self._stack.enter_context(
             archives.open_archive(settings, self.account.name, state, run_id=self.run_id)
@@ -152,8 +157,6 @@ class RunSession(AccessSteps[HeldLease, ExecutionPorts, Recovery]):
     def ports(self, held: HeldLease, /) -> ExecutionPorts:
         """Return what executing works with: the gate, the archive, the journal, the holds."""
         state, name, archive = self.context.state, self.account.name, self.archive
-        if held.doubt:
-            self.telemetry.server_changed(held.doubt)
         trust_s = self.context.config.archive.trust_read_back_s
         self.copies = CheckedCopies(archive, state, name, trust_s=trust_s, clock=self.context.clock)
         holds = holding.AccountHolds(

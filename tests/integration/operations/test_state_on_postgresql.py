@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +151,44 @@ def test_after_a_fail_over_a_run_waits_and_lists_every_job(
         assert is_first is any(each["event"] == "state.server_changed" for each in events)
         [listed] = [each for each in events if each["event"] == "inventory.listed"]
         assert listed["full"] is is_first
+
+
+def test_a_standby_that_lost_lines_of_a_finished_run_waits_for_a_person(
+    open_desk: Callable[..., Commands],
+    component: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    heard: Callable[..., Heard],
+) -> None:
+    server = Postgresql(component)
+    try:
+        monkeypatch.setenv("STATE_URL", server.state())
+        desk = open_desk(jobs=12)
+        desk.configure(POLICY)
+        on_server(desk)
+        with State.connect(os.environ["STATE_URL"]) as state:
+            config = desk.config
+            tools = RunContext(
+                config, state, Metrics(), Quiet(), show=lambda _plan: server.back_up()
+            )
+            assert run(config.account("box"), tools, Order(execute=True)).complete
+        writes = desk.writes()
+        assert writes
+        server.fail_over()
+        assert "on another server than before" in refused(desk, "run", "--execute", code=5)
+        server.execute(os.environ["STATE_URL"], "UPDATE leases SET renewed_at = renewed_at - 61")
+        told = heard(desk, "run", "--execute")
+        assert told.code == 3
+        assert "state.server_changed" in told.stderr
+        assert "journal lacks line" in told.stderr
+        desk.say("plan")
+        assert "REFUSED: the archive" in desk.say("status").stdout
+        desk.say("archive", "adopt", "--yes")
+        # The run before took the lease, and so the listing is still to be made.
+        desk.say("run", "--execute")
+        assert desk.writes() == writes
+        assert "Verified: " in desk.say("state", "verify").output
+    finally:
+        server.close()
 
 
 def test_requests_are_counted_on_the_server_for_every_machine(desk: Commands) -> None:
