@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -134,8 +134,7 @@ class Bucket:
         """Yield all objects below a prefix, whose end is a whole name, by their keys' order."""
         with _answers(self, prefix):
             for page in self._store.list(self._full(prefix) or None, chunk_size=1000):
-                for each in page:
-                    yield self._facts(each)
+                yield from self._objects(page, prefix)
 
     def level(self, prefix: str) -> tuple[list[str], list[ObjectFacts]]:
         """Return the names of what has more below it directly below a prefix, and the objects."""
@@ -144,7 +143,7 @@ class Bucket:
             deeper = sorted(
                 each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]
             )
-            return deeper, [self._facts(each) for each in found["objects"]]
+            return deeper, list(self._objects(found["objects"], prefix))
 
     def remove(self, keys: Sequence[str]) -> None:
         """Remove these objects. Ones already gone are fine. A bucket with versions keeps them as
@@ -173,6 +172,12 @@ class Bucket:
 
     def _full(self, key: str) -> str:
         return "/".join(part for part in (self.location.prefix, key) if part)
+
+    def _objects(self, found: Iterable[Any], prefix: str) -> Iterator[ObjectFacts]:
+        # `sauce/`, without a byte, is how consoles and some servers show an empty folder. It is no
+        # object of ours, and none of anybody else's either: the prefix is empty.
+        folder = self._full(prefix)
+        return (self._facts(each) for each in found if each["path"] != folder)
 
     def _facts(self, meta: Any) -> ObjectFacts:
         key = meta["path"]

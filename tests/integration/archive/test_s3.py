@@ -341,6 +341,16 @@ def test_a_bucket_that_does_not_exist(s3_server: Seaweedfs) -> None:
         PauseMirror(s3_server.location(bucket="nowhere")).paused()
 
 
+def test_a_folder_that_a_console_made_is_an_empty_prefix(s3_server: Seaweedfs) -> None:
+    place = InBucket(s3_server.location())
+    s3_server.request("PUT", f"/archives/{place.location.prefix}/")  # type: ignore[union-attr]
+    PauseMirror(place.location).pause(MirroredPause("jane", "x", 1), is_known=False)
+    assert place.paths() == [".sauce-janitor-pause"]
+    PauseMirror(place.location).resume(is_known=False)
+    with opened(place.location) as archive:
+        store(archive)
+
+
 def test_a_wrong_key(s3_server: Seaweedfs) -> None:
     with pytest.raises(ArchiveUnusableError, match="the secret access key is wrong"):
         opened(s3_server.location(secret="another-secret"))
