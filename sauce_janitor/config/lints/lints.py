@@ -87,6 +87,15 @@ def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]
                 " writes examples"
             ),
         )
+    # Fine on one machine. A second one would not find what the first archived, and be refused.
+    if file.state.url is not None and file.archive.url is None:
+        yield (
+            ("archive",),
+            (
+                "is a folder, and several machines can use the state of state.url: set archive.url"
+                " if they do, or mount one disk on all of them"
+            ),
+        )
     used = _lists_used(document.root) if file.lists else set()
     yield from _of_crons(file)
     yield from (

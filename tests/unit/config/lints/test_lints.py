@@ -105,6 +105,22 @@ def test_what_is_hardly_meant_is_warned_of(text: str, said: str) -> None:
     assert warnings(text) == [said.replace("HERE", "config.yaml:3: policies[0]")]
 
 
+@pytest.mark.parametrize(
+    ("archive", "is_warned"),
+    [("{path: ./archive}", True), ("{}", True), ("{url: 's3://bucket/prefix'}", False)],
+)
+def test_a_folder_beside_a_state_that_others_use_is_warned_of(
+    archive: str, is_warned: bool
+) -> None:
+    text = RULE + "then: {archive: 5d}}\n" + f"archive: {archive}\n"
+    assert warnings(text) == []
+    said = (
+        "config.yaml:4: archive: is a folder, and several machines can use the state of state.url:"
+        " set archive.url if they do, or mount one disk on all of them"
+    )
+    assert warnings(text + "state: {url: {env: STATE_URL}}\n") == [said] * is_warned
+
+
 ONE = (
     '  - {name: a, match: {build: "PR-*"}, overrides: OTHER, then: {archive: none, delete_job:'
     " 9d}}\n"
