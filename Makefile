@@ -29,7 +29,7 @@ test: venv
 	@.ci/components
 	$(PYTEST_ALL) $(PYTEST)
 
-# make test-thorough   what `make test` leaves out: the image, weeks of a daemon, real minutes of its schedule; 1,000 examples a law
+# make test-thorough   what `make test` leaves out: all end-to-end tests on PostgreSQL and S3, the image, weeks of a daemon, real minutes of its schedule; 1,000 examples a law
 test-thorough: venv
 	@.ci/components
 	$(PYTEST_ALL) -m "thorough or hypothesis" --hypothesis-profile thorough --timeout 1800 $(PYTEST)

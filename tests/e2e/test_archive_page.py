@@ -18,11 +18,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from sauce_janitor.archive import Archive, DiskReserve, StoreOrigin, WriteSettings
+from sauce_janitor.archive import Archive, ArchiveLocation, DiskReserve, StoreOrigin, WriteSettings
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.jobs import job_id, owner_name
 from sauce_janitor.sauce.parse import parse_details
 from tests.fakes.asset_shelf import AssetShelf
+from tests.support.backends import Backend
 from tests.support.processes import ENVIRONMENT, PROGRAM
 
 FILM = (Path(__file__).parents[1] / "data" / "archive" / "film.mp4").read_bytes()
@@ -109,7 +110,7 @@ def assets(started_at: int) -> dict[str, bytes]:
     }
 
 
-def fill(root: Path) -> None:
+def fill(root: ArchiveLocation) -> None:
     settings = WriteSettings(verify="inline", min_free=DiskReserve(percent=0))
     with Archive.open(root, account="eu", known_uuid=None, settings=settings) as archive:
         for number in range(1, 131):
@@ -147,15 +148,20 @@ def fill(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory, backend: Backend) -> Iterator[str]:
     """Where the page is, served by the command as a process."""
     folder = tmp_path_factory.mktemp("archive")
-    fill(folder / "archive")
-    (folder / "config.yaml").write_text(CONFIG)
+    with backend.storage(folder) as storage:
+        fill(storage.archive.location)
+        (folder / "config.yaml").write_text(storage.named_in(CONFIG))
+        yield from _served(folder, ENVIRONMENT | storage.environment)
+
+
+def _served(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     process = subprocess.Popen(
         [*PROGRAM, "archive", "open", "--no-browser"],
         cwd=folder,
-        env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
+        env=environment | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -360,6 +366,7 @@ def test_without_scripts_everything_is_still_there(browser: Browser, address: st
     context.close()
 
 
+@pytest.mark.one_backend("nothing is read")
 def test_it_listens_for_this_machine_alone(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     said = subprocess.run(

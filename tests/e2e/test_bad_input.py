@@ -4,33 +4,31 @@ lost.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
-import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.support.backends import Storage
 from tests.support.components import lacking
 from tests.support.processes import POLICIES, LoggedSandbox, Processes
 
 
 @pytest.fixture
 def faulty(
-    tmp_path: Path, start_sandbox: Callable[..., LoggedSandbox]
+    tmp_path: Path, storage: Storage, start_sandbox: Callable[..., LoggedSandbox]
 ) -> Callable[[str], Processes]:
     """A desk on a sandbox of 120 jobs with these faults."""
 
     def make(faults: str) -> Processes:
         (tmp_path / "faults.yaml").write_text(f"faults:\n{faults}\n")
         folder = tmp_path / "desk"
-        folder.mkdir()
-        desk = Processes(folder, start_sandbox(120, faults=tmp_path / "faults.yaml"))
+        sandbox = start_sandbox(120, faults=tmp_path / "faults.yaml")
+        desk = Processes(folder, sandbox, storage)
         desk.configure(POLICIES + "\n")
         text = (folder / "config.yaml").read_text()
         quick = (
@@ -152,21 +150,18 @@ def test_an_asset_that_did_not_come_whole_keeps_its_job(
 
 def _stored(desk: Processes, name: str) -> set[str]:
     """The jobs of which a receipt says that it holds that file."""
-    receipts = [
-        json.loads(path.read_bytes()) for path in (desk.folder / "archive").rglob("receipt*.json")
-    ]
     return {
-        each["job_id"] for each in receipts if name in {asset["name"] for asset in each["assets"]}
+        each["job_id"]
+        for each in desk.storage.receipts()
+        if name in {asset["name"] for asset in each["assets"]}
     }
 
 
 def _deleted_by(desk: Processes, policy: str) -> set[str]:
     """The jobs that the journal says were deleted under that policy, which archives nothing."""
-    with closing(sqlite3.connect(desk.folder / "state.db")) as state:
-        rows = state.execute(
-            "SELECT lower(hex(job_id)) FROM journal WHERE kind = 'intent' AND policy = ?", [policy]
-        )
-        return {job_id for (job_id,) in rows}
+    with desk.storage.state.open() as state:
+        lines = list(state.journal.lines())
+    return {line.job_id for line in lines if line.kind == "intent" and line.policy == policy}
 
 
 def test_hostile_asset_names_stay_inside_the_archive(faulty: Callable[[str], Processes]) -> None:
@@ -196,6 +191,7 @@ def test_a_hostile_owner_name_is_refused(desk: Processes) -> None:
     assert desk.sandbox.log() == []
 
 
+@pytest.mark.one_backend("a file is where the folder of the archive should be")
 def test_an_archive_that_cannot_be_written_deletes_nothing(desk: Processes) -> None:
     (desk.folder / "archive").write_text("a file where a folder should be")
     ended = desk.run("run", "--execute", code=4)
@@ -206,8 +202,7 @@ def test_an_archive_that_cannot_be_written_deletes_nothing(desk: Processes) -> N
 def test_an_archive_whose_mount_is_gone_deletes_nothing(desk: Processes) -> None:
     desk.run("run", "--execute")
     before = len(desk.sandbox.writes())
-    shutil.rmtree(desk.folder / "archive")
-    (desk.folder / "archive").mkdir()
+    desk.storage.archive.clear()
     ended = desk.run("run", "--execute", code=4)
     assert "archive" in one_sentence(ended.stderr)
     assert len(desk.sandbox.writes()) == before
@@ -231,6 +226,7 @@ def small_disk(desk: Processes) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.one_backend("the folder of the archive is a disk that gets full")
 def test_a_full_disk_ends_the_run_with_4_and_what_is_archived_verifies(
     desk: Processes, small_disk: Path
 ) -> None:
@@ -244,16 +240,15 @@ def test_a_full_disk_ends_the_run_with_4_and_what_is_archived_verifies(
 
 
 def test_a_state_of_a_newer_version_is_left_alone(desk: Processes) -> None:
-    import sqlite3
-
     desk.run("plan")
-    with sqlite3.connect(desk.folder / "state.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.execute("UPDATE meta SET value = '9998' WHERE key = 'readable_from'")
-    connection.close()
+    desk.storage.state.execute(
+        "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE meta SET value = '9998' WHERE key = 'readable_from'",
+    )
     assert "newer" in one_sentence(desk.run("plan", code=3).stderr)
 
 
+@pytest.mark.one_backend("bytes of the state's file are overwritten")
 def test_a_damaged_state_says_so_and_is_not_started_anew(desk: Processes) -> None:
     desk.run("plan")
     path = desk.folder / "state.db"

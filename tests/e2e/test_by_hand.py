@@ -18,8 +18,8 @@ import pytest
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
-from sauce_janitor.state import State
-from tests.support.processes import ENVIRONMENT, PROGRAM, UNHURRIED, Processes
+from tests.support.backends import Storage
+from tests.support.processes import PROGRAM, UNHURRIED, LoggedSandbox, Processes
 
 CONFIG = """
 version: 1
@@ -58,7 +58,7 @@ def test_without_a_terminal_nothing_is_done_unless_yes_is_said_and_a_dry_run_bea
     assert [entry["endpoint"] for entry in desk.sandbox.writes()] == ["job.update"]
 
 
-def _answer(folder: Path, question: str, answer: str, *arguments: str) -> tuple[int, str]:
+def _answer(desk: Processes, question: str, answer: str, *arguments: str) -> tuple[int, str]:
     """Run a command on a terminal and answer its question; its exit code, and all that it
     showed.
     """
@@ -66,8 +66,8 @@ def _answer(folder: Path, question: str, answer: str, *arguments: str) -> tuple[
     shown = b""
     with subprocess.Popen(
         [*PROGRAM, *arguments],
-        cwd=folder,
-        env={**ENVIRONMENT, "TERM": "dumb"},
+        cwd=desk.folder,
+        env=desk.environment | {"TERM": "dumb"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -90,16 +90,18 @@ def _answer(folder: Path, question: str, answer: str, *arguments: str) -> tuple[
     return code, shown.decode()
 
 
-def test_on_a_terminal_it_asks_and_erasing_wants_the_name(sandbox: Sandbox, folder: Path) -> None:
+def test_on_a_terminal_it_asks_and_erasing_wants_the_name(
+    sandbox: Sandbox, alone: Processes
+) -> None:
     job = sandbox.arrive(tags=["old"])
-    assert _answer(folder, "Change 1 job?", "n", "tag", job, "--add", "keep")[0] == 130
+    assert _answer(alone, "Change 1 job?", "n", "tag", job, "--add", "keep")[0] == 130
     assert sandbox.log.writes() == []
-    code, shown = _answer(folder, "Change 1 job?", "y", "tag", job, "--add", "keep")
+    code, shown = _answer(alone, "Change 1 job?", "y", "tag", job, "--add", "keep")
     assert (code, "tags +keep" in shown) == (0, True)
     erase = ("offboard", "bob", "--archive", "erase")
-    assert _answer(folder, "Type the user's name", "yes", *erase)[0] == 130
+    assert _answer(alone, "Type the user's name", "yes", *erase)[0] == 130
     assert len(sandbox.log.writes()) == 1
-    assert _answer(folder, "Type the user's name", "bob", *erase)[0] == 0
+    assert _answer(alone, "Type the user's name", "bob", *erase)[0] == 0
     left = [sandbox.truth(job) for job in sandbox.job_ids("bob")]
     assert all(each is not None and each.document["end_time"] is None for each in left)
 
@@ -129,44 +131,34 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, sandbox: Sandbox) -> Path:
-    (tmp_path / "config.yaml").write_text(CONFIG.replace("BASE_URL", sandbox.base_url))
-    return tmp_path
+def alone(tmp_path: Path, sandbox: Sandbox, storage: Storage) -> Processes:
+    """A desk on the sandbox of this process, where no policy deletes anything."""
+    seen = LoggedSandbox(sandbox.base_url, Path())
+    made = Processes(tmp_path / "desk", seen, storage, program=UNHURRIED)
+    made.configure(CONFIG)
+    return made
 
 
-def _start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*UNHURRIED, *arguments], cwd=folder, env=ENVIRONMENT, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-
-
-def _kill_at(sandbox: Sandbox, folder: Path, endpoint: str, *arguments: str) -> None:
+def _kill_at(sandbox: Sandbox, alone: Processes, endpoint: str, *arguments: str) -> None:
     with _killing(sandbox, endpoint) as watch:
-        process = _start(folder, *arguments)
+        process = alone.start(*arguments)
         watch(process)
         out, err = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL, f"{process.returncode}\n{out}\n{err}"
-
-
-def _finish(folder: Path, *arguments: str) -> str:
-    process = _start(folder, *arguments)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, f"{process.returncode}\n{out}\n{err}"
-    return out
+    alone.storage.free_leases()
 
 
 def test_a_tag_killed_at_its_write_is_settled_by_the_next_command_and_set_once(
-    sandbox: Sandbox, folder: Path
+    sandbox: Sandbox, alone: Processes
 ) -> None:
     job = sandbox.arrive(tags=["old"])
-    _kill_at(sandbox, folder, "job.update", "tag", job, "--add", "keep", "--yes")
-    assert "Nothing to do" in _finish(folder, "tag", job, "--add", "keep", "--yes")
-    _finish(folder, "tag", job, "--add", "more", "--yes")
+    _kill_at(sandbox, alone, "job.update", "tag", job, "--add", "keep", "--yes")
+    assert "Nothing to do" in alone.run("tag", job, "--add", "keep", "--yes").stdout
+    alone.run("tag", job, "--add", "more", "--yes")
     found = sandbox.truth(job)
     assert found is not None
     assert found.document["tags"] == ["old", "keep", "more"]
-    with State.open(folder / "state.db") as state:
+    with alone.storage.state.open() as state:
         assert state.manual_actions.open("box") == ()
         assert [line.outcome for line in state.journal.of(JobId(job))] == [
             None,
@@ -177,7 +169,7 @@ def test_a_tag_killed_at_its_write_is_settled_by_the_next_command_and_set_once(
 
 
 def test_an_offboarding_killed_at_its_one_call_is_settled_and_said_again_does_nothing(
-    sandbox: Sandbox, folder: Path
+    sandbox: Sandbox, alone: Processes
 ) -> None:
     now = sandbox.world.clock()
     for job in list(sandbox.job_ids("bob")):
@@ -189,13 +181,13 @@ def test_an_offboarding_killed_at_its_one_call_is_settled_and_said_again_does_no
     before = set(sandbox.job_ids("bob"))
     assert before
     command = ("offboard", "bob", "--archive", "keep", "--bulk", "--confirm", "bob", "--yes")
-    _kill_at(sandbox, folder, "jobs.delete_all", *command)
+    _kill_at(sandbox, alone, "jobs.delete_all", *command)
     assert set(sandbox.job_ids("bob")) == set()
-    with State.open(folder / "state.db") as state:
+    with alone.storage.state.open() as state:
         assert {one.job_id for one in state.journal.unresolved("box")} == before
-    _finish(folder, "run", "--execute")
-    _finish(folder, "offboard", "bob", "--archive", "keep", "--yes")
-    proven = json.loads(_finish(folder, "prove", "--format", "json"))
+    alone.run("run", "--execute")
+    alone.run("offboard", "bob", "--archive", "keep", "--yes")
+    proven = json.loads(alone.run("prove", "--format", "json").stdout)
     assert (proven["deletions"], proven["by_receipt"], proven["findings"]) == (
         len(before),
         len(before),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support.backends import Storage
+from tests.support.processes import Processes
 
 PAGE = (Path(__file__).parents[2] / "docs/tutorials/first-deletion.md").read_text(encoding="utf-8")
 TYPED = PAGE.partition("## 4. Read the plan")[2].partition("## On your account")[0]
@@ -28,38 +30,23 @@ def words(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
+@pytest.mark.on_change("server", "cluster")
 def test_every_step_prints_what_the_page_says(
-    tmp_path: Path, start_sandbox: Callable[..., Any]
+    tmp_path: Path, storage: Storage, start_sandbox: Callable[..., Any]
 ) -> None:
     (options,) = re.findall(
         r"^sauce-janitor sandbox --jobs (\d+) --days (\d+) --port 8600$", PAGE, re.MULTILINE
     )
     sandbox = start_sandbox(int(options[0]), days=int(options[1]))
     (config,) = [text for language, text in BLOCK.findall(PAGE) if language == "yaml"]
-    (tmp_path / "config.yaml").write_text(config.replace("http://127.0.0.1:8600", sandbox.base_url))
-    environment = {
-        "PATH": os.environ["PATH"],
-        "LANG": "C.UTF-8",
-        "SAUCE_USERNAME": "demo",
-        "SAUCE_ACCESS_KEY": "demo-key",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
+    desk = Processes(tmp_path / "desk", sandbox, storage)
+    desk.configure(config.replace("http://127.0.0.1:8600", sandbox.base_url))
 
     def run(line: str) -> str:
-        """Run one line of the page and return what it prints to both streams."""
+        """Run one line of the page and return what it prints."""
         program, *arguments = shlex.split(line, comments=True)
         assert program == "sauce-janitor"
-        done = subprocess.run(
-            [sys.executable, "-m", "sauce_janitor", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return desk.run(*arguments).stdout
 
     assert "config.yaml: valid" in run("sauce-janitor check")
     job, printed = EXAMPLE, ""
@@ -72,7 +59,7 @@ def test_every_step_prints_what_the_page_says(
             ]
             printed = "".join(map(run, lines))
             if "plan --out plan.json" in text:
-                actions = json.loads((tmp_path / "plan.json").read_text())["actions"]
+                actions = json.loads((desk.folder / "plan.json").read_text())["actions"]
                 job = next(
                     action["job_id"] for action in actions if action["action"] == "delete_job"
                 )

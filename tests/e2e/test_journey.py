@@ -7,7 +7,9 @@ import re
 import signal
 from pathlib import Path
 
-from tests.support.processes import Processes, counts
+import pytest
+
+from tests.support.processes import ENVIRONMENT, Processes, counts
 
 
 def test_a_plan_sends_only_gets_and_ends_with_its_counts(desk: Processes) -> None:
@@ -21,7 +23,7 @@ def test_a_plan_sends_only_gets_and_ends_with_its_counts(desk: Processes) -> Non
 def test_run_without_execute_is_a_dry_run(desk: Processes) -> None:
     assert counts(desk.run("run").stdout) == counts(desk.run("plan").stdout)
     assert desk.sandbox.writes() == []
-    assert not (desk.folder / "archive").exists()
+    assert desk.storage.archive.paths() == []
 
 
 def test_dry_run_beats_execute(desk: Processes) -> None:
@@ -30,9 +32,11 @@ def test_dry_run_beats_execute(desk: Processes) -> None:
     assert desk.sandbox.writes() == []
 
 
+@pytest.mark.on_change("cluster")
 def test_the_whole_way_from_init_to_an_idle_second_run(desk: Processes) -> None:
     (desk.folder / "config.yaml").unlink()
     desk.run("init", "--base-url", desk.sandbox.base_url)
+    desk.configure((desk.folder / "config.yaml").read_text())
     desk.run("check")
     desk.run("plan")
     desk.run("plan", "--out", "plan.json")
@@ -49,8 +53,7 @@ def test_what_is_deleted_was_archived_and_verifies(desk: Processes) -> None:
         re.fullmatch(r"/rest/v1(\.1)?/(demo/)?jobs/[0-9a-f]{32}(/assets)?", entry["path"])
         for entry in deletes
     )
-    receipts = list((desk.folder / "archive").rglob("receipt.json"))
-    assert receipts
+    assert desk.storage.receipts()
     desk.run("archive", "verify")
 
 
@@ -108,6 +111,7 @@ def test_a_limit_refuses_the_whole_plan_with_its_numbers(desk: Processes) -> Non
     assert desk.sandbox.writes() == []
 
 
+@pytest.mark.on_change("cluster")
 def test_paused_nothing_is_changed(desk: Processes) -> None:
     desk.run("pause", "--yes", "--reason", "incident 42")
     refused = desk.run("run", "--execute", code=3)
@@ -118,6 +122,7 @@ def test_paused_nothing_is_changed(desk: Processes) -> None:
     assert desk.sandbox.writes()
 
 
+@pytest.mark.on_change("cluster")
 def test_a_second_executing_run_on_the_same_state_ends_with_5(desk: Processes) -> None:
     with desk.start("run", "--execute") as first:
         while not desk.sandbox.writes() and first.poll() is None:
@@ -129,7 +134,8 @@ def test_a_second_executing_run_on_the_same_state_ends_with_5(desk: Processes) -
     assert first.returncode == 143
 
 
-def test_help_and_version_load_no_heavy_library(desk: Processes) -> None:
+@pytest.mark.one_backend("nothing is stored")
+def test_help_and_version_load_no_heavy_library() -> None:
     import subprocess
     import sys
 
@@ -151,7 +157,7 @@ print(sorted(set({heavy.split()!r}) & set(sys.modules)))
         capture_output=True,
         text=True,
         check=True,
-        env=desk.environment,
+        env=ENVIRONMENT,
     )
     assert done.stdout.splitlines()[-1] == "[]"
 

@@ -10,13 +10,12 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ import pytest
 from sauce_janitor.model.jobs import Action, JobId
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.request_log import LoggedRequest
-from sauce_janitor.state import State
+from tests.support.backends import Backend, Storage
 from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM, UNHURRIED
 
 JOBS = 150
@@ -47,6 +46,7 @@ class World:
 
     sandbox: Sandbox
     folder: Path
+    storage: Storage
     running: subprocess.Popen[str] | None = None
     due: Callable[[LoggedRequest], float | None] = lambda _entry: None
     unannounced: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class World:
     def start(self) -> subprocess.Popen[str]:
         """Start `run --execute`."""
         self.running = subprocess.Popen(
-            [*UNHURRIED, "run", "--execute"], cwd=self.folder, env=ENVIRONMENT, text=True,
+            [*UNHURRIED, "run", "--execute"], cwd=self.folder, env=ENVIRONMENT | self.storage.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         return self.running
@@ -94,6 +94,7 @@ class World:
         for timer in self._timers:
             timer.cancel()
             timer.join()
+        self.storage.free_leases()
         return process.returncode
 
     def saw(self, entry: LoggedRequest) -> None:
@@ -106,15 +107,7 @@ class World:
 
     def _is_announced(self, entry: LoggedRequest) -> bool:
         """Whether another process sees an open intent for this very write in the state."""
-        action = ACTIONS[str(entry.endpoint)]
-        with closing(
-            sqlite3.connect(f"file:{self.folder / 'state.db'}?mode=ro", uri=True, timeout=30)
-        ) as state:
-            found = state.execute(
-                "SELECT count(*) FROM open_intents WHERE job_id = ? AND action = ?",
-                (bytes.fromhex(str(entry.job_id)), action),
-            )
-            return bool(found.fetchone()[0])
+        return self.storage.state.is_intended(str(entry.job_id), ACTIONS[str(entry.endpoint)])
 
     # --- what came of it --------------------------------------------------------------------------
 
@@ -131,17 +124,14 @@ class World:
         """Every file of the archive but its sentinel, owner and lease, with a hash of what it
         says.
         """
-        root = self.folder / "archive"
-        own = {".sauce-janitor-archive", ".sauce-janitor-owner", ".sauce-janitor-lease.box"}
-        files = [path for path in root.rglob("*") if path.is_file() and path.name not in own]
-        return {str(path.relative_to(root)): _said(path) for path in files}
+        return {path: _said(path, data) for path, data in self.storage.finished("box").items()}
 
     def outcomes(self) -> dict[tuple[str, str], list[str]]:
         """The outcomes on record of every job and action that succeeded, `archived` too; failed
         tries left out.
         """
         found: dict[tuple[str, str], list[str]] = {}
-        with State.open(self.folder / "state.db") as state:
+        with self.storage.state.open() as state:
             for line in state.journal.lines():
                 if said := "archived" if line.kind == "archived" else line.outcome:
                     found.setdefault((line.job_id, line.action), []).append(said)
@@ -151,9 +141,8 @@ class World:
         return {key: said for key, said in kinds.items() if said and (key[1], said) != purged}
 
 
-def _said(path: Path) -> str:
-    data = path.read_bytes()
-    if path.name.startswith("receipt"):
+def _said(path: str, data: bytes) -> str:
+    if path.rpartition("/")[2].startswith("receipt"):
         data = json.dumps(_lasting(json.loads(data)), sort_keys=True).encode()
     return hashlib.sha256(data).hexdigest()
 
@@ -189,10 +178,14 @@ def options() -> SandboxOptions:
 
 
 @contextmanager
-def _world(folder: Path, options: SandboxOptions) -> Iterator[World]:
+def _world(folder: Path, options: SandboxOptions, backend: Backend) -> Iterator[World]:
     folder.mkdir()
-    with Sandbox(options) as sandbox, pytest.MonkeyPatch.context() as patch:
-        made = World(sandbox, folder)
+    with (
+        Sandbox(options) as sandbox,
+        backend.storage(folder) as storage,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        made = World(sandbox, folder, storage)
         add = sandbox.log.add
 
         def watched(entry: LoggedRequest) -> None:
@@ -201,27 +194,29 @@ def _world(folder: Path, options: SandboxOptions) -> Iterator[World]:
 
         patch.setattr(sandbox.log, "add", watched)
         (folder / "config.yaml").write_text(
-            POLICIES.replace("BASE_URL", sandbox.base_url) + STOPPING
+            storage.named_in(POLICIES.replace("BASE_URL", sandbox.base_url)) + STOPPING
         )
         yield made
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, options: SandboxOptions
+    tmp_path_factory: pytest.TempPathFactory, options: SandboxOptions, backend: Backend
 ) -> Iterator[World]:
     """A world after one run that nobody disturbed."""
-    with _world(tmp_path_factory.mktemp("undisturbed") / "desk", options) as made:
+    with _world(tmp_path_factory.mktemp("undisturbed") / "desk", options, backend) as made:
         made.finish()
         yield made
 
 
 @pytest.fixture
-def world(tmp_path: Path, options: SandboxOptions, undisturbed: World) -> Iterator[World]:
+def world(
+    tmp_path: Path, options: SandboxOptions, backend: Backend, undisturbed: World
+) -> Iterator[World]:
     """The same world, untouched. Its documents name the port, so the other one gives its up."""
     undisturbed.sandbox.stop()
     port = int(undisturbed.sandbox.base_url.rpartition(":")[2])
-    with _world(tmp_path / "desk", replace(options, port=port)) as made:
+    with _world(tmp_path / "desk", replace(options, port=port), backend) as made:
         yield made
 
 
@@ -234,13 +229,13 @@ def _agree(world: World, undisturbed: World) -> None:
     verified = subprocess.run(
         [*PROGRAM, "archive", "verify"],
         cwd=world.folder,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | world.storage.environment,
         text=True,
         capture_output=True,
         check=False,
     )
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    with State.open(world.folder / "state.db") as state:
+    with world.storage.state.open() as state:
         assert state.journal.verify() > 0
         assert state.journal.unresolved("box") == ()
         for (job_id, action), sent in _writes(world.sandbox).items():
@@ -274,6 +269,7 @@ def _at_write(number: int, delay: float) -> Callable[[LoggedRequest], float | No
     )
 
 
+@pytest.mark.on_change("cluster")
 def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(
     world: World, undisturbed: World
 ) -> None:
@@ -300,10 +296,10 @@ def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(
 @pytest.mark.parametrize(
     ("number", "code", "moment"),
     [
-        (signal.SIGTERM, 143, _at_request(1, 0.0)),
-        (signal.SIGTERM, 143, _at_request(25, 0.01)),
-        (signal.SIGTERM, 143, _at_write(1, 0.0)),
-        (signal.SIGINT, 130, _at_write(3, 0.0)),
+        (signal.SIGTERM, 143, lambda: _at_request(1, 0.0)),
+        (signal.SIGTERM, 143, lambda: _at_request(25, 0.01)),
+        (signal.SIGTERM, 143, lambda: _at_write(1, 0.0)),
+        (signal.SIGINT, 130, lambda: _at_write(3, 0.0)),
     ],
     ids=["listing", "archiving", "deleting", "deleting, by hand"],
 )
@@ -312,16 +308,16 @@ def test_a_run_that_is_asked_to_stop_ends_cleanly_and_the_next_one_finishes(
     undisturbed: World,
     number: signal.Signals,
     code: int,
-    moment: Callable[[LoggedRequest], float | None],
+    moment: Callable[[], Callable[[LoggedRequest], float | None]],
 ) -> None:
     began = time.monotonic()
-    assert world.interrupt(number, moment) == code
+    assert world.interrupt(number, moment()) == code
     assert time.monotonic() - began < 20 + 10
     with (
-        State.open(world.folder / "state.db") as state,
+        world.storage.state.open() as state,
         state.lease("box", "test", now=int(time.time())),
     ):
         assert state.journal.verify() >= 0
-    assert list((world.folder / "archive" / ".partial").rglob("*.json")) == []
+    assert world.storage.half_done() == []
     world.finish()
     _agree(world, undisturbed)

@@ -186,6 +186,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+@pytest.mark.one_backend("the screens show the paths that init writes")
 @pytest.mark.timeout(300)
 def test_a_newcomer_sees_what_was_read_and_found_good(
     folder: Path, monkeypatch: pytest.MonkeyPatch

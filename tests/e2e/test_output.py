@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
-from tests.support.processes import ENVIRONMENT, PROGRAM
+from tests.support.backends import Storage
+from tests.support.processes import ENVIRONMENT, PROGRAM, LoggedSandbox, Processes
 
 CONFIG = """
 version: 1
@@ -28,20 +29,29 @@ policies:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Sandbox]:
+def box() -> Iterator[Sandbox]:
     with Sandbox(SandboxOptions(jobs=12, days=28)) as sandbox:
-        (tmp_path / "config.yaml").write_text(CONFIG.replace("BASE_URL", sandbox.base_url))
         yield sandbox
 
 
+@pytest.fixture
+def desk(tmp_path: Path, box: Sandbox, storage: Storage) -> Processes:
+    made = Processes(tmp_path / "desk", LoggedSandbox(box.base_url, Path()), storage)
+    made.configure(CONFIG)
+    return made
+
+
 def in_shell(
-    folder: Path, words: str, redirections: str, **variables: str
+    folder: Path,
+    words: str,
+    redirections: str,
+    variables: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     command = f"{' '.join(PROGRAM)} {words} {redirections}"
     return subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env=ENVIRONMENT | variables,
+        env=ENVIRONMENT | (variables or {}),
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -76,26 +86,25 @@ def deletes(sandbox: Sandbox) -> int:
     ids=["closed, full", "full, closed", "a reader that goes during the run"],
 )  # fmt: skip
 def test_a_run_deletes_all_that_is_due_whatever_becomes_of_its_output(
-    box: Sandbox, tmp_path: Path, redirections: str
+    box: Sandbox, desk: Processes, redirections: str
 ) -> None:
     wanted = due(box)
     assert wanted > 2
     ended = in_shell(
-        tmp_path,
+        desk.folder,
         "--log-level debug run --execute",
         redirections,
-        PYTHONIOENCODING="ascii",
-        LC_ALL="C",
+        desk.environment | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
     )
     assert (ended.returncode, deletes(box)) == (0, wanted), ended.stderr
 
 
-def test_a_run_goes_on_when_its_terminal_goes_away(box: Sandbox, tmp_path: Path) -> None:
+def test_a_run_goes_on_when_its_terminal_goes_away(box: Sandbox, desk: Processes) -> None:
     wanted, (master, slave) = due(box), pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, "run", "--execute"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
+        cwd=desk.folder,
+        env=desk.environment,
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -107,19 +116,27 @@ def test_a_run_goes_on_when_its_terminal_goes_away(box: Sandbox, tmp_path: Path)
 
 
 def test_listings_end_quietly_with_their_reader_and_say_when_they_are_cut_short(
-    box: Sandbox, tmp_path: Path
+    box: Sandbox, desk: Processes
 ) -> None:
     piped = in_shell(
-        tmp_path,
+        desk.folder,
         "--log-level error jobs --limit 0 --format csv",
         "| head -n 1; exit ${PIPESTATUS[0]}",
+        desk.environment,
     )
     assert (piped.returncode, piped.stderr) == (0, "")
-    full = in_shell(tmp_path, "--log-level error jobs --limit 0 --format csv", ">/dev/full")
+    full = in_shell(
+        desk.folder,
+        "--log-level error jobs --limit 0 --format csv",
+        ">/dev/full",
+        desk.environment,
+    )
     assert full.returncode == 4
     assert full.stderr == "sauce-janitor: standard output is incomplete: No space left on device\n"
 
 
+@pytest.mark.one_backend("nothing is stored")
 def test_help_and_usage_errors_survive_closed_and_full_streams(tmp_path: Path) -> None:
-    assert in_shell(tmp_path, "--help", ">/dev/full 2>&-", PYTHONIOENCODING="ascii").returncode == 0
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    assert in_shell(tmp_path, "--help", ">/dev/full 2>&-", ascii_only).returncode == 0
     assert in_shell(tmp_path, "jbos", ">&- 2>&- <&-").returncode == 2

@@ -17,7 +17,9 @@ import pytest
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
 from sauce_janitor.sandbox.core.options import Behaviours
 from sauce_janitor.sandbox.world.world import Truth
-from tests.support.processes import ENVIRONMENT, POLICIES, PROGRAM
+from tests.support.backends import DATABASE_PASSWORD, Storage
+from tests.support.processes import POLICIES, PROGRAM, LoggedSandbox, Processes
+from tests.support.seaweedfs import SECRET
 
 KEY = "c0ffee11-canary/key+one-d00d-feedbeef0001"
 VIDEO_SECRET = "5ec2e7-canary-of-a-video-0000000000000002"
@@ -45,7 +47,7 @@ def _forms(secret: str, *, user: str = "demo") -> set[bytes]:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[tuple[Sandbox, Path]]:
+def sandbox() -> Iterator[Sandbox]:
     behaviours = replace(Behaviours(), access_key_in_config="plain", asset_redirect="on")
     with Sandbox(SandboxOptions(jobs=24, access_key=KEY, behaviours=behaviours)) as sandbox:
         for job_id in sandbox.job_ids():
@@ -54,16 +56,22 @@ def world(tmp_path: Path) -> Iterator[tuple[Sandbox, Path]]:
                 "accesskey": KEY,
             }
             sandbox.edit(job_id, video_secret=VIDEO_SECRET, base_config=deep)
-        text = POLICIES.replace("{base_url: BASE_URL}", SETTINGS)
-        (tmp_path / "config.yaml").write_text(text.replace("BASE_URL", sandbox.base_url))
-        yield sandbox, tmp_path
+        yield sandbox
 
 
-def _say(folder: Path, *arguments: str) -> bytes:
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox, storage: Storage) -> Processes:
+    made = Processes(tmp_path / "desk", LoggedSandbox(sandbox.base_url, Path()), storage)
+    made.configure(POLICIES.replace("{base_url: BASE_URL}", SETTINGS))
+    made.environment["SAUCE_ACCESS_KEY"] = KEY
+    return made
+
+
+def _say(desk: Processes, *arguments: str) -> bytes:
     done = subprocess.run(
         [*PROGRAM, *arguments],
-        cwd=folder,
-        env=ENVIRONMENT | {"SAUCE_ACCESS_KEY": KEY},
+        cwd=desk.folder,
+        env=desk.environment,
         capture_output=True,
         check=False,
         timeout=120,
@@ -71,14 +79,15 @@ def _say(folder: Path, *arguments: str) -> bytes:
     return done.stdout + done.stderr
 
 
-def _leaks(said: bytes, folder: Path) -> list[str]:
-    places = {"its output": said}
+def _leaks(said: bytes, desk: Processes) -> list[str]:
+    places = {"its output": said} | desk.storage.contents()
     places |= {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
+        str(path.relative_to(desk.folder)): path.read_bytes()
+        for path in desk.folder.rglob("*")
         if path.is_file()
     }
-    canaries = (("key", KEY), ("old key", OLD_KEY), ("video", VIDEO_SECRET), ("nested", NESTED))
+    canaries = [("key", KEY), ("old key", OLD_KEY), ("video", VIDEO_SECRET), ("nested", NESTED)]
+    canaries += [("database", DATABASE_PASSWORD), ("bucket", SECRET)]
     secrets = {name: _forms(value) for name, value in canaries}
     secrets["signed address"] = {b"?auth=", b"&auth=", b"%3Fauth%3D"}
     return [
@@ -89,10 +98,10 @@ def _leaks(said: bytes, folder: Path) -> list[str]:
     ]
 
 
-def test_no_secret_is_left_behind_by_a_whole_run(world: tuple[Sandbox, Path]) -> None:
-    sandbox, folder = world
+@pytest.mark.on_change("cluster")
+def test_no_secret_is_left_behind_by_a_whole_run(sandbox: Sandbox, desk: Processes) -> None:
     said = b"".join(
-        _say(folder, *arguments)
+        _say(desk, *arguments)
         for arguments in (
             ("check",),
             ("config", "show"),
@@ -107,33 +116,32 @@ def test_no_secret_is_left_behind_by_a_whole_run(world: tuple[Sandbox, Path]) ->
             ("archive", "verify"),
         )
     )
-    left = {path.name for path in folder.iterdir()}
-    assert {"state.db", "state.db.budget", "metrics.prom", "plan.json", "archive"} <= left, (
-        "each was there to be looked into"
-    )
+    left = {path.name for path in desk.folder.iterdir()} | set(desk.storage.contents())
+    kept = {"state.db", "state.db.budget"} if "state.db" in left else {"journal", "jobs"}
+    assert {"metrics.prom", "plan.json"} | kept <= left, "each was there to be looked into"
     assert {KEY, NESTED, VIDEO_SECRET} <= set(
         _texts([entry.document for entry in _truths(sandbox)])
     ), "they were there"
     assert b"canary" not in said
-    assert list((folder / "archive").rglob("assets/*")), "assets came by their signed addresses"
-    assert _leaks(said, folder) == []
+    stored = desk.storage.archive.jobs()
+    assert any("/assets/" in path for path in stored), "assets came by their signed addresses"
+    assert _leaks(said, desk) == []
 
 
 def test_a_key_that_was_changed_is_left_behind_neither_old_nor_new(
-    world: tuple[Sandbox, Path],
+    sandbox: Sandbox, desk: Processes
 ) -> None:
     """Nor in what is said when the second one is refused, too."""
-    sandbox, folder = world
     said = b""
     for refused in (1, 2):
-        (folder / "old").write_text(OLD_KEY)
+        (desk.folder / "old").write_text(OLD_KEY)
         body = f'{{"message": "neither {OLD_KEY} nor {KEY}"}}'
         sandbox.inject("status", status=401, times=refused, body=body)
-        said += _say(folder, "-v", "--log-format", "json", "run", "--execute")
-    assert not (folder / "old").exists()
+        said += _say(desk, "-v", "--log-format", "json", "run", "--execute")
+    assert not (desk.folder / "old").exists()
     assert sum(entry.status == 401 for entry in sandbox.log) >= 3
     assert b"does not accept the credentials" in said
-    assert _leaks(said, folder) == []
+    assert _leaks(said, desk) == []
 
 
 def _truths(sandbox: Sandbox) -> list[Truth]:
@@ -183,13 +191,12 @@ def _texts(value: object) -> Iterator[str]:
     ids=lambda fault: " ".join(str(value)[:12] for value in fault.values()),
 )
 def test_no_secret_is_left_behind_when_sauce_labs_says_it_back(
-    world: tuple[Sandbox, Path], fault: dict[str, object]
+    sandbox: Sandbox, desk: Processes, fault: dict[str, object]
 ) -> None:
-    sandbox, folder = world
     sandbox.inject(
         str(fault["fault"]), **{key: value for key, value in fault.items() if key != "fault"}
     )
-    config = folder / "config.yaml"
+    config = desk.folder / "config.yaml"
     config.write_text(config.read_text().replace("retries: {", "retries: {attempts: 1, "))
-    said = _say(folder, "-v", "--log-format", "json", "run", "--execute")
-    assert _leaks(said, folder) == []
+    said = _say(desk, "-v", "--log-format", "json", "run", "--execute")
+    assert _leaks(said, desk) == []

@@ -8,7 +8,6 @@ import json
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -16,13 +15,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sauce_janitor.state import State
 from tests.support.processes import POLICIES, PROGRAM, LoggedSandbox, Processes
 
 SERVING = 'schedule: {cron: "17 * * * *", jitter: 0s}\nweb: {listen: "127.0.0.1:0"}\n'
@@ -95,7 +93,7 @@ def served(
 ) -> Iterator[Served]:
     """`serve OPTIONS`; with `overdue` a run was due while it was down."""
     if overdue:
-        with State.open(desk.folder / "state.db") as state:
+        with desk.storage.state.open() as state:
             state.notes.write("run:box", "0")
     log = desk.folder / f"serve-{time.monotonic_ns()}.log"
     with log.open("w") as errors:
@@ -121,6 +119,7 @@ def desk(desk: Processes) -> Processes:
     return desk
 
 
+@pytest.mark.on_change("cluster")
 def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Processes) -> None:
     with served(desk, "--execute") as daemon:
         daemon.logged("run.finished")
@@ -145,6 +144,7 @@ def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Processes) -
     desk.run("prove")
 
 
+@pytest.mark.one_backend("what a server needs is imported when its state is opened first")
 def test_once_it_works_it_imports_nothing_more(desk: Processes) -> None:
     """An upgrade in place replaces the files of a daemon that goes on: a module that it imported
     then would be of another version than the others.
@@ -199,9 +199,7 @@ def test_sigterm_in_the_midst_finishes_what_is_in_hand_and_the_rest_runs_at_the_
             for line in daemon.events()
             if line["event"] == "run.finished" and line["result"] == "done"
         ]
-    assert not [
-        left for left in (desk.folder / "archive" / ".partial").rglob("*") if left.is_file()
-    ]
+    assert desk.storage.half_done() == []
     desk.run("prove")
     with served(desk, "--execute", overdue=False) as daemon:
         assert daemon.logged("run.finished")["result"] == "done"
@@ -257,12 +255,9 @@ def test_a_second_signal_ends_it_at_once(
 def test_hundreds_of_slow_clients_and_a_locked_state_keep_no_page_from_answering(
     desk: Processes,
 ) -> None:
-    with served(desk, overdue=False) as daemon, ExitStack() as stack:
+    with served(desk, overdue=False) as daemon, ExitStack() as stack, ExitStack() as unlock:
         daemon.logged("state.opened")
-        locked = stack.enter_context(
-            closing(sqlite3.connect(desk.folder / "state.db", isolation_level=None))
-        )
-        locked.execute("BEGIN EXCLUSIVE")
+        unlock.enter_context(desk.storage.state.locked())
         address = ("127.0.0.1", int(daemon.url.rpartition(":")[2]))
         for _ in range(400):
             slow = stack.enter_context(socket.create_connection(address, timeout=30))
@@ -270,7 +265,7 @@ def test_hundreds_of_slow_clients_and_a_locked_state_keep_no_page_from_answering
         for _ in range(10):
             for path in ("/healthz", "/metrics", "/"):
                 assert daemon.get(path)[0] == 200
-        locked.execute("ROLLBACK")
+        unlock.close()
         assert daemon.end() == 0
 
 

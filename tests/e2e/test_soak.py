@@ -14,6 +14,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 
 
+@pytest.mark.one_backend("the clock of one process runs ahead, and a server's does not")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("days", [10, pytest.param(30, marks=pytest.mark.thorough)])
 def test_weeks_go_by_without_a_missed_or_doubled_action_and_with_flat_memory(days: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -25,6 +26,10 @@ class ArchivePlace(ABC):
 
     @abstractmethod
     def remove(self, path: str) -> None: ...
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Leave nothing, as a disk that is not mounted or another bucket of the same name."""
 
     def find(self, ending: str) -> str:
         """The path that ends like this, the first of several."""
@@ -53,6 +58,10 @@ class OnDisk(ArchivePlace):
     def remove(self, path: str) -> None:
         (self.root / path).unlink()
 
+    def clear(self) -> None:
+        shutil.rmtree(self.root)
+        self.root.mkdir()
+
 
 class InBucket(ArchivePlace):
     def __init__(self, location: S3Location) -> None:
@@ -72,3 +81,6 @@ class InBucket(ArchivePlace):
 
     def remove(self, path: str) -> None:
         self.bucket.remove([path])
+
+    def clear(self) -> None:
+        self.bucket.remove(self.paths())

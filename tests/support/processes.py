@@ -9,7 +9,10 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.support.backends import Storage
 
 PROGRAM = (sys.executable, "-m", "sauce_janitor")
 _UNHURRIED = """
@@ -57,12 +60,17 @@ class Processes:
 
     folder: Path
     sandbox: LoggedSandbox
+    storage: Storage
     environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
+    program: tuple[str, ...] = PROGRAM
+
+    def __post_init__(self) -> None:
+        self.environment |= self.storage.environment
 
     def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
         """Start `sauce-janitor ARGUMENTS…` in the folder; its output is piped."""
         return subprocess.Popen(
-            [*PROGRAM, *arguments],
+            [*self.program, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -84,8 +92,11 @@ class Processes:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def configure(self, text: str) -> None:
-        """Write config.yaml; `BASE_URL` in it becomes the sandbox's."""
-        (self.folder / "config.yaml").write_text(text.replace("BASE_URL", self.sandbox.base_url))
+        """Write config.yaml; `BASE_URL` in it becomes the sandbox's, and the file and the folder
+        the storage of the test.
+        """
+        text = self.storage.named_in(text.replace("BASE_URL", self.sandbox.base_url))
+        (self.folder / "config.yaml").write_text(text)
 
 
 POLICIES = """

@@ -6,7 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,38 @@ class Place:
         with psycopg.connect(self.where, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+    def is_intended(self, job_id: str, action: str) -> bool:
+        """Tell whether another process sees an open intent to do that to the job."""
+        asked = "SELECT count(*) FROM open_intents WHERE job_id = %s AND action = %s"
+        values = (bytes.fromhex(job_id), action)
+        if isinstance(self.where, Path):
+            uri = f"file:{self.where}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection:
+                found = connection.execute(asked.replace("%s", "?"), values).fetchone()
+        else:
+            with psycopg.connect(self.where) as server:
+                found = server.execute(asked, values).fetchone()
+        return bool(found and found[0])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep everybody else from reading or writing the state."""
+        if isinstance(self.where, Path):
+            with closing(sqlite3.connect(self.where, isolation_level=None)) as connection:
+                connection.execute("BEGIN EXCLUSIVE")
+                yield
+                connection.execute("ROLLBACK")
+            return
+        with psycopg.connect(self.where) as server:
+            tables = server.execute(
+                "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
+                " WHERE schemaname = current_schema()"
+            ).fetchone()
+            assert tables is not None
+            server.execute(f"LOCK TABLE {tables[0]}".encode())
+            yield
+            server.rollback()
 
     def free_leases(self) -> None:
         """Free the leases of processes that died. A file's are free already."""
