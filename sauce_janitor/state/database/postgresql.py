@@ -260,8 +260,11 @@ def _limit_answer(connection: Connection, cursor: Any, *_: object) -> None:
     cursor.connection.answer_s = ANSWER_S[kind]
 
 
-def _note_use(_connection: object, record: Any) -> None:
+def _note_use(connection: Any, record: Any) -> None:
     record.info["used_at"] = time.monotonic()
+    # None where it broke. What a transaction may do is not for whoever uses it next.
+    if connection is not None:
+        connection.answer_s = ANSWER_S["glance"]
 
 
 def _try_again(connection: Any, record: Any, _proxy: object) -> None:

@@ -137,3 +137,18 @@ def test_a_server_that_is_slow_has_time_for_what_may_take_long(
         with database.writing("eu") as connection:
             database.dialect.take_time(connection)
             connection.exec_driver_sql("SELECT pg_sleep(1)")
+
+
+def test_a_connection_that_had_all_its_time_has_it_no_more_for_its_next_user(
+    postgresql: Postgresql, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(dialect.ANSWER_S, "glance", 1.0)
+    monkeypatch.setattr(dialect, "_CONNECT_S", 2)
+    # Each use tries the connection first, as one that was idle for long.
+    monkeypatch.setattr(dialect, "_FRESH_S", -1.0)
+    with State.connect(url) as state:
+        with state._database.writing() as connection:
+            state._database.dialect.take_time(connection)
+        with postgresql.frozen(), pytest.raises(StateError):
+            write_note(state)
+        write_note(state)
