@@ -207,7 +207,6 @@ class Rounds:
             do=self._do,
             digest_of=self._digest_of,
             interrupt=self._interrupt,
-            reload=self.reload,
             stalled=lambda account: self._metrics.add("stalled_runs", 1, account=account),
         )
         queue = WorkQueue(

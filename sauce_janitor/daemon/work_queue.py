@@ -18,6 +18,7 @@ worker works on it. Four things are unlike procrastinate's usual ways:
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import math
 import threading
@@ -34,7 +35,6 @@ import structlog
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ProcrastinateException
 from procrastinate.jobs import Job, Status
-from procrastinate.utils import utcnow
 from procrastinate.worker import Worker
 
 from sauce_janitor.daemon.agenda import AgendaEntry
@@ -51,9 +51,13 @@ _HANDED_BACK_MOST: Final = 12
 """So often work is handed back because of its configuration. Then the next look at the agenda
 decides with what it is put into the queue: the worker that did so may be gone.
 """
+_LATEST_S: Final = 3600.0
+"""Nothing waits in the queue for longer before it is tried again."""
 _COLLECT_S: Final = 30.0
 """How long work waits at its end until the rounds have recorded it."""
 _RECONNECT_S: Final = 2.0
+_INTERRUPT_S: Final = 1.0
+"""How often work that is to end is asked to."""
 _ILL: Final = 0.8
 """The part of `stalled_s` after which a silent worker begins again, before others give it up."""
 _END_S: Final = 5.0
@@ -63,6 +67,10 @@ _OUTAGES: Final = (ProcrastinateException, psycopg.Error, OSError, TimeoutError)
 _QUEUED: Final = """
 SELECT lock FROM procrastinate_jobs
 WHERE queue_name = %(queue)s AND status IN ('todo', 'doing')"""
+_FORGET_ASTRAY: Final = """
+DELETE FROM procrastinate_jobs
+WHERE queue_name = %(queue)s AND status = 'todo'
+    AND scheduled_at > clock_timestamp() + make_interval(secs => %(most_s)s)"""
 _LOOKED: Final = """
 SELECT extract(epoch FROM clock_timestamp())::double precision AS now,
     (SELECT extract(epoch FROM clock_timestamp() - last_heartbeat)::double precision
@@ -75,14 +83,13 @@ class WorkerTasks:
 
     `do` works on an account, and returns after how many seconds it is to be tried again, None for
     not at all. `digest_of` returns the digest of an account's policies, None for an account that is
-    not configured. `interrupt` asks all work to end early and cleanly. `reload` has the
-    configuration read again. `stalled` is called with the account whose worker died.
+    not configured. `interrupt` asks all work to end early and cleanly. `stalled` is called with the
+    account whose worker died.
     """
 
     do: Callable[[str], float | None]
     digest_of: Callable[[str], str | None]
     interrupt: Callable[[], None]
-    reload: Callable[[], None]
     stalled: Callable[[str], None]
 
 
@@ -114,18 +121,22 @@ class WorkQueue:
         self._most, self._pace = most, pace or QueueInterval()
         self._due: tuple[str, ...] = ()
         self._busy: set[str] = set()
+        # The jobs of the queue that are in hand here; and since when those are missed of which the
+        # queue says so, by their ids.
+        self._in_hand: set[int] = set()
+        self._missed: dict[int, float] = {}
         self._ended: SimpleQueue[_Ended] = SimpleQueue()
         self._halted = threading.Event()
         self._bug: BaseException | None = None
         self._trouble: str | None = "the queue is not connected yet"
-        # By how much the database's clock is ahead of this machine's.
-        self._ahead_s = 0.0
+        # The database's time at the last look, and when that was.
+        self._told: tuple[float, float] | None = None
         self._worker_id: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kick: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._log: Any = structlog.get_logger()
-        for name in ("procrastinate", "psycopg.pool"):
+        for name in ("procrastinate", "psycopg"):
             # What matters of it is logged here, as an event.
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -139,7 +150,11 @@ class WorkQueue:
     @property
     def database_now(self) -> float:
         """Return the time by the database's clock, in epoch seconds."""
-        return time.time() + self._ahead_s
+        if self._told is None:
+            return time.time()
+        told, at = self._told
+        # This machine's clock may have been set since.
+        return told + time.monotonic() - at
 
     def plan(self, entries: Mapping[str, AgendaEntry], now: int) -> None:
         """Have put into the queue what is due. Starts the worker at the first call."""
@@ -267,25 +282,24 @@ class WorkQueue:
                 while not self._halted.is_set():
                     try:
                         await self._look(app, worker)
+                        # A worker with a wrong clock would decide by it.
+                        if self._trouble is None and running is None:
+                            worker = self._new_worker(app)
+                            running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
+                        if self._trouble is None:
+                            await self._offer(app)
+                            await self._fail_stalled(app)
+                            await self._fail_missed(app)
                         seen_at = time.monotonic()
                     # A moment without an answer must not end runs of hours.
                     except _OUTAGES:
                         if time.monotonic() - seen_at > self._pace.heartbeat_s:
                             raise
-                        await self._wait(self._pace.tick_s)
-                        continue
-                    # A worker with a wrong clock would decide by it.
-                    if self._trouble is None and running is None:
-                        worker = self._new_worker(app)
-                        running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
                     if running is not None and running.done():
                         running.result()
                         return
-                    if self._trouble is not None and worker is not None:
+                    if self._trouble is not None and running is not None:
                         return
-                    if running is not None:
-                        await self._offer(app)
-                        await self._fail_stalled(app)
                     await self._wait(self._pace.tick_s)
             finally:
                 await self._end(worker, running)
@@ -307,21 +321,25 @@ class WorkQueue:
         if worker is None or running is None:
             return
         worker.stop()  # type: ignore[no-untyped-call]
-        if self._busy:
-            await asyncio.to_thread(self._tasks.interrupt)
+        while not running.done():
+            # Again and again: work may be about to begin, and be missed.
+            if self._busy:
+                await asyncio.to_thread(self._tasks.interrupt)
+            await asyncio.wait([running], timeout=_INTERRUPT_S)
         with suppress(*_OUTAGES):
-            await running
+            running.result()
 
     async def _look(self, app: App, worker: Worker | None) -> None:
         """Compare the clocks, and notice a worker that no longer says that it lives."""
         before = time.time()
         worker_id = None if worker is None else worker.worker_id
         row = await app.connector.execute_query_one_async(_LOOKED, worker_id=worker_id)
-        self._ahead_s = row["now"] - (before + time.time()) / 2
-        if abs(self._ahead_s) > MAX_CLOCK_SKEW_S:
-            way = "behind" if self._ahead_s > 0 else "ahead of"
+        self._told = row["now"], time.monotonic()
+        ahead_s = row["now"] - (before + time.time()) / 2
+        if abs(ahead_s) > MAX_CLOCK_SKEW_S:
+            way = "behind" if ahead_s > 0 else "ahead of"
             self._say(
-                f"the clock of this machine is {abs(self._ahead_s):.0f} s {way} that of the state's"
+                f"the clock of this machine is {abs(ahead_s):.0f} s {way} that of the state's"
                 " server: this worker takes no work. Set the clock"
             )
             return
@@ -337,6 +355,8 @@ class WorkQueue:
         """Put into the queue what is due and neither there nor in work."""
         if not self._due:
             return
+        # By a clock that was wrong. It would keep the account's place until then.
+        await app.connector.execute_query_async(_FORGET_ASTRAY, queue=QUEUE, most_s=_LATEST_S)
         rows = await app.connector.execute_query_all_async(_QUEUED, queue=QUEUE)
         queued = {row["lock"] for row in rows}
         for account in self._due:
@@ -351,7 +371,7 @@ class WorkQueue:
         at = None
         if after_s > 0:
             # By the clock of the database, which compares.
-            at = utcnow() + _seconds(after_s + self._ahead_s)
+            at = dt.datetime.fromtimestamp(self.database_now + after_s, dt.UTC)
         # AlreadyEnqueued: another worker was faster.
         with suppress(AlreadyEnqueued):
             await app.configure_task(
@@ -372,11 +392,29 @@ class WorkQueue:
         """Fail what this process had in work when it lost the database: nobody does it."""
         if self._worker_id is None:
             return
-        for job in await app.job_manager.list_jobs_async(
-            queue=QUEUE, status="doing", worker_id=self._worker_id
-        ):
-            if job.lock not in self._busy:
-                await self._fail(app, job)
+        for job in await self._own_jobs(app):
+            await self._fail(app, job)
+
+    async def _fail_missed(self, app: App) -> None:
+        """Fail what this worker has in work by the queue, and has not: its end could not be
+        written. Nobody else would, as this worker lives.
+        """
+        if self._worker_id is None:
+            return
+        now, jobs = time.monotonic(), await self._own_jobs(app)
+        missed = {job.id: job for job in jobs if job.id is not None and job.id not in self._in_hand}
+        self._missed = {each: self._missed.get(each, now) for each in missed}
+        for each, since in self._missed.items():
+            # Not at once: it may begin, or end, at this moment.
+            if now - since > self._pace.heartbeat_s:
+                await self._fail(app, missed[each])
+
+    async def _own_jobs(self, app: App) -> list[Job]:
+        return list(
+            await app.job_manager.list_jobs_async(
+                queue=QUEUE, status="doing", worker_id=self._worker_id
+            )
+        )
 
     async def _fail(self, app: App, job: Job) -> bool:
         """Return whether this worker failed it, and no other one."""
@@ -391,16 +429,34 @@ class WorkQueue:
 
     # --- one piece of work ------------------------------------------------------------------------
 
-    async def _work(self, context: Any, account: str, digest: str, handed_back: int = 0) -> None:
-        app: App = context.app
+    async def _work(
+        self, context: Any, /, account: str, digest: str, handed_back: int = 0, **_newer: object
+    ) -> None:
+        """Do one job of the queue. That of a newer version may say more than this one knows."""
+        self._in_hand.add(context.job.id)
+        try:
+            await self._work_on(context.app, account, digest, handed_back)
+        # The queue is left, and joined again.
+        except _OUTAGES:
+            raise
+        # procrastinate tells nobody. The rounds raise it.
+        except Exception as error:
+            self._bug = error
+            self._wake.set()
+            raise
+        finally:
+            self._in_hand.discard(context.job.id)
+
+    async def _work_on(self, app: App, account: str, digest: str, handed_back: int) -> None:
         own = await asyncio.to_thread(self._tasks.digest_of, account)
         if self._halted.is_set():
             await self._defer(app, account, digest)
             return
         # Two policies must never act side by side while a new configuration reaches all workers.
         if own != digest:
-            self._log.info("run.handed_back", account=account, why="another configuration")
-            self._tasks.reload()
+            # Once for each time that it is put into the queue.
+            if not handed_back:
+                self._log.info("run.handed_back", account=account, why="another configuration")
             if handed_back < _HANDED_BACK_MOST:
                 await self._defer(
                     app, account, digest, after_s=_HAND_BACK_S, handed_back=handed_back + 1
@@ -423,12 +479,6 @@ class WorkQueue:
         self._wake.set()
         ended.recorded.wait(_COLLECT_S)
         return again_s
-
-
-def _seconds(seconds: float) -> Any:
-    import datetime as dt
-
-    return dt.timedelta(seconds=seconds)
 
 
 def _first_line(error: BaseException) -> str:

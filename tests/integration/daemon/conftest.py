@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Driven, Scene
+from tests.support.postgresql import Postgresql
+from tests.support.workers import Workers
 
 
 @pytest.fixture
@@ -19,3 +21,9 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         made = Scene(tmp_path, Driven(), stack)
         made.configure('schedule: {cron: "17 * * * *", jitter: 0s}\n')
         yield made
+
+
+@pytest.fixture
+def workers(postgresql: Postgresql, tmp_path: Path) -> Iterator[Workers]:
+    with ExitStack() as stack:
+        yield Workers(postgresql, postgresql.state(), tmp_path, stack, Driven())

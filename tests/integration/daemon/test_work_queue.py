@@ -5,107 +5,28 @@ Time stands still at START unless a test moves it; the queue itself goes by the 
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import psycopg
 import pytest
 from structlog.testing import capture_logs
 
 from sauce_janitor.daemon import heartbeat, work_queue
-from sauce_janitor.daemon.ports import QueueInterval
-from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import LeaseError, StateError
 from sauce_janitor.state import State
-from tests.support.daemon import FAST, Driven, Scene, until
+from tests.support.daemon import until
 from tests.support.postgresql import Postgresql
-
-QUICK = replace(FAST, queue=QueueInterval(tick_s=0.05, heartbeat_s=0.5, stalled_s=5.0))
-HEAD = """
-accounts:
-  eu: {base_url: "http://127.0.0.1:1", access_key: {env: KEY}, username: demo}
-  us: {base_url: "http://127.0.0.1:1", access_key: {env: KEY}, username: alice}
-archive: {path: ./archive, min_free: 1kB}
-state: {url: {env: STATE_URL}}
-"""
-SCHEDULE = 'schedule: {cron: "17 * * * *", jitter: 0s}\n'
-FIRST = 17 * 60
-
-
-@dataclass
-class Workers:
-    """Workers on one state, each with its folder, in threads of their own."""
-
-    server: Postgresql
-    url: str
-    folder: Path
-    stack: ExitStack
-    clock: Driven
-
-    def scene(self, name: str, text: str = SCHEDULE, head: str = HEAD) -> Scene:
-        folder = self.folder / name
-        folder.mkdir()
-        made = Scene(folder, self.clock, self.stack)
-        made.environ = {"KEY": "x", "STATE_URL": self.url}
-        made.configure(text, head=head)
-        return made
-
-    def start(self, scene: Scene) -> Rounds:
-        """One worker more; it goes round until the test ends."""
-        rounds = scene.rounds(execute=True, pace=QUICK)
-        self.stack.enter_context(_going_round(rounds))
-        until(lambda: rounds.trouble is None, "a worker in the queue")
-        return rounds
-
-    def query(self, statement: str) -> list[Any]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(statement)
-            return [row[0] for row in cursor.fetchall()] if cursor.description else []
-
-    def is_queue_empty(self) -> bool:
-        return self.query(
-            "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
-        ) == [0]
-
-
-@contextmanager
-def _going_round(rounds: Rounds) -> Iterator[None]:
-    ended = threading.Event()
-
-    def go() -> None:
-        while not ended.is_set():
-            rounds.wake.wait(0.02)
-            rounds.wake.clear()
-            if rounds.stopping.is_set():
-                rounds.collect()
-            else:
-                rounds.go()
-
-    thread = threading.Thread(target=go)
-    thread.start()
-    try:
-        yield
-    finally:
-        rounds.halt()
-        until(rounds.is_idle, "the end of the work")
-        ended.set()
-        thread.join()
-
-
-@pytest.fixture
-def workers(postgresql: Postgresql, tmp_path: Path) -> Iterator[Workers]:
-    with ExitStack() as stack:
-        yield Workers(postgresql, postgresql.state(), tmp_path, stack, Driven())
-
-
-def begun(*scenes: Scene) -> list[tuple[str, str]]:
-    return sorted((kind, account) for scene in scenes for kind, account, _ in scene.worked.began)
+from tests.support.workers import (
+    FIRST,
+    HEAD,
+    QUICK,
+    SCHEDULE,
+    Workers,
+    begun,
+    digest_of,
+    going_round,
+)
 
 
 def test_an_account_that_is_due_is_worked_on_once_whoever_does_it(workers: Workers) -> None:
@@ -161,7 +82,7 @@ def test_a_worker_that_is_stopped_hands_its_work_to_another(workers: Workers) ->
 def test_the_work_of_a_dead_worker_is_failed_and_goes_on_elsewhere(workers: Workers) -> None:
     """With the account waiting in the queue already: a retry would break there for ever."""
     scene = workers.scene("one")
-    digest = _digest(scene)
+    digest = digest_of(scene)
     workers.query(
         "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat)"
         " VALUES (now() - interval '6 s') RETURNING id)"
@@ -221,7 +142,7 @@ def test_a_worker_with_another_configuration_hands_the_work_back(workers: Worker
     workers.query(
         "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args) VALUES"
         " ('accounts', 'sauce_janitor.work', 'eu', 'eu',"
-        f""" '{{"account": "eu", "digest": "{_digest(old)}"}}')"""
+        f""" '{{"account": "eu", "digest": "{digest_of(old)}"}}')"""
     )
     with capture_logs() as logs:
         workers.start(other)
@@ -241,7 +162,7 @@ def test_a_worker_with_a_wrong_clock_takes_no_work(
     clock = _Clock(600)
     monkeypatch.setattr(work_queue, "time", clock)
     rounds = scene.rounds(execute=True, pace=QUICK)
-    workers.stack.enter_context(_going_round(rounds))
+    workers.stack.enter_context(going_round(rounds))
     until(lambda: "clock" in (rounds.trouble or ""), "a word about the clock")
     assert "600 s ahead of that of the state's server" in (rounds.trouble or "")
     workers.clock.at += FIRST
@@ -313,13 +234,6 @@ def test_the_page_and_the_metrics_show_workers_queue_and_leases(workers: Workers
         status.look()
     assert statuses[0].overview.sharing is not None
     assert {each.works_on for each in statuses[0].overview.sharing.workers} == {"nothing"}
-
-
-def _digest(scene: Scene) -> str:
-    from sauce_janitor.config import load
-
-    config = load(scene.folder / "config.yaml", environ=scene.environ)
-    return config.policy_digest("eu")
 
 
 class _Clock:

@@ -1,0 +1,160 @@
+"""What could make an account wait for ever, work be lost, or the queue be busy with nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from procrastinate.exceptions import ConnectorException
+from procrastinate.manager import JobManager
+from structlog.testing import capture_logs
+
+from sauce_janitor.daemon import work_queue
+from sauce_janitor.daemon.work_queue import WorkerTasks, WorkQueue
+from tests.support.daemon import until
+from tests.support.workers import FIRST, QUICK, SCHEDULE, Workers, begun, digest_of
+
+
+def _queued(account: str, digest: str, *more: str, scheduled_at: str = "NULL") -> str:
+    """Return the statement that puts an account into the queue."""
+    args = ", ".join((f'"account": "{account}", "digest": "{digest}"', *more))
+    return (
+        "INSERT INTO procrastinate_jobs"
+        " (queue_name, task_name, lock, queueing_lock, args, scheduled_at) VALUES"
+        f" ('accounts', 'sauce_janitor.work', '{account}', '{account}', '{{{args}}}',"
+        f" {scheduled_at})"
+    )
+
+
+def test_work_of_which_the_end_could_not_be_written_blocks_no_account(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker lives, so nobody else gives it up."""
+    finish, refused = JobManager.finish_job, threading.Event()
+
+    async def refuse_once(self: JobManager, *args: Any, **values: Any) -> None:
+        if not refused.is_set():
+            refused.set()
+            raise ConnectorException("canceling statement due to statement timeout")
+        await finish(self, *args, **values)
+
+    monkeypatch.setattr(JobManager, "finish_job", refuse_once)
+    scene = workers.scene("one")
+    workers.start(scene)
+    workers.clock.at += FIRST
+    until(refused.is_set, "an end that is not written")
+    until(workers.is_queue_empty, "an empty queue")
+    workers.clock.at += 3600
+    until(lambda: len(begun(scene)) >= 4, "the next runs of both accounts")
+
+
+def test_a_time_of_a_wrong_clock_keeps_no_account_waiting(workers: Workers) -> None:
+    scene = workers.scene("one")
+    workers.query(_queued("eu", digest_of(scene), scheduled_at="now() + interval '2 years'"))
+    workers.start(scene)
+    workers.clock.at += FIRST
+    until(lambda: len(begun(scene)) == 2, "both runs")
+
+
+def test_a_clock_that_is_set_between_two_looks_changes_no_time_in_the_queue(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = workers.scene("one")
+    rounds = workers.start(scene)
+    queue = rounds._starter
+    assert isinstance(queue, WorkQueue)
+    monkeypatch.setattr(queue, "_look", _never_again)
+    monkeypatch.setattr(time, "time", lambda: 4_000_000_000.0)
+    assert queue.database_now < 3_000_000_000
+
+
+async def _never_again(*_arguments: object) -> None:
+    return
+
+
+def test_a_job_that_a_newer_version_queued_is_done(workers: Workers) -> None:
+    done: list[str] = []
+    tasks = WorkerTasks(done.append, lambda _: "digest", lambda: None, lambda _: None)
+    queue = WorkQueue(tasks, threading.Event(), lambda: workers.url, most=1, pace=QUICK.queue)
+    workers.query(_queued("eu", "digest", '"owner": "alice"'))
+    queue.plan({}, 0)
+    until(lambda: list(queue.ended()), "its end")
+    queue.shutdown()
+    assert done == ["eu"]
+
+
+def test_work_that_begins_while_the_worker_leaves_is_interrupted(workers: Workers) -> None:
+    began, ended = threading.Event(), threading.Event()
+    asked: list[int] = []
+
+    def do(_account: str) -> float | None:
+        began.set()
+        # It notices nothing of the first request, as it came a moment too early.
+        until(lambda: len(asked) > 1, "another request to end")
+        ended.set()
+        return None
+
+    tasks = WorkerTasks(do, lambda _: "digest", lambda: asked.append(1), lambda _: None)
+    queue = WorkQueue(tasks, threading.Event(), lambda: workers.url, most=1, pace=QUICK.queue)
+    workers.query(_queued("eu", "digest"))
+    queue.plan({}, 0)
+    until(began.is_set, "work")
+    queue.halt()
+    until(lambda: list(queue.ended()), "its end")
+    queue.shutdown()
+    assert ended.is_set()
+
+
+def test_a_bug_in_the_queue_ends_the_daemon(workers: Workers) -> None:
+    """procrastinate only logs it, and the account would be put into the queue again for ever."""
+
+    def wrong(_account: str) -> str:
+        raise KeyError("digest")
+
+    wake = threading.Event()
+    tasks = WorkerTasks(lambda _: None, wrong, lambda: None, lambda _: None)
+    queue = WorkQueue(tasks, wake, lambda: workers.url, most=1, pace=QUICK.queue)
+    workers.query(_queued("eu", "digest"))
+    queue.plan({}, 0)
+    assert wake.wait(60)
+    with pytest.raises(KeyError):
+        queue.process()
+    queue.shutdown()
+
+
+def test_a_moment_without_an_answer_to_an_offer_ends_no_run(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled = JobManager.get_stalled_jobs
+    refused: list[int] = []
+
+    async def refuse_one(self: JobManager, **values: Any) -> Any:
+        if scene.worked.waiting and not refused:
+            refused.append(1)
+            raise ConnectorException("the pool has no connection")
+        return await stalled(self, **values)
+
+    monkeypatch.setattr(JobManager, "get_stalled_jobs", refuse_one)
+    scene = workers.scene("one")
+    scene.worked.wait = True
+    workers.start(scene)
+    workers.clock.at += FIRST
+    until(lambda: refused, "a question without an answer")
+    time.sleep(0.5)
+    assert scene.worked.stopped == []
+
+
+def test_policies_that_differ_for_ever_are_one_line_and_no_reload(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_queue, "_HAND_BACK_S", 0.05)
+    scene = workers.scene("one", SCHEDULE)
+    workers.query(_queued("eu", "sha256:of another worker"))
+    with capture_logs() as logs:
+        workers.start(scene)
+        until(workers.is_queue_empty, "an end of the offers")
+    events = [log["event"] for log in logs]
+    assert events.count("run.handed_back") == 1
+    assert "config.reloaded" not in events
