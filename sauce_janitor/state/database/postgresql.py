@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from threading import Event
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.compiler import compiles
 
-from sauce_janitor.errors import RefusedError
+from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.model.globs import for_postgresql
 from sauce_janitor.state.database.dialect import NextSeq
 
@@ -183,12 +184,14 @@ def place_of(url: URL) -> str:
     ).render_as_string()
 
 
-def postgresql_engine(url: URL, most: int = FOR_TRANSACTIONS) -> Engine:
+def postgresql_engine(
+    url: URL, most: int = FOR_TRANSACTIONS, accepted: Event | None = None
+) -> Engine:
     """Return an engine on a server, with at most so many connections. Each is checked: it may be
-    another server's, after a fail-over.
+    another server's, after a fail-over. The first that passes sets `accepted`.
 
     Connecting raises RefusedError where the server would lose what it has acknowledged, is a
-    replica, or is too old.
+    replica, or is too old; StateError instead where it was accepted before.
     """
     # Late: a state in a file needs no driver.
     from sauce_janitor.state.database.limited_connection import LimitedConnection
@@ -209,9 +212,18 @@ def postgresql_engine(url: URL, most: int = FOR_TRANSACTIONS) -> Engine:
         max_overflow=most - _KEPT,
     )
     place = place_of(url)
+    accepted = accepted or Event()
 
     def check(connection: Any, _record: object) -> None:
-        _check(connection, place)
+        try:
+            _check(connection, place)
+        except RefusedError as error:
+            # A server in use that changes, as when it becomes read-only for a while, is an outage:
+            # `serve` waits for its end, and does not for that of a wrong configuration.
+            if accepted.is_set():
+                raise StateError(str(error)) from error
+            raise
+        accepted.set()
 
     def connect(_dialect: object, _record: object, address: Any, options: Any) -> Any:
         return LimitedConnection.connect(*address, **options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from threading import Event
 from typing import Final
 
 from sqlalchemy import URL, Connection, inspect, make_url, text
@@ -133,7 +134,9 @@ def _opened(url: URL) -> Iterator[Database]:
     place = place_of(url)
     try:
         # Plans of many accounts at once must not keep a run from renewing its lease.
-        database = Database(postgresql_engine(url), place, postgresql_engine(url, FOR_GLANCES))
+        accepted = Event()
+        glances = postgresql_engine(url, FOR_GLANCES, accepted)
+        database = Database(postgresql_engine(url, accepted=accepted), place, glances)
     except ModuleNotFoundError as error:
         raise ConfigError(_NOT_INSTALLED) from error
     try:

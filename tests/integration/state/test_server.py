@@ -208,6 +208,24 @@ def test_a_database_with_such_settings_is_refused(
         State.connect(url)
 
 
+def test_a_server_that_becomes_read_only_is_an_outage_for_a_state_in_use(
+    postgresql: Postgresql, url: str
+) -> None:
+    everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name"
+    with State.connect(url) as state:
+        change = f"ALTER DATABASE {database(url)} SET default_transaction_read_only ="
+        postgresql.execute(url, f"{change} on", f"{everybody} = 'sauce-janitor'")
+        for look in (state.switch.is_paused, lambda: state.notes.read("a")):
+            # The first notices that its connection is gone.
+            for _ in range(2):
+                with pytest.raises(StateError):
+                    look()
+        with pytest.raises(StateError, match="is read-only, as on a replica"):
+            state.notes.read("a")
+        postgresql.execute(url, "SET default_transaction_read_only = off", f"{change} off")
+        assert state.notes.read("a") is None
+
+
 def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sauce_janitor.state.database.postgresql.OLDEST", 990_000)
     with pytest.raises(RefusedError, match="13 or later is needed"):
