@@ -23,9 +23,7 @@ OF_THE_STATE = {"state-init", "state-migrate"}
 def one(objects: list[Object], kind: str) -> Object:
     """Return the only object of a kind. The CronJobs of the state do not count."""
     (found,) = [
-        each
-        for each in objects
-        if each["kind"] == kind and each["metadata"]["name"] not in OF_THE_STATE
+        each for each in objects if each["kind"] == kind and not each.get("spec", {}).get("suspend")
     ]
     return found
 
