@@ -61,7 +61,9 @@ class AgendaEntry:
 class Agenda:
     """The entries by account. One thread uses them; others may read."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: str = "") -> None:
+        """`of` begins the keys of its notes, so that several agendas may be kept in a state."""
+        self._of = of
         self.entries: Mapping[str, AgendaEntry] = {}
 
     def follow(self, config: Config, notes: Notes, now: int) -> None:
@@ -73,11 +75,11 @@ class Agenda:
             schedule = config.schedule(account.name)
             # A reload neither repeats nor forgets a run of an account that stays.
             known = self.entries.get(account.name)
-            last = known.last if known else _noted(notes, RUN, account.name, now)
+            last = known.last if known else _noted(notes, self._key(RUN, account.name), now)
             kept_up_at = (
                 known.kept_up_at
                 if known
-                else _noted(notes, UPKEEP, account.name, now - DAY_S + _FIRST_UPKEEP_S)
+                else _noted(notes, self._key(UPKEEP, account.name), now - DAY_S + _FIRST_UPKEEP_S)
             )
             timetable = RunTimes(schedule, config.timezone)
             entries[account.name] = AgendaEntry(
@@ -87,14 +89,25 @@ class Agenda:
 
     def read_again(self, notes: Notes, now: int) -> None:
         """Take over what other workers have recorded in a state that they share."""
-        self.entries = {name: self.recorded(name, notes, now) for name in self.entries}
+        # One question for all: several workers ask it every few seconds.
+        found = notes.read_all(
+            [self._key(kind, name) for name in self.entries for kind in (RUN, UPKEEP)]
+        )
+        self.entries = {
+            name: self._updated(name, entry, found, now) for name, entry in self.entries.items()
+        }
 
     def recorded(self, account: str, notes: Notes, now: int) -> AgendaEntry:
         """Return the account's entry by what is recorded at this moment. Any thread may ask."""
-        entry = self.entries[account]
+        found = notes.read_all([self._key(kind, account) for kind in (RUN, UPKEEP)])
+        return self._updated(account, self.entries[account], found, now)
+
+    def _updated(
+        self, account: str, entry: AgendaEntry, found: Mapping[str, str], now: int
+    ) -> AgendaEntry:
         last, kept_up_at = (
             # In the future: by another machine's clock.
-            min(_noted(notes, kind, account, otherwise), now)
+            min(int(found.get(self._key(kind, account), otherwise)), now)
             for kind, otherwise in ((RUN, entry.last), (UPKEEP, entry.kept_up_at))
         )
         if (last, kept_up_at) == (entry.last, entry.kept_up_at):
@@ -121,12 +134,14 @@ class Agenda:
         elif entry is not None:
             entry.kept_up_at = now
         # Last: without it, this process still knows that the work is done.
-        notes.write(f"{kind}:{account}", str(now))
+        notes.write(self._key(kind, account), str(now))
+
+    def _key(self, kind: str, account: str) -> str:
+        return f"{self._of}{kind}:{account}"
 
 
-def _noted(notes: Notes, kind: str, account: str, otherwise: int) -> int:
+def _noted(notes: Notes, key: str, otherwise: int) -> int:
     """Return the recorded time; else `otherwise`, which is recorded then."""
-    key = f"{kind}:{account}"
     found = notes.read(key)
     if found is None:
         # Otherwise a daemon that restarts often would begin to wait anew each time.

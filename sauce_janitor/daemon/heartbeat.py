@@ -5,7 +5,8 @@ works on, and when each account is due. Several daemons that share a state have 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Final
 
@@ -13,6 +14,8 @@ from sauce_janitor.state import Notes
 
 NOTE: Final = "daemon"
 """The key of the note where only one daemon uses the state."""
+EXECUTE: Final = "execute"
+DRY_RUN: Final = "dry_run"
 EVERY_S: Final = 20
 _LASTS_S: Final = 90
 _FORGOTTEN_S: Final = 3600
@@ -39,8 +42,9 @@ class Heartbeat:
 
 
 def shared_note(host: str, pid: int) -> str:
-    """Return the key of a daemon's note where several share the state."""
-    return f"{NOTE}:{host}:{pid}"
+    """Return a key for a daemon's note where several share the state."""
+    # In containers, all may have process id 1, and the same host name with the host's network.
+    return f"{NOTE}:{host}:{pid}:{secrets.token_hex(4)}"
 
 
 def alive(notes: Notes, *, now: float) -> tuple[Heartbeat, ...]:
@@ -49,6 +53,12 @@ def alive(notes: Notes, *, now: float) -> tuple[Heartbeat, ...]:
     # In both directions: a note of a clock that was ahead must not count until then.
     fresh = [beat for beat in found if beat is not None and abs(now - beat.at) < _LASTS_S]
     return tuple(sorted(fresh, key=lambda beat: (beat.host, beat.pid)))
+
+
+def mode_of(beats: Collection[Heartbeat]) -> str | None:
+    """Return the mode in which plans are carried out if any daemon does so; None without one."""
+    modes = {beat.mode for beat in beats}
+    return EXECUTE if EXECUTE in modes else next(iter(modes), None)
 
 
 def next_run(beats: Iterable[Heartbeat], account: str, otherwise: int) -> int:

@@ -38,8 +38,10 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
 from sauce_janitor.operations.wiring.run_settings import RunContext
-from sauce_janitor.state import State
+from sauce_janitor.state import QUEUES, State
 
+DRY_RUNS: Final = "dry_run:"
+"""What the keys of the notes of dry runs begin with, where several daemons share a state."""
 _MESSAGES_S: Final = 1.0
 _SHARED_S: Final = 5.0
 """How often the agenda of a shared state is read again, in seconds."""
@@ -89,7 +91,6 @@ class Rounds:
     ) -> None:
         self.execute = execute
         self.followed = FollowedConfig(config)
-        self.agenda = Agenda()
         self.wake = threading.Event()
         self.state: State | None = None
         self.closed_because = "the state is not open yet"
@@ -98,6 +99,8 @@ class Rounds:
         self._place = config.state
         # Several daemons may share a state on a server.
         self.is_shared = not isinstance(config.state, Path)
+        # Beside workers that execute, a dry run must not count as the run that was due.
+        self.agenda = Agenda(DRY_RUNS if self.is_shared and not execute else "")
         self._host, self._pid = socket.gethostname(), os.getpid()
         self.note = (
             heartbeat.shared_note(self._host, self._pid) if self.is_shared else heartbeat.NOTE
@@ -191,7 +194,7 @@ class Rounds:
         return heartbeat.Heartbeat(
             at=int(self._shared_now()),
             pid=self._pid,
-            mode="execute" if self.execute else "dry_run",
+            mode=heartbeat.EXECUTE if self.execute else heartbeat.DRY_RUN,
             next_runs={account: entry.due_at for account, entry in self.agenda.entries.items()},
             host=self._host,
             version=version,
@@ -210,7 +213,12 @@ class Rounds:
             stalled=lambda account: self._metrics.add("stalled_runs", 1, account=account),
         )
         queue = WorkQueue(
-            tasks, self.wake, config.state.read, most=config.concurrent_runs, pace=self._pace.queue
+            tasks,
+            self.wake,
+            config.state.read,
+            queue=QUEUES[self.execute],
+            most=config.concurrent_runs,
+            pace=self._pace.queue,
         )
         self._shared_now = lambda: queue.database_now
         return queue

@@ -41,6 +41,7 @@ class DaemonStatus:
         self._works_on: tuple[str, ...] = ()
         self._accounts: tuple[AccountView, ...] = ()
         self._sharing: SharedWork | None = None
+        self._queued: frozenset[str] = frozenset()
         self._paused: str | None = None
         self._state_trouble: str | None = None
         self._log: Any = structlog.get_logger()
@@ -89,7 +90,7 @@ class DaemonStatus:
             self._view(account, state) for account in self._rounds.config.accounts
         )
         if (queue := state.queue()) is not None:
-            self._see_queue(queue.look(), state)
+            self._see_queue(queue.look(execute=self._rounds.execute), state)
 
     def _see_queue(self, queue: QueueStatus, state: State) -> None:
         """Show the workers, the queue and the leases of a state that several share."""
@@ -103,7 +104,7 @@ class DaemonStatus:
         for lease in queue.leases:
             if lease.account in configured:
                 self._metrics.set("lease_fence", lease.fence, account=lease.account)
-        self._sharing = shared_work(queue, beats)
+        self._sharing, self._queued = shared_work(queue, beats), queue.accounts
 
     def _view(self, account: Account, state: State) -> AccountView:
         entry, now = self._rounds.agenda.entries.get(account.name), int(self._clock.now())
@@ -165,8 +166,9 @@ class DaemonStatus:
         if isinstance(error, ConfigError | CredentialsError):
             return [f"account {account}: {error}"]
         running = self._rounds.under_way().get(account)
-        # What waits for a thread is late because others run, and nobody must act.
-        waits = running is None and account in self._rounds.busy()
+        # What waits for a thread or a worker is late because others run, and nobody must act. What
+        # another worker does is recorded at its end.
+        waits = running is None and (account in self._rounds.busy() or account in self._queued)
         is_running = waits or (running is not None and running.kind == RUN)
         return (
             [f"account {account}: its run is overdue"]

@@ -42,7 +42,6 @@ from sauce_janitor.daemon.ports import QueueInterval
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 
-QUEUE: Final = "accounts"
 _TASK: Final = "sauce_janitor.work"
 _CONNECTIONS: Final = 4
 _HAND_BACK_S: Final = 5.0
@@ -65,7 +64,7 @@ _KEPT_HOURS: Final = 7 * 24
 """How long the queue keeps what was failed, in hours."""
 _OUTAGES: Final = (ProcrastinateException, psycopg.Error, OSError, TimeoutError)
 _QUEUED: Final = """
-SELECT lock FROM procrastinate_jobs
+SELECT args->>'account' AS account FROM procrastinate_jobs
 WHERE queue_name = %(queue)s AND status IN ('todo', 'doing')"""
 _FORGET_ASTRAY: Final = """
 DELETE FROM procrastinate_jobs
@@ -105,7 +104,8 @@ class _Ended:
 class WorkQueue:
     """Works on what the queue gives to this worker, and puts into it what is due.
 
-    `address()` returns the address of the database; it raises ConfigError.
+    `address()` returns the address of the database; it raises ConfigError. `queue` is one of
+    QUEUES.
     """
 
     def __init__(
@@ -114,11 +114,12 @@ class WorkQueue:
         wake: threading.Event,
         address: Callable[[], str],
         *,
+        queue: str,
         most: int,
         pace: QueueInterval | None = None,
     ) -> None:
         self._tasks, self._wake, self._address = tasks, wake, address
-        self._most, self._pace = most, pace or QueueInterval()
+        self._queue, self._most, self._pace = queue, most, pace or QueueInterval()
         self._due: tuple[str, ...] = ()
         self._busy: set[str] = set()
         # The jobs of the queue that are in hand here; and since when those are missed of which the
@@ -270,10 +271,10 @@ class WorkQueue:
             timeout=_END_S,
         )
         app = App(connector=connector)
-        app.task(name=_TASK, queue=QUEUE, pass_context=True)(self._work)
+        app.task(name=_TASK, queue=self._queue, pass_context=True)(self._work)
         async with app.open_async():
             manager = app.job_manager
-            await manager.delete_old_jobs(_KEPT_HOURS, queue=QUEUE, include_failed=True)
+            await manager.delete_old_jobs(_KEPT_HOURS, queue=self._queue, include_failed=True)
             await self._fail_own(app)
             worker: Worker | None = None
             running: asyncio.Task[None] | None = None
@@ -307,7 +308,7 @@ class WorkQueue:
     def _new_worker(self, app: App) -> Worker:
         return Worker(
             app,
-            queues=[QUEUE],
+            queues=[self._queue],
             concurrency=self._most,
             fetch_job_polling_interval=self._pace.tick_s,
             delete_jobs="always",
@@ -356,9 +357,9 @@ class WorkQueue:
         if not self._due:
             return
         # By a clock that was wrong. It would keep the account's place until then.
-        await app.connector.execute_query_async(_FORGET_ASTRAY, queue=QUEUE, most_s=_LATEST_S)
-        rows = await app.connector.execute_query_all_async(_QUEUED, queue=QUEUE)
-        queued = {row["lock"] for row in rows}
+        await app.connector.execute_query_async(_FORGET_ASTRAY, queue=self._queue, most_s=_LATEST_S)
+        rows = await app.connector.execute_query_all_async(_QUEUED, queue=self._queue)
+        queued = {row["account"] for row in rows}
         for account in self._due:
             if account not in queued:
                 digest = await asyncio.to_thread(self._tasks.digest_of, account)
@@ -372,21 +373,24 @@ class WorkQueue:
         if after_s > 0:
             # By the clock of the database, which compares.
             at = dt.datetime.fromtimestamp(self.database_now + after_s, dt.UTC)
+        # An account may be in each of the two queues.
+        lock = f"{self._queue}: {account}"
         # AlreadyEnqueued: another worker was faster.
         with suppress(AlreadyEnqueued):
             await app.configure_task(
-                _TASK, lock=account, queueing_lock=account, queue=QUEUE, schedule_at=at
+                _TASK, lock=lock, queueing_lock=lock, queue=self._queue, schedule_at=at
             ).defer_async(account=account, digest=digest, handed_back=handed_back)
 
     async def _fail_stalled(self, app: App) -> None:
         """Fail the work of dead workers, and put its accounts into the queue again."""
         stalled = await app.job_manager.get_stalled_jobs(
-            queue=QUEUE, seconds_since_heartbeat=self._pace.stalled_s
+            queue=self._queue, seconds_since_heartbeat=self._pace.stalled_s
         )
         for job in stalled:
             if await self._fail(app, job):
-                self._log.warning("run.stalled", account=job.lock)
-                self._tasks.stalled(str(job.lock))
+                account = _account_of(job)
+                self._log.warning("run.stalled", account=account)
+                self._tasks.stalled(account)
 
     async def _fail_own(self, app: App) -> None:
         """Fail what this process had in work when it lost the database: nobody does it."""
@@ -412,7 +416,7 @@ class WorkQueue:
     async def _own_jobs(self, app: App) -> list[Job]:
         return list(
             await app.job_manager.list_jobs_async(
-                queue=QUEUE, status="doing", worker_id=self._worker_id
+                queue=self._queue, status="doing", worker_id=self._worker_id
             )
         )
 
@@ -423,8 +427,7 @@ class WorkQueue:
             await app.job_manager.finish_job_by_id_async(job.id, Status.FAILED, delete_job=False)
         except ProcrastinateException:
             return False
-        account, digest = str(job.lock), str(job.task_kwargs.get("digest"))
-        await self._defer(app, account, digest)
+        await self._defer(app, _account_of(job), str(job.task_kwargs.get("digest")))
         return True
 
     # --- one piece of work ------------------------------------------------------------------------
@@ -479,6 +482,10 @@ class WorkQueue:
         self._wake.set()
         ended.recorded.wait(_COLLECT_S)
         return again_s
+
+
+def _account_of(job: Job) -> str:
+    return str(job.task_kwargs["account"])
 
 
 def _first_line(error: BaseException) -> str:

@@ -39,13 +39,14 @@ from sauce_janitor.state.read_backs import ReadBacks
 from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.runs import Acceptances, MetricCounters, RunRecord, Runs
 from sauce_janitor.state.server.ports import StateAddress
-from sauce_janitor.state.server.queue_status import LeaseStatus, QueueLook, QueueStatus
+from sauce_janitor.state.server.queue_status import QUEUES, LeaseStatus, QueueLook, QueueStatus
 from sauce_janitor.state.verifications import Verifications
 
 if TYPE_CHECKING:
     from sauce_janitor.state.server.request_counts import ServerCounts
 
 __all__ = [
+    "QUEUES",
     "Acceptances",
     "Accounts",
     "Approvals",

@@ -4,6 +4,7 @@ last.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import delete, select
@@ -27,6 +28,13 @@ class Notes:
             return connection.execute(
                 select(meta.c.value).where(meta.c.key == _PREFIX + key)
             ).scalar()
+
+    def read_all(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the notes that there are under these keys, as of one moment."""
+        mine = meta.c.key.in_([_PREFIX + key for key in keys])
+        with self._database.reading() as connection:
+            rows = connection.execute(select(meta.c.key, meta.c.value).where(mine)).all()
+        return {row.key.removeprefix(_PREFIX): row.value for row in rows}
 
     def write(self, key: str, value: str) -> None:
         """Write the note under that key."""

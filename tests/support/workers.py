@@ -50,9 +50,9 @@ class Workers:
         made.configure(text, head=head)
         return made
 
-    def start(self, scene: Scene) -> Rounds:
+    def start(self, scene: Scene, *, execute: bool = True) -> Rounds:
         """One worker more; it goes round until the test ends."""
-        rounds = scene.rounds(execute=True, pace=QUICK)
+        rounds = scene.rounds(execute=execute, pace=QUICK)
         self.stack.enter_context(going_round(rounds))
         until(lambda: rounds.trouble is None, "a worker in the queue")
         return rounds

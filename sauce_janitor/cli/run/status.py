@@ -194,12 +194,13 @@ def _daemon(config: Config, state: State, account: str, now: int) -> NextRun:
     # For an account that no running daemon has loaded.
     by_schedule = timetable.due_after(now)
     blackout = timetable.dark_at(now)
-    modes = {beat.mode for beat in beats}
+    # One of them that executes is enough. Dry runs have times of their own then.
+    mode = heartbeat.mode_of(beats)
+    of_mode = [beat for beat in beats if beat.mode == mode]
     return NextRun(
         running=bool(beats),
-        # One of them that executes is enough.
-        mode="execute" if "execute" in modes else next(iter(modes), None),
-        next_run_at=heartbeat.next_run(beats, account, by_schedule),
+        mode=mode,
+        next_run_at=heartbeat.next_run(of_mode, account, by_schedule),
         blackout_until=None if blackout is None else blackout.ends_at,
         blackout_reason=None if blackout is None else blackout.reason,
     )
@@ -212,8 +213,11 @@ def _sharing(state: State, account: str) -> SharingStatus | None:
     if (queue := state.queue()) is None:
         return None
     found = queue.look()
+    beats = heartbeat.alive(state.notes, now=found.now)
+    if heartbeat.mode_of(beats) == heartbeat.DRY_RUN:
+        found = queue.look(execute=False)
     return SharingStatus(
-        workers=heartbeat.alive(state.notes, now=found.now),
+        workers=beats,
         waiting=found.waiting,
         running=found.running,
         wait_s=int(found.wait_s),

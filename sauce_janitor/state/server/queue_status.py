@@ -13,6 +13,8 @@ from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.safety_numbers import LEASE_TTL_S
 from sauce_janitor.state.database.transactions import Database
 
+QUEUES: Final = {True: "accounts", False: "dry runs"}
+"""The queue of the workers that execute, and that of dry runs. Neither takes the other's work."""
 _NOW: Final = text(
     "SELECT extract(epoch FROM clock_timestamp())::double precision AS now,"
     " to_regclass('procrastinate_jobs') IS NOT NULL AS has_queue"
@@ -20,15 +22,17 @@ _NOW: Final = text(
 _QUEUE: Final = text("""
 SELECT count(*) FILTER (WHERE status = 'todo' AND NOT is_in_work) AS waiting,
     count(*) FILTER (WHERE status = 'doing') AS running,
+    coalesce(array_agg(DISTINCT account), '{}') AS accounts,
     coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(scheduled_at, deferred_at)))
         FILTER (WHERE status = 'todo' AND NOT is_in_work), 0)::double precision AS wait_s
 FROM (
-    SELECT job.status::text, job.scheduled_at,
+    SELECT job.status::text, job.scheduled_at, job.args->>'account' AS account,
         (SELECT min(at) FROM procrastinate_events
          WHERE job_id = job.id AND type = 'deferred') AS deferred_at,
         EXISTS (SELECT FROM procrastinate_jobs AS other
                 WHERE other.lock = job.lock AND other.status = 'doing') AS is_in_work
-    FROM procrastinate_jobs AS job WHERE job.status IN ('todo', 'doing')
+    FROM procrastinate_jobs AS job
+    WHERE job.queue_name = :queue AND job.status IN ('todo', 'doing')
 ) AS jobs""")
 _LEASES: Final = text("""
 SELECT account, fence, holder, host, pid, since, released,
@@ -54,14 +58,15 @@ class LeaseStatus:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """The queue. `now` is the time of the database, in epoch seconds. `wait_s` says how long the
-    oldest account that is due has waited for a worker.
+    """The queue. `now` is the time of the database, in epoch seconds. `accounts` are in it, waiting
+    or in work. `wait_s` says how long the oldest one that is due has waited for a worker.
     """
 
     now: float
     waiting: int
     running: int
     wait_s: float
+    accounts: frozenset[str]
     leases: tuple[LeaseStatus, ...]
 
 
@@ -83,18 +88,23 @@ class QueueLook:
                     " worker, back it up, then `sauce-janitor state migrate --backed-up`"
                 )
 
-    def look(self) -> QueueStatus:
-        """Return what the queue shows now. Raise StateError."""
+    def look(self, *, execute: bool = True) -> QueueStatus:
+        """Return what the queue shows now, that of dry runs without `execute`. Raise StateError."""
         with self._database.reading() as connection:
             now, has_queue = connection.execute(_NOW).one()
             # A state of an older version has no queue yet.
-            waiting, running, wait_s = connection.execute(_QUEUE).one() if has_queue else (0, 0, 0)
+            waiting, running, accounts, wait_s = (
+                connection.execute(_QUEUE, {"queue": QUEUES[execute]}).one()
+                if has_queue
+                else (0, 0, (), 0)
+            )
             rows = connection.execute(_LEASES).all()
         return QueueStatus(
             now,
             waiting,
             running,
             max(0.0, wait_s),
+            frozenset(accounts),
             tuple(
                 LeaseStatus(
                     row.account,

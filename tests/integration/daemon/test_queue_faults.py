@@ -11,8 +11,10 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 from structlog.testing import capture_logs
 
-from sauce_janitor.daemon import work_queue
+from sauce_janitor.daemon import heartbeat, work_queue
+from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.work_queue import WorkerTasks, WorkQueue
+from sauce_janitor.state import State
 from tests.support.daemon import until
 from tests.support.workers import FIRST, QUICK, SCHEDULE, Workers, begun, digest_of
 
@@ -77,7 +79,9 @@ async def _never_again(*_arguments: object) -> None:
 def test_a_job_that_a_newer_version_queued_is_done(workers: Workers) -> None:
     done: list[str] = []
     tasks = WorkerTasks(done.append, lambda _: "digest", lambda: None, lambda _: None)
-    queue = WorkQueue(tasks, threading.Event(), lambda: workers.url, most=1, pace=QUICK.queue)
+    queue = WorkQueue(
+        tasks, threading.Event(), lambda: workers.url, queue="accounts", most=1, pace=QUICK.queue
+    )
     workers.query(_queued("eu", "digest", '"owner": "alice"'))
     queue.plan({}, 0)
     until(lambda: list(queue.ended()), "its end")
@@ -97,7 +101,9 @@ def test_work_that_begins_while_the_worker_leaves_is_interrupted(workers: Worker
         return None
 
     tasks = WorkerTasks(do, lambda _: "digest", lambda: asked.append(1), lambda _: None)
-    queue = WorkQueue(tasks, threading.Event(), lambda: workers.url, most=1, pace=QUICK.queue)
+    queue = WorkQueue(
+        tasks, threading.Event(), lambda: workers.url, queue="accounts", most=1, pace=QUICK.queue
+    )
     workers.query(_queued("eu", "digest"))
     queue.plan({}, 0)
     until(began.is_set, "work")
@@ -115,7 +121,7 @@ def test_a_bug_in_the_queue_ends_the_daemon(workers: Workers) -> None:
 
     wake = threading.Event()
     tasks = WorkerTasks(lambda _: None, wrong, lambda: None, lambda _: None)
-    queue = WorkQueue(tasks, wake, lambda: workers.url, most=1, pace=QUICK.queue)
+    queue = WorkQueue(tasks, wake, lambda: workers.url, queue="accounts", most=1, pace=QUICK.queue)
     workers.query(_queued("eu", "digest"))
     queue.plan({}, 0)
     assert wake.wait(60)
@@ -158,3 +164,65 @@ def test_policies_that_differ_for_ever_are_one_line_and_no_reload(
     events = [log["event"] for log in logs]
     assert events.count("run.handed_back") == 1
     assert "config.reloaded" not in events
+
+
+def test_a_worker_without_execute_takes_no_turn_of_those_with_it(workers: Workers) -> None:
+    """Otherwise its dry run counts as the run, and nothing is deleted until the next time."""
+    dry, real = workers.scene("dry"), workers.scene("real")
+    workers.start(dry, execute=False)
+    workers.start(real)
+    workers.clock.at += FIRST
+    until(lambda: len(begun(dry)) == 2 and len(begun(real)) == 2, "the runs of each kind")
+
+
+def test_what_a_dry_run_left_in_the_queue_is_not_shown_as_waiting(workers: Workers) -> None:
+    workers.query(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
+        """ VALUES ('dry runs', 'sauce_janitor.work', '{"account": "eu", "digest": ""}')"""
+    )
+    with State.connect(workers.url) as state:
+        queue = state.queue()
+        assert queue is not None
+        shown, of_dry_runs = queue.look(), queue.look(execute=False)
+    assert (shown.waiting, of_dry_runs.waiting) == (0, 1)
+    assert of_dry_runs.accounts == {"eu"}
+
+
+def test_a_run_of_hours_makes_no_other_worker_unready(workers: Workers) -> None:
+    one, two = workers.scene("one"), workers.scene("two")
+    one.worked.wait = True
+    workers.start(one)
+    workers.clock.at += FIRST
+    until(lambda: len(one.worked.waiting) == 2, "work")
+    other = workers.start(two)
+    workers.clock.at += 1800
+    until(
+        lambda: all(each.due_kind(int(workers.clock.at)) for each in other.agenda.entries.values()),
+        "due",
+    )
+    status = DaemonStatus(other, workers.clock, two.metrics)
+    status.look()
+    assert [each for each in status.readiness.reasons if "overdue" in each] == []
+
+
+def test_one_question_brings_all_accounts_up_to_date(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several workers ask it every second while anything is due."""
+    scene = workers.scene("one")
+    rounds = workers.start(scene)
+    until(lambda: len(rounds.agenda.entries) == 2, "an agenda")
+    assert rounds.state is not None
+    notes = rounds.state.notes
+    monkeypatch.setattr(type(notes), "read", None)
+    rounds.agenda.read_again(notes, int(workers.clock.at))
+    assert sorted(rounds.agenda.entries) == ["eu", "us"]
+
+
+def test_workers_with_the_same_host_name_and_process_id_are_two(workers: Workers) -> None:
+    """As in containers that use the host's network."""
+    with State.connect(workers.url) as state:
+        for mode in ("execute", "dry_run"):
+            beat = heartbeat.Heartbeat(at=100, pid=1, mode=mode, next_runs={}, host="node")
+            state.notes.write(heartbeat.shared_note("node", 1), beat.text())
+        assert len(heartbeat.alive(state.notes, now=100)) == 2
