@@ -13,7 +13,6 @@ import os
 import socket
 import threading
 import time
-from contextlib import suppress
 from math import inf
 from typing import Any, Final
 
@@ -146,14 +145,28 @@ class ServerLease(HeldLease):
             # A renewal that hangs must not keep the program from ending; it renews nothing more.
             self._renewals.join(RENEW_S)
         fence, self._fence = self._fence, None
-        # Without the database the lease ends by itself, so nobody waits for it.
-        if fence is None or self._silent_s() > LEASE_QUIET_S:
+        if fence is None:
             return
-        with (
-            suppress(StateError, RefusedError),
-            self._database.writing(self._account) as connection,
-        ):
-            connection.execute(_RELEASE, {"of_account": self._account, "mine": fence})
+        # Without the database nobody waits for it here.
+        if self._silent_s() > LEASE_QUIET_S or not self._is_released(fence):
+            later = threading.Thread(target=self._release_later, args=(fence,), daemon=True)
+            later.start()
+
+    def _is_released(self, fence: int) -> bool:
+        """Release the lease, and return whether the database has answered."""
+        try:
+            with self._database.writing(self._account) as connection:
+                connection.execute(_RELEASE, {"of_account": self._account, "mine": fence})
+        except (StateError, RefusedError):
+            return False
+        return True
+
+    def _release_later(self, fence: int) -> None:
+        """Release it when the database is back: the next run, on any machine, goes on then and need
+        not wait until the lease ends by itself.
+        """
+        while self._silent_s() < LEASE_TTL_S and not self._is_released(fence):
+            time.sleep(_TRY_AGAIN_S)
 
     def _silent_s(self) -> float:
         """Return the seconds since the last renewal that succeeded, by this machine's clock."""

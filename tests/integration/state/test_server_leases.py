@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import psycopg
@@ -329,6 +329,34 @@ def test_transactions_that_last_keep_no_lease_from_being_renewed(
         until(lambda: renewed_at(place) > before)
         mine.check()
         assert not state.switch.is_paused()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lease_that_could_not_be_released_is_free_when_the_database_is_back(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = lease(state)
+    mine.acquire()
+    asked = threading.Semaphore(0)
+
+    def away(*_: object) -> None:
+        asked.release()
+        raise StateError("the server closed the connection")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(state._database, "writing", away)
+        mine.release()
+        # By the end of the run, and then again and again.
+        for _ in range(3):
+            assert asked.acquire(timeout=60)
+
+    def is_free() -> bool:
+        with suppress(LeaseError):
+            lease(state).acquire()
+            return True
+        return False
+
+    until(is_free)
 
 
 @pytest.mark.usefixtures("quick")
