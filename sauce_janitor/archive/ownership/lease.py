@@ -74,7 +74,8 @@ class LeaseHolder:
     """Who asks for the lease: the state's id and memory, and the run. Without a run no lease is
     taken.
 
-    `adopts` takes the archive over, whoever had it.
+    `adopts` takes the archive over, whoever had it. `is_alone`: the run has the account's lease in
+    a state on a server, so no other run of that state works, on any machine.
     """
 
     instance: str
@@ -82,6 +83,7 @@ class LeaseHolder:
     run_id: str = ""
     adopts: bool = False
     now: Callable[[], float] = time.time
+    is_alone: bool = False
 
 
 class ArchiveLease(HeldLease):
@@ -192,8 +194,11 @@ class ArchiveLease(HeldLease):
     def _take(self) -> None:
         holder, found = self._holder, read_lease(self._root, self._account)
         if found is not None:
-            self._refuse_live_holder(found)
             known = holder.memory.read(self._root.uuid, self._account)
+            # The last run was one of this state, and is over: it has waited for that already.
+            is_over = holder.is_alone and found.word in known
+            if not is_over or found.released:
+                self._refuse_live_holder(found)
             # Any other word than those that we remember was written by another copy of the state.
             if not holder.adopts and found.word not in known:
                 raise RefusedError(stale(self._root.at(), self._account, found))

@@ -34,4 +34,11 @@ def claimant(state: State, *, run_id: str = "", adopts: bool = False) -> LeaseHo
     """Return how this state identifies itself to an archive; with a run it takes the lease
     there.
     """
-    return LeaseHolder(state.identity.instance_id, LeaseNotes(state), run_id, adopts)
+    return LeaseHolder(
+        state.identity.instance_id,
+        LeaseNotes(state),
+        run_id,
+        adopts,
+        # Only a run with the account's lease opens the archive with one; who adopts has none.
+        is_alone=state.queue() is not None and not adopts,
+    )

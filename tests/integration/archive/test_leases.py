@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,23 @@ def test_what_another_run_has_in_hand_is_not_swept_unless_it_is_surely_dead(
         os.utime(left, (then, then))
         assert (archive.sweep(), left.exists()) == (1, False)
     frozen.close()
+
+
+def test_a_dead_run_of_a_state_that_lets_only_one_work_keeps_nobody_waiting(
+    root: Path, no_locks: None
+) -> None:
+    mine, other = a_state(), a_state()
+    dead = opened(root, mine)
+    with pytest.raises(LeaseError, match="free after 90 s"):
+        opened(root, mine)
+    with opened(root, replace(mine, is_alone=True)) as archive:
+        store(archive)
+        with pytest.raises(LeaseError, match="lost the lease"):
+            dead.check()
+        # A run of a copy of the state: only its words are known there.
+        with pytest.raises(LeaseError, match="free after 90 s"):
+            opened(root, replace(other, instance=mine.instance, is_alone=True))
+    dead.close()
 
 
 def test_a_holder_whose_machine_was_suspended_shows_a_sign_of_life_before_it_works(
