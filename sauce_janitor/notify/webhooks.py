@@ -28,6 +28,8 @@ WAITS_S: Final = (1.0, 5.0, 15.0)
 """How long a sender waits before each further try."""
 _TIMEOUT_S: Final = 10
 _MOST_QUEUED: Final = 100
+_LASTING: Final = frozenset({400, 401, 403, 404, 405, 410, 413})
+"""Answers about this address or message, which another try does not change."""
 
 
 class NotificationLog(Protocol):
@@ -115,26 +117,44 @@ class WebhookSender:
             self._post(*queued)
 
     def _post(self, hook: WebhookTarget, message: Notification) -> None:
-        why = ""
+        failure: _Failure | None = None
         for wait_s in (0.0, *self._waits_s):
             # The process ends: it does not wait for a later try.
             if self._closing.wait(wait_s):
                 return
-            why = _failure_of(hook, message)
-            if not why:
+            failure = _failure_of(hook, message)
+            if failure is None:
                 self._log.info("notify.sent", told=message.event, account=message.account)
                 return
-        self._log.warning("notify.failed", told=message.event, account=message.account, why=why)
+            if failure.lasts:
+                break
+        assert failure is not None
+        self._log.warning(
+            "notify.failed", told=message.event, account=message.account, why=failure.why
+        )
 
 
-def _failure_of(hook: WebhookTarget, message: Notification) -> str:
-    """Send one message. Return why that failed, without the address; empty on success."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a message was not sent, without the address. `lasts` says that another try in a few
+    seconds fails, too.
+    """
+
+    why: str
+    lasts: bool = False
+
+
+def _failure_of(hook: WebhookTarget, message: Notification) -> _Failure | None:
+    """Send one message. Return why that failed; None on success."""
     try:
         url = hook.url()
+    # Such as a variable that is not set: a run would wait at its end for nothing.
     except JanitorError as error:
-        return str(error)
+        return _Failure(str(error), lasts=True)
     if not _is_safe(url):
-        return "the address is not https:// (plain http only to a loopback address)"
+        return _Failure(
+            "the address is not https:// (plain http only to a loopback address)", lasts=True
+        )
     with requests.Session() as session:
         # Use no proxy and no .netrc that the configuration does not name.
         session.trust_env = False
@@ -144,9 +164,11 @@ def _failure_of(hook: WebhookTarget, message: Notification) -> str:
             )
         except requests.RequestException as error:
             # The text of the error has the address, which is a secret: name its type only.
-            return type(error).__name__
+            return _Failure(type(error).__name__)
     # `ok` includes redirects, which are not followed: then nothing was delivered.
-    return "" if answer.ok and not answer.is_redirect else f"the answer was {answer.status_code}"
+    if answer.ok and not answer.is_redirect:
+        return None
+    return _Failure(f"the answer was {answer.status_code}", lasts=answer.status_code in _LASTING)
 
 
 def _is_safe(url: str) -> bool:

@@ -9,6 +9,7 @@ import threading
 import pytest
 import structlog
 
+from sauce_janitor.errors import ConfigError
 from sauce_janitor.notify import Notification, WebhookSender, WebhookTarget
 from tests.support.webhooks import SECRET, Hooked, hooked
 
@@ -68,6 +69,30 @@ def test_it_is_tried_a_few_times_and_then_given_up_without_naming_the_address() 
         ("notify.failed", "the answer was 500")
     ]
     assert SECRET not in repr(logs)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413])
+def test_an_answer_that_stays_the_same_is_asked_for_once(status: int) -> None:
+    with hooked(*[status] * 4) as server, structlog.testing.capture_logs() as logs:
+        tell(server, tiding())
+    assert server.asked == 1
+    assert [line["why"] for line in logs] == [f"the answer was {status}"]
+
+
+def test_an_address_that_cannot_be_read_is_told_at_once() -> None:
+    """A run waited 21 s at its end for a variable that nobody sets."""
+    tries = []
+
+    def unset() -> str:
+        tries.append(1)
+        raise ConfigError("env HOOK is not set")
+
+    poster = WebhookSender(waits_s=(60.0,))
+    with structlog.testing.capture_logs() as logs:
+        poster.tell([tiding()], [WebhookTarget(unset, frozenset({"failed"}))], Notes())
+        poster.close(30)
+    assert [line["why"] for line in logs] == ["env HOOK is not set"]
+    assert len(tries) == 1
 
 
 def test_nobody_is_followed_elsewhere() -> None:
