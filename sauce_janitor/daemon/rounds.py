@@ -49,7 +49,8 @@ _LEASE_S: Final = 30.0
 """After how long work is tried again that met a lease of which the end is unknown."""
 _STATE_S: Final = 15.0
 """After how long work is tried again that lost the state, at first: it doubles each time."""
-_STATE_MOST_S: Final = 600.0
+_STATE_MOST_S: Final = 60.0
+"""At most after how long. It goes on within a minute after the state can be used again."""
 Works: TypeAlias = Mapping[str, Work]
 """The work to do, by kind."""
 

@@ -44,6 +44,15 @@ from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
 
 _TASK: Final = "sauce_janitor.work"
 _CONNECTIONS: Final = 4
+_CONNECTION: Final[dict[str, Any]] = {
+    "application_name": "sauce-janitor queue",
+    "connect_timeout": 10,
+    # As for the state: a server that vanished is noticed within 15 s.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 _HAND_BACK_S: Final = 5.0
 """After how long another worker is offered what this one handed back."""
 _HANDED_BACK_MOST: Final = 12
@@ -255,17 +264,12 @@ class WorkQueue:
 
     async def _connected(self) -> None:
         """Work until `halt`, or until the database is lost."""
+        address = self._address()
+        # The pool would try for long, and say only that it has no connection.
+        await (await psycopg.AsyncConnection.connect(address, **_CONNECTION)).close()
         connector = PsycopgConnector(
-            conninfo=self._address(),
-            kwargs={
-                "application_name": "sauce-janitor queue",
-                "connect_timeout": 10,
-                # As for the state: a server that vanished is noticed within 15 s.
-                "keepalives_idle": 5,
-                "keepalives_interval": 2,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 15_000,
-            },
+            conninfo=address,
+            kwargs=_CONNECTION,
             min_size=1,
             max_size=_CONNECTIONS,
             timeout=_END_S,

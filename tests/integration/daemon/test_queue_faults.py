@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from sauce_janitor.daemon import heartbeat, work_queue
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.work_queue import WorkerTasks, WorkQueue
+from sauce_janitor.errors import StateError
 from sauce_janitor.state import State
 from tests.support.daemon import until
 from tests.support.workers import FIRST, QUICK, SCHEDULE, Workers, begun, digest_of
@@ -226,3 +227,25 @@ def test_workers_with_the_same_host_name_and_process_id_are_two(workers: Workers
             beat = heartbeat.Heartbeat(at=100, pid=1, mode=mode, next_runs={}, host="node")
             state.notes.write(heartbeat.shared_note("node", 1), beat.text())
         assert len(heartbeat.alive(state.notes, now=100)) == 2
+
+
+def test_a_database_that_refuses_the_worker_is_told_with_the_reason(workers: Workers) -> None:
+    tasks = WorkerTasks(lambda _: None, lambda _: "digest", lambda: None, lambda _: None)
+    nowhere = workers.url + "_that_is_gone"
+    queue = WorkQueue(
+        tasks, threading.Event(), lambda: nowhere, queue="accounts", most=1, pace=QUICK.queue
+    )
+    queue.plan({}, 0)
+    until(lambda: "not connected yet" not in (queue.trouble or ""), "a word about it")
+    queue.shutdown()
+    assert "does not exist" in (queue.trouble or "")
+
+
+def test_work_goes_on_within_a_minute_however_long_the_state_was_away(workers: Workers) -> None:
+    scene = workers.scene("one")
+    scene.worked.error = StateError("no connection is left")
+    rounds = scene.rounds(execute=True, pace=QUICK)
+    rounds.go()
+    workers.clock.at += FIRST
+    until(lambda: rounds.state is not None, "a state")
+    assert {rounds._do("eu") for _ in range(12)} == {15.0, 30.0, 60.0}
