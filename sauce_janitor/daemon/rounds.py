@@ -38,7 +38,7 @@ from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
 from sauce_janitor.operations.wiring.run_settings import RunContext
-from sauce_janitor.state import QUEUES, State
+from sauce_janitor.state import QUEUES, LeaseStatus, State
 
 DRY_RUNS: Final = "dry_run:"
 """What the keys of the notes of dry runs begin with, where several daemons share a state."""
@@ -345,12 +345,18 @@ class Rounds:
             # Another worker may have done it since it was put into the queue.
             if self.is_shared:
                 entry = self.agenda.recorded(name, state.notes, now)
+            # Asked again: it may have waited for a thread until a black-out or another
+            # configuration.
+            kind = entry.due_kind(now)
+            if kind is None:
+                return None
+            # For hours, perhaps. Each run that is refused would be a line in the history.
+            if self.execute and (lease := _held_lease(state, name)) is not None:
+                holder = f"{lease.holder} on {lease.host}, process {lease.pid}"
+                self._log.info(f"{kind}.waits", account=name, why=f"{holder}, holds the lease")
+                return lease.free_in_s
         except StateError:
             return _STATE_S
-        # Asked again: it may have waited for a thread until a black-out or another configuration.
-        kind = entry.due_kind(now)
-        if kind is None:
-            return None
         work = self._running[name] = RunningWork(name, kind)
         # `halt` sets this before it stops what is running: no work is missed by both.
         if self.stopping.is_set():
@@ -430,3 +436,12 @@ class Rounds:
             self._poster.tell(messages, notifications.hooks(self.config), self.state.notes)
         except StateError as error:
             self._log.warning("notify.failed", why=str(error))
+
+
+def _held_lease(state: State, account: str) -> LeaseStatus | None:
+    """Return the lease that somebody holds on the account in a state that several share."""
+    if (queue := state.queue()) is None:
+        return None
+    return next(
+        (each for each in queue.look().leases if each.account == account and each.is_held), None
+    )

@@ -55,6 +55,11 @@ class LeaseStatus:
     is_held: bool
     renewed_s: float | None
 
+    @property
+    def free_in_s(self) -> float:
+        """After how many seconds it is free unless its holder renews it."""
+        return max(0.0, LEASE_TTL_S - (self.renewed_s or 0.0)) if self.is_held else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:

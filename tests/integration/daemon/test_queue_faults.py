@@ -249,3 +249,23 @@ def test_work_goes_on_within_a_minute_however_long_the_state_was_away(workers: W
     workers.clock.at += FIRST
     until(lambda: rounds.state is not None, "a state")
     assert {rounds._do("eu") for _ in range(12)} == {15.0, 30.0, 60.0}
+
+
+def test_an_account_waits_for_a_lease_without_a_run_each_minute(workers: Workers) -> None:
+    """Such as of a `run` by hand that takes hours: the history would show nothing else."""
+    scene = workers.scene("one")
+    with State.connect(workers.url) as state, capture_logs() as logs:
+        state.accounts.admit("eu", base_url="u", username="demo")
+        lease = state.lease("eu", "run 7", now=0)
+        lease.acquire()
+        workers.start(scene)
+        workers.clock.at += FIRST
+        until(lambda: ("run", "us") in begun(scene), "the run of the other account")
+        waits = (
+            "SELECT scheduled_at > now() + interval '30 s' FROM procrastinate_jobs"
+            " WHERE lock = 'accounts: eu' AND status = 'todo'"
+        )
+        until(lambda: workers.query(waits) == [True], "a place in the queue for later")
+        lease.release()
+    assert ("run", "eu") not in begun(scene)
+    assert [log["account"] for log in logs if log["event"] == "run.waits"] == ["eu"]
