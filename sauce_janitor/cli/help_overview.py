@@ -49,7 +49,7 @@ TASKS: Final = {
     },
     "Tools": {
         "account": "List the accounts that the state knows, or rename one",
-        "state": "Make, migrate, verify or copy the state",
+        "state": "Create, migrate, verify or copy the state",
         "config": "Show the effective configuration",
         "schema": "Print the configuration's JSON Schema or reference",
         "sandbox": "Run a Sauce Labs look-alike on this machine",

@@ -54,7 +54,7 @@ def rewrite(desk: Processes, pattern: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "text", "code", "said"),
     [
-        ("^postgresql", "mysql", 2, "not one of a PostgreSQL database"),
+        ("^postgresql", "mysql", 2, "does not name a PostgreSQL database"),
         (r"@.*", "@no-such-host.invalid/janitor", 2, "no-such-host.invalid/janitor"),
         (r"/[^/]*$", "/missing", 2, 'database "missing" does not exist'),
         ("//postgres:", "//nobody:", 2, 'role "nobody" does not exist'),
@@ -213,7 +213,7 @@ def test_a_bucket_that_wants_another_encryption_is_told(
 def test_a_second_machine_with_a_folder_of_its_own_is_warned_and_deletes_nothing(
     desk: Processes,
 ) -> None:
-    warning = "archive: is a folder, and several machines can use the state"
+    warning = "archive: is a folder, but several machines can share the state"
     assert warning in desk.run("check").stdout
     desk.run(*EXECUTE, "--policy", "nightly")
     # The other machine has nothing at that path.

@@ -30,8 +30,8 @@ def copy(
     """Copy the whole archive FROM one place TO another, each a folder or s3://bucket/prefix.
 
     Reads every byte before and after the copy. The source must be paused. If interrupted, run it
-    again: it continues. Exits with 6 if a job is damaged; then the copy is no archive yet. The
-    address in the configuration keeps its endpoint, region and key.
+    again: it continues. Exits with 6 if a job is damaged; then the copy is no archive yet. For
+    the place that the configuration names, its endpoint, region and key are used.
     """
     from sauce_janitor import archive, report
     from sauce_janitor.cli.progress import ProgressDisplay

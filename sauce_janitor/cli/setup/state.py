@@ -1,4 +1,4 @@
-"""`state`: make, migrate, verify and copy the state."""
+"""`state`: create, migrate, verify and copy the state."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def state() -> None:
-    """Make, migrate, verify or copy the state. Sends nothing to Sauce Labs."""
+    """Create, migrate, verify or copy the state. Sends nothing to Sauce Labs."""
 
 
 @state.command()
 @DRY_RUN
 @click.pass_obj
 def init(session: Session, *, dry_run: bool) -> None:
-    """Make a state in the empty PostgreSQL database of `state.url`. No other command does."""
+    """Create a state in the empty PostgreSQL database of `state.url`. No other command does."""
     from sauce_janitor.state import make_on_server
 
     address = _address(session.load(accounts_only=True), "init")
@@ -42,7 +42,7 @@ def init(session: Session, *, dry_run: bool) -> None:
 
 @state.command()
 @click.option(
-    "--backed-up", is_flag=True, help="The database is backed up, for example with pg_dump."
+    "--backed-up", is_flag=True, help="Confirm that the database is backed up, as with pg_dump."
 )
 @DRY_RUN
 @click.pass_obj
@@ -136,16 +136,24 @@ def _new_file(path: Path, accept_filesystem: str | None) -> Iterator[State]:
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="File to copy to the server.",
+    metavar="FILE",
+    help="The file to copy to the server.",
 )
-@click.option("--to", "target", type=click.Path(path_type=Path), help="New file for the copy.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A new file for the copy.",
+)
 @DRY_RUN
 @click.pass_obj
 def copy(session: Session, *, source: Path | None, target: Path | None, dry_run: bool) -> None:
     """Copy a state from a file into the new state of `state.url`, or from there into a new file.
 
-    Every number of rows and every hash of the journal is compared. No run may work meanwhile. The
-    copy is the same state: use only one of the two from then on.
+    Before a copy to the server, run `state init`. Compares the number of rows of each table and the
+    hashes of the journal. No run may work meanwhile. The copy is the same state: use only one of
+    the two from then on.
     """
     from sauce_janitor.state import State
 

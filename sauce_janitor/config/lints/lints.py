@@ -92,8 +92,8 @@ def _of_file(file: ConfigFile, document: Document) -> Iterator[tuple[Path, str]]
         yield (
             ("archive",),
             (
-                "is a folder, and several machines can use the state of state.url: set archive.url"
-                " if they do, or mount one disk on all of them"
+                "is a folder, but several machines can share the state of state.url. If they do,"
+                " set archive.url, or mount one disk at this folder on all of them"
             ),
         )
     used = _lists_used(document.root) if file.lists else set()

@@ -57,12 +57,12 @@ def address(url: str) -> URL:
         is_cut = True
     if is_cut:
         raise ConfigError(
-            "the state's address is no URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
-            " with % and its hexadecimal code for each / @ : ? % in user, password and options"
+            "the state's address is not a URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+            " In user, password and options write / @ : ? % as %2F %40 %3A %3F %25"
         )
     if parsed.drivername not in _KINDS or not parsed.database:
         raise ConfigError(
-            "the state's address is not one of a PostgreSQL database: write"
+            "the state's address does not name a PostgreSQL database: write"
             " postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         )
     return parsed

@@ -115,8 +115,8 @@ def test_a_folder_beside_a_state_that_others_use_is_warned_of(
     text = RULE + "then: {archive: 5d}}\n" + f"archive: {archive}\n"
     assert warnings(text) == []
     said = (
-        "config.yaml:4: archive: is a folder, and several machines can use the state of state.url:"
-        " set archive.url if they do, or mount one disk on all of them"
+        "config.yaml:4: archive: is a folder, but several machines can share the state of state.url."
+        " If they do, set archive.url, or mount one disk at this folder on all of them"
     )
     assert warnings(text + "state: {url: {env: STATE_URL}}\n") == [said] * is_warned
 
