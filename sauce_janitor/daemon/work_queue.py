@@ -61,11 +61,9 @@ decides with what it is put into the queue: the worker that did so may be gone.
 """
 _LATEST_S: Final = 3600.0
 """Nothing waits in the queue for longer before it is tried again."""
-_COLLECT_S: Final = 30.0
-"""How long work waits at its end until the rounds have recorded it."""
 _RECONNECT_S: Final = 2.0
 _INTERRUPT_S: Final = 1.0
-"""How often work that is to end is asked to."""
+"""How often work that is to end is asked to, and work that has ended looks for a bug."""
 _ILL: Final = 0.8
 """The part of `stalled_s` after which a silent worker begins again, before others give it up."""
 _END_S: Final = 5.0
@@ -484,12 +482,15 @@ class WorkQueue:
             ended.error = error
         self._ended.put(ended)
         self._wake.set()
-        ended.recorded.wait(_COLLECT_S)
+        # However long they wait for the state: they would take the next work of the account for
+        # this one, and a stop would not reach it.
+        while not ended.recorded.wait(_INTERRUPT_S) and self._bug is None:
+            pass
         return again_s
 
 
 def _account_of(job: Job) -> str:
-    return str(job.task_kwargs["account"])
+    return str(job.task_kwargs.get("account"))
 
 
 def _first_line(error: BaseException) -> str:

@@ -269,3 +269,23 @@ def test_an_account_waits_for_a_lease_without_a_run_each_minute(workers: Workers
         lease.release()
     assert ("run", "eu") not in begun(scene)
     assert [log["account"] for log in logs if log["event"] == "run.waits"] == ["eu"]
+
+
+def test_an_account_begins_no_other_work_before_its_last_one_is_recorded(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the rounds wait for the state: they would take one for the other."""
+    monkeypatch.setattr(work_queue, "_COLLECT_S", 0.1, raising=False)
+    tasks = WorkerTasks(lambda _: None, lambda _: "digest", lambda: None, lambda _: None)
+    queue = WorkQueue(
+        tasks, threading.Event(), lambda: workers.url, queue="accounts", most=1, pace=QUICK.queue
+    )
+    workers.query(_queued("eu", "digest"))
+    queue.plan({}, 0)
+    until(lambda: not queue._ended.empty(), "an end")
+    time.sleep(0.5)
+    assert not workers.is_queue_empty()
+    assert queue.busy() == {"eu"}
+    assert list(queue.ended()) == ["eu"]
+    until(workers.is_queue_empty, "an empty queue")
+    queue.shutdown()
