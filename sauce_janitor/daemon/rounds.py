@@ -204,7 +204,14 @@ class Rounds:
 
     def _work_queue(self, config: Config) -> WorkStarter:
         # Late: a state in a file loads nothing of it.
-        from sauce_janitor.daemon.work_queue import WorkerTasks, WorkQueue
+        try:
+            from sauce_janitor.daemon.work_queue import WorkerTasks, WorkQueue
+        # After an upgrade without its extra: older versions needed psycopg alone.
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"`state.url` needs {error.name}, which is not installed: install"
+                " sauce-janitor[cluster]"
+            ) from error
 
         assert not isinstance(config.state, Path)
         tasks = WorkerTasks(

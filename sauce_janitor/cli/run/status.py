@@ -49,8 +49,8 @@ _NO_LISTING: Mapping[str, Any] = {
 def status(
     session: Session, /, accounts: tuple[str, ...], policies: tuple[str, ...], form: str
 ) -> None:
-    """Show the last runs, what is due by the last plan, the listing, holds, retries, and changes
-    whose result is unknown.
+    """Show the last runs, what is due by the last plan, the listing, holds, retries, changes of
+    which the result is unknown, and the workers that share the state.
     """
     from sauce_janitor import report
     from sauce_janitor.cli import known_jobs

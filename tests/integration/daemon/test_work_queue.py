@@ -5,6 +5,7 @@ Time stands still at START unless a test moves it; the queue itself goes by the 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 
 from sauce_janitor.daemon import heartbeat, work_queue
 from sauce_janitor.daemon.status import DaemonStatus
-from sauce_janitor.errors import LeaseError, StateError
+from sauce_janitor.errors import ConfigError, LeaseError, StateError
 from sauce_janitor.state import State
 from tests.support.daemon import until
 from tests.support.postgresql import Postgresql
@@ -245,3 +246,12 @@ class _Clock:
 
     def time(self) -> float:
         return time.time() + self.ahead_s
+
+
+def test_an_installation_without_the_queue_s_library_is_told_so(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sauce_janitor.daemon.work_queue", None)
+    scene = workers.scene("one")
+    with pytest.raises(ConfigError, match=r"is not installed: install sauce-janitor\[cluster\]"):
+        scene.rounds(execute=True)
