@@ -26,34 +26,36 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
     """
     metrics.set("paused", 1 if Pauses(state, config.archive.location).is_paused() else 0)
     for account in config.accounts:
-        if (full_at := state.jobs.full_at(account.name)) is not None:
-            metrics.set("last_complete_listing_timestamp_seconds", full_at, account=account.name)
-        for mode in MODES:
-            done = (
-                run
-                for run in state.runs.last(account.name, limit=_LOOKED_BACK, mode=mode)
-                if run.result == "done"
-            )
-            if (newest := next(done, None)) is not None:
-                metrics.set(
-                    "last_success_timestamp_seconds",
-                    newest.started_at,
-                    account=account.name,
-                    mode=mode,
-                )
-        for group in grouped(state.retries.of(account.name).values()):
-            metrics.set("retrying_jobs", group.jobs, account=account.name, kind=group.kind.value)
-        last = state.runs.last(account.name, limit=_LOOKED_BACK)
-        asides = next(
-            (run.summary["set_aside"] for run in last if "set_aside" in run.summary), None
+        recall_account(account.name, state, metrics)
+
+
+def recall_account(account: str, state: State, metrics: Metrics) -> None:
+    """Set every gauge that a run of the account sets. Raise StateError."""
+    if (full_at := state.jobs.full_at(account)) is not None:
+        metrics.set("last_complete_listing_timestamp_seconds", full_at, account=account)
+    for mode in MODES:
+        done = (
+            run
+            for run in state.runs.last(account, limit=_LOOKED_BACK, mode=mode)
+            if run.result == "done"
         )
-        # No run has recorded any yet: then there is no gauge rather than a false zero.
-        if asides is not None:
+        if (newest := next(done, None)) is not None:
             metrics.set(
-                "rows_set_aside", sum(aside["count"] for aside in asides), account=account.name
+                "last_success_timestamp_seconds",
+                newest.started_at,
+                account=account,
+                mode=mode,
             )
-        if (plan := newest_plan(last)) is not None:
-            show_plan(metrics, account.name, plan)
+    metrics.forget("retrying_jobs", account)
+    for group in grouped(state.retries.of(account).values()):
+        metrics.set("retrying_jobs", group.jobs, account=account, kind=group.kind.value)
+    last = state.runs.last(account, limit=_LOOKED_BACK)
+    asides = next((run.summary["set_aside"] for run in last if "set_aside" in run.summary), None)
+    # No run has recorded any yet: then there is no gauge rather than a false zero.
+    if asides is not None:
+        metrics.set("rows_set_aside", sum(aside["count"] for aside in asides), account=account)
+    if (plan := newest_plan(last)) is not None:
+        show_plan(metrics, account, plan)
 
 
 def newest_plan(runs: Iterable[RunRecord]) -> Mapping[str, Any] | None:

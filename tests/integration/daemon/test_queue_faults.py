@@ -289,3 +289,25 @@ def test_an_account_begins_no_other_work_before_its_last_one_is_recorded(
     assert list(queue.ended()) == ["eu"]
     until(workers.is_queue_empty, "an empty queue")
     queue.shutdown()
+
+
+def test_the_gauges_of_an_account_follow_the_runs_of_other_workers(workers: Workers) -> None:
+    """An alert takes the highest of all workers: an old number would keep it firing."""
+    scene = workers.scene("one")
+    rounds = workers.start(scene)
+    until(lambda: rounds.agenda.entries, "an agenda")
+    late = {"account": "eu", "deadline": "gdpr", "blocked_by": "limit"}
+    scene.metrics.set("overdue_jobs", 5, **late)
+    now = int(workers.clock.at)
+    plan = {
+        "by_policy": {}, "jobs": 7, "held": 0, "undecided": 0, "expiring_24h": 0,
+        "expiring_72h": 0, "limits_broken": [], "overdue": {},
+    }  # fmt: skip
+    with State.connect(workers.url) as state:
+        state.accounts.admit("eu", base_url="u", username="demo")
+        state.runs.begin("other", "eu", mode="execute", at=now)
+        state.runs.finish("other", result="done", at=now + 1, summary={"plan": plan})
+        state.notes.write("run:eu", str(now + 1))
+    workers.clock.at += FIRST
+    until(lambda: b'inventory_jobs{account="eu"} 7.0' in scene.metrics.page(), "the new number")
+    assert b"overdue_jobs{" not in scene.metrics.page()
