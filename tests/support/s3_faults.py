@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -101,6 +102,15 @@ class _Proxy(BaseHTTPRequestHandler):
         pass
 
 
+class _ProxyServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        # A client that is killed resets its connections.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as it comes
+
+
 @contextmanager
 def faulty(server: Seaweedfs, prefix: str, *faults: Fault) -> Iterator[S3Location]:
     """A place in the server's bucket that is reached through the faults."""
@@ -109,8 +119,7 @@ def faulty(server: Seaweedfs, prefix: str, *faults: Fault) -> Iterator[S3Locatio
         (_Proxy,),
         {"port": server.port, "faults": list(faults), "lock": threading.Lock()},
     )
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    proxy.daemon_threads = True
+    proxy = _ProxyServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

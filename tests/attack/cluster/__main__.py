@@ -130,8 +130,9 @@ def report(cluster: Cluster, tally: Tally, wrong: list[str]) -> None:
         f"seed {cluster.options.seed}, {cluster.options.workers} workers, archive: {cluster.options.archive}"
     )
     print(f"done          {done}; runs in hand at kills: {tally.held}")
-    print(f"writes        {writes}, jobs asked twice and the like: see violations")
+    print(f"writes        {writes}")
     print(f"take-over     {spread(tally.take_overs)}")
+    print(f"next write    {spread(tally.working_again)}")
     for what, times in sorted(tally.back_at_work.items()):
         print(f"back at work  {what}: {spread(times)}")
     late = [each for account in cluster.accounts for each in account.oracle.late]

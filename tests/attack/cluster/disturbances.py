@@ -25,13 +25,15 @@ _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 @dataclass
 class Tally:
     """What was done and measured. Times are in seconds. `take_overs`: from a kill until another
-    process held the lease, one for each account. `back_at_work`: from the end of a disturbance that
+    process held the lease, one for each account. `working_again`: from that kill until the account's
+    next write at the vendor, where its new holder was left alone. `back_at_work`: from the end of a disturbance that
     stopped all until the next write at the vendor, by what was disturbed.
     """
 
     done: dict[str, int] = field(default_factory=dict)
     held: int = 0
     take_overs: list[float] = field(default_factory=list)
+    working_again: list[float] = field(default_factory=list)
     back_at_work: dict[str, list[float]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,6 +86,17 @@ def _watch_take_over(cluster: Cluster, account: str, fence: int, at: float, tall
     with tally.lock:
         tally.take_overs.append(taken - at)
     cluster.say(f"{account} taken over {taken - at:.1f} s after the kill")
+    attacked = next(each for each in cluster.accounts if each.name == account)
+    oracle = attacked.oracle
+    newest = max(newer for name, newer in list(cluster.leases.taken) if name == account)
+    while oracle.last_write_at < taken and not cluster.is_closing:
+        # Its new holder died, too, or nothing is due any more.
+        is_over = time.time() - at > GIVE_UP_S or attacked.due_at_once == 0
+        if is_over or cluster.leases.taken_over_at(account, newest) is not None:
+            return
+        time.sleep(0.2)
+    with tally.lock:
+        tally.working_again.append(oracle.last_write_at - at)
 
 
 def stop(cluster: Cluster, worker: Worker, chance: random.Random, tally: Tally) -> None:

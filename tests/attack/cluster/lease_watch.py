@@ -67,7 +67,9 @@ class LeaseWatch:
     def taken_over_at(self, account: str, fence: int) -> float | None:
         """Return when somebody took the lease after this fence; None for not yet."""
         times = [
-            at for (name, newer), (at, _) in self.taken.items() if name == account and newer > fence
+            at
+            for (name, newer), (at, _) in list(self.taken.items())
+            if name == account and newer > fence
         ]
         return min(times, default=None)
 
