@@ -22,6 +22,10 @@ GIVE_UP_S: Final = 300.0
 _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
+_SLEEP: Final = "import threading, time; time.sleep = lambda s: threading.Event().wait(s)\n"
+"""libfaketime lets the system's own call fail."""
+
+
 @dataclass
 class Tally:
     """What was done and measured. Times are in seconds. `take_overs`: from a kill until another
@@ -144,7 +148,9 @@ def wrong_clock(cluster: Cluster, worker: Worker, chance: random.Random, tally: 
     shift = chance.choice(("+10m", "-10m"))
     worker.end()
     before = cluster.last_write_at()
-    worker.start(LD_PRELOAD=_LIBRARY, FAKETIME=shift, FAKETIME_DONT_FAKE_MONOTONIC="1")
+    worker.start(
+        before=_SLEEP, LD_PRELOAD=_LIBRARY, FAKETIME=shift, FAKETIME_DONT_FAKE_MONOTONIC="1"
+    )
     pid = worker.pid
     cluster.say(f"{worker.name} ({pid}) has a clock that is {shift} off")
     cluster.never[pid] = f"its clock is {shift} off"
@@ -153,7 +159,7 @@ def wrong_clock(cluster: Cluster, worker: Worker, chance: random.Random, tally: 
         time.sleep(1)
     tally.count(f"clocks {shift}")
     if not worker.pid:
-        cluster.say(f"{worker.name} ended by itself")
+        tally.wrong.append(f"{worker.name} ended by itself, with a clock that is {shift} off")
     worker.end()
     if cluster.last_write_at() == before:
         tally.wrong.append(f"nobody worked while the clock of {worker.name} was {shift} off")
@@ -182,7 +188,7 @@ def disturb_workers(cluster: Cluster, todo: list[str], chance: random.Random, ta
         running.append(threading.Thread(target=_disturb, args=arguments, daemon=True))
         running[-1].start()
         time.sleep(chance.uniform(*cluster.options.gap_s))
-    for thread in running:
+    for thread in [*running, *cluster.watchers]:
         thread.join()
 
 

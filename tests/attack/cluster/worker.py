@@ -41,18 +41,26 @@ begin = RunJournal.__init__
 def begin_without_fence(self, *given, fence=None, **named):
     begin(self, *given, **named)
 RunJournal.__init__ = begin_without_fence
+from sauce_janitor.archive.ownership.lease import ArchiveLease
+ArchiveLease._take_lock = ArchiveLease._check = lambda self: None
+ArchiveLease._refuse_live_holder = lambda self, found: None
+from sauce_janitor.daemon.ports import QueueInterval
+QueueInterval.__init__.__defaults__ = (1.0, 2.0, 8.0)
+from sauce_janitor.daemon.rounds import Rounds
+Rounds._interrupt = lambda self: None
 """
 _RUN: Final = 'import runpy; runpy.run_module("sauce_janitor", run_name="__main__", alter_sys=True)'
 PROGRAMS: Final = {"as it is": _AS_IT_IS, "faster": _FASTER, "reckless": _RECKLESS}
 """What is different in the program. `faster`: a lease ends after 12 s, a write after 4 s,
 and a silent worker counts as dead after 8 s.
-`reckless`: nobody looks at leases and fences. The oracle must see that.
+`reckless`: nobody looks at leases and fences, and nobody who was given up stops. The oracle must
+see that.
 """
 
 
-def program(kind: str) -> tuple[str, ...]:
+def program(kind: str, before: str = "") -> tuple[str, ...]:
     """Return the command that starts the program, up to its own arguments."""
-    return (sys.executable, "-c", PROGRAMS[kind] + _RUN)
+    return (sys.executable, "-c", before + PROGRAMS[kind] + _RUN)
 
 
 class Worker:
@@ -79,11 +87,11 @@ class Worker:
         """Its exit code; None while it runs."""
         return None if self._process is None else self._process.poll()
 
-    def start(self, **environment: str) -> None:
-        """Start it, as its supervisor does."""
+    def start(self, *, before: str = "", **environment: str) -> None:
+        """Start it, as its supervisor does. `before`: what is done first, in Python."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*program(self._kind), "--log-format", "json", "serve", "--execute"],
+                [*program(self._kind, before), "--log-format", "json", "serve", "--execute"],
                 cwd=self._folder,
                 env=self._environment | environment,
                 stdin=subprocess.DEVNULL,
