@@ -40,7 +40,7 @@ from procrastinate.worker import Worker
 from sauce_janitor.daemon.agenda import AgendaEntry
 from sauce_janitor.daemon.ports import QueueInterval
 from sauce_janitor.errors import JanitorError
-from sauce_janitor.model.safety_numbers import MAX_CLOCK_SKEW_S
+from sauce_janitor.model.safety_numbers import DAY_S, MAX_CLOCK_SKEW_S
 
 _TASK: Final = "sauce_janitor.work"
 _CONNECTIONS: Final = 4
@@ -133,6 +133,7 @@ class WorkQueue:
         # queue says so, by their ids.
         self._in_hand: set[int] = set()
         self._missed: dict[int, float] = {}
+        self._swept_at = -math.inf
         self._ended: SimpleQueue[_Ended] = SimpleQueue()
         self._halted = threading.Event()
         self._bug: BaseException | None = None
@@ -275,8 +276,6 @@ class WorkQueue:
         app = App(connector=connector)
         app.task(name=_TASK, queue=self._queue, pass_context=True)(self._work)
         async with app.open_async():
-            manager = app.job_manager
-            await manager.delete_old_jobs(_KEPT_HOURS, queue=self._queue, include_failed=True)
             await self._fail_own(app)
             worker: Worker | None = None
             running: asyncio.Task[None] | None = None
@@ -293,6 +292,7 @@ class WorkQueue:
                             await self._offer(app)
                             await self._fail_stalled(app)
                             await self._fail_missed(app)
+                            await self._sweep(app)
                         seen_at = time.monotonic()
                     # A moment without an answer must not end runs of hours.
                     except _OUTAGES:
@@ -414,6 +414,14 @@ class WorkQueue:
             # Not at once: it may begin, or end, at this moment.
             if now - since > self._pace.heartbeat_s:
                 await self._fail(app, missed[each])
+
+    async def _sweep(self, app: App) -> None:
+        """Remove once a day what was failed long ago, of workers that work for months, too."""
+        if time.monotonic() - self._swept_at > DAY_S:
+            await app.job_manager.delete_old_jobs(
+                _KEPT_HOURS, queue=self._queue, include_failed=True
+            )
+            self._swept_at = time.monotonic()
 
     async def _own_jobs(self, app: App) -> list[Job]:
         return list(
