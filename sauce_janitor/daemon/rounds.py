@@ -322,14 +322,18 @@ class Rounds:
         is_due = any(entry.due_kind(now) for entry in self.agenda.entries.values())
         if not is_due and time.monotonic() - self._read_at < _SHARED_S:
             return
-        before = {name: entry.last for name, entry in self.agenda.entries.items()}
+        before = {
+            name: (entry.last, entry.kept_up_at) for name, entry in self.agenda.entries.items()
+        }
         try:
             self.agenda.read_again(state.notes, now)
             self._read_at = time.monotonic()
             # What this process measured at its own last run may be long over.
             for name, entry in self.agenda.entries.items():
-                if entry.last != before[name]:
+                if (entry.last, entry.kept_up_at) != before[name]:
                     last_runs.recall_account(name, state, self._metrics)
+                    # How much of the budget the other one has left is not recorded.
+                    self._metrics.forget("api_budget_remaining", name)
         # Then what is due may be done already. The worker that takes it looks again.
         except StateError as error:
             self._log.debug("state.failed", why=str(error))

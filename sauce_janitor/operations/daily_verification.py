@@ -11,6 +11,7 @@ from sauce_janitor.archive import Catalogue, Proof
 from sauce_janitor.archive.verify import JobSampleShare
 from sauce_janitor.config import Account
 from sauce_janitor.model.safety_numbers import DAY_S
+from sauce_janitor.operations.records.last_runs import daily_scope, show_verification
 from sauce_janitor.operations.records.repeats import RepeatedEvents
 from sauce_janitor.operations.verify import Verified, VerifyContext, VerifyScope, verify
 from sauce_janitor.operations.wiring.run_settings import RunContext
@@ -52,10 +53,10 @@ def verify_daily(account: Account, context: RunContext, *, share: float = DAILY_
         )
         done = verify(VerifyScope(account=account.name, sample=sample), verify_context)
     if done.complete:
-        context.metrics.set("archive_findings", len(done.findings), account=account.name)
-        context.metrics.set(
-            "last_verification_timestamp_seconds", context.clock(), account=account.name
-        )
+        verified = {"findings": len(done.findings), "at": int(context.clock())}
+        # After a restart, or at another worker, the gauges are set from this.
+        state.verifications.keep(daily_scope(account.name), verified)
+        show_verification(context.metrics, account.name, verified)
     log.info(
         "archive.verified",
         jobs=done.jobs,

@@ -34,7 +34,7 @@ _NOTES: Final = (
     "upkeep:{}",
 )
 _LISTING: Final = "note:listing:"
-_PRUNING: Final = "prune accepted {}"
+_OTHERS: Final = ("prune accepted {}", "verification daily {}")
 
 
 def move(connection: Connection, old: str, new: str) -> None:
@@ -99,7 +99,7 @@ def _tables() -> Iterator[Table]:
 def _keys(connection: Connection, old: str, new: str) -> Iterator[tuple[str, str]]:
     """Yield each note about the account: its key now, and its key under the new name."""
     there = set(connection.execute(select(meta.c.key)).scalars())
-    for shape in (*(f"note:{note}" for note in _NOTES), _PRUNING):
+    for shape in (*(f"note:{note}" for note in _NOTES), *_OTHERS):
         if (key := shape.format(old)) in there:
             yield key, shape.format(new)
     for key in sorted(there):

@@ -30,7 +30,7 @@ def recall(config: Config, state: State, metrics: Metrics) -> None:
 
 
 def recall_account(account: str, state: State, metrics: Metrics) -> None:
-    """Set every gauge that a run of the account sets. Raise StateError."""
+    """Set every gauge that a run or a verification of the account sets. Raise StateError."""
     if (full_at := state.jobs.full_at(account)) is not None:
         metrics.set("last_complete_listing_timestamp_seconds", full_at, account=account)
     for mode in MODES:
@@ -56,6 +56,19 @@ def recall_account(account: str, state: State, metrics: Metrics) -> None:
         metrics.set("rows_set_aside", sum(aside["count"] for aside in asides), account=account)
     if (plan := newest_plan(last)) is not None:
         show_plan(metrics, account, plan)
+    if (verified := state.verifications.kept(daily_scope(account))) is not None:
+        show_verification(metrics, account, verified)
+
+
+def daily_scope(account: str) -> str:
+    """Return the name under which the state keeps how the last daily verification ended."""
+    return f"daily {account}"
+
+
+def show_verification(metrics: Metrics, account: str, verified: Mapping[str, Any]) -> None:
+    """Set the gauges of a recorded daily verification."""
+    metrics.set("archive_findings", verified["findings"], account=account)
+    metrics.set("last_verification_timestamp_seconds", verified["at"], account=account)
 
 
 def newest_plan(runs: Iterable[RunRecord]) -> Mapping[str, Any] | None:

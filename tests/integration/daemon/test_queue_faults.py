@@ -298,6 +298,8 @@ def test_the_gauges_of_an_account_follow_the_runs_of_other_workers(workers: Work
     until(lambda: rounds.agenda.entries, "an agenda")
     late = {"account": "eu", "deadline": "gdpr", "blocked_by": "limit"}
     scene.metrics.set("overdue_jobs", 5, **late)
+    scene.metrics.set("archive_findings", 5, account="eu")
+    scene.metrics.set("api_budget_remaining", 0, account="eu", window="hour")
     now = int(workers.clock.at)
     plan = {
         "by_policy": {}, "jobs": 7, "held": 0, "undecided": 0, "expiring_24h": 0,
@@ -311,6 +313,12 @@ def test_the_gauges_of_an_account_follow_the_runs_of_other_workers(workers: Work
     workers.clock.at += FIRST
     until(lambda: b'inventory_jobs{account="eu"} 7.0' in scene.metrics.page(), "the new number")
     assert b"overdue_jobs{" not in scene.metrics.page()
+    assert b"api_budget_remaining{" not in scene.metrics.page()
+    with State.connect(workers.url) as state:
+        state.verifications.keep("daily eu", {"findings": 0, "at": now})
+        state.notes.write("upkeep:eu", str(now + 2))
+    workers.clock.at += 3600
+    until(lambda: b'archive_findings{account="eu"} 0.0' in scene.metrics.page(), "no finding")
 
 
 def test_a_worker_removes_what_was_failed_long_ago_without_a_restart(workers: Workers) -> None:

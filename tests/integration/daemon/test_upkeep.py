@@ -16,6 +16,7 @@ from sauce_janitor.config import Config, load
 from sauce_janitor.daemon.work import a_run, an_upkeep
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification
+from sauce_janitor.operations.records.last_runs import recall
 from sauce_janitor.operations.wiring.progress import ProgressTracker
 from sauce_janitor.operations.wiring.run_settings import RunContext
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
@@ -86,6 +87,16 @@ def test_a_damaged_file_is_found_within_twenty_days_and_told(scene: Scene) -> No
     assert {tiding.event for tiding in told} == {"failed"}
     assert "1 finding in the archive; the first: " in told[0].text
     assert len(scene.sandbox.log) == asked, "the archive is kept up without asking Sauce Labs"
+    # A daemon that starts again, or another worker, shows the same: an alert must not end by that.
+    restarted = Metrics()
+    recall(scene.config, scene.state, restarted)
+    assert _verification(restarted) == _verification(scene.metrics) != []
+
+
+def _verification(metrics: Metrics) -> list[str]:
+    page = metrics.page().decode().splitlines()
+    names = ("sauce_janitor_archive_findings{", "sauce_janitor_last_verification_timestamp")
+    return [line for line in page if line.startswith(names)]
 
 
 def test_while_paused_nothing_is_pruned_and_all_is_verified(scene: Scene) -> None:

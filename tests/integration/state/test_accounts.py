@@ -38,6 +38,7 @@ def _learn(state: State, name: str, owner: Owner = OWNER) -> None:
     state.runs.begin(f"run-{name}-{owner}", name, mode="execute", at=NOON)
     state.counters.add({("runs", (("account", name), ("mode", "execute"))): 3})
     state.notes.write(f"vanished {name}", "{}")
+    state.verifications.keep(f"daily {name}", {"findings": 0, "at": NOON})
 
 
 def test_an_account_is_corrected_until_a_listing_succeeded(state: State) -> None:
@@ -82,6 +83,7 @@ def test_a_rename_takes_everything_along_and_alters_no_line_of_the_journal(state
     assert [run.run_id for run in state.runs.last("prod")] == ["run-eu-demo"]
     assert state.counters.all() == {("runs", (("account", "prod"), ("mode", "execute"))): 3}
     assert state.notes.read("vanished prod") == "{}"
+    assert state.verifications.kept("daily prod") == {"findings": 0, "at": NOON}
     assert state.jobs.of("prod", OWNER).memo() == "{}"
     # what is written from now on goes under the same key: nothing is done twice
     state.journal.during("prod", "r2", lambda: NOON).archived(
