@@ -32,6 +32,8 @@ _NOTES: Final = (
     "delete_job_path {}",
     "run:{}",
     "upkeep:{}",
+    "dry_run:run:{}",
+    "dry_run:upkeep:{}",
 )
 _LISTING: Final = "note:listing:"
 _OTHERS: Final = ("prune accepted {}", "verification daily {}")

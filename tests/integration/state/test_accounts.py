@@ -232,3 +232,11 @@ def test_what_the_journal_is_asked_of_an_account_is_answered_after_a_rename(stat
     assert len(compared) > 5
     by_key = ("key_of(", "_KEY", "== key,")
     assert all(any(word in line for word in by_key) for line in compared), compared
+
+
+@pytest.mark.parametrize("key", ["run:{}", "upkeep:{}", "dry_run:run:{}", "dry_run:upkeep:{}"])
+def test_what_the_daemon_did_last_moves_with_the_name(state: State, key: str) -> None:
+    state.notes.write(key.format("eu"), "5")
+    state.accounts.rename("eu", "prod")
+    assert state.notes.read(key.format("prod")) == "5"
+    assert state.notes.read(key.format("eu")) is None
