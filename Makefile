@@ -79,7 +79,7 @@ package: venv
 # make lock   locks the dependencies anew, with hashes
 lock: venv
 	@for set in "run pyproject.toml" "cluster pyproject.toml --extra cluster" \
-	  "dev pyproject.toml --extra cluster --group lint --group test" "docs --group docs"; do set -- $$set; name=$$1; shift; \
+	  "dev pyproject.toml --extra cluster --group lint --group test" "docs --group docs" "bench --group bench"; do set -- $$set; name=$$1; shift; \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-header --upgrade $$@ -o requirements/$$name.txt; done
 	@for name in build nanio; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -97,7 +97,8 @@ pictures: venv
 
 # make bench  every benchmark, ratios against a naive client in the same run
 bench: venv
+	@.ci/venv bench
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .venv-docs site .components dist sauce-janitor-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-docs .venv-bench site .components dist sauce-janitor-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
