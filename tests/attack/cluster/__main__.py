@@ -37,6 +37,7 @@ def main() -> int:
         wanted = ClusterOptions(
             seed=options.seed, accounts=options.accounts, workers=options.workers,
             archive=options.archive, kind=options.program, addresses=bool(options.cuts),
+            older=options.older and options.older.resolve(),
         )  # fmt: skip
         cluster = Cluster(wanted, Path(folder), component)
         try:
@@ -79,6 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--store-faults", type=int, default=0, help="so many of each: 503, 403, … (with s3)"
     )
+    parser.add_argument("--older", type=Path, help="a tree of an older version: worker-1 is of it")
     parser.add_argument("--program", default="as it is", help="reckless: the oracle must see it")
     parser.add_argument("--logs", type=Path, help="where the workers' logs are kept")
     return parser.parse_args()

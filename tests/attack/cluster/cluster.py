@@ -47,10 +47,12 @@ _ACCOUNT: Final = """
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """How large it is. `kind` of program: see worker.py. `latency_s`: how late half of the
-    vendor's answers are. `refills`: new jobs
-    arrive all the time. `addresses`: each worker reaches PostgreSQL at another one. `gap_s`: between
-    two disturbances of workers.
+    """How large it is.
+
+    `kind` of program: see worker.py. `latency_s`: how late half of the vendor's answers are.
+    `refills`: new jobs arrive all the time. `older`: a tree whose program is the first worker, as
+    in the midst of an upgrade. `addresses`: each worker reaches PostgreSQL at another one. `gap_s`:
+    between two disturbances of workers.
     """
 
     seed: int = 1
@@ -61,6 +63,7 @@ class ClusterOptions:
     kind: str = "as it is"
     archive: str = "disk"
     refills: bool = True
+    older: Path | None = None
     addresses: bool = False
     stopped_s: tuple[float, float] = (20.0, 120.0)
     gap_s: tuple[float, float] = (3.0, 10.0)
@@ -129,6 +132,8 @@ class Cluster:
             environment = self.environment(address)
             if self.spool is not None:
                 environment["TMPDIR"] = str(self.spool)
+            if options.older is not None and number == 1:
+                environment["PYTHONPATH"] = str(options.older)
             worker = Worker(f"worker-{number}", self.folder, environment, options.kind, address)
             self.workers.append(worker)
             self._stack.callback(worker.kill)
