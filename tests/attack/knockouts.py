@@ -439,6 +439,13 @@ KNOCK_OUTS: Final = (
         ("tests/integration/archive/test_contract.py",),
     ),
     KnockOut(
+        "word of a run that is over",
+        "archive/ownership/lease.py",
+        "is_over = holder.is_alone and found.word in known",
+        "is_over = holder.is_alone",
+        ("tests/integration/archive/test_leases.py",),
+    ),
+    KnockOut(
         "read back",
         "archive/store.py",
         "                staging.read_back(fresh)",
