@@ -7,6 +7,7 @@ It reads the state and the disk in its own thread and keeps the result: no page 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -28,6 +29,8 @@ from sauce_janitor.state import QueueStatus, State
 from sauce_janitor.web.overview import AccountView, Overview, Readiness, SharedWork
 
 _OVERDUE_S: Final = 600
+_BUCKET_S: Final = 30.0
+"""How long what a bucket said of an archive is shown, in seconds."""
 
 
 class DaemonStatus:
@@ -42,6 +45,9 @@ class DaemonStatus:
         self._accounts: tuple[AccountView, ...] = ()
         self._sharing: SharedWork | None = None
         self._queued: frozenset[str] = frozenset()
+        self._archive_at = -float("inf")
+        self._archive_about: object = None
+        self._archive_told: tuple[str, ...] = ()
         self._paused: str | None = None
         self._state_trouble: str | None = None
         self._log: Any = structlog.get_logger()
@@ -139,23 +145,34 @@ class DaemonStatus:
             known = state.identity.archive_uuid(str(rounds.config.archive.location))
         except (RefusedError, StateError) as error:
             return [*reasons, str(error)]
-        trouble = archive_probe.trouble(rounds.config.archive, known)
-        self._metrics.set("archive_available", 1 if trouble is None else 0)
-        if trouble is not None:
-            reasons.append(trouble)
-        # Only a run that executes needs the archive to belong to this state.
-        elif rounds.execute:
-            refused = (
-                why_refused(rounds.config.archive, state, each.name)
-                for each in rounds.config.accounts
-            )
-            reasons += dict.fromkeys(why for why in refused if why is not None)
+        reasons += self._archive_reasons(state, known)
         # It takes no work then; other workers do.
         if rounds.trouble is not None:
             reasons.append(rounds.trouble)
         for account in rounds.config.accounts:
             reasons += self._reasons_of(account.name, now)
         return reasons
+
+    def _archive_reasons(self, state: State, known: str | None) -> tuple[str, ...]:
+        settings = self._rounds.config.archive
+        names = tuple(each.name for each in self._rounds.config.accounts)
+        about = (settings, names, known)
+        # A bucket is asked over the network, for each account. What it says changes rarely.
+        is_fresh = time.monotonic() - self._archive_at < _BUCKET_S
+        if is_fresh and about == self._archive_about and not isinstance(settings.location, Path):
+            return self._archive_told
+        trouble = archive_probe.trouble(settings, known)
+        self._metrics.set("archive_available", 1 if trouble is None else 0)
+        told: tuple[str, ...] = ()
+        if trouble is not None:
+            told = (trouble,)
+        # Only a run that executes needs the archive to belong to this state.
+        elif self._rounds.execute:
+            refused = (why_refused(settings, state, name) for name in names)
+            told = tuple(dict.fromkeys(why for why in refused if why is not None))
+        self._archive_about, self._archive_told = about, told
+        self._archive_at = time.monotonic()
+        return told
 
     def _reasons_of(self, account: str, now: int) -> list[str]:
         error, entry = (

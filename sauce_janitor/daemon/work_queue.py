@@ -67,6 +67,10 @@ _INTERRUPT_S: Final = 1.0
 _ILL: Final = 0.8
 """The part of `stalled_s` after which a silent worker begins again, before others give it up."""
 _END_S: Final = 5.0
+_ANSWER_S: Final = 20.0
+"""How long the database may take for one look. A frozen one never answers, and keeps its
+connections.
+"""
 _KEPT_HOURS: Final = 7 * 24
 """How long the queue keeps what was failed, in hours."""
 _OUTAGES: Final = (ProcrastinateException, psycopg.Error, OSError, TimeoutError)
@@ -265,7 +269,8 @@ class WorkQueue:
         """Work until `halt`, or until the database is lost."""
         address = self._address()
         # The pool would try for long, and say only that it has no connection.
-        await (await psycopg.AsyncConnection.connect(address, **_CONNECTION)).close()
+        async with asyncio.timeout(_ANSWER_S):
+            await (await psycopg.AsyncConnection.connect(address, **_CONNECTION)).close()
         connector = PsycopgConnector(
             conninfo=address,
             kwargs=_CONNECTION,
@@ -276,27 +281,28 @@ class WorkQueue:
         app = App(connector=connector)
         app.task(name=_TASK, queue=self._queue, pass_context=True)(self._work)
         async with app.open_async():
-            await self._fail_own(app)
+            async with asyncio.timeout(_ANSWER_S):
+                await self._fail_own(app)
             worker: Worker | None = None
             running: asyncio.Task[None] | None = None
             try:
                 seen_at = time.monotonic()
                 while not self._halted.is_set():
                     try:
-                        await self._look(app, worker)
-                        # A worker with a wrong clock would decide by it.
-                        if self._trouble is None and running is None:
-                            worker = self._new_worker(app)
-                            running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
-                        if self._trouble is None:
-                            await self._offer(app)
-                            await self._fail_stalled(app)
-                            await self._fail_missed(app)
-                            await self._sweep(app)
+                        async with asyncio.timeout(_ANSWER_S):
+                            await self._look(app, worker)
+                            # A worker with a wrong clock would decide by it.
+                            if self._trouble is None and running is None:
+                                worker = self._new_worker(app)
+                                running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
+                            if self._trouble is None:
+                                await self._tend(app)
                         seen_at = time.monotonic()
                     # A moment without an answer must not end runs of hours.
-                    except _OUTAGES:
+                    except _OUTAGES as error:
                         if time.monotonic() - seen_at > self._pace.heartbeat_s:
+                            # Said before the runs have ended, which may take a while.
+                            self._say(f"the queue cannot be used: {_first_line(error)}")
                             raise
                     if running is not None and running.done():
                         running.result()
@@ -306,6 +312,13 @@ class WorkQueue:
                     await self._wait(self._pace.tick_s)
             finally:
                 await self._end(worker, running)
+
+    async def _tend(self, app: App) -> None:
+        """Put what is due into the queue, and take out what nobody works on."""
+        await self._offer(app)
+        await self._fail_stalled(app)
+        await self._fail_missed(app)
+        await self._sweep(app)
 
     def _new_worker(self, app: App) -> Worker:
         return Worker(
@@ -324,10 +337,16 @@ class WorkQueue:
         if worker is None or running is None:
             return
         worker.stop()  # type: ignore[no-untyped-call]
+        idle_at = time.monotonic()
         while not running.done():
             # Again and again: work may be about to begin, and be missed.
             if self._busy:
                 await asyncio.to_thread(self._tasks.interrupt)
+                idle_at = time.monotonic()
+            # A frozen database does not even let it take its leave. Others give it up.
+            elif time.monotonic() - idle_at > _ANSWER_S:
+                running.cancel()
+                return
             await asyncio.wait([running], timeout=_INTERRUPT_S)
         with suppress(*_OUTAGES):
             running.result()
@@ -502,5 +521,7 @@ def _account_of(job: Job) -> str:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "the database does not answer"
     cause = error.__cause__ or error
     return str(cause).strip().partition("\n")[0] or type(cause).__name__

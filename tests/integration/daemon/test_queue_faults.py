@@ -17,6 +17,7 @@ from sauce_janitor.daemon.work_queue import WorkerTasks, WorkQueue
 from sauce_janitor.errors import StateError
 from sauce_janitor.state import State
 from tests.support.daemon import until
+from tests.support.postgresql import Postgresql
 from tests.support.workers import FIRST, QUICK, SCHEDULE, Workers, begun, digest_of
 
 
@@ -334,3 +335,21 @@ def test_a_worker_removes_what_was_failed_long_ago_without_a_restart(workers: Wo
     # A day later.
     queue._swept_at -= 86_401
     until(lambda: workers.query("SELECT id FROM procrastinate_jobs") == [], "the end of it")
+
+
+def test_a_frozen_database_ends_the_runs_and_work_goes_on_when_it_answers_again(
+    workers: Workers, postgresql: Postgresql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps its connections, so nothing fails: nobody would notice before it goes on."""
+    monkeypatch.setattr(work_queue, "_ANSWER_S", 0.5)
+    scene = workers.scene("one")
+    scene.worked.wait = True
+    rounds = workers.start(scene)
+    workers.clock.at += FIRST
+    until(lambda: len(scene.worked.waiting) == 2, "work")
+    with postgresql.frozen():
+        until(lambda: len(scene.worked.stopped) == 2, "the end of the runs")
+        until(lambda: rounds.trouble is not None, "a word about the server")
+    scene.worked.wait = False
+    until(lambda: len(begun(scene)) >= 4, "both runs again")
+    until(workers.is_queue_empty, "an empty queue")

@@ -25,7 +25,7 @@ from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError, StateError
 from sauce_janitor.operations import adoption
 from sauce_janitor.state import State
-from tests.support.daemon import FAST, START, Scene, until
+from tests.support.daemon import FAST, HEAD, START, Scene, until
 from tests.support.ports import free_port
 
 HOUR = 3600
@@ -177,6 +177,29 @@ def test_no_state_is_begun_while_the_bucket_of_its_archive_does_not_answer(
     (said,) = reasons(scene, scene.rounds())
     assert said.endswith("does not answer")
     assert not state.exists()
+
+
+def test_a_bucket_is_not_asked_at_each_look(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker looks every 5 s, and the answer is for each account."""
+    looks: list[str | None] = []
+
+    def away(_settings: object, known: str | None) -> str:
+        looks.append(known)
+        return "the bucket is away"
+
+    monkeypatch.setattr("sauce_janitor.daemon.archive_probe.trouble", away)
+    there = 'archive: {url: "s3://one", endpoint: "http://127.0.0.1:1"}'
+    for head, asked in ((HEAD, 3), (re.sub(r"(?m)^archive: .*$", there, HEAD), 1)):
+        looks.clear()
+        scene.configure(head=head)
+        rounds = scene.rounds(execute=True)
+        rounds.go()
+        standing = DaemonStatus(rounds, scene.clock, scene.metrics)
+        for _ in range(3):
+            standing.look()
+            assert "the bucket is away" in standing.readiness.reasons
+        assert len(looks) == asked
+        rounds.close()
 
 
 def test_a_state_that_is_gone_beside_its_archive_is_never_begun_anew(scene: Scene) -> None:
