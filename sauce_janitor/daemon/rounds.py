@@ -212,8 +212,11 @@ class Rounds:
                 f"`state.url` needs {error.name}, which is not installed: install"
                 " sauce-janitor[cluster]"
             ) from error
+        from sauce_janitor.state.server.server_state import address
 
         assert not isinstance(config.state, Path)
+        # What is no address is a mistake in the configuration: waiting would not help.
+        address(config.state.read())
         tasks = WorkerTasks(
             do=self._do,
             digest_of=self._digest_of,

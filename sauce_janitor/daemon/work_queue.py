@@ -30,9 +30,12 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Final
 
+# Some of these are used by others only, when the state is opened or used first. An upgrade in place
+# would otherwise give this process modules of two versions.
 import psycopg
+import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401
 import structlog
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, PsycopgConnector, builtin_tasks  # noqa: F401
 from procrastinate.exceptions import AlreadyEnqueued, ProcrastinateException
 from procrastinate.jobs import Job, Status
 from procrastinate.worker import Worker
@@ -41,6 +44,15 @@ from sauce_janitor.daemon.agenda import AgendaEntry
 from sauce_janitor.daemon.ports import QueueInterval
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.model.safety_numbers import DAY_S, MAX_CLOCK_SKEW_S
+from sauce_janitor.state.database import limited_connection  # noqa: F401
+from sauce_janitor.state.server import (  # noqa: F401
+    failover,
+    queue_tables,
+    request_counts,
+    server_lease,
+    server_state,
+    session_lock,
+)
 
 _TASK: Final = "sauce_janitor.work"
 _CONNECTIONS: Final = 4

@@ -60,6 +60,10 @@ OPENING: Final = (
 SERVER_LEASES: Final = ("tests/integration/state/test_server_leases.py",)
 SERVER: Final = ("tests/integration/state/test_server.py",)
 FAILOVER: Final = ("tests/integration/state/test_failover.py",)
+QUEUE: Final = (
+    "tests/integration/daemon/test_work_queue.py",
+    "tests/integration/daemon/test_queue_faults.py",
+)
 FROZEN: Final = ("tests/integration/state/test_frozen_server.py",)
 _DELETING: Final = "execute/steps/delete.py"
 _OPENING: Final = "operations/wiring/write_access.py"
@@ -67,6 +71,8 @@ _WRITING: Final = "sauce/writes.py"
 _JOURNAL: Final = "state/journal/run_journal.py"
 _STATEMENTS: Final = "state/journal/statements.py"
 _SERVER_LEASE: Final = "state/server/server_lease.py"
+_QUEUE: Final = "daemon/work_queue.py"
+_ROUNDS: Final = "daemon/rounds.py"
 _FAILOVER: Final = "state/server/failover.py"
 _POSTGRESQL: Final = "state/database/postgresql.py"
 _CHAINS: Final = "state/journal/chain_verification.py"
@@ -429,6 +435,36 @@ KNOCK_OUTS: Final = (
         "                list_again(connection, self._account)\n",
         "",
         FAILOVER,
+    ),
+    # the queue of workers
+    KnockOut(
+        "dead worker's work failed",
+        _QUEUE,
+        "await app.job_manager.finish_job_by_id_async(job.id, Status.FAILED, delete_job=False)",
+        "await asyncio.sleep(0)",
+        QUEUE,
+    ),
+    KnockOut("other policies handed back", _QUEUE, "if own != digest:", "if False:", QUEUE),
+    KnockOut(
+        "no work with a wrong clock",
+        _QUEUE,
+        "if abs(ahead_s) > MAX_CLOCK_SKEW_S:",
+        "if False:",
+        QUEUE,
+    ),
+    KnockOut(
+        "lost run is due again",
+        _ROUNDS,
+        "return self.is_shared and is_cut_off",
+        "return False",
+        QUEUE,
+    ),
+    KnockOut(
+        "done elsewhere",
+        _ROUNDS,
+        "entry = self.agenda.recorded(name, state.notes, now)",
+        _PASS,
+        QUEUE,
     ),
     # the archive
     KnockOut(

@@ -94,12 +94,14 @@ def empty(desk: Processes, postgresql: Postgresql) -> Iterator[str]:
     postgresql.drop(url)
 
 
+@pytest.mark.thorough
 def test_an_empty_database_gets_no_state_but_by_init(desk: Processes, empty: str) -> None:
     assert "`sauce-janitor state init` makes one" in refused(desk, code=3)
     desk.run("state", "init")
     desk.run("plan")
 
 
+@pytest.mark.thorough
 def test_another_program_s_tables_are_left_alone(
     desk: Processes, empty: str, postgresql: Postgresql
 ) -> None:
@@ -109,6 +111,7 @@ def test_another_program_s_tables_are_left_alone(
     postgresql.execute(empty, "INSERT INTO orders VALUES (1)")
 
 
+@pytest.mark.thorough
 def test_an_older_schema_is_not_migrated_on_the_way(desk: Processes, empty: str) -> None:
     engine = postgresql_engine(make_url(empty))
     with engine.begin() as connection:
@@ -120,6 +123,7 @@ def test_an_older_schema_is_not_migrated_on_the_way(desk: Processes, empty: str)
     desk.run("plan")
 
 
+@pytest.mark.thorough
 def test_a_newer_schema_is_left_alone(desk: Processes) -> None:
     desk.storage.state.execute(
         "UPDATE alembic_version SET version_num = '9999'",
@@ -129,6 +133,7 @@ def test_a_newer_schema_is_left_alone(desk: Processes) -> None:
         assert "was written by a newer version" in refused(desk, *words, code=3)
 
 
+@pytest.mark.thorough
 def test_a_server_that_becomes_read_only_loses_nothing(desk: Processes) -> None:
     desk.run(*EXECUTE)
     database = str(desk.storage.state.where).rpartition("/")[2]
@@ -161,6 +166,7 @@ def test_a_prefix_with_other_things_is_left_alone(desk: Processes) -> None:
     assert archive.paths() == ["invoices/2026.pdf"]
 
 
+@pytest.mark.thorough
 def test_an_archive_of_another_state_is_left_alone(
     desk: Processes, tmp_path: Path, backend: Backend
 ) -> None:
@@ -193,6 +199,7 @@ def test_a_server_that_ignores_conditions_gets_no_archive(
         assert "ignores `If-None-Match: *`" in refused(desk, code=4)
 
 
+@pytest.mark.thorough
 def test_a_bucket_that_wants_another_encryption_is_told(
     desk: Processes, s3_server: Seaweedfs
 ) -> None:

@@ -30,7 +30,7 @@ def words(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-@pytest.mark.on_change("server", "cluster")
+@pytest.mark.on_change("cluster")
 def test_every_step_prints_what_the_page_says(
     tmp_path: Path, storage: Storage, start_sandbox: Callable[..., Any]
 ) -> None:

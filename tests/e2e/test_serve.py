@@ -144,7 +144,7 @@ def test_it_carries_out_what_was_due_shows_it_and_ends_with_0(desk: Processes) -
     desk.run("prove")
 
 
-@pytest.mark.one_backend("what a server needs is imported when its state is opened first")
+@pytest.mark.on_change("server")
 def test_once_it_works_it_imports_nothing_more(desk: Processes) -> None:
     """An upgrade in place replaces the files of a daemon that goes on: a module that it imported
     then would be of another version than the others.

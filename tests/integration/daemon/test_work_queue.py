@@ -248,6 +248,31 @@ class _Clock:
         return time.time() + self.ahead_s
 
 
+def test_what_another_worker_has_done_since_it_was_queued_is_not_done_again(
+    workers: Workers,
+) -> None:
+    scene = workers.scene("one")
+    rounds = scene.rounds(execute=True, pace=QUICK)
+    rounds.go()
+    workers.clock.at += FIRST
+    with State.connect(workers.url) as state:
+        state.notes.write("run:eu", str(int(workers.clock.at)))
+    for account in ("eu", "us"):
+        assert rounds._do(account) is None
+    assert begun(scene) == [("run", "us")]
+    rounds.halt()
+
+
+def test_an_address_that_is_none_ends_the_start(workers: Workers) -> None:
+    """`serve` would wait for it for ever, and no probe says what is wrong."""
+    scene = workers.scene("one")
+    for address in ("mysql://u:p@127.0.0.1/x", "no address", ""):
+        scene.environ["STATE_URL"] = address
+        with pytest.raises(ConfigError) as told:
+            scene.rounds(execute=True)
+        assert "u:p" not in str(told.value)
+
+
 def test_an_installation_without_the_queue_s_library_is_told_so(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
