@@ -96,7 +96,7 @@ class DaemonStatus:
             self._view(account, state) for account in self._rounds.config.accounts
         )
         if (queue := state.queue()) is not None:
-            self._see_queue(queue.look(execute=self._rounds.execute), state)
+            self._see_queue(queue.look(of_dry_runs=not self._rounds.execute), state)
 
     def _see_queue(self, queue: QueueStatus, state: State) -> None:
         """Show the workers, the queue and the leases of a state that several share."""

@@ -120,7 +120,7 @@ class _Ended:
     """Work that has ended; `recorded` is set when the rounds know it."""
 
     account: str
-    error: BaseException | None
+    failure: BaseException | None
     recorded: threading.Event = field(default_factory=threading.Event)
 
 
@@ -206,9 +206,9 @@ class WorkQueue:
         while not self._ended.empty():
             each = self._ended.get()
             self._busy.discard(each.account)
-            if each.error is not None:
+            if each.failure is not None:
                 each.recorded.set()
-                raise each.error
+                raise each.failure
             yield each.account
             each.recorded.set()
 
@@ -518,7 +518,7 @@ class WorkQueue:
             again_s = self._tasks.do(account)
         # Raised by the rounds, as a bug.
         except BaseException as error:  # noqa: BLE001
-            ended.error = error
+            ended.failure = error
         self._ended.put(ended)
         self._wake.set()
         # However long they wait for the state: they would take the next work of the account for

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.backends import Storage
 from tests.support.processes import Processes
 
@@ -30,7 +28,6 @@ def words(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-@pytest.mark.on_change("cluster")
 def test_every_step_prints_what_the_page_says(
     tmp_path: Path, storage: Storage, start_sandbox: Callable[..., Any]
 ) -> None:

@@ -111,7 +111,6 @@ def test_a_limit_refuses_the_whole_plan_with_its_numbers(desk: Processes) -> Non
     assert desk.sandbox.writes() == []
 
 
-@pytest.mark.on_change("cluster")
 def test_paused_nothing_is_changed(desk: Processes) -> None:
     desk.run("pause", "--yes", "--reason", "incident 42")
     refused = desk.run("run", "--execute", code=3)

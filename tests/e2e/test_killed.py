@@ -269,7 +269,6 @@ def _at_write(number: int, delay: float) -> Callable[[LoggedRequest], float | No
     )
 
 
-@pytest.mark.on_change("cluster")
 def test_killed_a_dozen_times_a_run_ends_as_if_it_never_had_been(
     world: World, undisturbed: World
 ) -> None:

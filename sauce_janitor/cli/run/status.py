@@ -215,7 +215,7 @@ def _sharing(state: State, account: str) -> SharingStatus | None:
     found = queue.look()
     beats = heartbeat.alive(state.notes, now=found.now)
     if heartbeat.mode_of(beats) == heartbeat.DRY_RUN:
-        found = queue.look(execute=False)
+        found = queue.look(of_dry_runs=True)
     return SharingStatus(
         workers=beats,
         waiting=found.waiting,

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Executable, Row, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -14,6 +14,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sauce_janitor.errors import StateError
 from sauce_janitor.state.database import sqlite
 from sauce_janitor.state.database.dialect import COMMON, dialect_of
+
+_END_S: Final = 5.0
+"""How long closing waits for a thread that uses the database."""
 
 
 class Database:
@@ -32,6 +35,8 @@ class Database:
         self._writing_engine = engine.execution_options(**self.dialect.writing)
         self._session_engine = engine.execution_options(**self.dialect.glancing)
         self._glancing_engine = self._engines[-1].execution_options(**self.dialect.glancing)
+        self.ending = threading.Event()
+        self._users: set[threading.Thread] = set()
         # Threads of one process wait here, which is fairer than polling SQLite for its lock.
         self._turn = threading.RLock() if self.dialect.one_writer else nullcontext()
 
@@ -92,8 +97,18 @@ class Database:
         if found is not None:
             raise StateError(damaged(self.place, found))
 
+    def end_before_close(self, thread: threading.Thread) -> None:
+        """Wait for that thread, which uses the database, before it is closed. It ends when `ending`
+        is set.
+        """
+        self._users = {each for each in self._users if each.is_alive()} | {thread}
+
     def close(self) -> None:
         """Close every connection."""
+        self.ending.set()
+        # The connections that one still uses would be closed by nobody.
+        for thread in self._users:
+            thread.join(_END_S)
         for engine in self._engines:
             engine.dispose()
 

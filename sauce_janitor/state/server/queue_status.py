@@ -93,13 +93,13 @@ class QueueLook:
                     " worker, back it up, then `sauce-janitor state migrate --backed-up`"
                 )
 
-    def look(self, *, execute: bool = True) -> QueueStatus:
-        """Return what the queue shows now, that of dry runs without `execute`. Raise StateError."""
+    def look(self, *, of_dry_runs: bool = False) -> QueueStatus:
+        """Return what the queue shows now, or that of dry runs. Raise StateError."""
         with self._database.reading() as connection:
             now, has_queue = connection.execute(_NOW).one()
             # A state of an older version has no queue yet.
             waiting, running, accounts, wait_s = (
-                connection.execute(_QUEUE, {"queue": QUEUES[execute]}).one()
+                connection.execute(_QUEUE, {"queue": QUEUES[not of_dry_runs]}).one()
                 if has_queue
                 else (0, 0, (), 0)
             )

@@ -144,6 +144,8 @@ class ServerLease(HeldLease):
         if self._renewals is not None:
             # A renewal that hangs must not keep the program from ending; it renews nothing more.
             self._renewals.join(RENEW_S)
+            if self._renewals.is_alive():
+                self._database.end_before_close(self._renewals)
         fence, self._fence = self._fence, None
         if fence is None:
             return
@@ -151,6 +153,7 @@ class ServerLease(HeldLease):
         if self._silent_s() > LEASE_QUIET_S or not self._is_released(fence):
             later = threading.Thread(target=self._release_later, args=(fence,), daemon=True)
             later.start()
+            self._database.end_before_close(later)
 
     def _is_released(self, fence: int) -> bool:
         """Release the lease, and return whether the database has answered."""
@@ -166,7 +169,8 @@ class ServerLease(HeldLease):
         not wait until the lease ends by itself.
         """
         while self._silent_s() < LEASE_TTL_S and not self._is_released(fence):
-            time.sleep(_TRY_AGAIN_S)
+            if self._database.ending.wait(_TRY_AGAIN_S):
+                return
 
     def _silent_s(self) -> float:
         """Return the seconds since the last renewal that succeeded, by this machine's clock."""

@@ -185,7 +185,7 @@ def test_what_a_dry_run_left_in_the_queue_is_not_shown_as_waiting(workers: Worke
     with State.connect(workers.url) as state:
         queue = state.queue()
         assert queue is not None
-        shown, of_dry_runs = queue.look(), queue.look(execute=False)
+        shown, of_dry_runs = queue.look(), queue.look(of_dry_runs=True)
     assert (shown.waiting, of_dry_runs.waiting) == (0, 1)
     assert of_dry_runs.accounts == {"eu"}
 
