@@ -7,6 +7,7 @@ It reads the state and the disk in its own thread and keeps the result: no page 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +30,28 @@ from sauce_janitor.state import QueueStatus, State
 from sauce_janitor.web.overview import AccountView, Overview, Readiness, SharedWork
 
 _OVERDUE_S: Final = 600
+_VIEW_S: Final = 30.0
+"""How long what was read of an account is shown again while it does nothing here, in seconds."""
 _BUCKET_S: Final = 30.0
 """How long what a bucket said of an archive is shown, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptView:
+    """What was shown of an account, and what it was made from."""
+
+    account: Account
+    times: tuple[int, int, int] | None
+    view: AccountView
+    was_running: bool
+    at: float = field(default_factory=time.monotonic)
+
+    def is_of(self, account: Account, times: tuple[int, int, int] | None) -> bool:
+        """Return whether it can be shown again. A run by hand, or another worker's, shows a little
+        later.
+        """
+        is_fresh = time.monotonic() - self.at < _VIEW_S
+        return is_fresh and not self.was_running and (self.account, self.times) == (account, times)
 
 
 class DaemonStatus:
@@ -45,6 +66,7 @@ class DaemonStatus:
         self._accounts: tuple[AccountView, ...] = ()
         self._sharing: SharedWork | None = None
         self._queued: frozenset[str] = frozenset()
+        self._kept: dict[str, _KeptView] = {}
         self._archive_at = -float("inf")
         self._archive_about: object = None
         self._archive_told: tuple[str, ...] = ()
@@ -115,7 +137,14 @@ class DaemonStatus:
     def _view(self, account: Account, state: State) -> AccountView:
         entry, now = self._rounds.agenda.entries.get(account.name), int(self._clock.now())
         running = self._rounds.under_way().get(account.name)
-        return view_of(account, state, entry, running, now=now)
+        times = None if entry is None else (entry.last, entry.due_at, entry.kept_up_at)
+        # Of hundreds of accounts, few have changed since the last look.
+        kept = self._kept.get(account.name)
+        if running is None and kept is not None and kept.is_of(account, times):
+            return kept.view
+        view = view_of(account, state, entry, running, now=now)
+        self._kept[account.name] = _KeptView(account, times, view, running is not None)
+        return view
 
     def _overview(self, reasons: tuple[str, ...]) -> Overview:
         return Overview(

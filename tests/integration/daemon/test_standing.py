@@ -17,14 +17,16 @@ import structlog
 from sauce_janitor.archive import SENTINEL, Archive, Catalogue, hand_over
 from sauce_janitor.archive.s3 import bucket
 from sauce_janitor.cli.setup.serve import run_until_signal
-from sauce_janitor.config import load
+from sauce_janitor.config import Account, load
 from sauce_janitor.daemon import heartbeat
+from sauce_janitor.daemon.accounts import view_of
 from sauce_janitor.daemon.daemon import Daemon
 from sauce_janitor.daemon.rounds import Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.errors import ConfigError, StateError
 from sauce_janitor.operations import adoption
 from sauce_janitor.state import State
+from sauce_janitor.web.overview import AccountView
 from tests.support.daemon import FAST, HEAD, START, Scene, until
 from tests.support.ports import free_port
 
@@ -177,6 +179,37 @@ def test_no_state_is_begun_while_the_bucket_of_its_archive_does_not_answer(
     (said,) = reasons(scene, scene.rounds())
     assert said.endswith("does not answer")
     assert not state.exists()
+
+
+def test_an_account_that_does_nothing_is_not_read_at_each_look(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of accounts would be hundreds of questions to the state every 5 s."""
+    read: list[str] = []
+
+    def viewed(account: Account, *rest: Any, **more: Any) -> AccountView:
+        read.append(account.name)
+        return view_of(account, *rest, **more)
+
+    monkeypatch.setattr("sauce_janitor.daemon.status.view_of", viewed)
+    rounds = scene.rounds()
+    rounds.go()
+    standing = DaemonStatus(rounds, scene.clock, scene.metrics)
+    for _ in range(3):
+        standing.look()
+    assert read == ["eu"]
+    # What a run of its own has changed is shown at once.
+    scene.worked.wait = True
+    scene.clock.at += HOUR
+    rounds.go()
+    until(lambda: scene.worked.waiting, "a run")
+    standing.look()
+    scene.worked.go_on.set()
+    scene.settle(rounds)
+    standing.look()
+    standing.look()
+    assert read == ["eu"] * 3
+    assert standing.overview.accounts[0].now is None
 
 
 def test_a_bucket_is_not_asked_at_each_look(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
