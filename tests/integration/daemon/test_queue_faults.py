@@ -324,14 +324,16 @@ def test_the_gauges_of_an_account_follow_the_runs_of_other_workers(workers: Work
 
 def test_a_worker_removes_what_was_failed_long_ago_without_a_restart(workers: Workers) -> None:
     rounds = workers.start(workers.scene("one"))
+    queue = rounds._starter
+    assert isinstance(queue, WorkQueue)
+    # The first time is when it joins.
+    until(lambda: queue._swept_at > 0, "a first look at it")
     workers.query(
         "WITH failed AS (INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES"
         " ('accounts', 'sauce_janitor.work', 'failed') RETURNING id)"
         " INSERT INTO procrastinate_events (job_id, type, at)"
         " SELECT id, 'failed', now() - interval '8 days' FROM failed"
     )
-    queue = rounds._starter
-    assert isinstance(queue, WorkQueue)
     # A day later.
     queue._swept_at -= 86_401
     until(lambda: workers.query("SELECT id FROM procrastinate_jobs") == [], "the end of it")
