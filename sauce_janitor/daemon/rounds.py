@@ -334,9 +334,9 @@ class Rounds:
             # What this process measured at its own last run may be long over.
             for name, entry in self.agenda.entries.items():
                 if (entry.last, entry.kept_up_at) != before[name]:
-                    last_runs.recall_account(name, state, self._metrics)
                     # How much of the budget the other one has left is not recorded.
                     self._metrics.forget("api_budget_remaining", name)
+                    last_runs.recall_account(name, state, self._metrics)
         # Then what is due may be done already. The worker that takes it looks again.
         except StateError as error:
             self._log.debug("state.failed", why=str(error))

@@ -273,10 +273,9 @@ def test_an_account_waits_for_a_lease_without_a_run_each_minute(workers: Workers
 
 
 def test_an_account_begins_no_other_work_before_its_last_one_is_recorded(
-    workers: Workers, monkeypatch: pytest.MonkeyPatch
+    workers: Workers,
 ) -> None:
     """However long the rounds wait for the state: they would take one for the other."""
-    monkeypatch.setattr(work_queue, "_COLLECT_S", 0.1, raising=False)
     tasks = WorkerTasks(lambda _: None, lambda _: "digest", lambda: None, lambda _: None)
     queue = WorkQueue(
         tasks, threading.Event(), lambda: workers.url, queue="accounts", most=1, pace=QUICK.queue
