@@ -439,9 +439,11 @@ KNOCK_OUTS: Final = (
     # the queue of workers
     KnockOut(
         "dead worker's work failed",
-        _QUEUE,
-        "await app.job_manager.finish_job_by_id_async(job.id, Status.FAILED, delete_job=False)",
-        "await asyncio.sleep(0)",
+        "daemon/queue_client.py",
+        "            await self._app.job_manager.finish_job_by_id_async(\n"
+        "                job.id, Status.FAILED, delete_job=False\n"
+        "            )\n",
+        "            await asyncio.sleep(0)\n",
         QUEUE,
     ),
     KnockOut("other policies handed back", _QUEUE, "if own != digest:", "if False:", QUEUE),

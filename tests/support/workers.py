@@ -20,7 +20,7 @@ from sauce_janitor.daemon.rounds import Rounds
 from tests.support.daemon import FAST, Driven, Scene, until
 from tests.support.postgresql import Postgresql
 
-QUICK = replace(FAST, queue=QueueInterval(tick_s=0.05, heartbeat_s=0.5, stalled_s=5.0))
+QUICK = replace(FAST, queue=QueueInterval(tick_s=0.05, heartbeat_s=0.5, stalled_s=30.0))
 HEAD = """
 accounts:
   eu: {base_url: "http://127.0.0.1:1", access_key: {env: KEY}, username: demo}

@@ -51,7 +51,16 @@ ANSWER_S: Final[dict[str, float | None]] = {
 """How many seconds the server has for an answer. A frozen one is given up then."""
 _KIND: Final = "answer"
 """SQLAlchemy's option of a connection with the kind of its statements."""
-_CONNECT_S: Final = 10
+CONNECT_S: Final = 10
+NOTICED_WHEN_GONE: Final = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""Parameters of libpq: a server that vanished is noticed within 15 s, also by what waits for its
+answer.
+"""
 _FRESH_S: Final = 5.0
 """A connection that was used so lately is not tried before it is used again."""
 FOR_TRANSACTIONS: Final = 20
@@ -201,12 +210,8 @@ def postgresql_engine(
         connect_args={
             "application_name": "sauce-janitor",
             "client_encoding": "utf8",
-            "connect_timeout": _CONNECT_S,
-            # A server that vanished is noticed within 15 s, also by what waits for its answer.
-            "keepalives_idle": 5,
-            "keepalives_interval": 2,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 15_000,
+            "connect_timeout": CONNECT_S,
+            **NOTICED_WHEN_GONE,
         },
         pool_size=_KEPT,
         max_overflow=most - _KEPT,

@@ -7,17 +7,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.safety_numbers import LEASE_TTL_S
+from sauce_janitor.state.database.tables import leases
 from sauce_janitor.state.database.transactions import Database
+from sauce_janitor.state.server.server_time import NOW
 
 QUEUES: Final = {True: "accounts", False: "dry runs"}
 """The queue of the workers that execute, and that of dry runs. Neither takes the other's work."""
-_NOW: Final = text(
-    "SELECT extract(epoch FROM clock_timestamp())::double precision AS now,"
-    " to_regclass('procrastinate_jobs') IS NOT NULL AS has_queue"
+_BEGIN: Final = select(
+    NOW.label("now"), func.to_regclass("procrastinate_jobs").is_not(None).label("has_queue")
 )
 _QUEUE: Final = text("""
 SELECT count(*) FILTER (WHERE status = 'todo' AND NOT is_in_work) AS waiting,
@@ -34,10 +35,9 @@ FROM (
     FROM procrastinate_jobs AS job
     WHERE job.queue_name = :queue AND job.status IN ('todo', 'doing')
 ) AS jobs""")
-_LEASES: Final = text("""
-SELECT account, fence, holder, host, pid, since, released,
-    extract(epoch FROM clock_timestamp())::double precision - renewed_at AS renewed_s
-FROM leases ORDER BY account""")
+_LEASES: Final = select(leases, (NOW - leases.c.renewed_at).label("renewed_s")).order_by(
+    leases.c.account
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class QueueLook:
     def look(self, *, of_dry_runs: bool = False) -> QueueStatus:
         """Return what the queue shows now, or that of dry runs. Raise StateError."""
         with self._database.reading() as connection:
-            now, has_queue = connection.execute(_NOW).one()
+            now, has_queue = connection.execute(_BEGIN).one()
             # A state of an older version has no queue yet.
             waiting, running, accounts, wait_s = (
                 connection.execute(_QUEUE, {"queue": QUEUES[not of_dry_runs]}).one()

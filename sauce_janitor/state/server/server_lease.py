@@ -16,7 +16,7 @@ import time
 from math import inf
 from typing import Any, Final
 
-from sqlalchemy import Connection, Float, bindparam, insert, inspect, literal_column, select, update
+from sqlalchemy import Connection, bindparam, insert, inspect, select, update
 
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.errors import LeaseError, RefusedError, StateError
@@ -28,22 +28,21 @@ from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.leases import HELD, holder_text, refuse_unknown
 from sauce_janitor.state.rows import plain
 from sauce_janitor.state.server.failover import FENCES, NOBODY, noted_server
+from sauce_janitor.state.server.server_time import NOW
 from sauce_janitor.times import when
 
 RENEW_S: Final = 5.0
 """How often the holder renews the lease."""
 _TRY_AGAIN_S: Final = 1.0
 """How long it waits after a renewal that failed."""
-_NOW: Final = literal_column("extract(epoch from clock_timestamp())::double precision", Float)
-"""The time by the database's clock, which all machines share, in epoch seconds."""
 _ROW: Final = (
-    select(leases, _NOW.label("now"))
+    select(leases, NOW.label("now"))
     .where(leases.c.account == bindparam("account"))
     .with_for_update()
 )
 _LIVE: Final = (
-    select(leases, (_NOW - leases.c.renewed_at).label("idle_s"))
-    .where(leases.c.released.is_(False), _NOW - leases.c.renewed_at < LEASE_TTL_S)
+    select(leases, (NOW - leases.c.renewed_at).label("idle_s"))
+    .where(leases.c.released.is_(False), NOW - leases.c.renewed_at < LEASE_TTL_S)
     .order_by(leases.c.account)
 )
 _MINE: Final = (
@@ -51,8 +50,8 @@ _MINE: Final = (
     leases.c.fence == bindparam("mine"),
     leases.c.released.is_(False),
 )
-_RENEW: Final = update(leases).where(*_MINE).values(renewed_at=_NOW).returning(leases.c.fence)
-_RELEASE: Final = update(leases).where(*_MINE).values(renewed_at=_NOW, released=True)
+_RENEW: Final = update(leases).where(*_MINE).values(renewed_at=NOW).returning(leases.c.fence)
+_RELEASE: Final = update(leases).where(*_MINE).values(renewed_at=NOW, released=True)
 
 
 def refuse_held(connection: Connection) -> None:
@@ -84,7 +83,7 @@ class ServerLease(HeldLease):
             "pid": os.getpid(),
             "since": now,
             "released": False,
-            "renewed_at": _NOW,
+            "renewed_at": NOW,
         }
         self._fence: int | None = None
         self._is_lost = False
@@ -214,7 +213,7 @@ class ServerLease(HeldLease):
         """
         refuse_unknown(connection, self._account)
         self._idle_s, self._taken_at = inf, 0.0
-        server, now = noted_server(connection), connection.execute(select(_NOW)).scalar_one()
+        server, now = noted_server(connection), connection.execute(select(NOW)).scalar_one()
         changes = 0 if server is None else server.changes
         if server is not None and changes and now - server.seen_at < LEASE_TTL_S:
             raise self._server_changed(LEASE_TTL_S - (now - server.seen_at))

@@ -86,7 +86,7 @@ def test_the_work_of_a_dead_worker_is_failed_and_goes_on_elsewhere(workers: Work
     digest = digest_of(scene)
     workers.query(
         "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat)"
-        " VALUES (now() - interval '6 s') RETURNING id)"
+        " VALUES (now() - interval '40 s') RETURNING id)"
         " INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, args, status,"
         " worker_id) SELECT 'accounts', 'sauce_janitor.work', 'eu', 'eu',"
         f""" '{{"account": "eu", "digest": "{digest}"}}', 'doing', id FROM dead"""

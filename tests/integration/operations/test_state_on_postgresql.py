@@ -114,7 +114,7 @@ def test_a_run_whose_server_freezes_ends_and_sends_no_write(
 ) -> None:
     for kind in ("glance", "write", "read"):
         monkeypatch.setitem(dialect.ANSWER_S, kind, 1.0)
-    monkeypatch.setattr(dialect, "_CONNECT_S", 2)
+    monkeypatch.setattr(dialect, "CONNECT_S", 2)
     desk.say("state", "init")
     config = desk.config
     with ExitStack() as stack:

@@ -143,7 +143,7 @@ def test_a_connection_that_had_all_its_time_has_it_no_more_for_its_next_user(
     postgresql: Postgresql, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(dialect.ANSWER_S, "glance", 1.0)
-    monkeypatch.setattr(dialect, "_CONNECT_S", 2)
+    monkeypatch.setattr(dialect, "CONNECT_S", 2)
     # Each use tries the connection first, as one that was idle for long.
     monkeypatch.setattr(dialect, "_FRESH_S", -1.0)
     with State.connect(url) as state:
