@@ -371,8 +371,8 @@ class Rounds:
                 return None
             # For hours, perhaps. Each run that is refused would be a line in the history.
             if self.execute and (lease := _held_lease(state, name)) is not None:
-                holder = f"{lease.holder} on {lease.host}, process {lease.pid}"
-                self._log.info(f"{kind}.waits", account=name, why=f"{holder}, holds the lease")
+                why = f"{lease.holder_words}, holds the lease"
+                self._log.info(f"{kind}.waits", account=name, why=why)
                 return lease.free_in_s
         except StateError:
             return _STATE_S

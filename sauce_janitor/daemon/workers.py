@@ -13,7 +13,7 @@ from sauce_janitor.web.overview import LeaseLine, SharedWork, WorkerLine
 def shared_work(queue: QueueStatus, beats: Sequence[Heartbeat]) -> SharedWork:
     """Return what the page shows."""
     return SharedWork(
-        _queue_words(queue),
+        queue_words(running=queue.running, waiting=queue.waiting, wait_s=queue.wait_s),
         tuple(
             WorkerLine(
                 f"{beat.host}, process {beat.pid}",
@@ -24,24 +24,24 @@ def shared_work(queue: QueueStatus, beats: Sequence[Heartbeat]) -> SharedWork:
             for beat in beats
         ),
         tuple(
-            LeaseLine(lease.account, lease.fence, _holder_words(lease), _renewed(lease))
+            LeaseLine(
+                lease.account,
+                lease.fence,
+                lease.holder_words if lease.is_held else "free",
+                _renewed(lease),
+            )
             for lease in queue.leases
         ),
     )
 
 
-def _queue_words(queue: QueueStatus) -> str:
-    words = f"{queue.running:,} running, {queue.waiting:,} waiting"
+def queue_words(*, running: int, waiting: int, wait_s: float) -> str:
+    """Return the queue in words."""
+    words = f"{running:,} running, {waiting:,} waiting"
     # A moment is usual: a worker looks every few seconds.
-    if queue.wait_s >= 60:
-        words += f"; the oldest has waited for {report.span(int(queue.wait_s))}"
+    if wait_s >= 60:
+        words += f"; the oldest has waited for {report.span(int(wait_s))}"
     return words
-
-
-def _holder_words(lease: LeaseStatus) -> str:
-    if not lease.is_held:
-        return "free"
-    return f"{lease.holder} on {lease.host}, process {lease.pid}"
 
 
 def _renewed(lease: LeaseStatus) -> str:

@@ -25,8 +25,9 @@ from sauce_janitor.json_output import to_json
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config
+    from sauce_janitor.daemon.heartbeat import Heartbeat
     from sauce_janitor.model.policies import Approval
-    from sauce_janitor.state import RunRecord, State
+    from sauce_janitor.state import QueueStatus, RunRecord, State
 
 _LAST_RUNS = 5
 """How many runs are shown."""
@@ -96,6 +97,7 @@ def _status_of(
     from sauce_janitor.operations.wiring.vanished import last_traces
 
     name, now = account.name, int(time.time())
+    beats, queue = _daemons(state, now)
     runs = state.runs.last(name, limit=_RUNS_SEARCHED)
     # A run that failed early has neither a plan nor owners: an older one has the last known.
     planned = next((run for run in runs if "plan" in run.summary), None)
@@ -128,8 +130,8 @@ def _status_of(
         retries=grouped(state.retries.of(name).values()),
         approvals=_approvals(config, state, name, now),
         policy_digest=config.policy_digest(name),
-        daemon=_daemon(config, state, name, now),
-        sharing=_sharing(state, name),
+        daemon=_next_run(config, name, beats, now),
+        sharing=_sharing(name, beats, queue),
     )
 
 
@@ -183,13 +185,25 @@ def _approvals(config: Config, state: State, account: str, now: int) -> list[App
     return [*approvals, *state.approvals.in_force(account, digest, at=now)]
 
 
-def _daemon(config: Config, state: State, account: str, now: int) -> NextRun:
+def _daemons(state: State, now: int) -> tuple[tuple[Heartbeat, ...], QueueStatus | None]:
+    """Return the daemons that are alive, and their queue; None for a state in a file."""
+    from sauce_janitor.daemon import heartbeat
+
+    if (queue := state.queue()) is None:
+        return heartbeat.alive(state.notes, now=now), None
+    found = queue.look()
+    # The notes on a server have its time.
+    beats = heartbeat.alive(state.notes, now=found.now)
+    # Dry runs have a queue of their own.
+    if heartbeat.mode_of(beats) == heartbeat.DRY_RUN:
+        found = queue.look(of_dry_runs=True)
+    return beats, found
+
+
+def _next_run(config: Config, account: str, beats: tuple[Heartbeat, ...], now: int) -> NextRun:
     from sauce_janitor.daemon import heartbeat
     from sauce_janitor.daemon.schedule import RunTimes
 
-    queue = state.queue()
-    # The notes on a server have its time.
-    beats = heartbeat.alive(state.notes, now=now if queue is None else queue.look().now)
     timetable = RunTimes(config.schedule(account), config.timezone)
     # For an account that no running daemon has loaded.
     by_schedule = timetable.due_after(now)
@@ -206,22 +220,18 @@ def _daemon(config: Config, state: State, account: str, now: int) -> NextRun:
     )
 
 
-def _sharing(state: State, account: str) -> SharingStatus | None:
+def _sharing(
+    account: str, beats: tuple[Heartbeat, ...], queue: QueueStatus | None
+) -> SharingStatus | None:
     """Return the workers, the queue and the account's lease; None for a state in a file."""
-    from sauce_janitor.daemon import heartbeat
-
-    if (queue := state.queue()) is None:
+    if queue is None:
         return None
-    found = queue.look()
-    beats = heartbeat.alive(state.notes, now=found.now)
-    if heartbeat.mode_of(beats) == heartbeat.DRY_RUN:
-        found = queue.look(of_dry_runs=True)
     return SharingStatus(
         workers=beats,
-        waiting=found.waiting,
-        running=found.running,
-        wait_s=int(found.wait_s),
-        lease=next((lease for lease in found.leases if lease.account == account), None),
+        waiting=queue.waiting,
+        running=queue.running,
+        wait_s=int(queue.wait_s),
+        lease=next((lease for lease in queue.leases if lease.account == account), None),
     )
 
 

@@ -232,14 +232,9 @@ def _run_text(run: dict[str, Any], shown: set[str], *, going_on: set[str]) -> st
 
 def worker_lines(sharing: dict[str, Any]) -> Iterator[str]:
     """Yield the queue and the workers of a state that several share."""
-    from sauce_janitor import report
+    from sauce_janitor.daemon.workers import queue_words
 
-    queue = sharing["queue"]
-    oldest = ""
-    # A moment is usual: a worker looks every few seconds.
-    if queue["wait_s"] >= 60:
-        oldest = f"; the oldest has waited for {report.span(queue['wait_s'])}"
-    yield f"queue: {queue['running']:,} running, {queue['waiting']:,} waiting{oldest}"
+    yield f"queue: {queue_words(**sharing['queue'])}"
     workers = sharing["workers"]
     yield f"workers: {len(workers):,}" if workers else "workers: none"
     for worker in workers:

@@ -56,6 +56,11 @@ class LeaseStatus:
     renewed_s: float | None
 
     @property
+    def holder_words(self) -> str:
+        """Who has it, or had it last, in words."""
+        return f"{self.holder} on {self.host}, process {self.pid}"
+
+    @property
     def free_in_s(self) -> float:
         """After how many seconds it is free unless its holder renews it."""
         return max(0.0, LEASE_TTL_S - (self.renewed_s or 0.0)) if self.is_held else 0.0
