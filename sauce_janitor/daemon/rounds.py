@@ -1,5 +1,7 @@
 """One round of the daemon: follow the configuration, open the state, report what has ended, have
-APScheduler start what is due.
+started what is due.
+
+One module over 300 lines: the one order of these steps, and what they share.
 """
 
 from __future__ import annotations
@@ -9,11 +11,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import structlog
 
@@ -23,9 +25,10 @@ from sauce_janitor.config import Config
 from sauce_janitor.daemon import heartbeat
 from sauce_janitor.daemon.agenda import Agenda
 from sauce_janitor.daemon.config_watch import FollowedConfig
+from sauce_janitor.daemon.due_work import DueWork, Works
 from sauce_janitor.daemon.ports import QueueInterval, WorkStarter
 from sauce_janitor.daemon.scheduler import Scheduler
-from sauce_janitor.daemon.work import RUN, UPKEEP, RunningWork, Work, a_run, an_upkeep
+from sauce_janitor.daemon.work import RUN, UPKEEP, RunningWork, a_run, an_upkeep
 from sauce_janitor.errors import (
     ArchiveError,
     ConfigError,
@@ -37,22 +40,13 @@ from sauce_janitor.errors import (
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.notify import Notification, WebhookSender
 from sauce_janitor.operations.records import last_runs, notifications
-from sauce_janitor.operations.wiring.run_settings import RunContext
-from sauce_janitor.state import QUEUES, LeaseStatus, State
+from sauce_janitor.state import QUEUES, State
 
 DRY_RUNS: Final = "dry_run:"
 """What the keys of the notes of dry runs begin with, where several daemons share a state."""
 _MESSAGES_S: Final = 1.0
 _SHARED_S: Final = 5.0
 """How often the agenda of a shared state is read again, in seconds."""
-_LEASE_S: Final = 30.0
-"""After how long work is tried again that met a lease of which the end is unknown."""
-_STATE_S: Final = 15.0
-"""After how long work is tried again that lost the state, at first: it doubles each time."""
-_STATE_MOST_S: Final = 60.0
-"""At most after how long. It goes on within a minute after the state can be used again."""
-Works: TypeAlias = Mapping[str, Work]
-"""The work to do, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +101,24 @@ class Rounds:
             heartbeat.shared_note(self._host, self._pid) if self.is_shared else heartbeat.NOTE
         )
         self._state_key = "state.path" if isinstance(config.state, Path) else "state.url"
-        self._works = works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)}
+        self._work = DueWork(
+            works or {RUN: a_run(execute=execute), UPKEEP: an_upkeep(execute=execute)},
+            self.agenda,
+            lambda: (self.config, self.state),
+            execute=execute,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.stopping = self._work.stopping
         self._pace = pace
         self._clock, self._metrics, self._poster = clock, metrics, WebhookSender()
         self._tried_at = self._looked_at = -float("inf")
         self._agenda_is_of: Config | None = None
-        self._asked, self.stopping = threading.Event(), threading.Event()
-        self._running: dict[str, RunningWork] = {}
+        self._asked = threading.Event()
         self._read_at = -float("inf")
         self._shared_now: Callable[[], float] = self._clock.now
-        self._cut_off: dict[str, int] = {}
         self._starter: WorkStarter = (
-            self._work_queue(config) if self.is_shared else Scheduler(self._do, self.wake)
+            self._work_queue(config) if self.is_shared else Scheduler(self._work.do, self.wake)
         )
         self._log: Any = structlog.get_logger()
 
@@ -143,15 +143,15 @@ class Rounds:
     def collect(self) -> None:
         """Report the work that has ended, and record it as finished unless it was stopped."""
         for account in self._starter.ended():
-            work = self._running.get(account)
+            work = self._work.under_way().get(account)
             if work is not None and work.ended_at is not None:
                 self._tell(work)
                 self._record(work, work.ended_at)
-            self._running.pop(account, None)
+            self._work.forget(account)
 
     def under_way(self) -> dict[str, RunningWork]:
         """Return the work that is running or not yet collected, by account."""
-        return dict(self._running)
+        return self._work.under_way()
 
     def busy(self) -> frozenset[str]:
         """Return the accounts whose work is under way or waits for a thread."""
@@ -165,13 +165,8 @@ class Rounds:
         """Ask all work to finish the current jobs and end, and begin none any more."""
         self.stopping.set()
         self._starter.halt()
-        self._interrupt()
+        self._work.interrupt()
         self.wake.set()
-
-    def _interrupt(self) -> None:
-        """Ask all work to finish the current jobs and end; it is due again."""
-        for running in self.under_way().values():
-            running.stop.set()
 
     def close(self) -> None:
         """Close the state; all work must have ended."""
@@ -218,9 +213,9 @@ class Rounds:
         # What is no address is a mistake in the configuration: waiting would not help.
         address(config.state.read())
         tasks = WorkerTasks(
-            do=self._do,
+            do=self._work.do,
             digest_of=self._digest_of,
-            interrupt=self._interrupt,
+            interrupt=self._work.interrupt,
             stalled=lambda account: self._metrics.add("stalled_runs", 1, account=account),
         )
         queue = WorkQueue(
@@ -351,76 +346,8 @@ class Rounds:
                 self._log.info("blackout.begins", account=name, until=until, reason=reason)
                 running.stop.set()
 
-    def _do(self, name: str) -> float | None:
-        """Do what is due for an account, in a thread of its own. Return after how many seconds it
-        must be tried again, None for not before it is due again.
-        """
-        state, now = self.state, int(self._clock.now())
-        account = next((each for each in self.config.accounts if each.name == name), None)
-        if state is None or account is None or name not in self.agenda.entries:
-            return None
-        try:
-            entry = self.agenda.entries[name]
-            # Another worker may have done it since it was put into the queue.
-            if self.is_shared:
-                entry = self.agenda.recorded(name, state.notes, now)
-            # Asked again: it may have waited for a thread until a black-out or another
-            # configuration.
-            kind = entry.due_kind(now)
-            if kind is None:
-                return None
-            # For hours, perhaps. Each run that is refused would be a line in the history.
-            if self.execute and (lease := _held_lease(state, name)) is not None:
-                why = f"{lease.holder_words}, holds the lease"
-                self._log.info(f"{kind}.waits", account=name, why=why)
-                return lease.free_in_s
-        except StateError:
-            return _STATE_S
-        work = self._running[name] = RunningWork(name, kind)
-        # `halt` sets this before it stops what is running: no work is missed by both.
-        if self.stopping.is_set():
-            work.stop.set()
-            return 0.0
-        mode = "execute" if self.execute else "dry_run"
-        self._log.info(f"{kind}.begins", account=name, mode=mode)
-        # Requests are counted beside the state that is in use.
-        config = replace(self.config, state=self._place)
-        context = RunContext(
-            config, state, self._metrics, work.steps, stop=work.stop, clock=self._clock.now
-        )
-        try:
-            work.result = self._works[kind](account, context)
-        # A bug ends this work only, not that of other accounts: the next round reports it.
-        except BaseException as error:  # noqa: BLE001
-            work.error = error
-        # What is due later is new work, however late this one is collected.
-        work.ended_at = int(self._clock.now())
-        return self._again_s(work)
-
-    def _again_s(self, work: RunningWork) -> float | None:
-        """Return after how many seconds the work must be tried again, None for not at all."""
-        if not self._is_unfinished(work):
-            self._cut_off.pop(work.account, None)
-            return None
-        if work.stop.is_set():
-            return 0.0
-        if isinstance(work.error, LeaseError):
-            return work.error.free_in_s or _LEASE_S
-        # A state that stays unusable must not be asked at full speed.
-        tries = self._cut_off[work.account] = self._cut_off.get(work.account, 0) + 1
-        return float(min(_STATE_MOST_S, _STATE_S * 2 ** min(tries - 1, 10)))
-
-    def _is_unfinished(self, work: RunningWork) -> bool:
-        """Return whether the work is still due, although it ended."""
-        if work.stop.is_set():
-            return True
-        # Alone on its state, a daemon waits for the next time: whoever has the lease does the work.
-        # Here the other worker may be dead, and then nobody else would do it before.
-        is_cut_off = work.result.is_cut_off or isinstance(work.error, LeaseError | StateError)
-        return self.is_shared and is_cut_off
-
     def _record(self, work: RunningWork, ended_at: int) -> None:
-        if self._is_unfinished(work) or self.state is None:
+        if self._work.is_unfinished(work) or self.state is None:
             return
         try:
             self.agenda.dealt_with(work.account, work.kind, self.state.notes, ended_at)
@@ -455,12 +382,3 @@ class Rounds:
             self._poster.tell(messages, notifications.hooks(self.config), self.state.notes)
         except StateError as error:
             self._log.warning("notify.failed", why=str(error))
-
-
-def _held_lease(state: State, account: str) -> LeaseStatus | None:
-    """Return the lease that somebody holds on the account in a state that several share."""
-    if (queue := state.queue()) is None:
-        return None
-    return next(
-        (each for each in queue.look().leases if each.account == account and each.is_held), None
-    )

@@ -72,7 +72,7 @@ _JOURNAL: Final = "state/journal/run_journal.py"
 _STATEMENTS: Final = "state/journal/statements.py"
 _SERVER_LEASE: Final = "state/server/server_lease.py"
 _QUEUE: Final = "daemon/work_queue.py"
-_ROUNDS: Final = "daemon/rounds.py"
+_DUE_WORK: Final = "daemon/due_work.py"
 _FAILOVER: Final = "state/server/failover.py"
 _POSTGRESQL: Final = "state/database/postgresql.py"
 _CHAINS: Final = "state/journal/chain_verification.py"
@@ -456,15 +456,15 @@ KNOCK_OUTS: Final = (
     ),
     KnockOut(
         "lost run is due again",
-        _ROUNDS,
-        "return self.is_shared and is_cut_off",
+        _DUE_WORK,
+        "return self._is_shared and is_cut_off",
         "return False",
         QUEUE,
     ),
     KnockOut(
         "done elsewhere",
-        _ROUNDS,
-        "entry = self.agenda.recorded(name, state.notes, now)",
+        _DUE_WORK,
+        "entry = self._agenda.recorded(name, state.notes, now)",
         _PASS,
         QUEUE,
     ),

@@ -249,7 +249,7 @@ def test_work_goes_on_within_a_minute_however_long_the_state_was_away(workers: W
     rounds.go()
     workers.clock.at += FIRST
     until(lambda: rounds.state is not None, "a state")
-    assert {rounds._do("eu") for _ in range(12)} == {15.0, 30.0, 60.0}
+    assert {rounds._work.do("eu") for _ in range(12)} == {15.0, 30.0, 60.0}
 
 
 def test_an_account_waits_for_a_lease_without_a_run_each_minute(workers: Workers) -> None:

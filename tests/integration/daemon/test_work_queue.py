@@ -120,7 +120,7 @@ def test_a_run_that_meets_a_lease_waits_for_it_and_is_not_recorded(workers: Work
 def test_a_run_that_lost_the_state_is_due_again(
     workers: Workers, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("sauce_janitor.daemon.rounds._STATE_S", 0.1)
+    monkeypatch.setattr("sauce_janitor.daemon.due_work._STATE_S", 0.1)
     scene = workers.scene("one")
     if how == "error":
         scene.worked.error = StateError("the state is away")
@@ -258,7 +258,7 @@ def test_what_another_worker_has_done_since_it_was_queued_is_not_done_again(
     with State.connect(workers.url) as state:
         state.notes.write("run:eu", str(int(workers.clock.at)))
     for account in ("eu", "us"):
-        assert rounds._do(account) is None
+        assert rounds._work.do(account) is None
     assert begun(scene) == [("run", "us")]
     rounds.halt()
 

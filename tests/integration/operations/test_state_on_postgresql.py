@@ -183,7 +183,7 @@ def test_a_standby_that_lost_lines_of_a_finished_run_waits_for_a_person(
         desk.say("plan")
         assert "REFUSED: the archive" in desk.say("status").stdout
         desk.say("archive", "adopt", "--yes")
-        # The run before took the lease, and so the listing is still to be made.
+        # The run before took the lease, and so nothing is listed yet.
         desk.say("run", "--execute")
         assert desk.writes() == writes
         assert "Verified: " in desk.say("state", "verify").output
