@@ -26,6 +26,7 @@ something print with `echo` and the console only.
 from __future__ import annotations
 
 import codecs
+import getpass
 import json
 import os
 import re
@@ -325,6 +326,19 @@ def ask(question: str, *, default: str = "") -> str:
         return input() or default
     except (EOFError, KeyboardInterrupt, RuntimeError, OSError, ValueError) as error:
         # Stdin is at its end, lost (RuntimeError), closed, or not readable as text (ValueError).
+        echo(err=True)
+        raise click.Abort from error
+
+
+def ask_secret(question: str) -> str:
+    """Ask on the terminal, and return the line that is typed there without being shown.
+
+    Raise click.Abort if there is no answer.
+    """
+    flush()
+    try:
+        return getpass.getpass(f"{question}: ")
+    except (EOFError, KeyboardInterrupt, OSError, ValueError) as error:
         echo(err=True)
         raise click.Abort from error
 

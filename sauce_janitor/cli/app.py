@@ -57,6 +57,7 @@ COMMANDS = {
     "status": "run.status:status",
     "stop": "jobs.change:stop",
     "tag": "jobs.change:tag",
+    "user": "setup.user:user",
     "validate": "setup.config:check",
     "version": "completion:version",
 }

@@ -35,6 +35,7 @@ _READING_COMMANDS = frozenset(
         "simulate",
         "state verify",
         "status",
+        "user list",
         "version",
         "archive list",
         "archive show",

@@ -49,6 +49,7 @@ TASKS: Final = {
     },
     "Tools": {
         "account": "List the accounts that the state knows, or rename one",
+        "user": "Say who may sign in to the pages, and with which role",
         "state": "Create, migrate, verify or copy the state",
         "config": "Show the effective configuration",
         "schema": "Print the configuration's JSON Schema or reference",

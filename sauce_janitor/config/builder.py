@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -261,11 +262,21 @@ class ConfigBuilder:
         )
 
     def _web(self) -> Web:
-        term = self._term.web
-        token = term.auth.token if term.auth else None
-        source = (
-            self._secret(token, ("web", "auth", "token")) if isinstance(token, SecretNode) else None
+        term, auth = self._term.web, self._term.web.auth
+        web = Web(
+            term.listen, None, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts)
         )
-        return Web(
-            term.listen, source, metrics_open=term.metrics == "open", hosts=frozenset(term.hosts)
+        if auth is None:
+            return web
+        token = auth.token
+        return replace(
+            web,
+            token=(
+                self._secret(token, ("web", "auth", "token"))
+                if isinstance(token, SecretNode)
+                else None
+            ),
+            users=self._file(auth.users) if auth.users else None,
+            session_s=auth.session.seconds,
+            idle_s=auth.idle.seconds,
         )

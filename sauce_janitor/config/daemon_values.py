@@ -46,12 +46,24 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """Where `serve` listens, the host names that it accepts, and the token of the status page."""
+    """Where `serve` listens, the host names that it accepts, and who may see its pages.
+
+    `users` is the file of those who sign in. A session ends `session_s` after it began, and
+    `idle_s` after its last request.
+    """
 
     listen: str
     token: SecretSource | None = field(repr=False)
     metrics_open: bool = True
     hosts: frozenset[str] = frozenset()
+    users: Path | None = None
+    session_s: int = 12 * 3600
+    idle_s: int = 3600
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the pages ask who is there."""
+        return self.token is not None or self.users is not None
 
 
 @dataclass(frozen=True, slots=True)

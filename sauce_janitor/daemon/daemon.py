@@ -77,7 +77,7 @@ class Daemon:
         access = AccessRules(
             listen=self._web.listen,
             hosts=self._web.hosts,
-            token=self._token.value if self._web.token else None,
+            token=self._token.value if self._web.is_closed else None,
             open_paths=OPEN_PATHS | ({"/metrics"} if self._web.metrics_open else set()),
         )
         self._metrics.set("config_reload_success", 1)

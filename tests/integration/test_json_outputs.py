@@ -166,6 +166,12 @@ def walk(at: Shell) -> None:
     at.run("offboard demo --archive keep --dry-run", code=3, name="offboard-keep")
     at.run("offboard demo --archive erase --dry-run", code=3, name="offboard-erase")
     at.run("run", form="csv", name="run")
+    at.write("closed.yaml", "max_jobs: null", "state:", "web: {auth: {users: users.yaml}}\nstate:")
+    (at.folder / "password.txt").write_text("a password for this test")
+    at.run(
+        "--config closed.yaml user add jane --role approver --password-file password.txt", form=""
+    )
+    at.run("--config closed.yaml user list", name="user-list")
 
 
 def _ask_sauce_labs(at: Shell, passed_on: str, nightly: str) -> None:

@@ -32,6 +32,10 @@ CHANGING = {
     "state migrate",
     "stop",
     "tag",
+    "user add",
+    "user passwd",
+    "user remove",
+    "user role",
 }
 """Commands that change something: the environment sets no option of them that acts."""
 READING = {
@@ -67,6 +71,7 @@ READING = {
     "simulate",
     "state verify",
     "status",
+    "user list",
     "version",
 }
 """Commands that only look, or write files of their own. `assets --delete` is guarded by name."""
@@ -172,5 +177,10 @@ def calls(job: JobId, folder: Path, text: str) -> dict[str, list[tuple[str, ...]
         "state verify": [()],
         "state copy": [("--from", f"{text}.db")],
         "account rename": [("box", "renamed")],
+        "user list": [()],
+        "user add": [(text, "--role", "viewer", "--password-file", "-")],
+        "user passwd": [(text, "--password-file", "-")],
+        "user role": [(text, "operator")],
+        "user remove": [(text,)],
         "offboard": [("demo", "--archive", "keep", "--yes")],
     }

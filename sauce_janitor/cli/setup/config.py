@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
             raise click.UsageError("--mutants has no other format than text: leave --format out")
         context.exit(_report(session.config_path, form))
 
-    config = session.load()
+    config = _with_users(session.load())
     terminal.echo(f"{session.config_path}: valid")
     for account in config.accounts:
         count = len(config.rules(account.name).policies)
@@ -69,13 +70,25 @@ def check(context: click.Context, /, *, mutants: bool, form: str) -> None:
     context.exit(run_tests(config, name_mutants=mutants))
 
 
+def _with_users(config: Config) -> Config:
+    """Return the configuration, with the warnings about its file of users.
+
+    Raise ConfigError for one that `serve` would refuse.
+    """
+    from sauce_janitor.config.web_users import warnings_of
+
+    if config.web.users is None:
+        return config
+    return replace(config, warnings=(*config.warnings, *warnings_of(config.web.users)))
+
+
 def _report(path: Path, form: str) -> int:
     """Print all findings as one document and return the exit code."""
     from sauce_janitor.cli.setup.findings import FINDINGS, Findings, findings_of
     from sauce_janitor.config import load
 
     try:
-        found = findings_of(load(path))
+        found = findings_of(_with_users(load(path)))
     # A pipeline reads one document, whatever is wrong with the file.
     except ConfigError as error:
         found = Findings(path, faults=error.problems)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from sauce_janitor.config.grammar.addresses import Listen, PathText, is_loopback
+from sauce_janitor.config.grammar.durations import ELAPSED_SCHEMA, elapsed
 from sauce_janitor.config.grammar.scalars import (
     Grammar,
     OneOrMany,
@@ -19,15 +20,58 @@ from sauce_janitor.config.grammar.scalars import (
 )
 from sauce_janitor.config.grammar.secrets import Secret
 from sauce_janitor.config.source.problems import shown
+from sauce_janitor.model.durations import parse_duration
+from sauce_janitor.model.policies import Duration
+from sauce_janitor.model.safety_numbers import DAY_S
+
+SESSION: Final = parse_duration("12h")
+IDLE: Final = parse_duration("1h")
+_SHORTEST_SESSION_S: Final = 300
+_LONGEST_SESSION_S: Final = 30 * DAY_S
+
+
+def session_time(value: object) -> Duration:
+    """Return how long a session lasts."""
+    read = elapsed(value)
+    # A longer one would be a password that nobody types again.
+    if not _SHORTEST_SESSION_S <= read.seconds <= _LONGEST_SESSION_S:
+        raise ValueError(f"{read.text} is not accepted here: write 5min to 30d")
+    return read
+
+
+SessionTime = Annotated[Duration, Parsed(session_time, ELAPSED_SCHEMA)]
 
 
 class AuthTerm(Grammar):
-    """Who may see the status page."""
+    """Who may see the pages, and who may change something there."""
 
-    token: Secret = Field(
-        description="Bearer token; in a browser, the password with any user name.",
+    token: Secret | None = Field(
+        None,
+        description=(
+            "Bearer token, for programs that read; in a browser, the password with any user name."
+        ),
         examples=[{"file": "/run/secrets/web-token"}],
     )
+    users: PathText | None = Field(
+        None,
+        description=(
+            "File of those who sign in, with their roles. `sauce-janitor user` writes it; `serve`"
+            " reads it again when it changes."
+        ),
+        examples=["users.yaml"],
+    )
+    session: SessionTime = Field(
+        SESSION, description="How long after signing in a session ends.", examples=["12h"]
+    )
+    idle: SessionTime = Field(
+        IDLE, description="How long after its last request a session ends.", examples=["1h"]
+    )
+
+    @model_validator(mode="after")
+    def _is_something(self) -> AuthTerm:
+        if self.token is None and self.users is None:
+            raise invalid("needs token, users or both: {users: users.yaml}, {token: {file: …}}")
+        return self
 
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -57,11 +101,11 @@ class WebTerm(Grammar):
     )
     auth: AuthTerm | None = Field(
         None,
-        description="Who may see the status page.",
-        examples=[{"token": {"file": "/run/secrets/web-token"}}],
+        description="Who may see the pages. Without it, everybody on this machine.",
+        examples=[{"users": "users.yaml"}, {"token": {"file": "/run/secrets/web-token"}}],
     )
     metrics: Literal["open", "auth"] = Field(
-        "open", description="Whether /metrics needs the token too.", examples=["auth"]
+        "open", description="`auth`: /metrics needs the token or a session, too.", examples=["auth"]
     )
     hosts: Annotated[list[HostName], OneOrMany()] = Field(
         default_factory=no_entries,

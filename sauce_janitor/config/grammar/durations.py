@@ -20,7 +20,7 @@ _DURATION_SCHEMA: Final = {
     "pattern": "^[0-9]+(s|min|h|d|w|mo|y)$",
     "examples": ["90min", "3d", "6mo"],
 }
-_ELAPSED_SCHEMA: Final = {
+ELAPSED_SCHEMA: Final = {
     "type": "string",
     "pattern": "^[0-9]+(s|min|h|d|w)$",
     "examples": ["30s", "10min", "24h"],
@@ -102,7 +102,7 @@ DurationTerm = Annotated[Duration, Parsed(duration, _DURATION_SCHEMA)]
 PositiveDuration = Annotated[Duration, Parsed(positive, _DURATION_SCHEMA)]
 ElapsedDuration = Annotated[
     Duration,
-    Parsed(elapsed, _ELAPSED_SCHEMA),
+    Parsed(elapsed, ELAPSED_SCHEMA),
 ]
 ArchiveAge = Annotated[Duration, Parsed(archive_age, _DURATION_SCHEMA)]
 DeletionAge = Annotated[Duration, Parsed(deletion_age, _DURATION_SCHEMA)]
@@ -110,7 +110,7 @@ ReadBackTrust = Annotated[
     Duration | None,
     Parsed(
         read_back_trust,
-        {"anyOf": [{"const": _ALWAYS}, _ELAPSED_SCHEMA], "examples": [_ALWAYS, "7d"]},
+        {"anyOf": [{"const": _ALWAYS}, ELAPSED_SCHEMA], "examples": [_ALWAYS, "7d"]},
     ),
 ]
 HoldingTime = Annotated[

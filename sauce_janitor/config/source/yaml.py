@@ -30,7 +30,7 @@ from sauce_janitor.config.source.problems import ConfigProblems, FilePosition, P
 from sauce_janitor.config.source.scalars import Scalar, plain_scalar
 from sauce_janitor.config.source.text import decoded, has_tabs
 
-SECRET_KEYS: Final = frozenset({"access_key", "token", "url"})
+SECRET_KEYS: Final = frozenset({"access_key", "hash", "token", "url"})
 """A value below one of these keys may be a secret, and is never part of a message."""
 _DEEPEST = 40
 _SIGN_ERRORS: Final = ("an alias", "an anchor", "a tag", "cannot start any token")

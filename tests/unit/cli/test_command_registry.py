@@ -38,7 +38,7 @@ PAGES = "".join(
 OUTPUTS = {path.name for path in (TOP / "tests" / "data" / "output").iterdir()}
 OF_ALL = {"--account", "--policy", "--format", "--dry-run", "--yes"}
 """Options that the page explains once for all commands."""
-ELSEWHERE = ("archive ", "insights ", "sandbox", "schema", "state ")
+ELSEWHERE = ("archive ", "insights ", "sandbox", "schema", "state ", "user ")
 """Commands of which the options stand in a section of their own, or in another page."""
 ON_DEMAND = {"schema", "config show"}
 """Their JSON is the configuration's, guarded by tests/unit/config."""
