@@ -15,15 +15,16 @@ import structlog
 
 from sauce_janitor.archive import has_archive
 from sauce_janitor.config import Account
-from sauce_janitor.errors import RefusedError
+from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.notify import Notification
+from sauce_janitor.operations.daily_forecast import forecast_daily
 from sauce_janitor.operations.daily_verification import verify_daily
 from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.records import notifications
 from sauce_janitor.operations.wiring.progress import ProgressTracker
-from sauce_janitor.operations.wiring.run_settings import Order, RunContext
+from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 from sauce_janitor.report import counted
 
 RUN: Final = "run"
@@ -66,6 +67,7 @@ def a_run(*, execute: bool) -> Work:
 
     def work(account: Account, context: RunContext) -> WorkResult:
         result = run(account, context, Order(execute=execute))
+        _forecast(account, context, result)
         halted = None if result.execution is None else result.execution.halted
         return WorkResult(
             list(notifications.of_result(result, at=int(context.clock()))),
@@ -73,6 +75,17 @@ def a_run(*, execute: bool) -> Work:
         )
 
     return work
+
+
+def _forecast(account: Account, context: RunContext, result: Result) -> None:
+    if context.stop.is_set():
+        return
+    try:
+        forecast_daily(account, context, result.query, jobs=result.plan.inventory)
+    # The run is done; only a chart needs the forecast, and the next run makes it.
+    except StateError as error:
+        log: Any = structlog.get_logger().bind(account=account.name)
+        log.warning("forecast.failed", why=str(error))
 
 
 def an_upkeep(*, execute: bool) -> Work:

@@ -13,6 +13,7 @@ from sauce_janitor.inventory import SyncRequest
 from sauce_janitor.model.job_retries import grouped
 from sauce_janitor.model.jobs import owner_name
 from sauce_janitor.operations import holds as holding
+from sauce_janitor.operations.records.account_figures import RunFigures
 from sauce_janitor.operations.records.telemetry import counted
 from sauce_janitor.operations.run_session import RunSession
 from sauce_janitor.operations.steps import acceptance, approval, purge_candidates, request_budget
@@ -54,6 +55,8 @@ def run(account: Account, context: RunContext, order: Order) -> Result:
     mode = PolicyRun.mode_of(access)
     with counted(account.name, context.metrics, mode=mode), ExitStack() as stack:
         session = PolicyRun(account, context, order, access, stack)
+        # However it ends, what it did counts.
+        stack.callback(session.figures.add_up)
         ports, recovery = session.open()
         owners = session.find_owners()
         listing = ListingResult() if order.offline else session.list_jobs(owners)
@@ -169,6 +172,7 @@ class PolicyRun(RunSession):
         self.spending.tell_left()
         left_out = tuple(left.row() for left in listing.left_out)
         footprint = self._footprint(plan)
+        self.figures.note_inventory(records.counts())
         head = replace(
             self.head(plan, records.digest()),
             owners=owners.owners,
@@ -195,6 +199,13 @@ class PolicyRun(RunSession):
             recovery=recovery,
             vanished=self.traces.found,
         )
+
+    @property
+    def figures(self) -> RunFigures:
+        """What keeps the figures that the console shows."""
+        # An offline run may work on a state that can only be read.
+        is_kept = self.order.as_of is None and not self.order.offline
+        return RunFigures(self.context.state, self.account.name, self.context.clock, kept=is_kept)
 
     def _footprint(self, plan: Plan, *, erases: bool = False) -> Footprint:
         settings, state, name = self.context.config.archive, self.context.state, self.account.name

@@ -25,6 +25,7 @@ from sauce_janitor.state.file.state_file import open_file
 from sauce_janitor.state.holds import Holds, PlacedHold
 from sauce_janitor.state.identity import ClockGuard, Identity
 from sauce_janitor.state.jobs import Jobs, Query, Snapshot
+from sauce_janitor.state.journal.daily_figures import DailyFigures, DayFigures
 from sauce_janitor.state.journal.journal import Journal
 from sauce_janitor.state.journal.journal_lines import JournalLine
 from sauce_janitor.state.journal.manual_journal import ManualActions, ManualJournal
@@ -52,6 +53,8 @@ __all__ = [
     "Approvals",
     "ArchivedJobs",
     "ClockGuard",
+    "DailyFigures",
+    "DayFigures",
     "DeleteNotices",
     "Holds",
     "Identity",
@@ -147,6 +150,7 @@ class State:
         self.jobs = Jobs(database)
         self.lookups = JobFinder(database)
         self.journal = Journal(database)
+        self.figures = DailyFigures(database)
         self.prunings = Prunings(database)
         self.archived = ArchivedJobs(database)
         self.manual_actions = ManualActions(database, path)

@@ -9,11 +9,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, insert, or_, select
 
 from sauce_janitor.model.archive.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.globs import alternatives, has_wildcards
 from sauce_janitor.model.jobs import JobId, Owner
+from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.state.accounts import name_of
 from sauce_janitor.state.database.dialect import Dialect, put, streamed
 from sauce_janitor.state.database.tables import archived_jobs, journal, meta
@@ -180,6 +181,31 @@ class ArchivedJobs:
         statement = select(archived_jobs.c.owner).distinct().order_by(archived_jobs.c.owner)
         with self._database.reading() as connection:
             return tuple(Owner(owner) for owner in connection.execute(statement).scalars())
+
+
+def listed_through(connection: Connection) -> str:
+    """Return a text that changes whenever the entries were brought up to date with an archive."""
+    marks = meta.c.key.startswith(_THROUGH, autoescape=True)
+    rows = connection.execute(select(meta.c.value).where(marks).order_by(meta.c.key)).scalars()
+    return " ".join(rows)
+
+
+def stored_by_day(connection: Connection, account: str) -> Mapping[int, tuple[int, int]]:
+    """Return how many jobs of the account were stored last on each day (days since 1970 in UTC),
+    and their bytes.
+    """
+    day = archived_jobs.c.stored_at // DAY_S
+    statement = (
+        select(
+            day.label("day"),
+            func.count().label("jobs"),
+            func.sum(archived_jobs.c.size_bytes).label("size_bytes"),
+        )
+        .where(archived_jobs.c.account == account)
+        .group_by(day)
+    )
+    rows = connection.execute(statement).all()
+    return {row.day: (row.jobs, int(row.size_bytes)) for row in rows}
 
 
 def _row(entry: ArchiveEntry) -> dict[str, Any]:

@@ -75,8 +75,7 @@ class RunEntry:
             "limits_broken": list(head.limits_broken),
             "requests_needed": head.requests_needed,
             "budget": dict(outlook),
-            "expiring_24h": plan.expiring_24h_jobs,
-            "expiring_72h": plan.expiring_72h_jobs,
+            **_expiring(plan),
             "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
         }
 
@@ -138,8 +137,7 @@ class RunEntry:
 
     def saved(self, plan: Plan) -> None:
         """Record what still expires after the plan was carried out."""
-        left = {"expiring_24h": plan.expiring_24h_jobs, "expiring_72h": plan.expiring_72h_jobs}
-        self._summary["plan"] |= left
+        self._summary["plan"] |= _expiring(plan)
 
     def __enter__(self) -> Self:
         self._runs.begin(self._run_id, self._account, mode=self._mode, at=int(self._clock()))
@@ -167,3 +165,12 @@ class RunEntry:
             self._runs.finish(
                 self._run_id, result=result, at=int(self._clock()), summary=self._summary
             )
+
+
+def _expiring(plan: Plan) -> dict[str, int]:
+    """Return how many jobs lose wanted assets without a copy, by when."""
+    return {
+        "expiring_24h": plan.expiring_24h_jobs,
+        "expiring_72h": plan.expiring_72h_jobs,
+        "expiring_7d": plan.expiring_7d_jobs,
+    }

@@ -285,9 +285,9 @@ class Plan:
     `jobs()` that failed before: jobs that were not tried come first. `purge_candidates` are jobs to
     ask Sauce Labs about: it may have purged their assets, and that would change something.
     `incomplete` jobs are stored without files that cannot be fetched; for `giving_up` of them the
-    policies no longer wait. `expiring_24h_jobs` and `expiring_72h_jobs` have wanted assets without
-    a copy that Sauce Labs purges within that time; `expiring` are these jobs, and whether it is
-    within 24 h.
+    policies no longer wait. `expiring_24h_jobs`, `expiring_72h_jobs` and `expiring_7d_jobs` have
+    wanted assets without a copy that Sauce Labs purges within that time; `expiring` are these jobs,
+    and within how many days it is.
     """
 
     as_of: int
@@ -307,7 +307,8 @@ class Plan:
     approvals: tuple[Approval, ...] = ()
     expiring_24h_jobs: int = 0
     expiring_72h_jobs: int = 0
-    expiring: dict[bytes, bool] = field(default_factory=dict)
+    expiring_7d_jobs: int = 0
+    expiring: dict[bytes, int] = field(default_factory=dict)
     waiting: dict[Action, Waiting] = field(default_factory=dict)
     late: dict[str, Late] = field(default_factory=dict)
     lints: tuple[str, ...] = ()
@@ -344,10 +345,11 @@ class Plan:
         """Note that this job was archived, or is gone, while the plan was carried out: it no longer
         expires.
         """
-        within_24h = self.expiring.pop(bytes.fromhex(job_id), None)
-        if within_24h is not None:
-            self.expiring_72h_jobs -= 1
-            self.expiring_24h_jobs -= within_24h
+        days = self.expiring.pop(bytes.fromhex(job_id), None)
+        if days is not None:
+            self.expiring_7d_jobs -= 1
+            self.expiring_72h_jobs -= days <= 3
+            self.expiring_24h_jobs -= days <= 1
 
     def only(self, policies: Collection[str]) -> None:
         """Remove the actions of all other policies, also from `counts` and `totals`; what was

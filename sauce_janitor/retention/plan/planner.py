@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -173,10 +174,12 @@ class _Planner:
         # Purged assets cannot be saved any more, and deleted ones need not be.
         if isinstance(ended, int) and record.assets is AssetsStanding.PRESENT:
             left = ended + PURGED_AFTER_S - self._plan.as_of
-            if 0 < left <= 3 * DAY_S:
-                self._plan.expiring_72h_jobs += 1
-                self._plan.expiring_24h_jobs += left <= DAY_S
-                self._plan.expiring[bytes.fromhex(record.job.id)] = left <= DAY_S
+            if 0 < left <= 7 * DAY_S:
+                days = math.ceil(left / DAY_S)
+                self._plan.expiring_7d_jobs += 1
+                self._plan.expiring_72h_jobs += days <= 3
+                self._plan.expiring_24h_jobs += days <= 1
+                self._plan.expiring[bytes.fromhex(record.job.id)] = days
 
     def _count(self) -> None:
         plan = self._plan

@@ -15,7 +15,7 @@ from typing import Final
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.policies import Approval, Rules
 from sauce_janitor.model.safety_numbers import DAY_S
-from sauce_janitor.retention.decide import Records
+from sauce_janitor.retention.decide import Decider, Records
 from sauce_janitor.retention.matching import Truth
 from sauce_janitor.retention.plan.costs import bytes_wanted, requests_needed
 from sauce_janitor.retention.plan.limits import (
@@ -138,6 +138,14 @@ def simulate(
     # A stopped job is not followed further, so it is not there on the next day.
     gone = last.totals[Action.DELETE_JOB] + last.totals[Action.STOP]
     return Simulation(days, last.jobs - gone)
+
+
+def takes_one_pass(rules: Rules) -> bool:
+    """Return whether `simulate` takes one pass over the records under these rules, and not one a
+    day.
+    """
+    keepers = Decider(rules, as_of=0).match_cases.keepers
+    return not any(keeper.is_late for keeper in keepers)
 
 
 class _Growth:

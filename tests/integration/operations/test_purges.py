@@ -102,10 +102,11 @@ def test_what_expires_unarchived_is_in_plan_status_and_metrics(
         r"\s+", " ", desk.say("plan").output
     )
     (status,) = json.loads(desk.say("status", "--format", "json").stdout)
-    assert (status["last_plan"]["expiring_24h"], status["last_plan"]["expiring_72h"]) == (
+    assert [status["last_plan"][f"expiring_{within}"] for within in ("24h", "72h", "7d")] == [
         plan.expiring_24h_jobs,
         plan.expiring_72h_jobs,
-    )
+        plan.expiring_7d_jobs,
+    ]
 
 
 def test_what_a_run_archived_does_not_count_as_expiring_any_more(
@@ -117,7 +118,8 @@ def test_what_a_run_archived_does_not_count_as_expiring_any_more(
     assert desk.run().plan.expiring_24h_jobs > 0
     desk.run(execute=True)
     (status,) = json.loads(desk.say("status", "--format", "json").stdout)
-    assert (status["last_plan"]["expiring_24h"], status["last_plan"]["expiring_72h"]) == (0, 0)
+    left = [status["last_plan"][f"expiring_{within}"] for within in ("24h", "72h", "7d")]
+    assert left == [0, 0, 0]
     page = metrics.page().decode()
     for within in ("24h", "72h"):
         assert f'assets_expiring_unarchived{{account="box",within="{within}"}} 0.0' in page

@@ -184,12 +184,16 @@ def test_a_plan_says_how_many_are_announced_since_when_not_and_when_they_go() ->
 
 def test_assets_about_to_be_purged_unarchived_are_counted() -> None:
     made = rules(policy("p", archive="40d"))
-    ages = (29 * DAY, 29 * DAY - 1, 27 * DAY, 27 * DAY - 1, 30 * DAY)
+    ages = (29 * DAY, 29 * DAY - 1, 27 * DAY, 27 * DAY - 1, 23 * DAY, 23 * DAY - 1, 30 * DAY)
     jobs = [record(f"j{age}", age) for age in ages]
     found = plan(made, jobs)
-    assert (found.expiring_24h_jobs, found.expiring_72h_jobs) == (1, 3)
+    assert (found.expiring_24h_jobs, found.expiring_72h_jobs, found.expiring_7d_jobs) == (1, 3, 5)
+    found.saved(jobs[3].job.id)
+    assert (found.expiring_24h_jobs, found.expiring_72h_jobs, found.expiring_7d_jobs) == (1, 3, 4)
+    found.saved(jobs[0].job.id)
+    assert (found.expiring_24h_jobs, found.expiring_72h_jobs, found.expiring_7d_jobs) == (0, 2, 3)
     safe = plan(made, [replace(job, archived=ALL) for job in jobs])
-    assert (safe.expiring_24h_jobs, safe.expiring_72h_jobs) == (0, 0)
+    assert (safe.expiring_24h_jobs, safe.expiring_72h_jobs, safe.expiring_7d_jobs) == (0, 0, 0)
 
 
 def test_the_same_input_gives_the_same_plan() -> None:
