@@ -14,18 +14,26 @@ from sauce_janitor import __version__
 from sauce_janitor.archive.storage.sites import site_of
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
+from sauce_janitor.console.access import ConsoleAccess
+from sauce_janitor.console.sections import console_sections
 from sauce_janitor.daemon.rounds import LookInterval, Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.token import Token
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.facade import import_late_modules
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.web.console import make_console
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.overview import Overview, Readiness
-from sauce_janitor.web.pages import OPEN_PATHS, make_pages
-from sauce_janitor.web.server import RunningServer
+from sauce_janitor.web.pages import MEMORY_PATHS, OPEN_PATHS, probe_routes
+from sauce_janitor.web.request_slots import RequestSlots
+from sauce_janitor.web.server import RunningServer, ServerLimits
 
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
+_THREADS: Final = 8
+"""How many requests are answered at once; a video or a long log occupies one."""
+_SLOTS: Final = 5
+"""How many of them may be for pages; one more may wait. The others answer monitoring."""
 _PATIENCE_S: Final = 18.0
 """How long runs may take to finish their current jobs: the daemon must end within 20 s."""
 
@@ -46,6 +54,11 @@ class Daemon:
         self._metrics = Metrics()
         self._rounds = Rounds(config, self._clock, self._metrics, execute=execute, pace=self._pace)
         self._status = DaemonStatus(self._rounds, self._clock, self._metrics)
+        self._access = ConsoleAccess(
+            lambda: self._rounds.config,
+            lambda: self._rounds.state,
+            lambda: self._rounds.closed_because,
+        )
         self._token = Token(config.web)
         self._web = config.web
         self._serving: RunningServer | None = None
@@ -81,9 +94,11 @@ class Daemon:
             open_paths=OPEN_PATHS | ({"/metrics"} if self._web.metrics_open else set()),
         )
         self._metrics.set("config_reload_success", 1)
-        self._serving = RunningServer(
-            Guard(make_pages(_Shown(self, self._status, self._metrics)), access), self._web.listen
-        )
+        shown = _Shown(self, self._status, self._metrics)
+        pages = make_console(console_sections(self._access, shown), probe_routes(shown))
+        slots = RequestSlots(pages, _SLOTS, MEMORY_PATHS)
+        limits = ServerLimits(threads=_THREADS)
+        self._serving = RunningServer(Guard(slots, access), self._web.listen, limits)
         self._log.info(
             "daemon.started",
             version=__version__,
@@ -130,6 +145,7 @@ class Daemon:
         """Stop serving, and close the state if no run uses it any more."""
         if self._serving is not None:
             self._serving.stop()
+        self._access.close()
         # Work that hangs still uses the state: the process ends with it open, which is safe.
         if self.has_ended():
             self._rounds.close()

@@ -70,6 +70,9 @@ class ShownJob:
 class ArchiveSource(Protocol):
     """Gives a page what it shows of the archive. Every method may raise a JanitorError."""
 
+    def keep_up(self) -> bool:
+        """Bring what is known of the archive up to date. Return whether that is still going on."""
+
     def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
         """Yield the entries that match, newest first."""
 

@@ -1,4 +1,4 @@
-"""The daemon's pages: /healthz, /readyz, /metrics and the status page.
+"""The daemon's pages: /healthz, /readyz, /metrics and the overview.
 
 They show values that the daemon keeps in memory, and never access the database, the disk or Sauce
 Labs. So they answer at once, also when one of those fails.
@@ -6,16 +6,17 @@ Labs. So they answer at once, also when one of those fails.
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Final, Protocol
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, render_template, request
 
-from sauce_janitor.times import iso
+from sauce_janitor.web.console import Section
 from sauce_janitor.web.guard import TRUSTED
 from sauce_janitor.web.overview import Overview, Readiness
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+MEMORY_PATHS: Final = OPEN_PATHS | {"/metrics", "/"}
+"""What is answered from memory alone."""
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _REFRESH_S: Final = 60
 
@@ -36,20 +37,17 @@ class PageSource(Protocol):
         """Return the current values of the status page."""
 
 
-def make_pages(daemon: PageSource) -> Flask:
-    """Return the WSGI application, which needs a `guard.Guard` before it."""
-    app = Flask("sauce_janitor.web")
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters["when"] = _when
-    app.jinja_env.filters["iso"] = iso
+def probe_routes(daemon: PageSource) -> Blueprint:
+    """Return the routes for monitoring: /healthz, /readyz and /metrics."""
+    probes = Blueprint("probes", __name__)
 
-    @app.get("/healthz")
+    @probes.get("/healthz")
     def healthz() -> Response:
         if daemon.alive():
             return _text("ok", 200)
         return _text("the scheduler is not running", 503)
 
-    @app.get("/readyz")
+    @probes.get("/readyz")
     def readyz() -> Response:
         readiness = daemon.readiness()
         status = 200 if readiness.ready else 503
@@ -60,16 +58,26 @@ def make_pages(daemon: PageSource) -> Flask:
         answer.status_code = status
         return answer
 
-    @app.get("/metrics")
+    @probes.get("/metrics")
     def metrics() -> Response:
         return Response(daemon.metrics(), content_type=_METRICS_TYPE)
 
-    @app.get("/")
-    def status() -> Response:
+    return probes
+
+
+def overview_section(daemon: PageSource) -> Section:
+    """Return the overview of all accounts, at /."""
+    overview = Blueprint("overview", __name__)
+
+    @overview.get("/")
+    def accounts() -> Response:
         refreshes = request.args.get("refresh") != "off"
         answer = Response(
             render_template(
-                "status.html", view=daemon.overview(), refreshes=refreshes, every_s=_REFRESH_S
+                "overview/accounts.html",
+                view=daemon.overview(),
+                refreshes=refreshes,
+                every_s=_REFRESH_S,
             )
         )
         # `?refresh=off` leaves the page as it is, to read it at leisure or to copy from it.
@@ -77,12 +85,8 @@ def make_pages(daemon: PageSource) -> Flask:
             answer.headers["Refresh"] = str(_REFRESH_S)
         return answer
 
-    return app
+    return Section(overview, "overview.accounts", "Overview")
 
 
 def _text(text: str, status: int) -> Response:
     return Response(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
-
-
-def _when(at: int) -> str:
-    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M} UTC"

@@ -226,7 +226,7 @@ def test_jobs_are_found_by_search_and_filter_and_opened_by_the_keyboard_alone(pa
     expect(page.get_by_text("No job matches")).to_be_visible()
     page.wait_for_load_state()
     page.keyboard.press("Escape")
-    page.wait_for_url("**/")
+    page.wait_for_url("**/archive")
     page.keyboard.press("j")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("k")
@@ -246,7 +246,7 @@ def test_jobs_are_found_by_search_and_filter_and_opened_by_the_keyboard_alone(pa
 
 
 def test_builds_lead_to_their_jobs(page: Page) -> None:
-    page.goto("/builds")
+    page.goto("/archive/builds")
     page.get_by_role("link", name="nightly-12").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("nightly-12")
     expect(page.get_by_role("status")).to_contain_text("5 jobs")
@@ -338,7 +338,7 @@ def test_everybody_can_use_it(browser: Browser, address: str, width: int, scheme
     page = context.new_page()
     for place, tab in (
         ("/", None),
-        ("/builds", None),
+        ("/archive/builds", None),
         (f"/jobs/eu/{1:032x}", None),
         (f"/jobs/eu/{1:032x}", "network.har"),
     ):

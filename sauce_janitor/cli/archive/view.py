@@ -41,21 +41,24 @@ class ArchiveView:
         self.entries, self.lookups = state.archived, state.lookups
         self._kept_up_at, self._lock = time.monotonic(), threading.Lock()
 
-    def keep_up(self) -> None:
-        """Bring the entries up to date, at most every 15 seconds. Any thread may call it."""
+    def keep_up(self) -> bool:
+        """Bring the entries up to date, at most every 15 seconds, and return whether another thread
+        is at it. Any thread may call it.
+        """
         from sauce_janitor.operations.wiring.archive_index import keep_up
 
         # A reader who turns pages must not wait for the archive each time.
         if time.monotonic() - self._kept_up_at < _EVERY_S:
-            return
+            return False
         # Another thread is at it: the page does not wait, and shows what is known.
         if not self._lock.acquire(blocking=False):
-            return
+            return True
         try:
             keep_up(self._state, self.catalogue)
             self._kept_up_at = time.monotonic()
         finally:
             self._lock.release()
+        return False
 
 
 @contextmanager

@@ -14,11 +14,13 @@ import pytest
 
 from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
 from sauce_janitor.cli.app import Session
-from sauce_janitor.cli.archive.open import ArchivePageSource
 from sauce_janitor.cli.archive.view import open_archive_view
+from sauce_janitor.console.archive import ArchivePages
 from sauce_janitor.model.assets import EVERYTHING
-from sauce_janitor.web.archive_page import make_archive_view
+from sauce_janitor.web.archive_page import archive_section
+from sauce_janitor.web.console import make_console
 from sauce_janitor.web.guard import AccessRules, Guard
+from sauce_janitor.web.job_page import job_section
 from sauce_janitor.web.server import RunningServer, ServerLimits
 from tests.fakes.asset_shelf import LOG, MP4, AssetShelf, document
 from tests.support.archive import ORIGIN
@@ -50,7 +52,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def address(folder: Path) -> Iterator[tuple[str, int]]:
     with open_archive_view(Session(folder / "config.yaml", None, "info", None)) as shelf:
-        view = make_archive_view(ArchivePageSource(shelf), "/archive")
+        pages = ArchivePages(lambda: shelf.entries, lambda: shelf.catalogue, shelf.keep_up)
+        view = make_console([archive_section(pages, lambda: "/archive"), job_section(pages)])
         with RunningServer(
             Guard(view, AccessRules("127.0.0.1:0")), "127.0.0.1:0", ServerLimits(threads=2)
         ) as serving:
@@ -85,15 +88,16 @@ def tree(folder: Path) -> dict[str, str]:
 
 PATHS = [
     "/",
-    "/builds",
+    "/archive",
+    "/archive/builds",
     f"/jobs/eu/{JOB}",
     f"/jobs/eu/{JOB}/files/0",
     f"/jobs/eu/{JOB}/files/1/lines?q=x",
     "/nothing",
-    "/static/archive/job.js",
+    "/static/job/job.js",
     "/%2e%2e/%2e%2e/etc/passwd",
     f"/jobs/eu/{JOB}/files/0?save",
-    "/?page=999999999999999999999",
+    "/archive?page=999999999999999999999",
 ]
 
 
@@ -114,7 +118,7 @@ def test_no_method_path_host_or_body_changes_anything(
             "PROPFIND",
         ):
             status, _, _ = ask(address, path, method, b"x=1" if method == "POST" else None)
-            assert status == 405 if method not in {"GET", "HEAD"} else status in {200, 404}, (
+            assert status == 405 if method not in {"GET", "HEAD"} else status in {200, 302, 404}, (
                 method,
                 path,
             )
@@ -165,7 +169,7 @@ def test_a_job_whose_receipt_is_damaged_is_said_and_others_still_show(
     status, _, body = ask(address, f"/jobs/eu/{JOB}")
     assert status == 500
     assert b"receipt" in body
-    assert ask(address, "/")[0] == 200
+    assert ask(address, "/archive")[0] == 200
 
 
 def test_a_file_that_is_not_there_any_more_is_said(folder: Path, address: tuple[str, int]) -> None:
@@ -180,4 +184,4 @@ def test_a_request_that_is_none_is_no_harm(address: tuple[str, int]) -> None:
     with socket.create_connection(address, timeout=20) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 100_000 + b"\r\n\r\n")
         assert b" 200 " not in raw.recv(100)
-    assert ask(address, "/")[0] == 200
+    assert ask(address, "/archive")[0] == 200

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import ConsoleMessage, sync_playwright
 
+from sauce_janitor.web.console import make_console
 from sauce_janitor.web.guard import TRUSTED, AccessRules, Guard
 from sauce_janitor.web.overview import (
     AccountView,
@@ -27,7 +29,7 @@ from sauce_janitor.web.overview import (
     SharedWork,
     WorkerLine,
 )
-from sauce_janitor.web.pages import OPEN_PATHS, make_pages
+from sauce_janitor.web.pages import OPEN_PATHS, overview_section, probe_routes
 from sauce_janitor.web.server import RunningServer
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202e{{7*7}}"
@@ -105,8 +107,12 @@ class Told:
         return self.view
 
 
+def console(told: Told) -> Flask:
+    return make_console([overview_section(told)], probe_routes(told))
+
+
 def client(told: Told) -> FlaskClient:
-    return make_pages(told).test_client()
+    return console(told).test_client()
 
 
 def get(told: Told, path: str, *, trusted: bool = True) -> tuple[int, str]:
@@ -248,7 +254,7 @@ def test_people_who_cannot_see_it_or_use_a_mouse_can_read_it(
     chromium = component("chromium")
     door = AccessRules("127.0.0.1:0", open_paths=OPEN_PATHS)
     with (
-        RunningServer(Guard(make_pages(Told(view)), door), "127.0.0.1:0") as serving,
+        RunningServer(Guard(console(Told(view)), door), "127.0.0.1:0") as serving,
         sync_playwright() as browsers,
     ):
         browser = browsers.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sauce_janitor.errors import ArchiveError
 from sauce_janitor.model.archive.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
 from sauce_janitor.model.jobs import JobId, owner_name
-from sauce_janitor.web.archive_page import make_archive_view
+from sauce_janitor.web.archive_page import archive_section
 from sauce_janitor.web.archive_query import (
     ShownFile,
     ShownJob,
@@ -23,6 +23,8 @@ from sauce_janitor.web.archive_query import (
     UnstoredAsset,
     kind_of,
 )
+from sauce_janitor.web.console import make_console
+from sauce_janitor.web.job_page import job_section
 
 JOB = JobId(f"{1:032x}")
 EVIL = '<script>alert(1)</script>"\u202egnp.exe\x1b[31m'
@@ -57,6 +59,10 @@ class Shelf:
     asked: list[ArchiveQuery] = field(default_factory=list)
     opened: list[BinaryIO] = field(default_factory=list)
     wrong: Exception | None = None
+    indexing: bool = False
+
+    def keep_up(self) -> bool:
+        return self.indexing
 
     def search(self, query: ArchiveQuery, /) -> Iterator[ArchiveEntry]:
         self.asked.append(query)
@@ -107,7 +113,9 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def client(shelf: Shelf) -> FlaskClient:
-    return make_archive_view(shelf, "/archive").test_client()
+    return make_console(
+        [archive_section(shelf, lambda: "/archive"), job_section(shelf)]
+    ).test_client()
 
 
 def test_the_list_shows_every_entry_and_how_many_there_are(
@@ -117,7 +125,7 @@ def test_the_list_shows_every_entry_and_how_many_there_are(
         entry(1, error="boom"),
         entry(2, name=None, build=None, status=None, duration_s=None),
     ]
-    page = client.get("/").text
+    page = client.get("/archive").text
     assert "test 1" in page
     assert "boom" in page
     assert f"{2:032x}" in page
@@ -128,22 +136,25 @@ def test_the_list_shows_every_entry_and_how_many_there_are(
 @pytest.mark.parametrize(
     ("address", "query"),
     [
-        ("/", ArchiveQuery(limit=100)),
+        ("/archive", ArchiveQuery(limit=100)),
         (
-            "/?q=not+found&status=failed&status=error",
+            "/archive?q=not+found&status=failed&status=error",
             ArchiveQuery(text="not found", status=("failed", "error"), limit=100),
         ),
         (
-            "/?owner=bob&build=n-*&account=eu",
+            "/archive?owner=bob&build=n-*&account=eu",
             ArchiveQuery("eu", owner_name("bob"), build="n-*", limit=100),
         ),
         (
-            "/?since=2026-01-01&until=2026-01-01",
+            "/archive?since=2026-01-01&until=2026-01-01",
             ArchiveQuery(since=1_767_225_600, until=1_767_312_000, limit=100),
         ),
-        ("/?since=yesterday&until=2026-99-99&status=x&owner=a/b&page=x", ArchiveQuery(limit=100)),
-        ("/?page=3", ArchiveQuery(limit=100, skip=200)),
-        ("/?page=-7", ArchiveQuery(limit=100)),
+        (
+            "/archive?since=yesterday&until=2026-99-99&status=x&owner=a/b&page=x",
+            ArchiveQuery(limit=100),
+        ),
+        ("/archive?page=3", ArchiveQuery(limit=100, skip=200)),
+        ("/archive?page=-7", ArchiveQuery(limit=100)),
     ],
 )
 def test_an_address_asks_for_what_it_says_and_leaves_out_what_cannot_be_meant(
@@ -155,15 +166,15 @@ def test_an_address_asks_for_what_it_says_and_leaves_out_what_cannot_be_meant(
 
 def test_pages_lead_to_one_another_and_keep_the_filters(shelf: Shelf, client: FlaskClient) -> None:
     shelf.entries = [entry(number) for number in range(1, 251)]
-    page = client.get("/?status=passed&page=2").text
+    page = client.get("/archive?status=passed&page=2").text
     assert "Page 2 of 3" in page
-    assert 'href="/?status=passed&amp;page=1" rel="prev"' in page
-    assert 'href="/?status=passed&amp;page=3" rel="next"' in page
+    assert 'href="/archive?status=passed&amp;page=1" rel="prev"' in page
+    assert 'href="/archive?status=passed&amp;page=3" rel="next"' in page
     assert "from=status%3Dpassed%26page%3D2" in page
 
 
 def test_builds_are_counted_by_status(client: FlaskClient) -> None:
-    page = client.get("/builds").text
+    page = client.get("/archive/builds").text
     assert "nightly-1" in page
     assert "2 passed" in page
     assert "1 failed" in page
@@ -173,7 +184,7 @@ def test_strangers_names_are_text_wherever_they_stand(shelf: Shelf, client: Flas
     shelf.entries = [entry(1, name=EVIL, error=EVIL, build=EVIL, os=EVIL, owner=EVIL)]
     shelf.files = {EVIL + ".log": b"x", "video.mp4": b"v"}
     shelf.remarks = (UnstoredAsset(EVIL, EVIL),)
-    for address in ("/", "/?q=" + EVIL, f"/jobs/eu/{JOB}"):
+    for address in ("/archive", "/archive?q=" + EVIL, f"/jobs/eu/{JOB}"):
         page = client.get(address).text
         assert "<script>alert" not in page
         assert "\u202e" not in page
@@ -182,7 +193,7 @@ def test_strangers_names_are_text_wherever_they_stand(shelf: Shelf, client: Flas
 
 
 def test_every_page_forbids_scripts_and_styles_but_its_own(client: FlaskClient) -> None:
-    for address in ("/", "/builds", f"/jobs/eu/{JOB}", "/nothing"):
+    for address in ("/", "/archive", "/archive/builds", f"/jobs/eu/{JOB}", "/nothing"):
         answer = client.get(address)
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
@@ -323,7 +334,7 @@ def test_an_archive_that_cannot_be_read_is_said_in_a_sentence(
     shelf: Shelf, client: FlaskClient
 ) -> None:
     shelf.wrong = ArchiveError("the archive is gone <b>")
-    answer = client.get("/")
+    answer = client.get("/archive")
     assert answer.status_code == 500
     assert "the archive is gone &lt;b&gt;" in answer.text
 
@@ -333,12 +344,12 @@ def test_an_archive_that_cannot_be_read_is_said_in_a_sentence(
 )
 def test_the_way_back_leads_only_to_the_list(client: FlaskClient, back: str) -> None:
     page = client.get(f"/jobs/eu/{JOB}", query_string={"from": back}).text
-    assert 'data-back href="/"' in page
+    assert 'data-back href="/archive"' in page
 
 
 def test_the_way_back_keeps_the_filters(client: FlaskClient) -> None:
     page = client.get(f"/jobs/eu/{JOB}", query_string={"from": "status=failed&page=2"}).text
-    assert 'data-back href="/?status=failed&amp;page=2"' in page
+    assert 'data-back href="/archive?status=failed&amp;page=2"' in page
 
 
 def test_what_is_not_stored_any_more_is_named(shelf: Shelf, client: FlaskClient) -> None:
@@ -347,3 +358,11 @@ def test_what_is_not_stored_any_more_is_named(shelf: Shelf, client: FlaskClient)
     page = client.get(f"/jobs/eu/{JOB}").text
     assert "keep_for 90d" in page
     assert "cd" * 32 in page
+
+
+def test_a_list_that_is_not_complete_yet_says_so(shelf: Shelf, client: FlaskClient) -> None:
+    assert "are being read" not in client.get("/archive").text
+    shelf.indexing = True
+    assert "More jobs appear as they are found" in client.get("/archive").text
+    shelf.entries = []
+    assert "No job is known yet" in client.get("/archive").text

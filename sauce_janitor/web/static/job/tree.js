@@ -1,6 +1,6 @@
 // JSON as a tree: each level is created when it is opened, so that a large one shows at once.
 
-import { clean, make } from "./dom.js";
+import { clean, make } from "../dom.js";
 
 const MOST = 500;
 

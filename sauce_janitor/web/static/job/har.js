@@ -1,7 +1,7 @@
 // The requests of a HAR file: filtered by method, status, text and time, each with a bar on a common scale.
 // Source: HTTP Archive 1.2, entries: startedDateTime, time (ms), request, response.
 
-import { clean, later, make, marked, milliseconds, size } from "./dom.js";
+import { clean, later, make, marked, milliseconds, size } from "../dom.js";
 import { node } from "./tree.js";
 
 const MOST = 1000;

@@ -1,7 +1,7 @@
 // The page of one job: video and pictures on one side, logs and requests on the other, and all keys.
 
-import { make } from "./dom.js";
-import { isTyping, onKeys, walker } from "./keys.js";
+import { make } from "../dom.js";
+import { isTyping, onKeys, walker } from "../keys.js";
 import { showCommands } from "./commands.js";
 import { showHar } from "./har.js";
 import { showLog } from "./log.js";

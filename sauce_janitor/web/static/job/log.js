@@ -1,6 +1,6 @@
 // A log as lines: only visible lines are fetched, however long the log is, and the server searches it.
 
-import { later, make, marked } from "./dom.js";
+import { later, make, marked } from "../dom.js";
 
 export function showLog(paper, file, url) {
   const said = make("span", { class: "told", role: "status" });

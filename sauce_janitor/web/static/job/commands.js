@@ -1,7 +1,7 @@
 // The session's commands (log.json): each with its time in the video and its picture.
 // Source: Sauce Labs' command log: method, path, request, result, start_time (epoch seconds), duration (s), screenshot (a number).
 
-import { clean, later, make, marked, milliseconds } from "./dom.js";
+import { clean, later, make, marked, milliseconds } from "../dom.js";
 import { node } from "./tree.js";
 
 const MOST = 2000;

@@ -1,0 +1,20 @@
+"""The sections of the daemon's console, in the order of the navigation."""
+
+from __future__ import annotations
+
+from sauce_janitor.console.access import ConsoleAccess
+from sauce_janitor.console.archive import ArchivePages
+from sauce_janitor.web.archive_page import archive_section
+from sauce_janitor.web.console import Section
+from sauce_janitor.web.job_page import job_section
+from sauce_janitor.web.pages import PageSource, overview_section
+
+
+def console_sections(access: ConsoleAccess, daemon: PageSource) -> tuple[Section, ...]:
+    """Return all sections of the console of a daemon."""
+    archive = ArchivePages(lambda: access.state.archived, access.catalogue, access.keep_up)
+    return (
+        overview_section(daemon),
+        archive_section(archive, lambda: str(access.config.archive.location)),
+        job_section(archive),
+    )
