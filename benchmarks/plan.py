@@ -2,16 +2,20 @@
 list, sorted, looped over.
 
 Usage: python benchmarks/plan.py [JOBS …]   (default 10000 100000 1000000) Each measurement is a
-process of its own; prints CPU seconds (best of 3), peak memory and ratios within this run.
+process of its own; prints CPU seconds (best of 3), peak memory and ratios within this run. Then what
+a run adds to store the plan for pages, in place of one of the same jobs; with `STATE_URL`, the
+address of a state on PostgreSQL, there.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -72,6 +76,12 @@ def fill(folder: Path, count: int) -> None:
 
 def ours(folder: Path) -> int:
     """The product's plan; how many jobs act."""
+    count: int = planned(folder).job_count
+    return count
+
+
+def planned(folder: Path) -> Any:
+    """The product's plan."""
     from sauce_janitor.config import load
     from sauce_janitor.retention.plan.planner import make_plan
     from sauce_janitor.state import Query
@@ -83,7 +93,46 @@ def ours(folder: Path) -> int:
         Store.open(folder / "state.db") as store,
         store.jobs.snapshot(Query(ACCOUNT, None, rules.age_from, NOW)) as seen,
     ):
-        return make_plan(rules, seen.records, as_of=NOW, accepted_at=None).job_count
+        return make_plan(rules, seen.records, as_of=NOW, accepted_at=None)
+
+
+def kept(folder: Path) -> dict[str, float]:
+    """What it takes to store the plan for pages in place of one that was stored before, and how
+    long another thread waits for the state meanwhile.
+    """
+    from sauce_janitor.model.console.stored_plans import PlanFacts, PlanKind, PlannedAction
+    from sauce_janitor.state import State as Store
+
+    plan = planned(folder)
+    counts = plan.rows.template_counts()
+    kinds = tuple(
+        PlanKind(tuple(PlannedAction(action, policy or "", ("due",)) for action, _, policy in each.actions))
+        for each in plan.rows.template_list
+    )  # fmt: skip
+    facts = PlanFacts(
+        account=ACCOUNT, run_id="r", mode="dry_run", as_of=NOW, policy_digest="", requests=0,
+        jobs_known=plan.inventory, done_in_s=None, kinds=kinds, owners=plan.rows.owners,
+        counts=tuple(counts.get(number, 0) for number in range(len(kinds))),
+    )  # fmt: skip
+    url, waits, is_over = os.environ.get("STATE_URL"), [0.0], threading.Event()
+
+    def write_beside(store: Store) -> None:
+        while not is_over.wait(0.005):
+            began = time.perf_counter()
+            store.notes.write("beside", "it")
+            waits.append(time.perf_counter() - began)
+
+    with Store.connect(url) if url else Store.open(folder / "state.db") as store:
+        store.plans.store(facts, plan.rows.columns, at=NOW)
+        began, clock = time.process_time(), time.perf_counter()
+        store.plans.store(facts, plan.rows.columns, at=NOW + 1)
+        found = {"cpu": time.process_time() - began, "wall": time.perf_counter() - clock}
+        writer = threading.Thread(target=write_beside, args=(store,))
+        writer.start()
+        store.plans.store(facts, plan.rows.columns, at=NOW + 2)
+        is_over.set()
+        writer.join()
+    return {"acting": plan.job_count, "waited": max(waits), **found}
 
 
 def naive(folder: Path) -> int:
@@ -139,6 +188,7 @@ def main(sizes: list[int]) -> None:
             folder = Path(name)
             fill(folder, size)
             rounds = [(measured("ours", folder), measured("naive", folder)) for _ in range(ROUNDS)]
+            stored = [measured("kept", folder) for _ in range(ROUNDS)]
         mine = min((a for a, _ in rounds), key=lambda one: one["seconds"])
         other = min((b for _, b in rounds), key=lambda one: one["seconds"])
         assert mine["acting"] == other["acting"], (mine, other)
@@ -148,10 +198,19 @@ def main(sizes: list[int]) -> None:
             f" {mine['mb']:>6.0f} | {other['seconds']:>8.2f} {other['mb']:>6.0f} |"
             f" {other['seconds'] / mine['seconds']:.2f}, {other['mb'] / mine['mb']:.2f}"
         )
+        best = min(stored, key=lambda one: one["cpu"])
+        longest = min(one["waited"] for one in stored)
+        print(
+            f"{'':>10} stored for pages: {best['cpu']:.2f} s CPU, {best['wall']:.2f} s;"
+            f" another writer waited {1000 * longest:.0f} ms at most"
+        )
 
 
 def child(what: str, folder: Path) -> None:
     """One measurement; start-up has its own benchmark."""
+    if what == "kept":
+        print(json.dumps(kept(folder)))
+        return
     if what == "ours":
         import sauce_janitor.config
         import sauce_janitor.retention.plan.planner

@@ -1,4 +1,7 @@
-"""One run over one account, from top to bottom: inventory, plan, limits, execution, report."""
+"""One run over one account, from top to bottom: inventory, plan, limits, execution, report.
+
+One module over 300 lines: the steps of a run are read in their order.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,13 @@ from sauce_janitor.operations import holds as holding
 from sauce_janitor.operations.records.account_figures import RunFigures
 from sauce_janitor.operations.records.telemetry import counted
 from sauce_janitor.operations.run_session import RunSession
-from sauce_janitor.operations.steps import acceptance, approval, purge_candidates, request_budget
+from sauce_janitor.operations.steps import (
+    acceptance,
+    approval,
+    purge_candidates,
+    request_budget,
+    stored_plan,
+)
 from sauce_janitor.operations.steps.listing import (
     ListingResult,
     OwnersListing,
@@ -61,6 +70,7 @@ def run(account: Account, context: RunContext, order: Order) -> Result:
         owners = session.find_owners()
         listing = ListingResult() if order.offline else session.list_jobs(owners)
         planned = session.plan(owners.spelled(listing.spellings), listing, recovery)
+        stored_plan.keep(planned, order, context.state, session.telemetry, mode=mode)
         context.show(planned)
         if ports is None:
             return session.end(planned)

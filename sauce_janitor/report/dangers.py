@@ -51,13 +51,14 @@ def loss_lines(effects: PlanEffects) -> Iterator[str]:
     yield f"Destroyed without a copy: {_weighed(effects.lost_jobs, effects.unstored)}"
     found = effects.by_loss()
     for loss, jobs in found[:_MOST_LOSSES]:
-        yield f"{counted(jobs, 'job')} of {loss.policy or HOLD}: {_loss_text(loss)}"
+        yield f"{counted(jobs, 'job')} of {loss.policy or HOLD}: {loss_text(loss)}"
     if len(found) > _MOST_LOSSES:
         others = sum(jobs for _, jobs in found[_MOST_LOSSES:])
         yield f"and {counted(others, 'job')} in other ways (--format json has all)"
 
 
-def _loss_text(loss: PlannedLoss) -> str:
+def loss_text(loss: PlannedLoss) -> str:
+    """Return what is destroyed of a job, and what is stored of it."""
     if not loss.has_assets:
         # The assets are gone already: deleting the job destroys its name, status and dates.
         return "the record, the last that is left of them"

@@ -36,6 +36,7 @@ from sauce_janitor.state.listing import OwnerJobs
 from sauce_janitor.state.lookups import JobFinder
 from sauce_janitor.state.notes import Notes
 from sauce_janitor.state.pause import Pause, PauseSwitch
+from sauce_janitor.state.plans import Plans
 from sauce_janitor.state.read_backs import ReadBacks
 from sauce_janitor.state.retries import Retries
 from sauce_janitor.state.runs import Acceptances, MetricCounters, RunRecord, Runs
@@ -74,6 +75,7 @@ __all__ = [
     "Pause",
     "PauseSwitch",
     "PlacedHold",
+    "Plans",
     "PruneJournal",
     "Prunings",
     "Query",
@@ -165,6 +167,7 @@ class State:
         self.counters = MetricCounters(database)
         self.notes = Notes(database)
         self.retries = Retries(database)
+        self.plans = Plans(database)
 
     @classmethod
     def open(

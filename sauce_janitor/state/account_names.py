@@ -20,6 +20,7 @@ from sauce_janitor.state.database.tables import (
     listings,
     meta,
     metadata,
+    plans,
 )
 
 _BY_KEY: Final = frozenset({journal.name, journal_chains.name})
@@ -83,10 +84,10 @@ def drop(connection: Connection, name: str) -> None:
 
 
 def forget_listings(connection: Connection, name: str) -> None:
-    """Forget the jobs and builds that were listed for an account, and the progress of its
-    listings.
+    """Forget the jobs and builds that were listed for an account, the plan about them, and the
+    progress of its listings.
     """
-    for table in (jobs, builds, listings):
+    for table in (jobs, builds, listings, plans):
         connection.execute(delete(table).where(table.c.account == name))
     for key, _ in _keys(connection, name, name):
         if key.startswith(_LISTING):

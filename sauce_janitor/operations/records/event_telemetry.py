@@ -22,6 +22,7 @@ class EventTelemetry:
     def __init__(self, account: str, run_id: str, metrics: Metrics) -> None:
         self.account = account
         self._metrics = metrics
+        self.run_id = run_id
         self.log: Any = structlog.get_logger().bind(account=account, run_id=run_id)
         self._repeats = RepeatedEvents()
         self._halts: set[events.Halted] = set()

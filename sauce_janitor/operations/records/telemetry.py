@@ -60,6 +60,10 @@ class Telemetry(EventTelemetry):
         """Log that the state is on another server than before, which may lack lines."""
         self.log.warning("state.server_changed", detail=sentence)
 
+    def plan_not_stored(self, sentence: str) -> None:
+        """Log a warning: pages show the account's former plan."""
+        self.log.warning("plan.not_stored", detail=sentence)
+
     def waiting(self, seconds: float, *, writes: int) -> None:
         """Log that the run waits because so many writes of earlier runs may still be under way."""
         self.log.info("recovery.waiting", seconds=round(seconds), writes=writes)

@@ -11,7 +11,7 @@ from typing import Final
 
 from sauce_janitor.model.assets import CLASSES, Selection, asset_classes
 from sauce_janitor.model.jobs import DELETES, Action, Owner
-from sauce_janitor.retention.plan.plan import Plan
+from sauce_janitor.retention.plan.plan import Plan, Template
 
 TYPICAL_ASSETS: Final = tuple(chain.from_iterable(each.typical_files for each in CLASSES))
 """The files that a job is taken to have before its asset list is known: an estimate, never a reason
@@ -77,6 +77,18 @@ def requests_needed(work: WorkCounts) -> int:
     archived = work.archived * (1 / _BATCH + 1) + work.files
     deleted = work.archived_and_deleted * 2 + work.only_deleted * (1 + 1 / _BATCH + 1)
     return math.ceil(archived + deleted + work.stopped * 3 + work.jobs_gone / _CONFIRMED_AT_ONCE)
+
+
+def requests_for(template: Template, action: Action) -> float:
+    """Return how many requests one action of a job takes. `requests_needed` is the sum of them over
+    a plan, rounded up.
+    """
+    if action is Action.STOP:
+        return 3
+    if action is Action.ARCHIVE:
+        return 1 / _BATCH + 1 + files_wanted(template.selection)
+    each = 2 if template.archives else 2 + 1 / _BATCH
+    return each + (1 / _CONFIRMED_AT_ONCE if action is Action.DELETE_JOB else 0)
 
 
 TYPICAL_BYTES: Final[Mapping[str, float]] = {

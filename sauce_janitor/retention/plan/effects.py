@@ -158,9 +158,8 @@ def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS, *, erases: bool = Fals
     frees: dict[JobEffect, Volume] = {}
     stores = unstored = Volume()
     for template, count in plan.rows.templates():
-        effect, loss = _effect(template), _loss(template, erases=erases)
-        # Sauce Labs has probably purged it: it is lost, but takes no space there.
-        weighing = count if template.has_assets and not template.is_past_purge else 0
+        effect, loss = _effect(template), loss_of(template, erases=erases)
+        weighing = _weighing(template, count)
         jobs[effect] += count
         if template.archives:
             archived[effect] += count
@@ -172,6 +171,21 @@ def effects_of(plan: Plan, weights: Weights = NO_WEIGHTS, *, erases: bool = Fals
             unstored = unstored.plus(_unstored(loss, weights).times(weighing))
     jobs[JobEffect.KEPT] = plan.inventory - sum(jobs.values())
     return PlanEffects(jobs, archived, frees, stores, losses, unstored, weights)
+
+
+def volume_of(template: Template, action: Action, jobs: int, weights: Weights) -> Volume | None:
+    """Return what one action stores in the archive, or frees at Sauce Labs, for so many jobs; None
+    for a stop, which does neither.
+    """
+    if action is Action.STOP:
+        return None
+    each = _stores(template, weights) if action is Action.ARCHIVE else _whole(weights)
+    return each.times(_weighing(template, jobs))
+
+
+def _weighing(template: Template, jobs: int) -> int:
+    # Sauce Labs has probably purged it: it is lost, but takes no space there.
+    return jobs if template.has_assets and not template.is_past_purge else 0
 
 
 def _effect(template: Template) -> JobEffect:
@@ -187,8 +201,8 @@ def _deletes(template: Template) -> bool:
     return any(action in DELETES for action, _, _ in template.actions)
 
 
-def _loss(template: Template, *, erases: bool) -> PlannedLoss | None:
-    """Return what a job loses without a copy; None for nothing."""
+def loss_of(template: Template, *, erases: bool = False) -> PlannedLoss | None:
+    """Return what a job loses without a copy; None for nothing. `erases` as in `effects_of`."""
     if not _deletes(template):
         return None
     policy, selection = template.changes or "", template.selection

@@ -129,8 +129,15 @@ class Rows:
         if owners is not None:
             theirs = {number for name, number in self._owner_names.items() if name in owners}
             rows = (row for row in self._order if self._owners[row] in theirs)
-        for number, jobs in Counter(self._templates[row] for row in rows).items():
+        for number, jobs in self._counted(rows).items():
             yield self.template_list[number], jobs
+
+    def template_counts(self) -> Mapping[int, int]:
+        """Return how many jobs each template has, by its number in `template_list`."""
+        return self._counted(self._order)
+
+    def _counted(self, rows: Iterable[int]) -> Mapping[int, int]:
+        return Counter(self._templates[row] for row in rows)
 
     def only(self, policies: Collection[str]) -> None:
         """Remove the actions of all other policies; call it after `sort`. A delete still depends on
@@ -206,6 +213,32 @@ class Rows:
         for own in keys:
             own.clear()
         self._template_numbers.clear()
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """The owners of the jobs; `columns` has the position of each in it."""
+        return tuple(self._owner_names)
+
+    def columns(self) -> Iterator[tuple[bytes, int, int, int, int]]:
+        """Yield each job as its id, the numbers of its template and its owner, and since when its
+        first and its last action are due (epoch seconds), in the order of execution.
+
+        For all jobs at once this takes a tenth of the time of making each a `JobPlan`.
+        """
+        ids, templates, owners, (first, last) = (
+            self._ids,
+            self._templates,
+            self._owners,
+            self._since,
+        )
+        for row in self._order:
+            yield (
+                bytes(ids[16 * row : 16 * row + 16]),
+                templates[row],
+                owners[row],
+                first[row],
+                last[row],
+            )
 
     def __iter__(self) -> Iterator[JobPlan]:
         owners = list(self._owner_names)

@@ -29,7 +29,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS: Final = (
+    "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011",
+)  # fmt: skip
 """Every schema version, oldest first; this program writes the last one."""
 READABLE_FROM: Final = "0009"
 """The oldest schema whose programs can read and write a state of the newest one, so that a release
@@ -392,4 +394,30 @@ read_backs = Table(
     Column("job_id", LargeBinary(16), primary_key=True),
     Column("receipt", Text, nullable=False),  # the SHA-256 of the newest receipt then
     Column("at", BigInteger, nullable=False),
+)
+
+plans = Table(
+    # The newest plan of each account, for pages. While a newer one is stored there are two.
+    "plans",
+    metadata,
+    Column("number", _serial, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    # Null: not stored completely, perhaps of a run that was killed.
+    Column("published_at", BigInteger),
+    Column("summary", Text, nullable=False),  # JSON, see state/plans/plan_summary.py
+    Index("ix_plans_account", "account"),
+)
+
+plan_parts = Table(
+    # The jobs of a plan, hundreds in a row: see state/plans/plan_parts.py.
+    "plan_parts",
+    metadata,
+    Column("row", _serial, primary_key=True),
+    Column("plan", BigInteger, ForeignKey("plans.number", ondelete="CASCADE"), nullable=False),
+    Column("list", Text, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Column("part", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    UniqueConstraint("plan", "list", "key", "part"),
 )

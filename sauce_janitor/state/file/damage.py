@@ -43,6 +43,7 @@ _JSON: Final = {
     ("acceptances", "by_policy"): ("object", "integer"),
     ("approvals", "lift"): ("array", "text"),
     ("runs", "summary"): ("object", None),
+    ("plans", "summary"): ("object", None),
 }
 """Columns of JSON: the type of the value, and of each of its elements where that is always the
 same.

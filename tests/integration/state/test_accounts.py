@@ -18,6 +18,7 @@ from sauce_janitor.model.permits import DeleteAssetsPermit, Receipt
 from sauce_janitor.state import State
 from sauce_janitor.state.database.tables import metadata
 from tests.fakes.job_list import OWNER, a_job, an_id
+from tests.support.stored_plans import APlan
 
 EU, US = "https://api.eu.example", "https://api.us.example"
 NOON = 1_780_315_200
@@ -39,6 +40,8 @@ def _learn(state: State, name: str, owner: Owner = OWNER) -> None:
     state.counters.add({("runs", (("account", name), ("mode", "execute"))): 3})
     state.notes.write(f"vanished {name}", "{}")
     state.verifications.keep(f"daily {name}", {"findings": 0, "at": NOON})
+    plan = APlan(5, account=name)
+    state.plans.store(plan.facts(), plan.jobs, at=NOON)
 
 
 def test_an_account_is_corrected_until_a_listing_succeeded(state: State) -> None:

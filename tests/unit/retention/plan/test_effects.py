@@ -4,6 +4,7 @@ has a copy.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from hypothesis import given
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from sauce_janitor.model.assets import Selection
 from sauce_janitor.model.job_age import newest_first
-from sauce_janitor.model.jobs import AssetsStanding, MissingFile, Record
+from sauce_janitor.model.jobs import Action, AssetsStanding, MissingFile, Record
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.report.dangers import loss_lines
+from sauce_janitor.retention.plan.costs import requests_for, requests_needed, work_of
 from sauce_janitor.retention.plan.effects import (
     JobEffect,
     PlanEffects,
@@ -21,6 +23,7 @@ from sauce_janitor.retention.plan.effects import (
     Volume,
     Weights,
     effects_of,
+    volume_of,
 )
 from sauce_janitor.retention.plan.planner import Plan, make_plan
 from tests.support.jobs import DAY, NOW, record, running
@@ -93,6 +96,55 @@ def test_a_job_counts_under_the_most_that_happens_to_it() -> None:
         JobEffect.KEPT: 1,
     }
     assert found.archived == {JobEffect.DELETED: 1, JobEffect.ARCHIVED: 1}
+
+
+def test_the_volumes_of_its_actions_are_those_of_the_plan() -> None:
+    plan = planned(
+        told(RULES),
+        *(old(f"some {days}", days, os="Linux") for days in (2, 3, 40)),
+        old("nothing"),
+        old("all", os="macOS 12"),
+    )
+    freed = stored = 0.0
+    for template, jobs in plan.rows.templates():
+        for action, _, _ in template.actions:
+            volume = volume_of(template, action, jobs, KNOWN)
+            assert volume is not None
+            stored += volume.size_bytes if action is Action.ARCHIVE else 0
+            freed += volume.size_bytes if action is not Action.ARCHIVE else 0
+    whole = effects_of(plan, KNOWN)
+    assert (freed, stored) == (whole.freed.size_bytes, whole.stores.size_bytes)
+    assert freed > 0
+    assert stored > 0
+
+
+def test_the_columns_of_a_plan_are_its_jobs_in_their_order() -> None:
+    plan = planned(
+        told(RULES), *(old(f"some {days}", days, os="Linux") for days in (2, 3, 40)), old("nothing")
+    )
+    rows, jobs = list(plan.rows.columns()), list(plan.jobs())
+    assert len(rows) == len(jobs) == 4
+    for (job_id, number, owner, first, last), job in zip(rows, jobs, strict=True):
+        assert (job_id.hex(), plan.rows.owners[owner]) == (job.job_id, job.owner)
+        assert (first, last) == (job.actions[0].due_since, job.actions[-1].due_since)
+        actions = plan.rows.template_list[number].actions
+        assert [action for action, _, _ in actions] == [each.action for each in job.actions]
+
+
+def test_the_requests_of_its_actions_are_those_of_the_plan() -> None:
+    plan = planned(
+        told(RULES),
+        *(old(f"some {days}", days, os="Linux") for days in (2, 3, 40)),
+        *(old(f"nothing {days}", days) for days in (5, 12)),
+        old("all", 6, os="macOS 12"),
+        running("runaway", 3 * DAY, os="Android"),
+    )
+    found = sum(
+        jobs * requests_for(template, action)
+        for template, jobs in plan.rows.templates()
+        for action in [each[0] for each in template.actions]
+    )
+    assert math.ceil(round(found, 6)) == requests_needed(work_of(plan))
 
 
 def test_what_no_receipt_has_or_will_have_is_a_loss() -> None:

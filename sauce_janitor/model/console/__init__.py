@@ -1,0 +1,1 @@
+"""What the state keeps for the pages of the console."""
