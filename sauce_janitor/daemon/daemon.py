@@ -16,18 +16,21 @@ from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
 from sauce_janitor.console.access import ConsoleAccess
 from sauce_janitor.console.sections import console_sections
+from sauce_janitor.console.sign_ins import SessionTimes, SignIns
 from sauce_janitor.daemon.rounds import LookInterval, Rounds
 from sauce_janitor.daemon.status import DaemonStatus
 from sauce_janitor.daemon.token import Token
+from sauce_janitor.daemon.users import FollowedUsers
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.facade import import_late_modules
 from sauce_janitor.metrics import Metrics
-from sauce_janitor.web.console import make_console
+from sauce_janitor.web.console import make_console, posts_of
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.overview import Overview, Readiness
 from sauce_janitor.web.pages import MEMORY_PATHS, OPEN_PATHS, probe_routes
 from sauce_janitor.web.request_slots import RequestSlots
 from sauce_janitor.web.server import RunningServer, ServerLimits
+from sauce_janitor.web.sign_in import sign_in_section
 
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
 _THREADS: Final = 8
@@ -53,14 +56,16 @@ class Daemon:
         self._clock = clock or CLOCK
         self._metrics = Metrics()
         self._rounds = Rounds(config, self._clock, self._metrics, execute=execute, pace=self._pace)
-        self._status = DaemonStatus(self._rounds, self._clock, self._metrics)
         self._access = ConsoleAccess(
             lambda: self._rounds.config,
             lambda: self._rounds.state,
             lambda: self._rounds.closed_because,
         )
-        self._token = Token(config.web)
+        self._token, self._users = Token(config.web), FollowedUsers(config.web)
         self._web = config.web
+        self._status = DaemonStatus(
+            self._rounds, self._clock, self._metrics, trouble=lambda: self._users.trouble
+        )
         self._serving: RunningServer | None = None
         self._ended = threading.Event()
         self._failed = False
@@ -78,27 +83,18 @@ class Daemon:
         return self._serving.url
 
     def start(self) -> None:
-        """Start listening and working. Raise ConfigError when the address is taken or the token
-        cannot be read.
+        """Start listening and working. Raise ConfigError when the address is taken, or the token or
+        the file of users cannot be read.
         """
         # First: a bad token ends the command before anything listens.
         self._token.read()
+        self._users.read()
         import_late_modules()
         # What keeps the archive is imported, too. Where it cannot be, the pages say so.
         with suppress(ArchiveUnusableError):
             site_of(self._rounds.config.archive.location)
-        access = AccessRules(
-            listen=self._web.listen,
-            hosts=self._web.hosts,
-            token=self._token.value if self._web.is_closed else None,
-            open_paths=OPEN_PATHS | ({"/metrics"} if self._web.metrics_open else set()),
-        )
         self._metrics.set("config_reload_success", 1)
-        shown = _Shown(self, self._status, self._metrics)
-        pages = make_console(console_sections(self._access, shown), probe_routes(shown))
-        slots = RequestSlots(pages, _SLOTS, MEMORY_PATHS)
-        limits = ServerLimits(threads=_THREADS)
-        self._serving = RunningServer(Guard(slots, access), self._web.listen, limits)
+        self._serving = self._server()
         self._log.info(
             "daemon.started",
             version=__version__,
@@ -113,6 +109,28 @@ class Daemon:
             self._log.warning("config.warning", text=str(warning))
         for thread in self._threads:
             thread.start()
+
+    def _server(self) -> RunningServer:
+        """Start the server of the pages."""
+        shown = _Shown(self, self._status, self._metrics)
+        sections = console_sections(self._access, shown)
+        session = None
+        # Where nobody can sign in, there is no form.
+        if self._web.users is not None:
+            times = SessionTimes(self._web.session_s, self._web.idle_s)
+            sign_ins = SignIns(self._users.value, lambda: self._access.state, self._clock, times)
+            sections, session = (*sections, sign_in_section(sign_ins)), sign_ins.find
+        pages = make_console(sections, probe_routes(shown))
+        rules = AccessRules(
+            listen=self._web.listen,
+            hosts=self._web.hosts,
+            token=self._token.value if self._web.token is not None else None,
+            open_paths=OPEN_PATHS | ({"/metrics"} if self._web.metrics_open else set()),
+            session=session,
+            accepts_post=posts_of(pages),
+        )
+        guard = Guard(RequestSlots(pages, _SLOTS, MEMORY_PATHS), rules)
+        return RunningServer(guard, self._web.listen, ServerLimits(threads=_THREADS))
 
     def is_alive(self) -> bool:
         """Return whether its threads do their work, or have not begun yet."""
@@ -173,6 +191,7 @@ class Daemon:
             while not self._ended.is_set():
                 if time.monotonic() - token_at >= self._pace.token_s:
                     self._token.read_again()
+                    self._users.read_again()
                     token_at = time.monotonic()
                 self._status.look()
                 self._ended.wait(self._pace.watch_s)

@@ -7,6 +7,7 @@ It reads the state and the disk in its own thread and keeps the result: no page 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -56,10 +57,18 @@ class _KeptView:
 
 class DaemonStatus:
     """Looks, and keeps the result in `readiness` and `overview`. One thread looks, any thread may
-    read.
+    read. `trouble` returns one more reason not to be ready.
     """
 
-    def __init__(self, rounds: Rounds, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        rounds: Rounds,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._trouble = trouble
         self._rounds, self._clock, self._metrics = rounds, clock, metrics
         self._beat_at = -float("inf")
         self._works_on: tuple[str, ...] = ()
@@ -164,6 +173,8 @@ class DaemonStatus:
     def _reasons(self, state: State | None) -> list[str]:
         rounds, now = self._rounds, int(self._clock.now())
         reasons = [f"the configuration is not valid: {fault}" for fault in rounds.followed.faults]
+        if (trouble := self._trouble()) is not None:
+            reasons.append(trouble)
         # Everything below is in the state, or depends on it.
         if state is None:
             return [*reasons, rounds.closed_because]

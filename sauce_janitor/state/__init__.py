@@ -17,6 +17,7 @@ from sauce_janitor.model.permits import HeldLease
 from sauce_janitor.state.accounts import Accounts, KnownAccount
 from sauce_janitor.state.approvals import Approvals
 from sauce_janitor.state.archive_index import ArchivedJobs
+from sauce_janitor.state.console.sessions import WebSession, WebSessions
 from sauce_janitor.state.database.transactions import Database, damaged
 from sauce_janitor.state.delete_notices import DeleteNotices
 from sauce_janitor.state.file.damage import damage_of, looks_like_damage
@@ -89,6 +90,8 @@ __all__ = [
     "Snapshot",
     "State",
     "Verifications",
+    "WebSession",
+    "WebSessions",
     "blame",
     "make_on_server",
     "migrate_on_server",
@@ -168,6 +171,7 @@ class State:
         self.notes = Notes(database)
         self.retries = Retries(database)
         self.plans = Plans(database)
+        self.web_sessions = WebSessions(database)
 
     @classmethod
     def open(

@@ -6,7 +6,7 @@ not its own file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from flask import Blueprint, Flask, Response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from sauce_janitor.errors import JanitorError
+from sauce_janitor.model.roles import Principal
+from sauce_janitor.web.guard import CSRF, PRINCIPAL
 from sauce_janitor.web.page_text import FILTERS
 
 POLICY: Final = (
@@ -56,6 +58,14 @@ def make_console(sections: Iterable[Section], probes: Blueprint | None = None) -
     _add_errors(app)
 
     @app.context_processor
+    def add_principal() -> dict[str, Any]:
+        return {
+            # None is somebody who is not signed in; without a guard, everybody may look.
+            "principal": request.environ.get(PRINCIPAL, Principal("anonymous")),
+            "csrf": request.environ.get(CSRF),
+        }
+
+    @app.context_processor
     def add_navigation() -> dict[str, Any]:
         return {
             "home": home,
@@ -76,6 +86,12 @@ def make_console(sections: Iterable[Section], probes: Blueprint | None = None) -
         return answer
 
     return app
+
+
+def posts_of(app: Flask) -> Callable[[str], bool]:
+    """Return what says whether a path takes a form, by the routes of the application."""
+    routes = app.url_map.bind("")
+    return lambda path: routes.test(path, "POST")
 
 
 def _add_errors(app: Flask) -> None:

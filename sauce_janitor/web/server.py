@@ -45,7 +45,7 @@ class ServerLimits:
     request_s: float = 10.0
     idle_s: int = 30
     header_bytes: int = 16 * 1024
-    body_bytes: int = 1024
+    body_bytes: int = 8 * 1024
     buffer_bytes: int = 4 * 1024 * 1024
 
 

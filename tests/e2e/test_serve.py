@@ -338,6 +338,47 @@ def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Process
         assert TOKEN not in json.dumps(daemon.events())
 
 
+def test_a_session_ends_when_its_user_is_removed_and_a_bad_file_of_users_changes_nothing(
+    desk: Processes,
+) -> None:
+    (desk.folder / "password").write_text("correct horse battery\n")
+    desk.configure(
+        POLICIES + SERVING.replace('127.0.0.1:0"', '127.0.0.1:0", auth: {users: users.yaml}')
+    )
+    for name in ("jane", "bob"):
+        words = ("user", "add", name, "--role", "viewer", "--password-file", "password")
+        desk.run(*words)
+    with served(desk, overdue=False) as daemon:
+
+        def signed_in(name: str) -> dict[str, str]:
+            fields = {"name": name, "password": "correct horse battery"}
+            sent = urllib.parse.urlencode(fields).encode()
+            asked = urllib.request.Request(
+                f"{daemon.url}/sign-in", sent, {"Origin": daemon.url, "Accept": "text/html"}
+            )
+            opener = urllib.request.build_opener(_NoRedirect)
+            with opener.open(asked, timeout=30) as answer:
+                return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+
+        assert daemon.get("/")[0] == 401
+        jane, bob = signed_in("jane"), signed_in("bob")
+        assert [daemon.get("/", **who)[0] for who in (jane, bob)] == [200, 200]
+        desk.run("user", "remove", "jane")
+        wait_for(lambda: daemon.get("/", **jane)[0] == 401, "the session of a removed user")
+        assert daemon.get("/", **bob)[0] == 200
+        (desk.folder / "users.yaml").write_text("users: {bob: {role: viewer}}\n")
+        assert "users.bob" in str(daemon.logged("web.users_unusable")["why"])
+        wait_for(lambda: "users.bob" in daemon.get("/readyz")[1], "the reason in the readiness")
+        assert daemon.get("/", **bob)[0] == 200
+        assert daemon.end() == 0
+        assert "correct horse" not in json.dumps(daemon.events())
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def http_error_303(self, _request: Any, answer: Any, *_rest: Any) -> Any:
+        return answer
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -351,6 +392,7 @@ def test_others_need_the_token_and_it_can_be_changed_while_it_runs(desk: Process
             "the file absent cannot be read: No such file",
         ),
         ('web: {listen: "0.0.0.0:0", auth: {token: {file: empty}}}', "the file empty is empty"),
+        ('web: {listen: "0.0.0.0:0", auth: {users: absent}}', "no such file of users"),
         (
             'web: {listen: "0.0.0.0:0", auth: {token: {file: short}}}',
             "the file short is too short for a token: at least 16",

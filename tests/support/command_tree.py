@@ -36,6 +36,7 @@ CHANGING = {
     "user passwd",
     "user remove",
     "user role",
+    "user sign-out",
 }
 """Commands that change something: the environment sets no option of them that acts."""
 READING = {
@@ -182,5 +183,6 @@ def calls(job: JobId, folder: Path, text: str) -> dict[str, list[tuple[str, ...]
         "user passwd": [(text, "--password-file", "-")],
         "user role": [(text, "operator")],
         "user remove": [(text,)],
+        "user sign-out": [(text,)],
         "offboard": [("demo", "--archive", "keep", "--yes")],
     }

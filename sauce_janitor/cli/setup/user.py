@@ -141,6 +141,25 @@ def remove(session: Session, /, name: str) -> None:
     terminal.echo(f"Removed: {name} may not sign in any more.")
 
 
+@user.command(name="sign-out")
+@_NAME
+@click.pass_obj
+def sign_out(session: Session, /, name: str) -> None:
+    """End every session of a user, for example after a lost laptop. Needs no confirmation.
+
+    The user may sign in again.
+    """
+    from sauce_janitor import report
+    from sauce_janitor.state import State
+
+    name = _checked(name)
+    # Not from the file: somebody who was removed from it may have had sessions.
+    config = session.load(accounts_only=True)
+    with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
+        count = state.web_sessions.end_all_of(name)
+    terminal.echo(f"Ended: {report.counted(count, 'session')} of {name}.")
+
+
 def _file(session: Session) -> Path:
     """Return the file of users that the configuration names. Raise ConfigError without one."""
     config = session.load(accounts_only=True)

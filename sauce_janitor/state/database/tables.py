@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 REVISIONS: Final = (
     "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011",
+    "0012",
 )  # fmt: skip
 """Every schema version, oldest first; this program writes the last one."""
 READABLE_FROM: Final = "0009"
@@ -420,4 +421,17 @@ plan_parts = Table(
     Column("part", BigInteger, nullable=False),
     Column("content", LargeBinary, nullable=False),
     UniqueConstraint("plan", "list", "key", "part"),
+)
+
+web_sessions = Table(
+    # Who is signed in to the pages. Its id is only the SHA-256 of what the browser has.
+    "web_sessions",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("user_name", Text, nullable=False),
+    Column("credential", LargeBinary(32), nullable=False),  # the SHA-256 of the password's hash
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_web_sessions_user_name", "user_name"),
 )

@@ -18,7 +18,7 @@ from sauce_janitor.model.job_retries import Failing, FailureKind
 from sauce_janitor.model.jobs import Build
 from sauce_janitor.model.permits import DeleteJobPermit, Receipt
 from sauce_janitor.model.policies import Approval
-from sauce_janitor.state import State, make_on_server, migrate_on_server
+from sauce_janitor.state import State, WebSession, make_on_server, migrate_on_server
 from sauce_janitor.state.database import state_copy
 from sauce_janitor.state.database.postgresql import postgresql_engine
 from sauce_janitor.state.database.schema import found_state
@@ -364,6 +364,7 @@ def filled(state: State) -> None:
     state.archived.put([ArchiveEntry("eu", OWNER, an_id(1), "p", 1, 1, "p", 1, 1, has_video=True)])
     state.retries.failed("eu", an_id(5), Failing(FailureKind.OTHER, "HTTP 500"), at=7)
     state.read_backs.remember("eu", an_id(1), "ab" * 32, at=7)
+    state.web_sessions.add(WebSession(b"i" * 32, "jane", b"c" * 32, 7, 7, 99))
 
 
 def rows(state: State) -> dict[str, list[str]]:

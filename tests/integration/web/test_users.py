@@ -18,6 +18,7 @@ from sauce_janitor.config.passwords import hashed, is_usable_hash, matches, why_
 from sauce_janitor.config.web_users import WebUser, editing, read_users
 from sauce_janitor.model.roles import Role
 from sauce_janitor.sandbox import Sandbox, SandboxOptions
+from sauce_janitor.state import WebSession
 from tests.support.commands import Commands
 
 WEB = "web: {auth: {users: users.yaml}}\n"
@@ -215,6 +216,15 @@ def test_hashes_without_a_reasonable_cost_are_not_usable() -> None:
 def test_the_same_letters_typed_in_another_way_are_the_same_password() -> None:
     assert why_refused("pässword of jane") is None
     assert matches(hashed("p\u00e4ssword of jane"), "pa\u0308ssword of jane")
+
+
+def test_sign_out_ends_every_session_of_one_user(desk: Commands) -> None:
+    for number, name in enumerate(("jane", "jane", "bob")):
+        session = WebSession(bytes([number]) * 32, name, b"c" * 32, 1, 1, 2**40)
+        desk.state.web_sessions.add(session)
+    assert "Ended: 2 sessions of jane." in desk.say("user", "sign-out", "jane").stdout
+    assert "Ended: 0 sessions of jane." in desk.say("user", "sign-out", "jane").stdout
+    assert desk.state.web_sessions.find(bytes([2]) * 32) is not None
 
 
 def test_two_commands_at_once_lose_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from sauce_janitor.model.roles import Principal, Role
 from sauce_janitor.web.guard import HEADERS, TRUSTED, AccessRules, Guard
+from sauce_janitor.web.sent_forms import COOKIE
 
 TOKEN = "open-sesame-1234567890"
 
@@ -181,3 +183,47 @@ def test_every_answer_carries_the_headers_that_tie_a_browsers_hands_and_keeps_it
 
 def test_a_refused_head_request_has_no_body() -> None:
     assert ask(OPEN, REQUEST_METHOD="HEAD")[::2] == (401, b"")
+
+
+def session_of(session_id: str) -> Principal | None:
+    return Principal("jane", Role.APPROVER) if session_id == "known" else None
+
+
+SIGNED = AccessRules(
+    "0.0.0.0:9469", session=session_of, accepts_post=lambda path: path == "/change"
+)
+
+
+def test_a_session_from_elsewhere_without_tls_is_none() -> None:
+    cookie = {"HTTP_COOKIE": f"{COOKIE}=known"}
+    assert ask(SIGNED, **cookie)[0] == 200
+    assert ask(SIGNED, HTTP_X_FORWARDED_PROTO="https", **cookie)[0] == 200
+    assert ask(SIGNED, REMOTE_ADDR="192.0.2.7", **cookie)[0] == 401
+    # Anybody can say so.
+    assert ask(SIGNED, REMOTE_ADDR="192.0.2.7", HTTP_X_FORWARDED_PROTO="https", **cookie)[0] == 401
+    assert ask(SIGNED, HTTP_X_FORWARDED_PROTO="http", **cookie)[0] == 401
+
+
+def test_nothing_can_be_changed_where_nobody_signs_in() -> None:
+    open_to_all = AccessRules("127.0.0.1:9469", accepts_post=lambda _: True)
+    sent = {
+        "REQUEST_METHOD": "POST",
+        "HTTP_ORIGIN": "http://localhost:9469",
+        "CONTENT_TYPE": "application/x-www-form-urlencoded",
+    }
+    assert ask(open_to_all, **sent)[0] == 403
+    with_token = AccessRules("127.0.0.1:9469", token=lambda: TOKEN, accepts_post=lambda _: True)
+    assert ask(with_token, HTTP_AUTHORIZATION=f"Bearer {TOKEN}", **sent)[0] == 403
+
+
+def test_an_empty_file_of_users_and_an_empty_token_open_nothing() -> None:
+    closed = AccessRules("127.0.0.1:9469", token=lambda: "", session=lambda _: None)
+    assert ask(closed)[0] == 401
+    assert ask(closed, HTTP_AUTHORIZATION="Bearer ")[0] == 401
+    assert ask(closed, HTTP_COOKIE=f"{COOKIE}=")[0] == 401
+
+
+@pytest.mark.parametrize("path", ["/static", "/staticx", "/sign-in/", "/sign-in/x", "//static/a"])
+def test_only_the_form_and_its_style_are_open(path: str) -> None:
+    assert ask(SIGNED, path)[0] == 401
+    assert ask(SIGNED, "/sign-in")[0] == ask(SIGNED, "/static/console.css")[0] == 200

@@ -1,0 +1,68 @@
+"""What a browser sends of a session: its cookie, and forms with a proof that a page of ours made
+them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+COOKIE: Final = "__Host-sauce_janitor"
+"""Browsers take a cookie of this name only from the host itself, over TLS or from localhost."""
+LARGEST_FORM_BYTES: Final = 8 * 1024
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_MOST_FIELDS: Final = 50
+
+
+def session_id_of(environ: WSGIEnvironment) -> str:
+    """Return the session id of the cookie, empty if there is none."""
+    try:
+        found = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
+
+
+def csrf_of(session_id: str) -> str:
+    """Return what a form of this session has to have: only its own pages know it."""
+    return hmac.new(session_id.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def is_same_origin(environ: WSGIEnvironment) -> bool:
+    """Return whether the browser says that a page of this server has sent the form.
+
+    A client that says nothing is no browser, or too old to be safe.
+    """
+    site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN")
+    if site is None and origin is None:
+        return False
+    if site not in {None, "same-origin"}:
+        return False
+    host = str(environ.get("HTTP_HOST", "")).lower()
+    return origin is None or (bool(host) and urlsplit(origin).netloc.lower() == host)
+
+
+def csrf_sent(environ: WSGIEnvironment) -> str | None:
+    """Return the `csrf` of the form, empty if it has none; None if it is no form, or too large.
+
+    The application can read the form again.
+    """
+    kind = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+    length = str(environ.get("CONTENT_LENGTH") or "0")
+    if kind != _FORM_TYPE or not length.isdecimal() or int(length) > LARGEST_FORM_BYTES:
+        return None
+    body = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = io.BytesIO(body)
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return None
+    found = fields.get("csrf", [""])
+    return found[0] if len(found) == 1 else ""
