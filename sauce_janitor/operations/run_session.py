@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 
 from sauce_janitor import planfile
@@ -295,6 +295,8 @@ class RunSession(AccessSteps[HeldLease, ExecutionPorts, Recovery]):
             if self._plan_under_way is not None and isinstance(event, _SAVED):
                 self._plan_under_way.saved(event.job_id)
 
-    def _phase(self, name: str, total: int | None = None) -> AbstractContextManager[None]:
+    @contextmanager
+    def _phase(self, name: str, total: int | None = None) -> Iterator[None]:
         self.context.progress.phase(self.account.name, name, total)
-        return self.telemetry.timed(name)
+        with self.telemetry.timed(name), self.record.timed(name):
+            yield

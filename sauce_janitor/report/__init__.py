@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_row
     from sauce_janitor.report.dangers import unstored_words
     from sauce_janitor.report.failed_jobs import (
+        failure_advice,
+        failure_words,
         retry_lines,
         retry_sentence,
         waiting_line,
@@ -39,7 +41,7 @@ else:
             "budget_text": "budget_line inflow_lines needed_lines",
             "csv_rows": "COLUMNS action_row csv_lines kept_row",
             "dangers": "unstored_words",
-            "failed_jobs": "retry_lines retry_sentence waiting_line",
+            "failed_jobs": "failure_advice failure_words retry_lines retry_sentence waiting_line",
             "jobs": "JOB_COLUMNS job_row show_document show_jobs status_of",
             "plan_text": "About markdown show_plan",
             "results": "Ended closing_lines done_line show_end",
@@ -68,6 +70,8 @@ __all__ = [
     "day",
     "done_line",
     "due",
+    "failure_advice",
+    "failure_words",
     "inflow_lines",
     "iso",
     "job_row",

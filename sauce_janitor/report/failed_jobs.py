@@ -26,6 +26,35 @@ _WORDS: Final = {
     FailureKind.OTHER: "other failures",
 }
 
+_ADVICE: Final = {
+    FailureKind.UNAVAILABLE: "Later runs try again. If it lasts, look at the network and at"
+    " Sauce Labs' own status.",
+    FailureKind.FORBIDDEN: "Check that the account's user may see and delete jobs of this owner.",
+    FailureKind.ANSWER: "Later runs try again. If it lasts, look at the log of a run with -v.",
+    FailureKind.ARCHIVE: "Check the archive's disk or bucket: its space, its rights, and"
+    " `archive verify`.",
+    FailureKind.MISSING_FILES: "Later runs try again. `if_unavailable` lets a policy go on without"
+    " these files.",
+    FailureKind.GIVEN_UP: "Nothing to do: the policy no longer waits for these files.",
+    FailureKind.DELETE: "Check that the account's user may delete jobs of this owner, and"
+    " `delete_job_path`.",
+    FailureKind.VANISHED: "Nothing to do: a later listing leaves the job out.",
+    FailureKind.TOO_LARGE: "Give the account a larger request budget (`budget.per_hour`).",
+    FailureKind.NOT_READY: "Nothing to do: the next run tries again.",
+    FailureKind.CHANGED: "Nothing to do: the next run decides again.",
+    FailureKind.OTHER: "Look at `explain JOB`, and at the log of a run with -v.",
+}
+
+
+def failure_advice(kind: FailureKind) -> str:
+    """Return what to do about jobs that fail in this way."""
+    return _ADVICE[kind]
+
+
+def failure_words(kind: FailureKind) -> str:
+    """Return what a kind of failure means."""
+    return _WORDS[kind]
+
 
 def retry_lines(rows: Sequence[Mapping[str, Any]], *, now: int) -> Iterator[str]:
     """Yield lines for each kind of failure: how many jobs, when the next try is due, and examples.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from sauce_janitor.counts import counted
-from sauce_janitor.model.failed_actions import ActionFailed
+from sauce_janitor.model.failed_actions import ActionFailed, alike
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.report.tables import Column, show_table
 from sauce_janitor.report.text import ACTIONS, done, due_line, size
@@ -62,7 +61,6 @@ _SKIPS = {
 }
 _MOST_KINDS = 10
 _EXAMPLES = 3
-_VARYING = re.compile(r"[0-9a-f]{32}|\d+")
 
 
 def show_end(out: Console, account: str, ended: Ended) -> None:
@@ -167,14 +165,9 @@ def _failure_lines(failures: Sequence[ActionFailed]) -> Iterator[str]:
 
     Failures that differ only in ids and numbers are of one kind.
     """
-    kinds: dict[tuple[Action, str, str], list[ActionFailed]] = {}
-    for failure in failures:
-        # Without ids and numbers the same failure of a thousand jobs is one line.
-        kind = _VARYING.sub("", failure.detail)
-        kinds.setdefault((failure.action, failure.policy, kind), []).append(failure)
-    most = sorted(kinds.values(), key=len, reverse=True)
-    for alike in most[:_MOST_KINDS]:
-        first, jobs = alike[0], [failure.job_id for failure in alike]
+    most = alike(failures)
+    for group in most[:_MOST_KINDS]:
+        first, jobs = group.first, group.job_ids
         what, why = ACTIONS[first.action], f"({first.policy or 'held'}): {printable(first.detail)}"
         if len(jobs) == 1:
             yield f"Failed: {what} of {jobs[0]} {why}"
@@ -185,7 +178,7 @@ def _failure_lines(failures: Sequence[ActionFailed]) -> Iterator[str]:
                 f" {', '.join(jobs[:_EXAMPLES])}{more}"
             )
     if len(most) > _MOST_KINDS:
-        left = sum(map(len, most[_MOST_KINDS:]))
+        left = sum(len(group.job_ids) for group in most[_MOST_KINDS:])
         yield f"… and {left:,} more failures of {len(most) - _MOST_KINDS:,} other kinds"
     # Some line stands for several failures, so it does not name all jobs.
     if len(most) < len(failures):

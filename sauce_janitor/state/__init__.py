@@ -29,6 +29,7 @@ from sauce_janitor.state.jobs import Jobs, Query, Snapshot
 from sauce_janitor.state.journal.daily_figures import DailyFigures, DayFigures
 from sauce_janitor.state.journal.journal import Journal
 from sauce_janitor.state.journal.journal_lines import JournalLine
+from sauce_janitor.state.journal.journal_pages import JournalPage, JournalPages, JournalQuery
 from sauce_janitor.state.journal.manual_journal import ManualActions, ManualJournal
 from sauce_janitor.state.journal.prune_journal import OpenPruning, PruneJournal, Prunings
 from sauce_janitor.state.journal.run_journal import RunJournal, SeenReceipt
@@ -64,6 +65,9 @@ __all__ = [
     "Jobs",
     "Journal",
     "JournalLine",
+    "JournalPage",
+    "JournalPages",
+    "JournalQuery",
     "KnownAccount",
     "Lease",
     "LeaseStatus",
@@ -155,6 +159,7 @@ class State:
         self.jobs = Jobs(database)
         self.lookups = JobFinder(database)
         self.journal = Journal(database)
+        self.journal_pages = JournalPages(database)
         self.figures = DailyFigures(database)
         self.prunings = Prunings(database)
         self.archived = ArchivedJobs(database)

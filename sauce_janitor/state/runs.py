@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Executable, Row, and_, func, insert, or_, select, update
 
 from sauce_janitor.model.jobs import DELETES, Action, JobId
 from sauce_janitor.model.safety_numbers import DAY_S
@@ -19,6 +19,7 @@ from sauce_janitor.state.database.dialect import dialect_of, streamed
 from sauce_janitor.state.database.tables import acceptances, counters, runs
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.id_conditions import named
+from sauce_janitor.state.rows import plain
 
 
 class Acceptances:
@@ -154,19 +155,27 @@ class Runs:
         if mode is not None:
             statement = statement.where(runs.c.mode == mode)
         with self._database.reading() as connection:
-            rows = connection.execute(statement).all()
-        return tuple(
-            RunRecord(
-                row.run_id,
-                row.account,
-                row.mode,
-                row.started_at,
-                row.ended_at,
-                row.result,
-                json.loads(row.summary),
-            )
-            for row in rows
-        )
+            return tuple(_record(row) for row in connection.execute(statement).all())
+
+    def page(
+        self, account: str, *, before: tuple[int, str] | None = None, limit: int = 50
+    ) -> tuple[RunRecord, ...]:
+        """Return the account's runs that are older than the one with that start (epoch seconds) and
+        id, newest first.
+        """
+        statement = select(runs).where(runs.c.account == account)
+        if before is not None:
+            started_at, run_id = before
+            is_same = and_(runs.c.started_at == started_at, runs.c.run_id < plain(run_id))
+            statement = statement.where(or_(runs.c.started_at < started_at, is_same))
+        statement = statement.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
+        with self._database.reading() as connection:
+            return tuple(_record(row) for row in connection.execute(statement).all())
+
+    def one(self, run_id: str) -> RunRecord | None:
+        """Return the run with this id."""
+        row = self._database.glance(select(runs).where(runs.c.run_id == plain(run_id)))
+        return None if row is None else _record(row)
 
     def any_since(self, at: int, *, but: str = "") -> bool:
         """Return whether any run except `but` was active since then, or may have been: a killed run
@@ -183,6 +192,18 @@ class Runs:
                 ).first()
                 is not None
             )
+
+
+def _record(row: Row[Any]) -> RunRecord:
+    return RunRecord(
+        row.run_id,
+        row.account,
+        row.mode,
+        row.started_at,
+        row.ended_at,
+        row.result,
+        json.loads(row.summary),
+    )
 
 
 class MetricCounters:

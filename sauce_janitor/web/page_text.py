@@ -27,6 +27,11 @@ def moment(at: int) -> str:
     return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M}"
 
 
+def second(at: int) -> str:
+    """Return a time (epoch seconds) in UTC to the second, for a column that names the zone."""
+    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def when(at: int) -> str:
     """Return a time (epoch seconds) in UTC, with its zone."""
     return f"{moment(at)} UTC"
@@ -58,6 +63,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "iso": iso,
     "moment": moment,
     "number": number,
+    "second": second,
     "size": size,
     "span": span,
     "when": when,

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from sauce_janitor import report
 from sauce_janitor.cli.what_if.explanation import Explained
-from sauce_janitor.cli.what_if.journal_text import journal_detail, journal_text
+from sauce_janitor.console.journal_text import journal_detail, journal_text
 from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
 from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView, RuleView
 from sauce_janitor.retention.what_if.keep_forecast import KeepView

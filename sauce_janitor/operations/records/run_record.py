@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute import Execution
 from sauce_janitor.inventory import SyncReport
+from sauce_janitor.model.failed_actions import alike
 from sauce_janitor.model.jobs import HOLD_KEY
 from sauce_janitor.operations.wiring.footprint import Footprint
 from sauce_janitor.operations.wiring.owners import LeftOut, Owners
@@ -51,6 +53,16 @@ class RunEntry:
         )
         self._summary: dict[str, Any] = {}
         self._complete = True
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Record how long a phase takes, in seconds; the same phase may come again."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            phases = self._summary.setdefault("phases", {})
+            phases[phase] = round(phases.get(phase, 0.0) + time.monotonic() - began, 1)
 
     def planned(
         self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any], footprint: Footprint
@@ -128,6 +140,17 @@ class RunEntry:
         self._summary["damaged_copies"] = execution.damaged_copies
         self._summary["restored_copies"] = execution.restored_copies
         self._summary |= {"missed": execution.missed, "incomplete": execution.incomplete}
+        self._summary["failures"] = [
+            {
+                "action": group.first.action.value,
+                "policy": group.first.policy,
+                "kind": None if group.first.kind is None else group.first.kind.value,
+                "why": group.first.detail[:_LONGEST],
+                "jobs": len(group.job_ids),
+                "examples": list(group.job_ids[:_FEW_ROWS]),
+            }
+            for group in alike(execution.failures)[:_FEW_ROWS]
+        ]
         if execution.halted:
             self._summary["halted"] = execution.halted.detail
 
