@@ -5,12 +5,14 @@ from __future__ import annotations
 from sauce_janitor.console.access import ConsoleAccess
 from sauce_janitor.console.archive import ArchivePages
 from sauce_janitor.console.journal import JournalRecords
+from sauce_janitor.console.plan import StoredPlans
 from sauce_janitor.console.runs import RunRecords
 from sauce_janitor.web.archive_page import archive_section
 from sauce_janitor.web.console import Section
 from sauce_janitor.web.job_page import job_section
 from sauce_janitor.web.journal_page import journal_section
 from sauce_janitor.web.pages import PageSource, overview_section
+from sauce_janitor.web.plan_page import plan_section
 from sauce_janitor.web.run_pages import runs_section
 
 
@@ -19,6 +21,7 @@ def console_sections(access: ConsoleAccess, daemon: PageSource) -> tuple[Section
     archive = ArchivePages(lambda: access.state.archived, access.catalogue, access.keep_up)
     return (
         overview_section(daemon),
+        plan_section(StoredPlans(access)),
         archive_section(archive, lambda: str(access.config.archive.location)),
         runs_section(RunRecords(access)),
         journal_section(JournalRecords(access)),

@@ -61,7 +61,7 @@ def loss_text(loss: PlannedLoss) -> str:
     """Return what is destroyed of a job, and what is stored of it."""
     if not loss.has_assets:
         # The assets are gone already: deleting the job destroys its name, status and dates.
-        return "the record, the last that is left of them"
+        return "the record, all that is left"
     if loss.selection is None:
         # The policy says `archive: none`; an earlier one may have stored some files.
         if loss.stored:

@@ -28,6 +28,7 @@ from sauce_janitor.state.server import queue_tables
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.support.postgresql import Postgresql
 from tests.support.state import Place, migrate
+from tests.support.stored_plans import APlan
 
 PASSWORD = "s3cret-w0rd"
 
@@ -365,6 +366,8 @@ def filled(state: State) -> None:
     state.retries.failed("eu", an_id(5), Failing(FailureKind.OTHER, "HTTP 500"), at=7)
     state.read_backs.remember("eu", an_id(1), "ab" * 32, at=7)
     state.web_sessions.add(WebSession(b"i" * 32, "jane", b"c" * 32, 7, 7, 99))
+    plan = APlan(1000)
+    state.plans.store(plan.facts(), plan.jobs, at=7)
 
 
 def rows(state: State) -> dict[str, list[str]]:
