@@ -365,6 +365,8 @@ def filled(state: State) -> None:
     state.archived.put([ArchiveEntry("eu", OWNER, an_id(1), "p", 1, 1, "p", 1, 1, has_video=True)])
     state.retries.failed("eu", an_id(5), Failing(FailureKind.OTHER, "HTTP 500"), at=7)
     state.read_backs.remember("eu", an_id(1), "ab" * 32, at=7)
+    plan = APlan(5)
+    state.plans.store(plan.facts(), plan.jobs, at=7)
     state.web_sessions.add(WebSession(b"i" * 32, "jane", b"c" * 32, 7, 7, 99))
     plan = APlan(1000)
     state.plans.store(plan.facts(), plan.jobs, at=7)
