@@ -15,6 +15,7 @@ from sauce_janitor.archive.storage.sites import site_of
 from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.config import Config
 from sauce_janitor.console.access import ConsoleAccess
+from sauce_janitor.console.changes import ConsoleChanges
 from sauce_janitor.console.sections import console_sections
 from sauce_janitor.console.sign_ins import SessionTimes, SignIns
 from sauce_janitor.daemon.rounds import LookInterval, Rounds
@@ -24,6 +25,7 @@ from sauce_janitor.daemon.users import FollowedUsers
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.facade import import_late_modules
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.web.changes.change_pages import change_section
 from sauce_janitor.web.console import make_console, posts_of
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.overview import Overview, Readiness
@@ -113,7 +115,10 @@ class Daemon:
     def _server(self) -> RunningServer:
         """Start the server of the pages."""
         shown = _Shown(self, self._status, self._metrics)
-        sections = console_sections(self._access, shown)
+        sections = (
+            *console_sections(self._access, shown),
+            change_section(ConsoleChanges(self._access, self._clock)),
+        )
         session = None
         # Where nobody can sign in, there is no form.
         if self._web.users is not None:

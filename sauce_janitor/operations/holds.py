@@ -12,8 +12,10 @@ from itertools import chain
 
 from sauce_janitor import archive, config
 from sauce_janitor.archive import Catalogue, HoldMirror, MirrorChangedError, MirroredHold
-from sauce_janitor.errors import ArchiveUnusableError
+from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.jobs import Job, JobId
+from sauce_janitor.operations.wiring import archive as wired
+from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.state import Holds, State
 
 _ATTEMPTS = 5
@@ -172,3 +174,40 @@ def open_holding(
     return AccountHolds(
         state.holds, mirror, account, lambda: int(time.time()), state.accounts.keys()
     )
+
+
+def open_to_change(
+    settings: config.Config,
+    account: config.Account,
+    state: State,
+    now: Callable[[], int],
+    *,
+    stack: ExitStack,
+) -> tuple[AccountHolds, ArchiveError | None]:
+    """Return the account's holds, which are mirrored in the archive; `now` returns epoch seconds.
+
+    If the archive cannot be used, the holds are not mirrored, and the second value is the error.
+    """
+    # A hold may be the first thing that a new state learns of the account.
+    if account.name not in state.accounts.all():
+        admit(account, state, account.credentials()[0])
+    mirror, unmirrored = None, None
+    try:
+        mirror = stack.enter_context(
+            wired.open_archive(settings.archive, account.name, state)
+        ).holds
+        # Read once: a mirror that cannot be read must be known before anybody is told "held".
+        mirror.holds()
+    except ArchiveError as error:
+        mirror, unmirrored = None, error
+    keys = state.accounts.keys()
+    holding = AccountHolds(state.holds, mirror, account.name, now, keys)
+    return holding, unmirrored
+
+
+def refuse_release(settings: config.Config, state: State, unmirrored: ArchiveError | None) -> None:
+    """Raise JanitorError where no hold may be released; `open_to_change` gives `unmirrored`."""
+    # A hold that is released in the state alone would come back from the archive's mirror.
+    if unmirrored is not None:
+        raise unmirrored
+    wired.refuse_foreign(settings.archive, state)

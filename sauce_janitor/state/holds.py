@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.state.database.tables import holds
@@ -80,20 +91,15 @@ class Holds:
             statement = statement.where(in_force(at))
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-        return tuple(
-            PlacedHold(
-                row.number,
-                row.account,
-                JobId(row.job_id.hex()),
-                row.placed_by,
-                row.reason,
-                row.placed_at,
-                row.until,
-                row.released_by,
-                row.released_at,
-            )
-            for row in rows
-        )
+        return tuple(map(_placed, rows))
+
+    def newest(self, limit: int, *, at: int) -> tuple[tuple[PlacedHold, ...], int]:
+        """Return the newest holds in force at that time, newest first, and how many there are."""
+        statement = select(holds).where(in_force(at)).order_by(holds.c.number.desc()).limit(limit)
+        count = select(func.count()).select_from(holds).where(in_force(at))
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+            return tuple(map(_placed, rows)), connection.execute(count).scalar_one()
 
     def protects(self, account: str, job_id: JobId, *, at: int) -> bool:
         """Return whether a hold is in force on the job; read again each time."""
@@ -130,3 +136,17 @@ _PROTECTING_ANYWHERE: Final = (
     .where(holds.c.job_id == bindparam("job"), in_force(bindparam("at")))
     .limit(1)
 )
+
+
+def _placed(row: Row[Any]) -> PlacedHold:
+    return PlacedHold(
+        row.number,
+        row.account,
+        JobId(row.job_id.hex()),
+        row.placed_by,
+        row.reason,
+        row.placed_at,
+        row.until,
+        row.released_by,
+        row.released_at,
+    )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
 
 from sauce_janitor.errors import StateError
 from sauce_janitor.model.roles import Principal
@@ -60,7 +61,7 @@ def sign_in_section(source: SignInSource) -> Section:
     def form() -> Response | tuple[str, int]:
         if not request.environ.get(LOCAL):
             return _page("", message=_NEEDS_TLS, can_sign_in=False), 403
-        return Response(_page(request.args.get("next", "")))
+        return make_response(_page(request.args.get("next", "")))
 
     @pages.post(SIGN_IN)
     def sign_in() -> Response | tuple[str, int]:
@@ -87,7 +88,7 @@ def sign_in_section(source: SignInSource) -> Section:
             httponly=True,
             samesite="Lax",
         )
-        return answer  # type: ignore[return-value]  # werkzeug's class, as Flask makes it
+        return answer
 
     @pages.post(SIGN_OUT)
     def sign_out() -> Response:
@@ -96,7 +97,7 @@ def sign_in_section(source: SignInSource) -> Section:
         answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
         # Pages that the browser keeps for its back button, too.
         answer.headers["Clear-Site-Data"] = '"cache"'
-        return answer  # type: ignore[return-value]
+        return answer
 
     return Section(pages, "sign_in.form")
 

@@ -19,11 +19,14 @@ from sauce_janitor.errors import ArchiveError, ConfigError
 from sauce_janitor.json_output import Shape, key, spread
 
 if TYPE_CHECKING:
-    from sauce_janitor.config import Account, Config
     from sauce_janitor.model.job_references import JobReference
     from sauce_janitor.model.jobs import JobId
-    from sauce_janitor.operations.holds import AccountHolds, KnownHold
-    from sauce_janitor.state import State
+    from sauce_janitor.operations.holds import KnownHold
+
+
+def unix_now() -> int:
+    """Return the time by this machine's clock, in epoch seconds."""
+    return int(time.time())
 
 
 @click.group()
@@ -74,6 +77,8 @@ def add(
     """
     from sauce_janitor import report
     from sauce_janitor.cli.job_lookup import find_known_ids
+    from sauce_janitor.operations.holds import open_to_change
+    from sauce_janitor.state import State
 
     config = session.load()
     account, references = select_account(config, wanted), parse_jobs(jobs)
@@ -94,7 +99,10 @@ def add(
     if tag:
         require_consent(f"Hold {jobs_held} of {account.name} {end}{tagged}?", yes=yes)
     with ExitStack() as stack:
-        state, holding, unmirrored = _writable(config, account, stack)
+        state = stack.enter_context(
+            State.open(config.state, accept_filesystem=config.accept_filesystem)
+        )
+        holding, unmirrored = open_to_change(config, account, state, unix_now, stack=stack)
         holding.add(ids, by=options["by"] or current_user(), reason=reason, until=until)
         unknown = sum(state.jobs.record(account.name, job, as_of=0) is None for job in ids)
     terminal.echo(f"Held: {jobs_held} of {account.name}, {end}.")
@@ -127,18 +135,19 @@ def release(
 ) -> None:
     """Release every local hold on these jobs. Holds by tag or in the configuration stay."""
     from sauce_janitor.cli.job_lookup import find_known_ids
-    from sauce_janitor.operations.wiring import archive
+    from sauce_janitor.operations.holds import open_to_change, refuse_release
     from sauce_janitor.report import counted
+    from sauce_janitor.state import State
 
     config = session.load()
     account, references = select_account(config, wanted), parse_jobs(jobs)
     ids = frozenset(find_known_ids(config, references, (account.name,)))
     with ExitStack() as stack:
-        state, holding, unmirrored = _writable(config, account, stack)
-        # A hold that is released in the state alone would come back from the archive's mirror.
-        if unmirrored is not None:
-            raise unmirrored
-        archive.refuse_foreign(config.archive, state)
+        state = stack.enter_context(
+            State.open(config.state, accept_filesystem=config.accept_filesystem)
+        )
+        holding, unmirrored = open_to_change(config, account, state, unix_now, stack=stack)
+        refuse_release(config, state, unmirrored)
         now = int(time.time())
         every = [known.hold for known in holding.known(at=now)]
         _refuse_unlisted(references, ids, {each.job_id for each in every})
@@ -253,38 +262,3 @@ def _show(session: Session, rows: list[tuple[str, KnownHold]]) -> None:
             )
         )
     show_table(session.console(), columns, cells)
-
-
-def _writable(
-    config: Config, account: Account, stack: ExitStack
-) -> tuple[State, AccountHolds, ArchiveError | None]:
-    """Open the state and the account's holds, which are mirrored in the archive.
-
-    If the archive cannot be used, the holds are not mirrored, and the third value is the error.
-    """
-    from sauce_janitor.operations.holds import AccountHolds
-    from sauce_janitor.operations.wiring import archive
-    from sauce_janitor.operations.wiring.account_owner import admit
-    from sauce_janitor.state import State
-
-    state = stack.enter_context(
-        State.open(config.state, accept_filesystem=config.accept_filesystem)
-    )
-    # A hold may be the first thing that a new state learns of the account.
-    if account.name not in state.accounts.all():
-        admit(account, state, account.credentials()[0])
-    mirror, unmirrored = None, None
-    try:
-        mirror = stack.enter_context(
-            archive.open_archive(config.archive, account.name, state)
-        ).holds
-        # Read once: a mirror that cannot be read must be known before "Held" is printed.
-        mirror.holds()
-    except ArchiveError as error:
-        mirror, unmirrored = None, error
-    keys = state.accounts.keys()
-    return (
-        state,
-        AccountHolds(state.holds, mirror, account.name, lambda: int(time.time()), keys),
-        unmirrored,
-    )

@@ -58,6 +58,7 @@ def approve(
     policies changes the digest, and ends the approval.
     """
     from sauce_janitor import report
+    from sauce_janitor.operations.steps.approval import grant
     from sauce_janitor.state import State
 
     # A limit in the command may look as if the other limits stayed approved.
@@ -99,7 +100,7 @@ def approve(
                 f"An approval in {config.file} must be removed there."
             )
             return
-        state.approvals.add(account, approval, at=now)
+        grant(config, state, account, approval, at=now)
     terminal.echo(
         f"Approved: {effect}. Jobs of a plan that is accepted by then need no further approval."
     )

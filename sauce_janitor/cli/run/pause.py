@@ -57,16 +57,12 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
 @click.pass_obj
 def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
     """Lift a pause, in the state and in the archive."""
-    from sauce_janitor.operations.wiring.pauses import Pauses, pause_if_new
+    from sauce_janitor.operations.wiring.pauses import Pauses, pause_in_force
     from sauce_janitor.state import State
 
     config = session.load()
     with State.open(config.state, accept_filesystem=config.accept_filesystem) as state:
-        # Otherwise a new state beside a used archive would be "not paused" here, and would pause
-        # itself in the next run.
-        pause_if_new(state, config.archive.location)
-        pauses = Pauses(state, config.archive.location)
-        found = pauses.paused()
+        found = pause_in_force(state, config.archive.location)
         if found is None:
             terminal.echo("It is not paused.")
             return
@@ -75,5 +71,5 @@ def resume(session: Session, *, yes: bool, dry_run: bool) -> None:
             terminal.echo(f"would lift the pause of {found.by}: {found.reason}", err=True)
             return
         require_consent(question, yes=yes)
-        pauses.resume(by=current_user(), at=int(time.time()))
+        Pauses(state, config.archive.location).resume(by=current_user(), at=int(time.time()))
     terminal.echo("Resumed.")

@@ -1,5 +1,5 @@
 """The message of a refused plan: which limits it breaks, and the approval that lifts them, ready to
-paste.
+paste; and recording that approval.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from sauce_janitor.config import Config
+from sauce_janitor.errors import RefusedError
+from sauce_janitor.model.policies import Approval
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.retention.plan.planner import Plan
+from sauce_janitor.state import State
 
 _GOOD_FOR_S = 7 * DAY_S
 
@@ -36,7 +40,7 @@ def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[s
         return
     names = sorted({broken.limit for broken in plan.broken})
     lift = [name for name in names if name != "max_jobs"]
-    most = _roomy(plan.acting.new)
+    most = roomy(plan.acting.new)
     options = "".join(f" --lift {name}" for name in lift)
     until = (
         datetime.fromtimestamp(plan.as_of + _GOOD_FOR_S, UTC).astimezone(ZoneInfo(timezone)).date()
@@ -49,7 +53,18 @@ def ways_out(plan: Plan, account: str, digest: str, timezone: str) -> Iterator[s
     )
 
 
-def _roomy(jobs: int) -> int:
+def grant(config: Config, state: State, account: str, approval: Approval, *, at: int) -> None:
+    """Record an approval. Raise RefusedError for one that would lift nothing."""
+    if approval.policy_digest != config.policy_digest(account):
+        raise RefusedError(
+            f"the policies of {account} have changed since: {approval.policy_digest} is not their"
+            " digest any more",
+            "look at the next plan",
+        )
+    state.approvals.add(account, approval, at=at)
+
+
+def roomy(jobs: int) -> int:
     """Return a tenth more, rounded up to two digits: a few more jobs are due by the time it is
     approved.
     """

@@ -67,6 +67,14 @@ class Pauses:
         self._state.switch.resume(by=by, at=at)
 
 
+def pause_in_force(state: State, path: ArchiveLocation) -> Pause | None:
+    """Return the pause that a resume would lift, None for none. Raise StateError."""
+    # Otherwise a new state beside a used archive would be "not paused" here, and would pause itself
+    # in the next run.
+    pause_if_new(state, path)
+    return Pauses(state, path).paused()
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """The result of a pause: whether it is new in the state, and the errors that kept it from being

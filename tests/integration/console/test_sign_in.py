@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 import structlog
@@ -28,83 +24,27 @@ from sauce_janitor.web.guard import PRINCIPAL, AccessRules, Guard
 from sauce_janitor.web.server import RunningServer
 from sauce_janitor.web.sign_in import sign_in_section
 from tests.support.daemon import Driven
+from tests.support.web_client import COOKIE, HTML, PASSWORD, WebClient
 
-PASSWORD = "correct horse battery"
 HASH = hashed(PASSWORD)
 TOKEN = "open-sesame-1234567890"
-COOKIE = "__Host-sauce_janitor"
-HTML = {"Accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>\u202e{{7*7}}"
 
 
 @dataclass
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-    text: str
-    cookies: list[str]
-
-    @property
-    def session(self) -> str:
-        """The id of the session that the answer begins, empty for none."""
-        found = [re.match(rf"{COOKIE}=([^;]*)", each) for each in self.cookies]
-        return next((each[1] for each in found if each), "")
-
-    @property
-    def csrf(self) -> str:
-        found = re.search(r'name="csrf" value="([^"]+)"', self.text)
-        assert found, self.text
-        return found[1]
-
-
-@dataclass
-class Site:
+class Site(WebClient):
     """The console, served; its users, its state and its clock are in the test's hands."""
 
-    clock: Driven
-    state: State
+    clock: Driven = field(kw_only=True)
+    state: State = field(kw_only=True)
     users: dict[str, WebUser] = field(default_factory=dict)
     is_state_away: bool = False
-    serving: RunningServer | None = None
     done: list[str] = field(default_factory=list)
 
     def open_state(self) -> State:
         if self.is_state_away:
             raise StateError("the disk of /srv/secret-place is gone")
         return self.state
-
-    def ask(self, method: str, path: str, body: str | None = None, **headers: str) -> Answer:
-        assert self.serving is not None
-        with closing(http.client.HTTPConnection(*self.serving.address, timeout=60)) as client:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            client.request(method, path, body, named)
-            got = client.getresponse()
-            cookies = got.headers.get_all("Set-Cookie") or []
-            return Answer(got.status, got.headers, got.read().decode(), cookies)
-
-    @property
-    def origin(self) -> str:
-        assert self.serving is not None
-        return self.serving.url
-
-    def post(self, path: str, session: str = "", /, headers: Any = (), **fields: str) -> Answer:
-        sent = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.origin, **HTML}
-        if session:
-            sent["Cookie"] = f"{COOKIE}={session}"
-        sent.update(dict(headers))
-        return self.ask("POST", path, urlencode(fields), **{k: v for k, v in sent.items() if v})
-
-    def get(self, path: str, session: str = "", **headers: str) -> Answer:
-        cookie = {"Cookie": f"{COOKIE}={session}"} if session else {}
-        return self.ask("GET", path, None, **{**HTML, **cookie, **headers})
-
-    def sign_in(self, name: str = "jane", password: str = PASSWORD, **fields: str) -> Answer:
-        return self.post("/sign-in", name=name, password=password, **fields)
-
-    def session(self, name: str = "jane") -> str:
-        answer = self.sign_in(name)
-        assert answer.status == 303, answer.text
-        return answer.session
 
 
 def home(site: Site) -> Section:
@@ -134,7 +74,7 @@ def home(site: Site) -> Section:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     with State.open(tmp_path / "state.db") as state:
-        site = Site(Driven(), state)
+        site = Site(clock=Driven(), state=state)
         for name, role in (("jane", Role.APPROVER), ("vic", Role.VIEWER)):
             site.users[name] = WebUser(name, role, HASH)
         sign_ins = SignIns(
@@ -148,7 +88,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
             session=sign_ins.find,
             accepts_post=posts_of(app),
         )
-        with RunningServer(Guard(app, rules), "127.0.0.1:0") as site.serving:
+        with RunningServer(Guard(app, rules), "127.0.0.1:0") as serving:
+            site.url = serving.url
             yield site
 
 
@@ -368,7 +309,7 @@ def test_a_change_needs_the_sessions_own_form(site: Site) -> None:
     assert {each["why"] for each in log if each["event"] == "web.change_refused"} == {"wrong csrf"}
     # Two of them: which one counts would depend on who reads.
     two = f"csrf={csrf}&csrf=x"
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": site.origin}
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": site.url}
     cookie = {"Cookie": f"{COOKIE}={session}"}
     assert site.ask("POST", "/change", two, **headers, **cookie).status == 403
     assert len(site.done) == 1
@@ -424,7 +365,7 @@ def test_only_a_small_form_is_read(site: Site) -> None:
     for kind in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
         assert changed(site, session, csrf, **{"Content-Type": kind}) == 403
     many = "&".join(f"f{number}=1" for number in range(60))
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": site.origin}
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": site.url}
     cookie = {"Cookie": f"{COOKIE}={session}"}
     assert site.ask("POST", "/change", f"csrf={csrf}&{many}", **headers, **cookie).status == 403
     assert site.done == []
@@ -487,7 +428,7 @@ def page(site: Site, component: Callable[[str], Path]) -> Iterator[Page]:
         browser = playwright.chromium.launch(
             executable_path=component("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        context = browser.new_context(base_url=site.origin)
+        context = browser.new_context(base_url=site.url)
         page = context.new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
