@@ -24,6 +24,7 @@ from sauce_janitor.config import Config, load
 from sauce_janitor.console.access import ConsoleAccess
 from sauce_janitor.console.archive import ArchivePages
 from sauce_janitor.console.plan import StoredPlans
+from sauce_janitor.console.runs import RunRecords
 from sauce_janitor.daemon.daemon import Daemon
 from sauce_janitor.model.console.stored_plans import PlanFacts, PlanTotal
 from sauce_janitor.model.jobs import Action, JobId
@@ -32,6 +33,7 @@ from sauce_janitor.web.console import make_console
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.job_page import job_section
 from sauce_janitor.web.plan_page import plan_section
+from sauce_janitor.web.run_pages import runs_section
 from sauce_janitor.web.server import RunningServer
 from tests.fakes.job_list import OWNER, a_job
 from tests.support.daemon import Driven, Scene, until
@@ -100,7 +102,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             state.accounts.admit(name, base_url="u", username="demo")
         access = ConsoleAccess(config, lambda: state, lambda: "")
         archive = ArchivePages(lambda: state.archived, access.catalogue, access.keep_up)
-        app = make_console([plan_section(StoredPlans(access)), job_section(archive)])
+        sections = (plan_section(StoredPlans(access)), job_section(archive))
+        app = make_console((*sections, runs_section(RunRecords(access))))
         door = AccessRules("127.0.0.1:0")
         with RunningServer(Guard(app, door), "127.0.0.1:0") as server:
             yield Desk(tmp_path, state, server.url)
@@ -157,6 +160,7 @@ def test_it_says_what_the_plan_does_as_a_whole(desk: Desk) -> None:
         gaps=("The jobs of jane are not in it",),
     )
     text = desk.text("/plan")
+    assert '<a href="/runs/r1">an executing run</a>' in desk.get("/plan")[1]
     assert "Due for 300 of 600 known jobs; 900 requests, about 7 h with the request budget" in text
     assert "The plan breaks a limit, so no run carries it out max_percent is 25 %" in text
     assert "Jobs may be missing The jobs of jane are not in it" in text

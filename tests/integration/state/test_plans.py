@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select, update
+from sqlalchemy import delete, event, select, update
 from sqlalchemy.engine import Engine
 
 from sauce_janitor.errors import StateError
@@ -256,6 +256,23 @@ def test_a_plan_that_another_run_took_for_rubbish_is_not_published(state: State)
     assert newest is not None
     assert newest.facts.jobs == 5
     assert stored(state)[0] == 1
+
+
+def test_a_plan_that_another_run_is_about_to_remove_is_not_published(state: State) -> None:
+    """Its head goes last: its first parts are gone before it."""
+    former, made = store(state, APlan(5)), APlan(MANY)
+
+    def jobs() -> Iterator[tuple[bytes, int, int, int, int]]:
+        for number, job in enumerate(made.jobs()):
+            if number == 30_000:
+                is_mine = plan_parts.c.plan != former.number
+                with state._database.writing("eu") as connection:
+                    connection.execute(delete(plan_parts).where(is_mine))
+            yield job
+
+    with pytest.raises(StateError, match="removed by another run"):
+        state.plans.store(made.facts(), jobs, at=NOON)
+    assert state.plans.newest("eu") == former
 
 
 def test_a_plan_of_another_format_counts_as_none(state: State) -> None:
