@@ -5,7 +5,6 @@ For commands that send nothing to Sauce Labs.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from sauce_janitor.errors import ConfigError
 if TYPE_CHECKING:
     from sauce_janitor.config import Account, Config, ServerAddress
     from sauce_janitor.model.jobs import Owner
-    from sauce_janitor.state import KnownAccount, Query, State
+    from sauce_janitor.state import Query, State
 
 
 def select_accounts(config: Config, names: tuple[str, ...]) -> list[Account]:
@@ -98,15 +97,9 @@ def query(config: Config, state: State, account: Account, *, as_of: int) -> Quer
 
     Raises ConfigError if the account was never listed.
     """
-    from sauce_janitor.operations.holds import open_holding
-    from sauce_janitor.state import Query
+    from sauce_janitor.console.known_query import known_query
 
-    name = account.name
-    rules, digest = config.rules(name), config.policy_digest(name)
-    with ExitStack() as stack:
-        # Holds that the state does not have under this account protect jobs in a run, too.
-        held = open_holding(config.archive, name, state, stack=stack).mirrored(at=as_of)
-    return Query(name, owners(state, account), rules.age_from, as_of, digest, held)
+    return known_query(config, state, account, as_of=as_of)
 
 
 def owners(state: State, account: Account) -> tuple[Owner, ...]:
@@ -114,29 +107,17 @@ def owners(state: State, account: Account) -> tuple[Owner, ...]:
 
     `me`, `organization` and teams mean the users of the last listing.
     """
-    from sauce_janitor.model.jobs import owner_name
-    from sauce_janitor.operations.wiring.owners import known_owners, resolve_owners
+    from sauce_janitor.console.known_query import owners_of
 
-    mine = owner_name(_known(state, account).username)
-    # Without a client: teams and the organization are whoever was found last.
-    return resolve_owners(
-        account.users, mine, known_owners(state, account), None, teams=account.teams
-    ).owners
+    return owners_of(state, account)
 
 
 def identity(state: State, account: Account) -> str:
     """Return the account for people: `eu: jane at https://api.eu-central-1.saucelabs.com`."""
-    found = _known(state, account)
+    from sauce_janitor.console.known_query import known_account
+
+    found = known_account(state, account)
     return f"{account.name}: {found.username} at {found.base_url}"
-
-
-def _known(state: State, account: Account) -> KnownAccount:
-    found = state.accounts.all().get(account.name)
-    if found is None:
-        raise ConfigError(
-            f"no job of account {account.name} is known yet: run `sauce-janitor plan` first"
-        )
-    return found
 
 
 def listing_text(state: State, account: Account) -> str:

@@ -10,7 +10,7 @@ from sauce_janitor import report
 from sauce_janitor.console.access import ConsoleAccess
 from sauce_janitor.console.journal_text import journal_detail, journal_text
 from sauce_janitor.model.permits import ManualAction
-from sauce_janitor.state import JournalLine, JournalQuery
+from sauce_janitor.state import JournalLine, JournalQuery, State
 from sauce_janitor.web.journal_page import (
     JournalChoices,
     JournalFilter,
@@ -49,7 +49,7 @@ class JournalRecords:
     def lines(self, query: JournalFilter, /) -> ShownJournal:
         asked = self._asked(query)
         page = self._access.state.journal_pages.page(asked)
-        shown = tuple(self._shown(page.lines))
+        shown = tuple(shown_lines(self._access.state, page.lines))
         return ShownJournal(shown, page.older, page.reached_at)
 
     def export(self, query: JournalFilter, /) -> Iterable[str]:
@@ -59,7 +59,7 @@ class JournalRecords:
         asked, left = self._asked(query), _MOST_EXPORTED
         while left > 0:
             page = self._access.state.journal_pages.page(replace(asked, limit=min(1000, left)))
-            for line in self._shown(page.lines):
+            for line in shown_lines(self._access.state, page.lines):
                 yield asdict(line) | {"at": report.iso(line.at)}
             left -= len(page.lines)
             if page.older is None:
@@ -87,20 +87,22 @@ class JournalRecords:
             limit=_PAGE,
         )
 
-    def _shown(self, lines: Iterable[JournalLine]) -> Iterator[ShownLine]:
-        names: dict[str, str] = {}
-        for line in lines:
-            # Lines have the account's key, which a rename does not change.
-            if line.account not in names:
-                names[line.account] = self._access.state.accounts.named(line.account)
-            yield ShownLine(
-                number=line.seq,
-                at=line.at,
-                account=names[line.account],
-                job_id=line.job_id,
-                owner=line.owner,
-                text=journal_text(line),
-                detail=journal_detail(replace(line, run_id=None)),
-                run_id=line.run_id,
-                is_bad=line.outcome in _BAD,
-            )
+
+def shown_lines(state: State, lines: Iterable[JournalLine]) -> Iterator[ShownLine]:
+    """Yield lines of the journal as a page shows them. Raise StateError."""
+    names: dict[str, str] = {}
+    for line in lines:
+        # Lines have the account's key, which a rename does not change.
+        if line.account not in names:
+            names[line.account] = state.accounts.named(line.account)
+        yield ShownLine(
+            number=line.seq,
+            at=line.at,
+            account=names[line.account],
+            job_id=line.job_id,
+            owner=line.owner,
+            text=journal_text(line),
+            detail=journal_detail(replace(line, run_id=None)),
+            run_id=line.run_id,
+            is_bad=line.outcome in _BAD,
+        )

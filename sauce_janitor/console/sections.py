@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sauce_janitor.console.access import ConsoleAccess
 from sauce_janitor.console.archive import ArchivePages
+from sauce_janitor.console.jobs import JobRecords
 from sauce_janitor.console.journal import JournalRecords
 from sauce_janitor.console.plan import StoredPlans
 from sauce_janitor.console.runs import RunRecords
@@ -25,5 +26,5 @@ def console_sections(access: ConsoleAccess, daemon: OverviewSource) -> tuple[Sec
         archive_section(archive, lambda: str(access.config.archive.location)),
         runs_section(RunRecords(access)),
         journal_section(JournalRecords(access)),
-        job_section(archive),
+        job_section(archive, JobRecords(access)),
     )

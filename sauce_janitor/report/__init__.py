@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from sauce_janitor.report.budget_text import budget_line, inflow_lines, needed_lines
     from sauce_janitor.report.csv_rows import COLUMNS, action_row, csv_lines, kept_row
     from sauce_janitor.report.dangers import unstored_words
+    from sauce_janitor.report.explanation_words import (
+        follower,
+        group_text,
+        is_idle,
+        keep_text,
+        outlook_reasons,
+        outlook_time,
+        precedence_text,
+        rule_text,
+        rule_time,
+    )
     from sauce_janitor.report.failed_jobs import (
         failure_advice,
         failure_words,
@@ -41,6 +52,10 @@ else:
             "budget_text": "budget_line inflow_lines needed_lines",
             "csv_rows": "COLUMNS action_row csv_lines kept_row",
             "dangers": "unstored_words",
+            "explanation_words": (
+                "follower group_text is_idle keep_text outlook_reasons outlook_time"
+                " precedence_text rule_text rule_time"
+            ),
             "failed_jobs": "failure_advice failure_words retry_lines retry_sentence waiting_line",
             "jobs": "JOB_COLUMNS job_row show_document show_jobs status_of",
             "plan_text": "About markdown show_plan",
@@ -72,16 +87,25 @@ __all__ = [
     "due",
     "failure_advice",
     "failure_words",
+    "follower",
+    "group_text",
     "inflow_lines",
+    "is_idle",
     "iso",
     "job_row",
+    "keep_text",
     "kept_row",
     "last_line",
     "markdown",
     "needed_lines",
     "outcomes_text",
+    "outlook_reasons",
+    "outlook_time",
+    "precedence_text",
     "retry_lines",
     "retry_sentence",
+    "rule_text",
+    "rule_time",
     "say",
     "show_document",
     "show_end",

@@ -15,6 +15,7 @@ from sauce_janitor.console.sections import console_sections
 from sauce_janitor.state import State
 from sauce_janitor.web.console import make_console
 from sauce_janitor.web.overview import Overview, Readiness
+from tests.fakes.job_list import OWNER
 
 CONFIG = """
 version: 1
@@ -23,8 +24,8 @@ accounts:
   us: {base_url: "http://127.0.0.1:2", username: demo, access_key: {env: KEY}}
 archive: {path: ./archive, min_free: 1kB}
 state: {path: ./state.db}
-policies: [{name: old, match: all, then: {archive: 1h, delete_assets: 20d}}]
 """
+POLICIES = "policies: [{name: old, match: all, then: {archive: 1h, delete_assets: 20d}}]\n"
 
 
 class Idle:
@@ -61,13 +62,13 @@ class Desk:
 
 
 @contextmanager
-def desk_in(folder: Path) -> Iterator[Desk]:
-    """Yield a desk with a new state in this folder."""
-    (folder / "config.yaml").write_text(CONFIG)
+def desk_in(folder: Path, policies: str = POLICIES) -> Iterator[Desk]:
+    """Yield a desk with a new state in this folder, and these policies."""
+    (folder / "config.yaml").write_text(CONFIG + policies)
     config = load(folder / "config.yaml", environ={"KEY": "x"})
     with State.open(folder / "state.db") as state:
         for name in ("eu", "us"):
-            state.accounts.admit(name, base_url="https://api.example", username=f"demo-{name}")
+            state.accounts.admit(name, base_url=f"https://{name}.example", username=OWNER)
         access = ConsoleAccess(lambda: config, lambda: state, lambda: "closed")
         with closing(access):
             client = make_console(console_sections(access, Idle())).test_client()

@@ -1,87 +1,13 @@
-"""All that is known of one job, as a value and as JSON."""
+"""All that is known of one job as JSON (see `console.job_explanation`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sauce_janitor import report
-from sauce_janitor.archive import MirroredHold
+from sauce_janitor.console.job_explanation import Explained
 from sauce_janitor.json_output import Key, Shape, key, spread, time, to_json
-from sauce_janitor.model.job_retries import Retry
-from sauce_janitor.model.jobs import UNKNOWN, Action, Job, JobId, Owner
-from sauce_janitor.retention.what_if.explain import Explanation, Outlook
-from sauce_janitor.state import JournalLine
-
-_DONE: Final = ("confirmed", "already_gone")
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """What is known of one job in one account.
-
-    `explanation` is None if the job is not in the inventory. `lines` are its journal, `holds` its
-    local holds. `policies` are the only ones that tables show; if empty, they show all. `retry` is
-    set while a failed action waits for its next try. Deletes wait until `waits_until` (epoch
-    seconds) if the job's receipt has no assets and is young.
-    """
-
-    account: str
-    job: JobId
-    as_of: int
-    explanation: Explanation | None
-    lines: tuple[JournalLine, ...]
-    holds: tuple[MirroredHold, ...]
-    policies: frozenset[str]
-    retry: Retry | None = None
-    waits_until: int | None = None
-
-    @property
-    def deletion(self) -> JournalLine | None:
-        """Return the last journal line that says that the job is deleted."""
-        done = (
-            line
-            for line in reversed(self.lines)
-            if line.outcome in _DONE and line.action is Action.DELETE_JOB
-        )
-        return next(done, None)
-
-    @property
-    def owner(self) -> Owner:
-        """Return the job's owner, who the journal still knows when the job is gone."""
-        return self.explanation.record.job.owner if self.explanation else self.lines[0].owner
-
-    @property
-    def is_known(self) -> bool:
-        """Return whether the job is in the inventory."""
-        return self.explanation is not None
-
-    @property
-    def deleted_at(self) -> int | None:
-        """Return when the job was deleted, None while it is in the inventory."""
-        is_gone = self.explanation is None and self.deletion is not None
-        return self.deletion.at if is_gone and self.deletion else None
-
-    @property
-    def decisions(self) -> tuple[ActionOutlook, ...]:
-        """Return the decision on each action, none for a job that is not in the inventory."""
-        if self.explanation is None:
-            return ()
-        job = self.explanation.record.job
-        return tuple(ActionOutlook(job, outlook) for outlook in self.explanation.outlooks)
-
-
-@dataclass(frozen=True, slots=True)
-class ActionOutlook:
-    """The decision and the forecast on one action of a job."""
-
-    job: Job
-    outlook: Outlook
-
-    def row(self) -> dict[str, Any]:
-        """Return the decision as a plan has it."""
-        return report.action_row(self.job.id, self.job.owner, self.outlook.decision)
-
+from sauce_janitor.model.jobs import UNKNOWN
 
 # --- for machines ---------------------------------------------------------------------------------
 

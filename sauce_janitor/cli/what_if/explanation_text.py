@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Final
 
 from rich.console import Console
 
 from sauce_janitor import report
-from sauce_janitor.cli.what_if.explanation import Explained
+from sauce_janitor.console.job_explanation import Explained
 from sauce_janitor.console.journal_text import journal_detail, journal_text
-from sauce_janitor.model.jobs import DELETES, UNKNOWN, Action, AssetsStanding, Record, Verdict, Why
-from sauce_janitor.retention.what_if.explain import Explanation, Outlook, PolicyView, RuleView
-from sauce_janitor.retention.what_if.keep_forecast import KeepView
+from sauce_janitor.model.jobs import UNKNOWN, AssetsStanding, Record
+from sauce_janitor.retention.what_if.explain import Explanation, Outlook
 
 _MOST_MISSING: Final = 10
 _ASSETS: Final = {
@@ -126,14 +124,14 @@ def _facts(record: Record) -> Iterator[str]:
 
 def _show_outlooks(out: Console, explanation: Explanation) -> None:
     out.print("\nWhat happens", style="bold")
-    follower = _follower(explanation)
+    follower = report.follower(explanation)
     rows = [
         (
             report.ACTIONS[outlook.decision.action],
             *(_GOES_WITH_THE_JOB if outlook is follower else _fate(outlook)),
         )
         for outlook in explanation.outlooks
-        if not _is_idle(outlook)
+        if not report.is_idle(outlook)
     ]
     report.show_table(out, _COLUMNS, rows, indent=2)
     # A keep rule may stop keeping the job only because newer jobs arrive.
@@ -147,52 +145,7 @@ def _show_outlooks(out: Console, explanation: Explanation) -> None:
 
 
 def _fate(outlook: Outlook) -> tuple[str, str]:
-    return _forecast_text(outlook), "; ".join(_reasons(outlook))
-
-
-def _follower(explanation: Explanation) -> Outlook | None:
-    """Return the outlook of `delete_assets` if no policy deletes the assets alone, but the job will
-    be deleted, and they with it: "keep" would be true of the action, and not of the assets.
-    """
-    if explanation.record.assets is not AssetsStanding.PRESENT:
-        return None
-    by_action = {outlook.decision.action: outlook for outlook in explanation.outlooks}
-    alone, whole = by_action[Action.DELETE_ASSETS], by_action[Action.DELETE_JOB]
-    is_left_out = {reason.why for reason in alone.decision.reasons} == {Why.NO_POLICY}
-    return alone if is_left_out and whole.expected_at is not None else None
-
-
-def _is_idle(outlook: Outlook) -> bool:
-    """Return whether the outlook is left out: no policy would stop the job."""
-    decision = outlook.decision
-    # Hardly any policy stops jobs, so the row would say "no" for nearly every job.
-    quiet = {reason.why for reason in decision.reasons} <= {Why.NO_POLICY, Why.DONE}
-    return decision.action is Action.STOP and decision.verdict is Verdict.KEEP and quiet
-
-
-def _reasons(outlook: Outlook) -> list[str]:
-    """Return the job's own reasons; if it has none, those that protect its assets."""
-    reasons = outlook.decision.reasons
-    # What protects the assets blocks the job delete as well; the row of the assets says so already.
-    own = [reason for reason in reasons if reason.why is not Why.ASSETS_PROTECTED]
-    # The column before says "done" already.
-    if all(reason.why is Why.DONE for reason in own or reasons):
-        return []
-    return [reason.text for reason in own or reasons]
-
-
-def _forecast_text(outlook: Outlook) -> str:
-    fate, decision = outlook.forecast, outlook.decision
-    if decision.verdict is Verdict.DUE:
-        return f"due since {report.when(decision.due_since)}" if decision.due_since else "due now"
-    if any(reason.why is Why.DONE for reason in decision.reasons):
-        return "done"
-    when = None if outlook.expected_at is None else f"about {report.when(outlook.expected_at)}"
-    if fate.at is not None:
-        when = report.when(fate.at)
-    if decision.action in DELETES:
-        return f"keep until {when}" if when else "keep"
-    return when or "no"
+    return report.outlook_time(outlook), "; ".join(report.outlook_reasons(outlook))
 
 
 def _show_policies(out: Console, each: Explained) -> None:
@@ -206,91 +159,24 @@ def _show_policies(out: Console, each: Explained) -> None:
     out.print("\nWhich policies apply", style="bold")
     # First the policies that decide.
     for view in sorted(spoken, key=lambda view: not view.speaks):
-        report.say(out, f"{view.policy}: {_precedence_text(view)}", indent=2)
+        report.say(out, f"{view.policy}: {report.precedence_text(view)}", indent=2)
         # For a default that steps back everywhere, its first line says so already.
         words = [word for word in view.rule_views if word.standing != "steps_back" or view.speaks]
         if words:
             rows = [
-                (report.ACTIONS[word.action], _rule_time(word), _rule_text(word)) for word in words
+                (report.ACTIONS[word.action], report.rule_time(word), report.rule_text(word))
+                for word in words
             ]
             report.show_table(out, _COLUMNS, rows, indent=6)
         if view.group is not None:
-            report.say(out, _group_text(view), indent=6)
+            report.say(out, report.group_text(view), indent=6)
         for keep in view.keeps:
-            report.say(out, f"{keep.rule}: {_keep_text(keep)}", indent=6)
+            report.say(out, f"{keep.rule}: {report.keep_text(keep)}", indent=6)
     silent = [view.policy for view in views if view.matches is False]
     if silent:
         report.say(out, f"no match: {', '.join(silent)}", indent=2)
     if not views:
         report.say(out, "no policy", indent=2)
-
-
-def _precedence_text(view: PolicyView) -> str:
-    # What cannot be read counts in favour of the job: it may protect, and never delete.
-    if view.matches is None:
-        return (
-            f"may match: {', '.join(view.unknown_fields)} is unknown, so it can only keep the job"
-        )
-    if view.speaks or not view.rule_views:
-        return "matches" if view.rule_views else "matches, and decides no action"
-    names = ", ".join(sorted(set(chain.from_iterable(word.by for word in view.rule_views))))
-    if all(word.standing == "steps_back" for word in view.rule_views):
-        return f"does not apply: it is the default, and all of its actions are decided by {names}"
-    return f"is overridden by {names}"
-
-
-def _rule_time(word: RuleView) -> str:
-    if word.after is not None:
-        return f"after {word.after}"
-    if word.standing != "counts":
-        return "-"
-    # As in the policy: `archive: none`. A delete without a time never comes.
-    return "none" if word.action is Action.ARCHIVE else "never"
-
-
-def _rule_text(word: RuleView) -> str:
-    if word.standing == "overridden":
-        return f"overridden by {', '.join(word.by)}"
-    if word.standing == "steps_back":
-        return f"left to {', '.join(word.by)}: it is the default"
-    if word.standing == "vetoes":
-        return "can only keep the job"
-    parts = [f"from {report.when(word.due_at)}"] if word.due_at is not None else []
-    if word.files is not None and word.after is not None:
-        parts.append(f"assets: {word.files}")
-    if word.kept_by:
-        parts.append(f"kept by {', '.join(word.kept_by)}")
-    return ", ".join(parts)
-
-
-def _group_text(view: PolicyView) -> str:
-    group = f"in its group ({', '.join(view.group)})" if view.group else "in this policy"
-    if view.rank:
-        return f"rank {view.rank} of {view.of} {group}, newest first"
-    others = "no job counts" if not view.of else f"{report.counted(view.of, 'job')} count"
-    return f"does not count {group}, where {others}"
-
-
-def _keep_text(keep: KeepView) -> str:
-    if keep.rank is None:
-        # A rule keeps a job when a field that it needs is unknown.
-        result = "does not count this job"
-        if keep.keeps:
-            result = "keeps it, because it is unknown whether it counts this job"
-        return f"{keep.text}; {result}"
-    verdict = "keeps it" if keep.keeps else "does not keep it"
-    words = f"{keep.text}; rank {keep.rank} of {keep.of} that count; {verdict}"
-    if not keep.keeps:
-        return words
-    # Only newer jobs could end it, and at the present rate none come.
-    if keep.lets_go_at is None:
-        return f"{words} until newer ones take its place"
-    if keep.exact:
-        return f"{words} until {report.when(keep.lets_go_at)}"
-    return (
-        f"{words} until about {report.when(keep.lets_go_at)}, if {keep.per_day:.2g} new jobs a day "
-        "count"
-    )
 
 
 def _deleted_text(each: Explained) -> str:

@@ -11,6 +11,8 @@ from tests.support.console import Desk, desk_in
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with desk_in(tmp_path) as opened:
+def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """The console with one policy, or with those of `@pytest.mark.desk(POLICIES)`."""
+    marked = request.node.get_closest_marker("desk")
+    with desk_in(tmp_path, *(marked.args if marked else ())) as opened:
         yield opened

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from sauce_janitor.cli.what_if.explanation import EXPLAINED, Explained
+from sauce_janitor.cli.what_if.explanation import EXPLAINED
 from sauce_janitor.cli.what_if.explanation_text import show
+from sauce_janitor.console.job_explanation import Explained
 from sauce_janitor.json_output import to_json
 from sauce_janitor.model.job_age import newest_first
 from sauce_janitor.model.jobs import UNKNOWN, Action, AssetsStanding, Owner, Record
