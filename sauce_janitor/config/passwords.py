@@ -19,7 +19,7 @@ _HASH: Final = re.compile(
 )
 _LEAST_KIB: Final = 7 * 1024
 """OWASP's least memory for argon2id."""
-_MOST_KIB: Final = 256 * 1024
+_MOST_KIB: Final = 128 * 1024
 _MOST_PASSES: Final = 16
 """A hash says how much memory and time its check takes: without limits, a wrong one would let each
 sign-in take all of it.

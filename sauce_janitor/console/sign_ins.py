@@ -25,16 +25,16 @@ from sauce_janitor.console.failed_tries import FailedTries
 from sauce_janitor.errors import StateError
 from sauce_janitor.model.roles import Principal
 from sauce_janitor.state import State, WebSession
-from sauce_janitor.web.sign_in import SignedIn, SignInRefused
+from sauce_janitor.web.access.sign_in import SignedIn, SignInRefused
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _ID_BYTES: Final = 32
 _SEEN_EVERY_S: Final = 60
 _CHECKS_AT_ONCE: Final = 2
 """How many passwords are checked at once. Each takes 64 MiB, a thread of the server, and a core."""
-_LOOKS_AT_ONCE: Final = 3
+_LOOKS_AT_ONCE: Final = 4
 """How many threads of the server may wait for a database that hangs; the others answer probes."""
-_LOOK_S: Final = 2.0
+_LOOK_S: Final = 0.5
 _WINDOW_S: Final = 600
 _TRIES_OF_ADDRESS: Final = 10
 _TRIES_OF_USER: Final = 30
@@ -54,7 +54,7 @@ class SessionTimes:
 
 
 class SignIns:
-    """The sessions of the console (see `web.sign_in`). Any thread may use it.
+    """The sessions of the console (see `web.access.sign_in`). Any thread may use it.
 
     `users` returns those who may sign in now, `state` the open state; it raises StateError while
     there is none.
@@ -70,14 +70,19 @@ class SignIns:
         self._users, self._state, self._clock, self._times = users, state, clock, times
         self._checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
         self._looks = threading.BoundedSemaphore(_LOOKS_AT_ONCE)
+        # When sessions had their last request, until that is stored.
+        self._seen: dict[bytes, int] = {}
         self._of_address = FailedTries(_TRIES_OF_ADDRESS, _WINDOW_S, clock.monotonic)
         self._of_user = FailedTries(_TRIES_OF_USER, _WINDOW_S, clock.monotonic)
         # What an unknown user's password is compared with: the answer takes as long as for others.
         self._nobody = hashed(secrets.token_urlsafe(_ID_BYTES))
         self._log: Any = structlog.get_logger()
 
-    def find(self, session_id: str) -> Principal | None:
-        """Return who has this session, None where it is none, or over. Raise StateError."""
+    def find(self, session_id: str, *, is_active: bool = True) -> Principal | None:
+        """Return who has this session, None where it is none, or over. Raise StateError.
+
+        Without `is_active`, nobody is there: a page reloads itself.
+        """
         if not _ID.fullmatch(session_id):
             return None
         digest, now = _digest(session_id), int(self._clock.now())
@@ -91,13 +96,24 @@ class SignIns:
             # The user was removed, or has a new password.
             if user is None or not secrets.compare_digest(user.credential, found.credential):
                 return None
-            if now - found.seen_at >= _SEEN_EVERY_S:
-                # On a full disk the pages can be read still; the session ends when it is idle.
-                with suppress(StateError):
-                    self._state().web_sessions.saw(digest, at=now)
+            # Not stored here: a run may write for seconds, and no page waits for that.
+            if is_active and now - found.seen_at >= _SEEN_EVERY_S:
+                self._seen[digest] = now
             return Principal(user.name, user.role)
         finally:
             self._looks.release()
+
+    def store_seen(self) -> None:
+        """Store when sessions had their last request, for other processes and after a restart. One
+        thread calls it, again and again.
+        """
+        for digest, at in list(self._seen.items()):
+            # On a full disk the pages can be read still. It is tried again.
+            with suppress(StateError):
+                self._state().web_sessions.saw(digest, at=at)
+                # Unless there was another request meanwhile.
+                if self._seen.get(digest) == at:
+                    del self._seen[digest]
 
     def sign_in(self, name: str, password: str, address: str) -> SignedIn:
         """Begin a session. Raise SignInRefused with a sentence for the page, and StateError."""
@@ -124,8 +140,12 @@ class SignIns:
 
     def sign_out(self, session_id: str) -> None:
         """End the session, if it is one. Raise StateError."""
-        if _ID.fullmatch(session_id):
-            self._state().web_sessions.end(_digest(session_id))
+        if not _ID.fullmatch(session_id):
+            return
+        sessions, digest = self._state().web_sessions, _digest(session_id)
+        if (found := sessions.find(digest)) is not None:
+            sessions.end(digest)
+            self._log.info("web.signed_out", user=found.user_name)
 
     def _checked(self, key: str, password: str, address: str) -> WebUser:
         """Return the user whose password it is. Raise SignInRefused."""
@@ -152,7 +172,8 @@ class SignIns:
         """Return whether the session has neither expired nor been idle for too long."""
         # A shorter time in the configuration counts for sessions that began before, too.
         ends_at = min(session.expires_at, session.created_at + self._times.session_s)
-        return now < ends_at and now - session.seen_at < self._times.idle_s
+        seen_at = max(session.seen_at, self._seen.get(session.id, 0))
+        return now < ends_at and now - seen_at < self._times.idle_s
 
 
 def _digest(session_id: str) -> bytes:

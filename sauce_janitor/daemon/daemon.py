@@ -25,6 +25,7 @@ from sauce_janitor.daemon.users import FollowedUsers
 from sauce_janitor.errors import ArchiveUnusableError
 from sauce_janitor.facade import import_late_modules
 from sauce_janitor.metrics import Metrics
+from sauce_janitor.web.access.sign_in import sign_in_section
 from sauce_janitor.web.changes.change_pages import change_section
 from sauce_janitor.web.console import make_console, posts_of
 from sauce_janitor.web.guard import AccessRules, Guard
@@ -32,7 +33,6 @@ from sauce_janitor.web.overview import Overview, Readiness
 from sauce_janitor.web.pages import MEMORY_PATHS, OPEN_PATHS, probe_routes
 from sauce_janitor.web.request_slots import RequestSlots
 from sauce_janitor.web.server import RunningServer, ServerLimits
-from sauce_janitor.web.sign_in import sign_in_section
 
 _DRY_RUN: Final = "DRY RUN: nothing is archived or deleted; `serve --execute` carries plans out"
 _THREADS: Final = 8
@@ -69,6 +69,7 @@ class Daemon:
             self._rounds, self._clock, self._metrics, trouble=lambda: self._users.trouble
         )
         self._serving: RunningServer | None = None
+        self._sign_ins: SignIns | None = None
         self._ended = threading.Event()
         self._failed = False
         self._stopped_at: float | None = None
@@ -125,6 +126,7 @@ class Daemon:
             times = SessionTimes(self._web.session_s, self._web.idle_s)
             sign_ins = SignIns(self._users.value, lambda: self._access.state, self._clock, times)
             sections, session = (*sections, sign_in_section(sign_ins)), sign_ins.find
+            self._sign_ins = sign_ins
         pages = make_console(sections, probe_routes(shown))
         rules = AccessRules(
             listen=self._web.listen,
@@ -199,6 +201,8 @@ class Daemon:
                     self._users.read_again()
                     token_at = time.monotonic()
                 self._status.look()
+                if self._sign_ins is not None:
+                    self._sign_ins.store_seen()
                 self._ended.wait(self._pace.watch_s)
             # Once more: it stores what the last runs have counted.
             self._status.look()

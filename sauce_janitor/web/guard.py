@@ -12,17 +12,29 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
 import structlog
 
 from sauce_janitor.errors import JanitorError
 from sauce_janitor.model.roles import Principal
-from sauce_janitor.web.sent_forms import csrf_of, csrf_sent, is_same_origin, session_id_of
+from sauce_janitor.web.access.client_address import (
+    address_of,
+    host_of,
+    is_from_here,
+    is_local,
+    is_private,
+)
+from sauce_janitor.web.access.sent_forms import (
+    csrf_of,
+    csrf_sent,
+    is_automatic,
+    is_same_origin,
+    session_id_of,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -56,8 +68,16 @@ HEADERS: Final = (
 )
 """Set on every answer, except where it has the same header already."""
 
-_FORWARDED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA")
 _STATIC: Final = "/static/"
+
+
+class FindSession(Protocol):
+    """Says who has a session."""
+
+    def __call__(self, session_id: str, /, *, is_active: bool) -> Principal | None:
+        """Return who has the session with this id; None where it is none, or over. Without
+        `is_active`, nobody is there, and the session becomes idle. May raise JanitorError.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +96,7 @@ class AccessRules:
     token: Callable[[], str] | None = None
     open_paths: frozenset[str] = frozenset()
     local_is_trusted: bool = True
-    session: Callable[[str], Principal | None] | None = None
+    session: FindSession | None = None
     accepts_post: Callable[[str], bool] = field(default=lambda _path: False)
 
     @property
@@ -91,11 +111,11 @@ class AccessRules:
         address (DNS rebinding). So an address is always accepted, and, unless we listen on loopback
         only, so is a name of one label, as containers and pods use for each other.
         """
-        name = _name(host)
-        ours = {"localhost", _name(self.listen), *(known.lower() for known in self.hosts)}
-        if name in ours or _address(name) is not None:
+        name = host_of(host)
+        ours = {"localhost", host_of(self.listen), *(known.lower() for known in self.hosts)}
+        if name in ours or address_of(name) is not None:
             return True
-        return bool(name) and "." not in name and not is_local(_name(self.listen))
+        return bool(name) and "." not in name and not is_local(host_of(self.listen))
 
     def knows(self, authorization: str) -> bool:
         """Return whether the header has the token.
@@ -156,7 +176,7 @@ class Guard:
                 "421 Misdirected Request",
                 "This host name is not accepted: add it to web.hosts in the configuration.",
             )
-        environ[LOCAL] = _is_private(environ)
+        environ[LOCAL] = is_private(environ)
         try:
             self._identify(environ, path)
         # Nobody is told why: a stranger may have sent any cookie.
@@ -187,10 +207,12 @@ class Guard:
         # elsewhere is known to others.
         elif rules.session is not None and environ[LOCAL] and not self._is_open(path):
             session_id = session_id_of(environ)
-            environ[PRINCIPAL] = rules.session(session_id) if session_id else None
+            is_active = not is_automatic(environ)
+            found = rules.session(session_id, is_active=is_active) if session_id else None
+            environ[PRINCIPAL] = found
             environ[CSRF] = csrf_of(session_id) if environ[PRINCIPAL] else None
         environ[TRUSTED] = environ[PRINCIPAL] is not None or (
-            rules.local_is_trusted and _from_here(environ)
+            rules.local_is_trusted and is_from_here(environ)
         )
 
     def _unknown(self, environ: WSGIEnvironment, path: str) -> _Refusal:
@@ -229,44 +251,6 @@ class Guard:
             return None
         self._log.warning("web.change_refused", user=who and who.name, path=path, why=why)
         return _Refusal("403 Forbidden", sentence)
-
-
-def is_local(host: str) -> bool:
-    """Return whether the host, without a port, can only be this machine."""
-    address = _address(host.lower())
-    return host.lower() == "localhost" or (address is not None and address.is_loopback)
-
-
-def _name(host: str) -> str:
-    """Return the host of HOST or HOST:PORT in lower case, without brackets and final dot."""
-    text = host.strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    name, colon, port = text.rpartition(":")
-    # An IPv6 address without brackets has colons, but no port.
-    return (name if colon and port.isdecimal() and ":" not in name else text).removesuffix(".")
-
-
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(name)
-    except ValueError:
-        return None
-
-
-def _from_here(environ: WSGIEnvironment) -> bool:
-    """Return whether the client is on this machine, and no proxy sends requests for others."""
-    return is_local(str(environ.get("REMOTE_ADDR", ""))) and not any(
-        name in environ for name in _FORWARDED
-    )
-
-
-def _is_private(environ: WSGIEnvironment) -> bool:
-    """Return whether nobody else reads the request on its way: it comes from this machine, and if
-    through a proxy here, then that says TLS.
-    """
-    proto = environ.get("HTTP_X_FORWARDED_PROTO", "https")
-    return is_local(str(environ.get("REMOTE_ADDR", ""))) and proto.strip().lower() == "https"
 
 
 def _token_in(authorization: str) -> bytes:

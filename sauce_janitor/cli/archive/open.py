@@ -26,9 +26,10 @@ def open_page(session: Session, /, listen: str, *, no_browser: bool) -> int:
     Needs no internet, changes nothing, and can be reached from this machine only. Ctrl-C ends it.
     """
     from sauce_janitor.console.archive import ArchivePages
+    from sauce_janitor.web.access.client_address import is_local
     from sauce_janitor.web.archive_page import archive_section
     from sauce_janitor.web.console import make_console
-    from sauce_janitor.web.guard import AccessRules, Guard, is_local
+    from sauce_janitor.web.guard import AccessRules, Guard
     from sauce_janitor.web.job_page import job_section
     from sauce_janitor.web.server import RunningServer, ServerLimits
 

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sauce_janitor.state.database.tables import web_sessions
 from sauce_janitor.state.database.transactions import Database
 
+_MOST_OF_A_USER: Final = 20
 _FOUND: Final = select(web_sessions).where(web_sessions.c.id == bindparam("wanted"))
 
 
@@ -37,11 +38,21 @@ class WebSessions:
         self._database = database
 
     def add(self, session: WebSession) -> None:
-        """Store a new session, and remove those that have expired by the time it began."""
+        """Store a new session, and remove those that have expired by the time it began. A user has
+        at most 20: the oldest end.
+        """
         over = web_sessions.c.expires_at <= session.created_at
+        theirs = web_sessions.c.user_name == session.user_name
+        newest = (
+            select(web_sessions.c.id)
+            .where(theirs)
+            .order_by(web_sessions.c.created_at.desc(), web_sessions.c.id)
+            .limit(_MOST_OF_A_USER - 1)
+        )
         row = {each.name: getattr(session, each.name) for each in fields(session)}
         with self._database.writing() as connection:
             connection.execute(delete(web_sessions).where(over))
+            connection.execute(delete(web_sessions).where(theirs, web_sessions.c.id.not_in(newest)))
             connection.execute(insert(web_sessions), [row])
 
     def find(self, digest: bytes) -> WebSession | None:

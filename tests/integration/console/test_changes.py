@@ -303,6 +303,14 @@ def test_an_approver_approves_what_was_seen_for_a_day_and_not_for_more_jobs(
     assert "It is approved." in page
 
 
+def test_the_plans_page_leads_to_what_a_role_may_change(console: Console) -> None:
+    stored_plan(console)
+    for role in Role:
+        page = console.get("/plan?account=eu", console.session(str(role))).text
+        assert ("/changes/hold?account=eu&amp;job=" in page) == role.includes(Role.OPERATOR)
+        assert ("/changes/approve?account=eu" in page) == (role is Role.APPROVER)
+
+
 def test_a_plan_that_was_not_seen_or_has_other_policies_is_not_approved(console: Console) -> None:
     seen = stored_plan(console)
     number = stored_plan(console, size=500)

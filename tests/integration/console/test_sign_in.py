@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +20,11 @@ from sauce_janitor.console.sign_ins import SessionTimes, SignIns
 from sauce_janitor.errors import StateError
 from sauce_janitor.model.roles import Role
 from sauce_janitor.state import State
+from sauce_janitor.web.access.sign_in import sign_in_section
 from sauce_janitor.web.console import Section, make_console, posts_of
 from sauce_janitor.web.guard import PRINCIPAL, AccessRules, Guard
-from sauce_janitor.web.server import RunningServer
-from sauce_janitor.web.sign_in import sign_in_section
-from tests.support.daemon import Driven
+from sauce_janitor.web.server import RunningServer, ServerLimits
+from tests.support.daemon import Driven, until
 from tests.support.web_client import COOKIE, HTML, PASSWORD, WebClient
 
 HASH = hashed(PASSWORD)
@@ -39,9 +40,12 @@ class Site(WebClient):
     state: State = field(kw_only=True)
     users: dict[str, WebUser] = field(default_factory=dict)
     is_state_away: bool = False
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    sign_ins: SignIns | None = None
     done: list[str] = field(default_factory=list)
 
     def open_state(self) -> State:
+        assert self.goes_on.wait(60)
         if self.is_state_away:
             raise StateError("the disk of /srv/secret-place is gone")
         return self.state
@@ -75,11 +79,13 @@ def home(site: Site) -> Section:
 def site(tmp_path: Path) -> Iterator[Site]:
     with State.open(tmp_path / "state.db") as state:
         site = Site(clock=Driven(), state=state)
+        site.goes_on.set()
         for name, role in (("jane", Role.APPROVER), ("vic", Role.VIEWER)):
             site.users[name] = WebUser(name, role, HASH)
         sign_ins = SignIns(
             lambda: site.users, site.open_state, site.clock, SessionTimes(12 * 3600, 3600)
         )
+        site.sign_ins = sign_ins
         app = make_console([home(site), sign_in_section(sign_ins)])
         rules = AccessRules(
             "127.0.0.1:0",
@@ -88,7 +94,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             session=sign_ins.find,
             accepts_post=posts_of(app),
         )
-        with RunningServer(Guard(app, rules), "127.0.0.1:0") as serving:
+        with RunningServer(Guard(app, rules), "127.0.0.1:0", ServerLimits(threads=8)) as serving:
             site.url = serving.url
             yield site
 
@@ -226,6 +232,29 @@ def test_a_session_ends_when_it_is_idle_or_old(site: Site) -> None:
         assert site.get("/", session).status == (200 if site.clock.at < began + 12 * 3600 else 303)
     site.clock.at = began + 12 * 3600
     assert site.get("/", session).status == 303
+
+
+def test_other_processes_know_that_a_session_is_used(site: Site) -> None:
+    assert site.sign_ins is not None
+    other = SignIns(lambda: site.users, site.open_state, site.clock, SessionTimes(43_200, 3600))
+    session = site.session()
+    site.clock.at += 3000
+    assert site.get("/", session).status == 200
+    site.is_state_away = True
+    site.sign_ins.store_seen()
+    site.is_state_away = False
+    site.sign_ins.store_seen()
+    site.clock.at += 3000
+    found = other.find(session)
+    assert found is not None
+    assert found.name == "jane"
+    # A page that reloads itself is nobody's request.
+    site.clock.at += 600 - 1
+    assert site.get("/", session, **{"Sec-Fetch-Mode": "navigate"}).status == 200
+    site.clock.at += 1
+    site.sign_ins.store_seen()
+    assert other.find(session) is not None
+    assert site.get("/", session, **{"Sec-Fetch-Mode": "navigate"}).status == 303
 
 
 def test_another_role_counts_at_once_and_a_removed_user_or_changed_password_ends_it(
@@ -399,6 +428,39 @@ def test_while_the_state_is_away_sessions_cannot_be_checked_and_probes_are_answe
     assert site.ask("GET", "/", None, Authorization=f"Bearer {TOKEN}").status == 200
     site.is_state_away = False
     assert site.get("/", session).status == 200
+
+
+def test_probes_are_answered_while_the_database_hangs(site: Site) -> None:
+    session = site.session()
+    site.goes_on.clear()
+    answers: list[int] = []
+    clients = [
+        threading.Thread(target=lambda: answers.append(site.get("/", session).status))
+        for _ in range(12)
+    ]
+    try:
+        for client in clients:
+            client.start()
+        # More of them hang than threads are left.
+        until(lambda: len(answers) >= 6, "refusals")
+        assert set(answers) == {503}
+        assert site.get("/healthz").status == 200
+        assert site.get("/sign-in").status == 200
+    finally:
+        site.goes_on.set()
+        for client in clients:
+            client.join(60)
+    assert site.get("/", session).status == 200
+
+
+def test_a_user_has_twenty_sessions_at_most_and_the_oldest_ends(site: Site) -> None:
+    sessions = []
+    for _ in range(21):
+        site.clock.at += 1
+        sessions.append(site.session())
+    other = site.session("vic")
+    assert site.get("/", sessions[0]).status == 303
+    assert {site.get("/", each).status for each in (*sessions[1:], other)} == {200}
 
 
 @pytest.mark.parametrize(

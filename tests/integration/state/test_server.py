@@ -412,6 +412,26 @@ def test_a_copy_to_the_server_and_back_has_every_row_and_goes_on_counting(
                 copy.switch.pause(by="jane", reason="", at=3)
 
 
+def test_sessions_of_the_console_are_shared_and_ended(url: str) -> None:
+    with State.connect(url) as one, State.connect(url) as other:
+        for name in ("jane", "bob"):
+            session = WebSession(name.encode() * 8, name, b"c" * 32, 7, 7, 99)
+            one.web_sessions.add(session)
+            assert other.web_sessions.find(session.id) == session
+        other.web_sessions.saw(b"jane" * 8, at=60)
+        found = one.web_sessions.find(b"jane" * 8)
+        assert found is not None
+        assert found.seen_at == 60
+        assert other.web_sessions.end_all_of("jane") == 1
+        assert one.web_sessions.find(b"jane" * 8) is None
+        one.web_sessions.end(b"bob" * 8)
+        assert other.web_sessions.find(b"bob" * 8) is None
+        # A later one removes those that have expired.
+        one.web_sessions.add(WebSession(b"1" * 32, "ann", b"c" * 32, 1, 1, 99))
+        one.web_sessions.add(WebSession(b"2" * 32, "ann", b"c" * 32, 99, 99, 200))
+        assert other.web_sessions.end_all_of("ann") == 1
+
+
 def test_no_hold_is_placed_while_the_state_is_copied(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

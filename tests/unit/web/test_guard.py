@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sauce_janitor.model.roles import Principal, Role
+from sauce_janitor.web.access.sent_forms import COOKIE
 from sauce_janitor.web.guard import HEADERS, TRUSTED, AccessRules, Guard
-from sauce_janitor.web.sent_forms import COOKIE
 
 TOKEN = "open-sesame-1234567890"
 
@@ -185,7 +185,7 @@ def test_a_refused_head_request_has_no_body() -> None:
     assert ask(OPEN, REQUEST_METHOD="HEAD")[::2] == (401, b"")
 
 
-def session_of(session_id: str) -> Principal | None:
+def session_of(session_id: str, /, *, is_active: bool) -> Principal | None:
     return Principal("jane", Role.APPROVER) if session_id == "known" else None
 
 
@@ -217,7 +217,7 @@ def test_nothing_can_be_changed_where_nobody_signs_in() -> None:
 
 
 def test_an_empty_file_of_users_and_an_empty_token_open_nothing() -> None:
-    closed = AccessRules("127.0.0.1:9469", token=lambda: "", session=lambda _: None)
+    closed = AccessRules("127.0.0.1:9469", token=lambda: "", session=lambda _, is_active: None)
     assert ask(closed)[0] == 401
     assert ask(closed, HTTP_AUTHORIZATION="Bearer ")[0] == 401
     assert ask(closed, HTTP_COOKIE=f"{COOKIE}=")[0] == 401
@@ -227,3 +227,18 @@ def test_an_empty_file_of_users_and_an_empty_token_open_nothing() -> None:
 def test_only_the_form_and_its_style_are_open(path: str) -> None:
     assert ask(SIGNED, path)[0] == 401
     assert ask(SIGNED, "/sign-in")[0] == ask(SIGNED, "/static/console.css")[0] == 200
+
+
+def test_a_page_that_reloads_itself_keeps_no_session_alive() -> None:
+    active: list[bool] = []
+
+    def session(session_id: str, /, *, is_active: bool) -> Principal | None:
+        active.append(is_active)
+        return Principal("jane")
+
+    rules, cookie = AccessRules("0.0.0.0:9469", session=session), {"HTTP_COOKIE": f"{COOKIE}=known"}
+    ask(rules, HTTP_SEC_FETCH_MODE="navigate", HTTP_SEC_FETCH_USER="?1", **cookie)
+    ask(rules, HTTP_SEC_FETCH_MODE="navigate", **cookie)
+    ask(rules, HTTP_SEC_FETCH_MODE="no-cors", **cookie)
+    ask(rules, **cookie)
+    assert active == [True, False, True, True]

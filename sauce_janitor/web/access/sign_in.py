@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response
 
 from sauce_janitor.errors import StateError
 from sauce_janitor.model.roles import Principal
+from sauce_janitor.web.access.sent_forms import COOKIE
 from sauce_janitor.web.console import Section
 from sauce_janitor.web.guard import LOCAL, SIGN_IN
-from sauce_janitor.web.sent_forms import COOKIE
 
 SIGN_OUT: Final = "/sign-out"
 _NEEDS_TLS: Final = (

@@ -30,6 +30,14 @@ def session_id_of(environ: WSGIEnvironment) -> str:
     return "" if found is None else found.value
 
 
+def is_automatic(environ: WSGIEnvironment) -> bool:
+    """Return whether the browser loads a page by itself, as a page that reloads every minute does:
+    it would keep the session of somebody who has left.
+    """
+    mode, user = environ.get("HTTP_SEC_FETCH_MODE"), environ.get("HTTP_SEC_FETCH_USER")
+    return mode == "navigate" and user != "?1"
+
+
 def csrf_of(session_id: str) -> str:
     """Return what a form of this session has to have: only its own pages know it."""
     return hmac.new(session_id.encode(), b"csrf", hashlib.sha256).hexdigest()

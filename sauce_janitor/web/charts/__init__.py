@@ -1,1 +1,0 @@
-"""Charts: from numbers to the geometry that templates/charts.html draws as SVG."""
