@@ -12,12 +12,12 @@ from sauce_janitor.web.archive_page import archive_section
 from sauce_janitor.web.console import Section
 from sauce_janitor.web.job_page import job_section
 from sauce_janitor.web.journal_page import journal_section
-from sauce_janitor.web.pages import PageSource, overview_section
+from sauce_janitor.web.overview_page import OverviewSource, overview_section
 from sauce_janitor.web.plan_page import plan_section
 from sauce_janitor.web.run_pages import runs_section
 
 
-def console_sections(access: ConsoleAccess, daemon: PageSource) -> tuple[Section, ...]:
+def console_sections(access: ConsoleAccess, daemon: OverviewSource) -> tuple[Section, ...]:
     """Return all sections of the console of a daemon."""
     archive = ArchivePages(lambda: access.state.archived, access.catalogue, access.keep_up)
     return (

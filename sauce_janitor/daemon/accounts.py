@@ -1,5 +1,5 @@
-"""One account on the status page: what it does now, what is next, what the newest plan has, how the
-last runs ended.
+"""One account on the overview: what it does now, what is next, what the newest plan has, how the
+last runs ended, and the figures of its charts.
 """
 
 from __future__ import annotations
@@ -9,11 +9,22 @@ from typing import Any, Final
 
 from sauce_janitor import report
 from sauce_janitor.config import Account
+from sauce_janitor.console.figures import figures_of
 from sauce_janitor.daemon.agenda import AgendaEntry
 from sauce_janitor.daemon.work import RUN, RunningWork
 from sauce_janitor.model.jobs import HOLD, HOLD_KEY, Action
+from sauce_janitor.operations.steps.budget_left import standing
+from sauce_janitor.retention.plan.deadlines import blocker_text
 from sauce_janitor.state import RunRecord, State
-from sauce_janitor.web.overview import AccountView, LabeledFact, PolicyLine, RunLine
+from sauce_janitor.web.overview import (
+    AccountView,
+    BudgetLeft,
+    LabeledFact,
+    LatePromise,
+    PolicyLine,
+    PurgeClock,
+    RunLine,
+)
 
 _RUNS: Final = 8
 _LOOKED_BACK: Final = 50
@@ -33,7 +44,6 @@ def view_of(
     plan = next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
     full_at = state.jobs.full_at(account.name)
     facts = [*_of_listing(full_at, account.full_every_s, now), *(_of_plan(plan) if plan else ())]
-    facts += _of_budget(account, runs)
     return AccountView(
         name=account.name,
         identity=account.identity().removeprefix(f"{account.name}: "),
@@ -45,6 +55,10 @@ def view_of(
         actions=tuple(report.ACTIONS.values()),
         policies=tuple(_policies(plan)) if plan else (),
         runs=tuple(_line(run) for run in runs[:_RUNS]),
+        purge=None if plan is None else _purge(plan),
+        budget=_budget(account, state, now),
+        late=tuple(_late(plan)) if plan else (),
+        figures=figures_of(account.name, state, now=now),
     )
 
 
@@ -79,34 +93,36 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[LabeledFact]:
     yield LabeledFact("Jobs known", f"{plan['jobs']:,}")
     yield LabeledFact("Held", f"{plan['held']:,}")
     yield LabeledFact("Undecided", f"{plan['undecided']:,}", bad=plan["undecided"] > 0)
-    yield LabeledFact(
-        "Jobs with assets that are purged before they are archived",
-        f"{plan['expiring_24h']:,} within 24 h, {plan['expiring_72h']:,} within 72 h",
-        bad=plan["expiring_72h"] > 0,
-    )
     if lost := report.unstored_words(plan.get("effects", {})):
         yield LabeledFact("Destroyed without a copy by the plan", lost, bad=True)
     if plan["limits_broken"]:
         yield LabeledFact("Limits broken", ", ".join(sorted(set(plan["limits_broken"]))), bad=True)
-    for deadline, blocked in plan.get("overdue", {}).items():
-        words = ", ".join(
-            f"{jobs:,} ({blocker.replace('_', ' ')})" for blocker, jobs in blocked.items()
-        )
-        yield LabeledFact(
-            f"Late for {deadline}, and what blocks them", words or "none", bad=bool(blocked)
-        )
     for action, waiting in plan["announced"].items():
         words = report.due(Action(action), waiting["jobs"])
         yield LabeledFact("Announced", f"{words}, from {report.when(waiting['first_at'])}")
 
 
-def _of_budget(account: Account, runs: tuple[RunRecord, ...]) -> Iterator[LabeledFact]:
-    left = next(
-        (run.summary["budget_left"] for run in runs if run.summary.get("budget_left") is not None),
-        None,
+def _purge(plan: Mapping[str, Any]) -> PurgeClock:
+    # Records of older versions have no number for 7 days.
+    return PurgeClock(plan["expiring_24h"], plan["expiring_72h"], plan.get("expiring_7d"))
+
+
+def _late(plan: Mapping[str, Any]) -> Iterator[LatePromise]:
+    for deadline, blocked in plan.get("overdue", {}).items():
+        most_first = sorted(blocked.items(), key=lambda each: -each[1])
+        blockers = tuple((blocker_text(blocker), jobs) for blocker, jobs in most_first if jobs)
+        if blockers:
+            yield LatePromise(deadline, blockers)
+
+
+def _budget(account: Account, state: State, now: int) -> BudgetLeft:
+    found = standing(account, state.accounts.all(), state, now=now)
+    return BudgetLeft(
+        usual=str(account.budget.usual),
+        per_hour=account.budget.at(now).per_hour,
+        left=found["left_this_hour"],
+        goes_on_in_s=found["goes_on_in_s"],
     )
-    after = "" if left is None else f"; {left:,} left in the hour after the last executing run"
-    yield LabeledFact("Request budget", f"{account.budget.usual}{after}", bad=left == 0)
 
 
 def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:
@@ -124,4 +140,5 @@ def _line(run: RunRecord) -> RunLine:
     took_s = None if run.ended_at is None else max(0, run.ended_at - run.started_at)
     # A run that is killed writes no result.
     result = run.result or "going on, or killed"
-    return RunLine(run.started_at, run.mode.replace("_", " "), result, took_s, "; ".join(parts))
+    mode, words = run.mode.replace("_", " "), "; ".join(parts)
+    return RunLine(run.started_at, mode, result, took_s, words, run.run_id)

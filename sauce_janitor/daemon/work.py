@@ -13,9 +13,9 @@ from typing import Any, Final, TypeAlias
 
 import structlog
 
-from sauce_janitor.archive import has_archive
+from sauce_janitor.archive import Catalogue, has_archive
 from sauce_janitor.config import Account
-from sauce_janitor.errors import RefusedError, StateError
+from sauce_janitor.errors import JanitorError, RefusedError, StateError
 from sauce_janitor.execute.events import Halt
 from sauce_janitor.notify import Notification
 from sauce_janitor.operations.daily_forecast import forecast_daily
@@ -23,12 +23,17 @@ from sauce_janitor.operations.daily_verification import verify_daily
 from sauce_janitor.operations.policy_run import run
 from sauce_janitor.operations.prune import PruneOrder, prune
 from sauce_janitor.operations.records import notifications
+from sauce_janitor.operations.wiring.archive_index import keep_up
 from sauce_janitor.operations.wiring.progress import ProgressTracker
 from sauce_janitor.operations.wiring.run_settings import Order, Result, RunContext
 from sauce_janitor.report import counted
 
 RUN: Final = "run"
 UPKEEP: Final = "upkeep"
+_FEW_LINES: Final = 10_000
+"""With more lines in the journal, the archive may have so many jobs that reading all of them takes
+minutes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ def a_run(*, execute: bool) -> Work:
 
     def work(account: Account, context: RunContext) -> WorkResult:
         result = run(account, context, Order(execute=execute))
+        if result.execution is not None:
+            _list_archive(account, context)
         _forecast(account, context, result)
         halted = None if result.execution is None else result.execution.halted
         return WorkResult(
@@ -75,6 +82,27 @@ def a_run(*, execute: bool) -> Work:
         )
 
     return work
+
+
+def _list_archive(account: Account, context: RunContext) -> None:
+    """Bring the index of archived jobs up to date, and with it the figures of the archive."""
+    state, location = context.state, context.config.archive.location
+    try:
+        known = state.identity.archive_uuid(str(location))
+        if context.stop.is_set() or known is None:
+            return
+        # The first time every receipt is read, which of a large archive takes long. The console's
+        # archive does it when somebody looks.
+        is_new = state.archived.through(known) is None
+        if is_new and sum(state.journal.ends().values()) > _FEW_LINES:
+            return
+        with Catalogue.open(location, known_uuid=known) as catalogue:
+            keep_up(state, catalogue)
+        state.figures.add_up(account.name, now=int(context.clock()))
+    # The run is done; only charts need it, and the next run does it.
+    except JanitorError as error:
+        log: Any = structlog.get_logger().bind(account=account.name)
+        log.warning("archive.index_failed", why=str(error))
 
 
 def _forecast(account: Account, context: RunContext, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""The values of the status page: numbers, epoch seconds and sentences. The page escapes them."""
+"""The values of the overview: numbers, epoch seconds and sentences. The page escapes them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run: when it began, its mode, its result, and a summary."""
+    """One run: when it began, its mode, its result, and a summary. `run_id` is None where it has no
+    page.
+    """
 
     started_at: int
     mode: str
     result: str
     took_s: int | None
     words: str
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,96 @@ class LabeledFact:
 
 
 @dataclass(frozen=True, slots=True)
+class PurgeClock:
+    """How many jobs have wanted assets without a copy that Sauce Labs purges within this time.
+    `within_7d` is None in records of older versions.
+    """
+
+    within_24h: int
+    within_72h: int
+    within_7d: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLeft:
+    """An account's request budget: its `usual` limits in words, what is allowed and `left` in this
+    hour (None: no hourly limit), and in how many seconds requests go on (0: now).
+    """
+
+    usual: str
+    per_hour: int | None
+    left: int | None
+    goes_on_in_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LatePromise:
+    """Jobs past a deadline: its name, and what blocks how many of them (`kept by a rule`), the most
+    first.
+    """
+
+    deadline: str
+    blockers: tuple[tuple[str, int], ...]
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs are late."""
+        return sum(jobs for _, jobs in self.blockers)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSeries:
+    """Several numbers under each key, in the order of `names`. None stands for not known."""
+
+    names: tuple[str, ...]
+    values: tuple[tuple[int | None, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DaySeries:
+    """Several numbers for each of a stretch of days (days since 1970 in UTC). None stands for not
+    known.
+    """
+
+    names: tuple[str, ...]
+    first_day: int = 0
+    values: tuple[tuple[int | None, ...], ...] = ()
+
+    @property
+    def days(self) -> range:
+        """The days, oldest first."""
+        return range(self.first_day, self.first_day + len(self.values))
+
+    def of(self, name: str) -> tuple[int | None, ...]:
+        """Return the numbers of that name."""
+        at = self.names.index(name)
+        return tuple(row[at] for row in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFigures:
+    """What the charts of an account are made from.
+
+    `created`: the known jobs by day of creation and status; `ages`: by class of age (named by
+    `age_names`) and status. `done`: what each day did. `forecast` was made at `forecast_at` (epoch
+    seconds, None: not yet); where it has no days, `forecast_missing` says why.
+    """
+
+    created: DaySeries
+    age_names: tuple[str, ...]
+    ages: NamedSeries
+    done: DaySeries
+    archive: DaySeries
+    forecast: DaySeries
+    forecast_at: int | None = None
+    forecast_missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountView:
-    """One account. `now` says what it does now, None for nothing; `dark` is the black-out."""
+    """One account. `now` says what it does now, None for nothing; `dark` is the black-out. `late`
+    are the promises that are not kept. `figures` are None where none were kept yet.
+    """
 
     name: str
     identity: str
@@ -47,6 +138,10 @@ class AccountView:
     actions: tuple[str, ...]
     policies: tuple[PolicyLine, ...]
     runs: tuple[RunLine, ...]
+    purge: PurgeClock | None = None
+    budget: BudgetLeft | None = None
+    late: tuple[LatePromise, ...] = ()
+    figures: AccountFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,13 @@ _TEXTS: Final = {
 }
 
 
+def blocker_text(blocker: str) -> str:
+    """Return what blocks jobs, as the end of `30 jobs are …`, for a blocker in `overdue_counts`."""
+    # A newer version may have written another one.
+    is_known = blocker in set(Blocker)
+    return _TEXTS[Blocker(blocker)] if is_known else blocker.replace("_", " ")
+
+
 def late_lines(late: Mapping[str, Late]) -> Iterator[str]:
     """Yield a line for each deadline that is missed, or soon will be, with what blocks the jobs."""
     for name, each in sorted(late.items()):

@@ -11,9 +11,9 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Blueprint, Flask, render_template_string
 from playwright.sync_api import sync_playwright
 
-from sauce_janitor.web.chart_axes import size
-from sauce_janitor.web.chart_values import Caption, Series
-from sauce_janitor.web.charts import day_bars, day_line, gauge, rows
+from sauce_janitor.web.charts.axes import size
+from sauce_janitor.web.charts.geometry import day_bars, day_line, gauge, rows
+from sauce_janitor.web.charts.values import Caption, Series
 from sauce_janitor.web.console import Section, make_console
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.server import RunningServer

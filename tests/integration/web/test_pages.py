@@ -19,21 +19,42 @@ from playwright.sync_api import ConsoleMessage, sync_playwright
 from sauce_janitor.web.console import make_console
 from sauce_janitor.web.guard import TRUSTED, AccessRules, Guard
 from sauce_janitor.web.overview import (
+    AccountFigures,
     AccountView,
+    BudgetLeft,
+    DaySeries,
     LabeledFact,
+    LatePromise,
     LeaseLine,
+    NamedSeries,
     Overview,
     PolicyLine,
+    PurgeClock,
     Readiness,
     RunLine,
     SharedWork,
     WorkerLine,
 )
-from sauce_janitor.web.pages import OPEN_PATHS, overview_section, probe_routes
+from sauce_janitor.web.overview_page import overview_section
+from sauce_janitor.web.pages import OPEN_PATHS, probe_routes
 from sauce_janitor.web.server import RunningServer
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202e{{7*7}}"
 AT = 1_795_000_000
+DAY = AT // 86_400
+STATUSES = ("passed", "failed", "error", "other")
+DONE = ("deleted jobs", "deleted assets", "archived jobs", "archived bytes", "lost jobs")
+FIGURES = AccountFigures(
+    created=DaySeries(STATUSES, DAY - 59, tuple((n, n % 3, 0, 1) for n in range(60))),
+    age_names=("under 1 day", "over 1 year"),
+    ages=NamedSeries(STATUSES, ((4321, 1, 0, 0), (0, 7, 0, 0))),
+    done=DaySeries(DONE, DAY - 29, tuple((n, 2 * n, n, 1000 * n, n // 29) for n in range(30))),
+    archive=DaySeries(("jobs", "bytes"), DAY - 9, tuple((n, 10**9 * n) for n in range(10))),
+    forecast=DaySeries(
+        ("archive", "delete assets", "delete job", "stop", "lost"), DAY, ((55, 44, 33, 0, 0),) * 30
+    ),
+    forecast_at=AT - 3600,
+)
 ACCOUNT = AccountView(
     name="eu",
     identity="demo at https://api.eu-central-1.saucelabs.com",
@@ -48,6 +69,10 @@ ACCOUNT = AccountView(
         RunLine(AT - 60, "execute", "incomplete", 42, "archive done 9"),
         RunLine(AT - 4000, "dry run", "done", None, ""),
     ),
+    purge=PurgeClock(3, 17, 230),
+    budget=BudgetLeft("10/s, 3,600/h", 3600, 2_871),
+    late=(LatePromise("privacy", (("kept by a rule", 30), ("held", 1))),),
+    figures=FIGURES,
 )
 VIEW = Overview(
     at=AT,
@@ -82,7 +107,19 @@ BAD = replace(
     warnings=("config.yaml:1: nothing is deleted",),
 )
 
-
+MANY = replace(
+    SHARED,
+    accounts=tuple(
+        replace(ACCOUNT, name=f"team-{n:03d}", facts=(), late=ACCOUNT.late if n == 207 else ())
+        for n in range(250)
+    ),
+)
+NEW = replace(
+    VIEW,
+    accounts=(
+        AccountView("eu", "demo at https://x", None, AT, None, (), None, (), (), (), figures=None),
+    ),
+)
 READY = Readiness(())
 
 
@@ -160,6 +197,117 @@ def test_the_page_says_all_that_there_is_to_know() -> None:
     assert "DRY RUN" not in get(Told(), "/")[1]
 
 
+def test_what_needs_attention_comes_first_and_says_what_blocks_it() -> None:
+    page = get(Told(BAD), "/")[1]
+    told = page.partition('class="one-account"')[0]
+    for words in (
+        "Not ready",
+        "the archive is not there",
+        "Paused",
+        "<code>serve --execute</code>",
+        "31 jobs are past the deadline privacy",
+        "30 kept by a rule, 1 held",
+        "Sauce Labs purges assets of 3 jobs within 24 h",
+        "The last run (execute) ended as incomplete",
+        "Undecided: 3",
+    ):
+        assert words in told
+    assert "Nothing needs attention." not in told
+    well = replace(ACCOUNT, facts=(), dark=None, runs=(), late=(), purge=PurgeClock(0, 0, 9))
+    assert "Nothing needs attention." in get(Told(replace(VIEW, accounts=(well,))), "/")[1]
+
+
+def test_assets_that_expire_within_72_h_are_a_warning_until_it_is_24_h() -> None:
+    soon = replace(ACCOUNT, purge=PurgeClock(0, 17, 230))
+    page = get(Told(replace(VIEW, accounts=(soon,))), "/")[1]
+    assert "purges assets of 17 jobs within 72 h" in page
+    assert "within 24 h" not in page
+
+
+@pytest.mark.parametrize(
+    ("view", "badge"),
+    [
+        (VIEW, "executing"),
+        (replace(VIEW, executes=False), "dry run"),
+        (replace(BAD, executes=True), "paused"),
+        (BAD, "paused"),
+    ],
+)
+def test_a_badge_says_whether_anything_is_changed(view: Overview, badge: str) -> None:
+    page = get(Told(view), "/")[1]
+    found = re.findall(
+        r'<h2 id="account">.*?<span class="badge [a-z]+">([a-z ]+)<', page, re.DOTALL
+    )
+    assert found == [badge]
+
+
+def test_the_card_has_budget_purge_clock_and_charts_with_their_tables() -> None:
+    page = get(Told(), "/")[1]
+    for words in (
+        "Request budget: 2,871",
+        "2,871 of 3,600 requests are left in this hour.",
+        "<dd>230</dd><dt>7 days</dt>",
+        "old: archive 1,300, delete assets 1,200",
+        '<td class="number">4,321</td>',
+        "2026-11-18: archive 55, delete assets 44, delete job 33",
+        "Made 2026-11-18 10:06 UTC.",
+        "2026-11-18: assets 58, jobs 29",
+        "2026-11-18: bytes 29 kB",
+        "2026-11-18: 9 GB",
+        "2026-11-18: jobs 1",
+    ):
+        assert words in page
+    assert page.count('<svg class="plot"') == page.count("<details>") == 8
+    assert len(re.findall(r'id="([^"]+)"', page)) == len(set(re.findall(r'id="([^"]+)"', page)))
+
+
+def test_before_the_first_run_there_are_no_empty_charts() -> None:
+    page = get(Told(NEW), "/")[1]
+    assert "The charts appear after the first run." in page
+    assert "<svg" not in page
+
+
+def test_without_a_forecast_it_says_why() -> None:
+    why = "rules with pick need a pass for each day"
+    lacking = replace(FIGURES, forecast=replace(FIGURES.forecast, values=()), forecast_missing=why)
+    view = replace(VIEW, accounts=(replace(ACCOUNT, figures=lacking),))
+    assert f"No forecast: {why}" in get(Told(view), "/")[1]
+
+
+def test_of_many_accounts_the_table_shows_a_page_those_in_need_first() -> None:
+    first, last = (get(Told(MANY), f"/?page={page}")[1] for page in (1, 3))
+    names = [
+        re.findall(r'<th scope="row" class="name">.*?<bdi>(.*?)</bdi>', each)
+        for each in (first, last)
+    ]
+    assert [len(each) for each in names] == [100, 50]
+    assert names[0][:3] == ["team-000", "team-001", "team-002"]
+    assert names[1][-1] == "team-249"
+    assert first.count('class="matter ') <= 11
+    assert len(first) < 200_000
+    assert "<svg" not in first
+    assert 'href="/?page=2"' in first
+    assert 'href="/?page=2&amp;refresh=off"' in get(Told(MANY), "/?refresh=off")[1]
+    for page in ("0", "999", "x", "-1"):
+        assert get(Told(MANY), f"/?page={page}")[0] == 200
+    bad = replace(ACCOUNT, name="zz", late=ACCOUNT.late)
+    well = replace(ACCOUNT, facts=(), dark=None, runs=(), late=(), purge=None)
+    two = replace(VIEW, accounts=(well, bad))
+    page = get(Told(two), "/")[1]
+    assert page.index(">zz<") < page.rindex(">eu<")
+
+
+def test_each_account_has_a_page_of_its_own() -> None:
+    status, page = get(Told(MANY), "/accounts/team-207")
+    assert status == 200
+    assert "31 jobs are past the deadline privacy" in page
+    assert page.count('<svg class="plot"') == 8
+    assert client(Told(MANY)).get("/accounts/team-207").headers["Refresh"] == "60"
+    status, page = get(Told(MANY), "/accounts/nobody")
+    assert status == 404
+    assert "The configuration has no account nobody." in page
+
+
 def test_workers_that_share_a_state_are_shown_with_their_queue_and_leases() -> None:
     page = get(Told(SHARED), "/")[1]
     for words in (
@@ -170,6 +318,8 @@ def test_workers_that_share_a_state_are_shown_with_their_queue_and_leases() -> N
     ):
         assert words in page
     assert "Workers" not in get(Told(VIEW), "/")[1]
+    many = replace(SHARED.sharing, leases=(LeaseLine("eu", 1, "free", ""),) * 500)  # type: ignore[type-var]
+    assert "400 more" in get(Told(replace(VIEW, sharing=many)), "/")[1]
 
 
 def test_it_reloads_by_itself_unless_told_not_to_and_needs_no_script() -> None:
@@ -202,6 +352,11 @@ def test_hostile_text_stays_text() -> None:
         actions=(HOSTILE,),
         policies=(PolicyLine(HOSTILE, (1,)),),
         runs=(RunLine(AT, HOSTILE, HOSTILE, 1, HOSTILE),),
+        budget=BudgetLeft(HOSTILE, None, None),
+        late=(LatePromise(HOSTILE, ((HOSTILE, 1),)),),
+        figures=replace(
+            FIGURES, forecast=replace(FIGURES.forecast, values=()), forecast_missing=HOSTILE
+        ),
     )
     view = replace(
         BAD,
@@ -218,11 +373,16 @@ def test_hostile_text_stays_text() -> None:
             (LeaseLine(HOSTILE, 1, HOSTILE, HOSTILE),),
         ),
     )
-    tags = Tags()
-    page = get(Told(view), "/")[1]
-    tags.feed(page)
-    assert tags.found.isdisjoint({"script", "img"})
-    assert "49" not in page.replace("1795000000", "")
+    for shown in (view, replace(view, accounts=(account, replace(account, name="b")))):
+        tags = Tags()
+        page = get(Told(shown), "/")[1]
+        tags.feed(page)
+        assert tags.found.isdisjoint({"script", "img"})
+        # Pictures and tables are made of numbers.
+        words = re.sub(r"<(svg|tbody).*?</\1>", "", page, flags=re.DOTALL)
+        assert "{{7*7}}" in words
+        assert "49" not in words
+        assert "\u202e" not in page
 
 
 @pytest.mark.parametrize(
@@ -247,7 +407,11 @@ def _listener(said: list[str]) -> Callable[[ConsoleMessage], None]:
     return lambda message: said.append(message.text)
 
 
-@pytest.mark.parametrize("view", [VIEW, BAD, SHARED], ids=["well", "bad", "shared"])
+@pytest.mark.parametrize(
+    "view",
+    [VIEW, BAD, SHARED, MANY, NEW],
+    ids=["well", "bad", "shared", "many", "before the first run"],
+)
 def test_people_who_cannot_see_it_or_use_a_mouse_can_read_it(
     view: Overview, component: Callable[[str], Path]
 ) -> None:

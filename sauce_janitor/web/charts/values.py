@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sauce_janitor.web.chart_axes import (
+from sauce_janitor.web.charts.axes import (
     BOTTOM,
     HEIGHT,
     LEFT,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sauce_janitor.web.chart_axes import (
+from sauce_janitor.web.charts.axes import (
     BOTTOM,
     LEFT,
     RIGHT,
@@ -23,8 +23,8 @@ from sauce_janitor.web.chart_axes import (
     size,
     whole,
 )
-from sauce_janitor.web.chart_values import BarChart, Caption, LineChart, Series
-from sauce_janitor.web.charts import day_bars, day_line, gauge, rows
+from sauce_janitor.web.charts.geometry import day_bars, day_line, gauge, rows
+from sauce_janitor.web.charts.values import BarChart, Caption, LineChart, Series
 
 JOBS = Caption("Jobs", "Jobs by day.")
 SIZES = Caption("Size", "What the archive has.", size, size)

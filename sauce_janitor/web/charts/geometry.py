@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from sauce_janitor.web.chart_axes import (
+from sauce_janitor.web.charts.axes import (
     BOTTOM,
     LEFT,
     RIGHT,
@@ -22,7 +22,7 @@ from sauce_janitor.web.chart_axes import (
     height_of,
     levels,
 )
-from sauce_janitor.web.chart_values import (
+from sauce_janitor.web.charts.values import (
     Bar,
     BarChart,
     BarRow,
