@@ -12,10 +12,11 @@ from sauce_janitor.config import Account
 from sauce_janitor.console.figures import figures_of
 from sauce_janitor.daemon.agenda import AgendaEntry
 from sauce_janitor.daemon.work import RUN, RunningWork
+from sauce_janitor.errors import StateError
 from sauce_janitor.model.jobs import HOLD, HOLD_KEY, Action
 from sauce_janitor.operations.steps.budget_left import standing
 from sauce_janitor.retention.plan.deadlines import blocker_text
-from sauce_janitor.state import RunRecord, State
+from sauce_janitor.state import KnownAccount, RunRecord, State
 from sauce_janitor.web.overview import (
     AccountView,
     BudgetLeft,
@@ -37,8 +38,11 @@ def view_of(
     running: RunningWork | None,
     *,
     now: int,
+    known: Mapping[str, KnownAccount] | None = None,
 ) -> AccountView:
-    """Return the account's current view. Raise StateError."""
+    """Return the account's current view. `known` are the state's accounts, which are read where
+    they are None. Raise StateError.
+    """
     # More than are shown: the last ones may have failed before they had a plan.
     runs = state.runs.last(account.name, limit=_LOOKED_BACK)
     plan = next((run.summary["plan"] for run in runs if "plan" in run.summary), None)
@@ -56,7 +60,7 @@ def view_of(
         policies=tuple(_policies(plan)) if plan else (),
         runs=tuple(_line(run) for run in runs[:_RUNS]),
         purge=None if plan is None else _purge(plan),
-        budget=_budget(account, state, now),
+        budget=_budget(account, state.accounts.all() if known is None else known, state, now),
         late=tuple(_late(plan)) if plan else (),
         figures=figures_of(account.name, state, now=now),
     )
@@ -115,14 +119,16 @@ def _late(plan: Mapping[str, Any]) -> Iterator[LatePromise]:
             yield LatePromise(deadline, blockers)
 
 
-def _budget(account: Account, state: State, now: int) -> BudgetLeft:
-    found = standing(account, state.accounts.all(), state, now=now)
-    return BudgetLeft(
-        usual=str(account.budget.usual),
-        per_hour=account.budget.at(now).per_hour,
-        left=found["left_this_hour"],
-        goes_on_in_s=found["goes_on_in_s"],
-    )
+def _budget(
+    account: Account, known: Mapping[str, KnownAccount], state: State, now: int
+) -> BudgetLeft:
+    usual, per_hour = str(account.budget.usual), account.budget.at(now).per_hour
+    try:
+        found = standing(account, known, state, now=now)
+    # The count has a file of its own and may be lost: the daemon works on.
+    except StateError:
+        return BudgetLeft(usual, per_hour, None)
+    return BudgetLeft(usual, per_hour, found["left_this_hour"], found["goes_on_in_s"])
 
 
 def _policies(plan: Mapping[str, Any]) -> Iterator[PolicyLine]:

@@ -7,7 +7,7 @@ It reads the state and the disk in its own thread and keeps the result: no page 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,7 @@ from sauce_janitor.errors import ConfigError, CredentialsError, RefusedError, St
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.operations.adoption import why_refused
 from sauce_janitor.operations.wiring.pauses import Pauses
-from sauce_janitor.state import QueueStatus, State
+from sauce_janitor.state import KnownAccount, QueueStatus, State
 from sauce_janitor.web.overview import AccountView, Overview, Readiness, SharedWork
 
 _OVERDUE_S: Final = 600
@@ -123,8 +123,10 @@ class DaemonStatus:
             if pause is None
             else f"By {pause.by}: {pause.reason}. `sauce-janitor resume` lifts it."
         )
+        # Once for all of them.
+        known = state.accounts.all()
         self._accounts = tuple(
-            self._view(account, state) for account in self._rounds.config.accounts
+            self._view(account, state, known) for account in self._rounds.config.accounts
         )
         if (queue := state.queue()) is not None:
             self._see_queue(queue.look(of_dry_runs=not self._rounds.execute), state)
@@ -143,7 +145,9 @@ class DaemonStatus:
                 self._metrics.set("lease_fence", lease.fence, account=lease.account)
         self._sharing, self._queued = shared_work(queue, beats), queue.accounts
 
-    def _view(self, account: Account, state: State) -> AccountView:
+    def _view(
+        self, account: Account, state: State, known: Mapping[str, KnownAccount]
+    ) -> AccountView:
         entry, now = self._rounds.agenda.entries.get(account.name), int(self._clock.now())
         running = self._rounds.under_way().get(account.name)
         times = None if entry is None else (entry.last, entry.due_at, entry.kept_up_at)
@@ -151,7 +155,7 @@ class DaemonStatus:
         kept = self._kept.get(account.name)
         if running is None and kept is not None and kept.is_of(account, times):
             return kept.view
-        view = view_of(account, state, entry, running, now=now)
+        view = view_of(account, state, entry, running, now=now, known=known)
         self._kept[account.name] = _KeptView(account, times, view, running is not None)
         return view
 

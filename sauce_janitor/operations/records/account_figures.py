@@ -28,6 +28,10 @@ AGE_CLASSES: Final = (
 """Classes of age: what each is called, and the first age in days that it does not include."""
 OLDEST_CLASS: Final = "over 1 year"
 UNDATED_CLASS: Final = "unknown"
+_OTHER_SHAPE: Final = (AttributeError, LookupError, TypeError, ValueError)
+"""What reading a note raises that is missing, damaged or of another version. The next run replaces
+it.
+"""
 _INVENTORY: Final = "inventory figures {}"
 _FORECAST: Final = "forecast {}"
 
@@ -124,23 +128,29 @@ def note_forecast(notes: Notes, account: str, forecast: StoredForecast) -> None:
 
 def noted_inventory(notes: Notes, account: str) -> InventoryFigures | None:
     """Return the figures of the account's last plan; None before the first one."""
-    text = notes.read(_INVENTORY.format(account))
-    if text is None:
+    try:
+        values = json.loads(notes.read(_INVENTORY.format(account)) or "{}")
+        # A key in JSON is always text.
+        by_day = {int(day): _counts(counts) for day, counts in values["by_day"].items()}
+        by_age = {str(name): _counts(counts) for name, counts in values["by_age"].items()}
+        return InventoryFigures(int(values["as_of"]), by_day, by_age)
+    except _OTHER_SHAPE:
         return None
-    values = json.loads(text)
-    # A key in JSON is always text.
-    by_day = {int(day): counts for day, counts in values["by_day"].items()}
-    return InventoryFigures(values["as_of"], by_day, values["by_age"])
 
 
 def noted_forecast(notes: Notes, account: str) -> StoredForecast | None:
     """Return the account's last forecast; None before the first one."""
-    text = notes.read(_FORECAST.format(account))
-    if text is None:
+    try:
+        values = json.loads(notes.read(_FORECAST.format(account)) or "{}")
+        days = tuple(ForecastDay(*map(int, each)) for each in values["days"])
+        digest, why = str(values["policy_digest"]), str(values["why_none"])
+        return StoredForecast(int(values["at"]), digest, days, why)
+    except _OTHER_SHAPE:
         return None
-    values = json.loads(text)
-    days = tuple(ForecastDay(*each) for each in values["days"])
-    return StoredForecast(values["at"], values["policy_digest"], days, values["why_none"])
+
+
+def _counts(values: Mapping[str, int]) -> dict[str, int]:
+    return {str(status): int(jobs) for status, jobs in values.items()}
 
 
 def _age_class(day: int | None, today: int) -> str:

@@ -68,7 +68,17 @@ class _Sums:
 
     @classmethod
     def of(cls, text: str | None) -> _Sums:
-        return cls() if text is None else cls(**json.loads(text))
+        """Return the sums in a note. One that is damaged, or of another version, is made anew."""
+        try:
+            values = json.loads(text or "{}")
+            days = {
+                str(int(day)): {name: int(amount) for name, amount in figures.items()}
+                for day, figures in values.get("days", {}).items()
+            }
+            through = values.get("through")
+            return cls(None if through is None else int(through), values.get("indexed"), days)
+        except (AttributeError, TypeError, ValueError):
+            return cls()
 
     def text(self) -> str:
         values = {"through": self.through, "indexed": self.indexed, "days": self.days}

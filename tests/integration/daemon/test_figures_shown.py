@@ -13,7 +13,7 @@ import pytest
 from sauce_janitor.console.figures import figures_of
 from sauce_janitor.daemon import work
 from sauce_janitor.daemon.accounts import view_of
-from sauce_janitor.errors import ArchiveError
+from sauce_janitor.errors import ArchiveError, StateError
 from sauce_janitor.metrics import Metrics
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.wiring.run_settings import RunContext
@@ -136,3 +136,37 @@ def test_an_archive_that_cannot_be_listed_does_not_fail_the_run(
     run(desk, execute=True)
     (last,) = desk.state.runs.last("box", limit=1)
     assert last.result == "done"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"by_day": 1}', '{"as_of": "x", "by_day": {}, "by_age": {}}']
+)
+def test_damaged_notes_are_as_none_and_the_next_run_replaces_them(
+    desk: Commands, text: str
+) -> None:
+    names = ("inventory figures box", "forecast box", "daily figures box")
+    for name in names:
+        desk.state.notes.write(name, text)
+    figures = view(desk).figures
+    assert figures is not None
+    for series in (figures.created, figures.done, figures.archive, figures.forecast):
+        assert series.values == ()
+    run(desk, execute=False)
+    after = view(desk).figures
+    assert after is not None
+    assert after.created.values
+    assert after.forecast.values
+
+
+def test_a_lost_count_of_requests_does_not_hide_the_account(
+    desk: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(desk, execute=False)
+
+    def lost(*_args: Any, **_more: Any) -> None:
+        raise StateError("the count is damaged")
+
+    monkeypatch.setattr("sauce_janitor.daemon.accounts.standing", lost)
+    budget = view(desk).budget
+    assert budget is not None
+    assert budget.left is None

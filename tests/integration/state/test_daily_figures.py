@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sauce_janitor.model.archive.entries import ArchiveEntry
 from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.permits import DeleteAssetsPermit, DeleteJobPermit, Receipt
@@ -150,3 +152,37 @@ def test_they_stay_with_an_account_that_is_renamed(state: State) -> None:
     state.figures.add_up("europe", now=NOW)
     assert [day.deleted_jobs for day in state.figures.of("europe")] == [1]
     assert state.figures.of("eu") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"days": 3}',
+        '{"days": {"x": {}}, "through": 2}',
+        '{"days": {"1": [2]}}',
+    ],
+)
+def test_a_damaged_note_is_made_anew(state: State, text: str) -> None:
+    known(state)
+    delete(state, an_id(1), TODAY)
+    state.notes.write("daily figures eu", text)
+    assert state.figures.of("eu") == ()
+    state.figures.add_up("eu", now=NOW)
+    assert [day.deleted_jobs for day in state.figures.of("eu")] == [1]
+
+
+def test_what_a_newer_version_has_noted_besides_does_no_harm(state: State) -> None:
+    known(state)
+    delete(state, an_id(1), TODAY)
+    state.figures.add_up("eu", now=NOW)
+    text = state.notes.read("daily figures eu")
+    assert text is not None
+    newer = text.replace('"through"', '"more": [1], "through"').replace("1}", '1, "restored": 5}')
+    state.notes.write("daily figures eu", newer)
+    delete(state, an_id(2), TODAY)
+    state.figures.add_up("eu", now=NOW)
+    assert [day.deleted_jobs for day in state.figures.of("eu")] == [2]
