@@ -223,6 +223,8 @@ def _conditions(dialect: Dialect, query: ArchiveQuery) -> Iterator[ColumnElement
         yield columns.owner == plain(query.owner)
     if query.job_id is not None:
         yield columns.job_id == id_bytes(query.job_id)
+    if query.test is not None:
+        yield columns.name == plain(query.test)
     for column, pattern in ((columns.build, query.build), (columns.name, query.name)):
         if pattern is not None:
             # No database has braces, so each alternative is a condition of its own.

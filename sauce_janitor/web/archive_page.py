@@ -12,6 +12,7 @@ from flask import Blueprint, render_template, request, url_for
 from sauce_janitor.model.archive.entries import ArchiveQuery
 from sauce_janitor.model.jobs import owner_name
 from sauce_janitor.web.archive_query import ArchiveSource
+from sauce_janitor.web.archived_test import add_test_page
 from sauce_janitor.web.console import Section
 from sauce_janitor.web.page_text import clean
 
@@ -59,6 +60,7 @@ def archive_section(archive: ArchiveSource, place: Callable[[], str]) -> Section
             **_paging(query, count, "archive.builds", fields),
         )
 
+    add_test_page(lists, archive)
     return Section(lists, "archive.jobs", "Archive")
 
 

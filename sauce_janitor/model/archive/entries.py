@@ -44,8 +44,8 @@ class ArchiveQuery:
     """Which entries to list: every field that is set must match. Newest end first, `limit` of them
     (None: all) after `skip`.
 
-    `build` and `name` are globs, and `text` is searched for in name and error. `since` and `until`
-    (epoch seconds, `until` excluded) bound the job's end.
+    `build` and `name` are globs, `test` is exactly the name, and `text` is searched for in name and
+    error. `since` and `until` (epoch seconds, `until` excluded) bound the job's end.
     """
 
     account: str | None = None
@@ -57,6 +57,7 @@ class ArchiveQuery:
     since: int | None = None
     until: int | None = None
     job_id: JobId | None = None
+    test: str | None = None
     limit: int | None = None
     skip: int = 0
 

@@ -84,6 +84,7 @@ def test_a_question_with_what_no_database_stores_finds_nothing(state: State) -> 
         for query in (
             ArchiveQuery(text=text),
             ArchiveQuery(name=text),
+            ArchiveQuery(test=text),
             ArchiveQuery(build=f"{text}*"),
         ):
             assert list(state.archived.search(query)) == []

@@ -5,6 +5,7 @@ can act in it.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -366,3 +367,50 @@ def test_a_list_that_is_not_complete_yet_says_so(shelf: Shelf, client: FlaskClie
     assert "More jobs appear as they are found" in client.get("/archive").text
     shelf.entries = []
     assert "No job is known yet" in client.get("/archive").text
+
+
+def test_a_test_has_its_runs_by_platform_and_the_newest_failure_beside_the_last_pass(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    shelf.entries = [
+        entry(5, status="passed", os="Linux", browser="chrome 130", ended_at=500),
+        entry(4, status="failed", os="Linux", browser="chrome 129", ended_at=400, error=EVIL),
+        entry(3, status="passed", os="Linux", browser="chrome 129", ended_at=300, build="b-3"),
+        entry(2, status="passed", os="Mac 13", browser="safari 17", ended_at=200),
+        entry(1, status=None, os=None, browser=None, ended_at=100),
+    ]
+    page = client.get("/archive/test?name=test+1&account=eu").text
+    assert shelf.asked[-1] == ArchiveQuery(account="eu", test="test 1", limit=200)
+    rows = re.findall(r'<th scope="row"><bdi>(.*?)</bdi></th>', page)
+    assert rows == ["Linux · chrome", "Mac 13 · safari", "unknown platform"]
+    cells = re.findall(r'<a class="(\w+)" href="/jobs/eu/0*(\d)"', page)
+    assert cells[:3] == [("passed", "3"), ("failed", "4"), ("passed", "5")]
+    assert re.findall(r'<option value="eu/0*(\d)" selected>', page) == ["4", "3"]
+    assert "Build (differs)" in page
+    assert "Owner (differs)" not in page
+    assert "<script>" not in page
+    shown = client.get(f"/archive/test?name=test+1&left=eu/{2:032x}&right=eu/{5:032x}").text
+    assert re.findall(r'<option value="eu/0*(\d)" selected>', shown) == ["2", "5"]
+    # What is no run of this test is not compared.
+    odd = client.get("/archive/test?name=test+1&left=x&right=eu/0").text
+    assert re.findall(r'<option value="eu/0*(\d)" selected>', odd) == ["4", "3"]
+
+
+def test_a_test_with_one_run_is_compared_with_nothing_and_one_without_is_not_found(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    page = client.get("/archive/test?name=test+1").text
+    assert "1 archived run." in page
+    assert "Side by side" not in page
+    shelf.entries = []
+    for path in ("/archive/test?name=test+1", "/archive/test", "/archive/test?name=%00"):
+        answer = client.get(path)
+        assert (answer.status_code, "No run of this test" in answer.text) == (404, True)
+
+
+def test_two_runs_have_their_videos_beside_each_other(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.files = {"video.mp4": b"x", "0001screenshot.png": b"x"}
+    shelf.entries = [entry(1), entry(2)]
+    page = client.get("/archive/test?name=test+1").text
+    assert page.count("<video") == 1
+    assert "No video or screenshot of it is archived." in page
