@@ -10,7 +10,7 @@ from typing import Final
 
 from sauce_janitor.model.console.stored_plans import PlanDifference
 from sauce_janitor.model.jobs import JobId
-from sauce_janitor.state.plans.plan_parts import entries_of
+from sauce_janitor.state.plans.plan_parts import marks_of, placed
 
 _FIRST: Final = 10
 """How many jobs of each kind a page shows."""
@@ -31,12 +31,13 @@ class PlanComparison:
     def see(self, part: int, content: bytes) -> None:
         """Compare one part of the new plan's ids."""
         self._seen.add(part)
-        new, old = entries_of(content), entries_of(self._former(part))
-        added = [new[job_id][1] for job_id in new.keys() - old.keys()]
-        left = [(old[job_id][1], job_id) for job_id in old.keys() - new.keys()]
-        changed = [
-            new[job_id][1] for job_id in new.keys() & old.keys() if new[job_id][0] != old[job_id][0]
-        ]
+        former = self._former(part)
+        new, old = marks_of(content), marks_of(former)
+        # Nearly all jobs of two plans are the same: only the others are looked at one by one.
+        came, went = placed(content, new - old), placed(former, old - new)
+        added = [position for job_id, position in came.items() if job_id not in went]
+        changed = [position for job_id, position in came.items() if job_id in went]
+        left = [(position, job_id) for job_id, position in went.items() if job_id not in came]
         self._added += len(added)
         self._left += len(left)
         self._changed += len(changed)

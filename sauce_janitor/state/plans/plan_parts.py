@@ -28,6 +28,7 @@ POSITIONS_A_PART: Final = 16_384
 
 _JOB: Final = struct.Struct("<16sIIqq")
 _ENTRY: Final = struct.Struct(">16sBI")
+_MARK: Final = 17
 _MASKS: Final = {action: 1 << number for number, action in enumerate(Action)}
 
 Columns: TypeAlias = tuple[bytes, int, int, int, int]
@@ -110,6 +111,18 @@ def positions_between(content: bytes, first: bytes, last: bytes) -> Iterator[int
             yield position
 
 
-def entries_of(content: bytes) -> dict[bytes, tuple[int, int]]:
-    """Return what a part of `ids` has: by the id, the actions as bits, and the position."""
-    return {job_id: (mask, position) for job_id, mask, position in _ENTRY.iter_unpack(content)}
+def marks_of(content: bytes) -> set[bytes]:
+    """Return each job of a part of `ids` as bytes: its id, and what happens to it."""
+    size, mark = _ENTRY.size, _MARK
+    return {content[at : at + mark] for at in range(0, len(content), size)}
+
+
+def placed(content: bytes, marks: set[bytes]) -> dict[bytes, int]:
+    """Return where in the plan the jobs of a part of `ids` with these marks are, by their ids."""
+    size, mark = _ENTRY.size, _MARK
+    found = (
+        content[at : at + size]
+        for at in range(0, len(content), size)
+        if content[at : at + mark] in marks
+    )
+    return {job_id: position for job_id, _, position in map(_ENTRY.unpack, found)}
