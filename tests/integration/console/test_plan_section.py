@@ -146,10 +146,11 @@ def test_without_a_plan_it_says_how_to_get_one(desk: Desk) -> None:
 
 
 def test_a_plan_without_jobs_says_that_nothing_is_due(desk: Desk) -> None:
-    desk.store(APlan(0), totals=())
+    desk.store(APlan(0), totals=(), done_in_s=0.0)
     text = desk.text("/plan")
     assert "Nothing is due for any job." in text
-    assert "Due for 0 of 0 known jobs" in text
+    # Nothing takes no time.
+    assert "Due for 0 of 0 known jobs; 0 requests. " in text
 
 
 def test_it_says_what_the_plan_does_as_a_whole(desk: Desk) -> None:
