@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -53,6 +53,11 @@ def matters_of_accounts(view: Overview) -> tuple[Matter, ...]:
     """Return what is about one account each, the worst first."""
     found = chain.from_iterable(map(matters_of, view.accounts))
     return tuple(sorted(found, key=lambda matter: _ORDER.index(matter.tone)))
+
+
+def notes_last(matters: Iterable[Matter]) -> tuple[Matter, ...]:
+    """Return the same with those last that are only worth knowing."""
+    return tuple(sorted(matters, key=lambda matter: matter.tone == "calm"))
 
 
 def matters_of(account: AccountView) -> Iterator[Matter]:

@@ -16,6 +16,7 @@ from sauce_janitor.web.attention import (
     matters_of,
     matters_of_accounts,
     matters_of_all,
+    notes_last,
     worst_tone,
 )
 from sauce_janitor.web.charts.account_charts import charts_of
@@ -50,7 +51,7 @@ def overview_section(source: OverviewSource) -> Section:
         return _reloading(
             "overview/accounts.html",
             view=view,
-            matters=(*matters_of_all(view), *matters[:MOST_SHOWN]),
+            matters=notes_last((*matters_of_all(view), *matters[:MOST_SHOWN])),
             more=len(matters) - MOST_SHOWN,
             most_leases=_PAGE,
             **values,
@@ -65,7 +66,7 @@ def overview_section(source: OverviewSource) -> Section:
         return _reloading(
             "overview/account.html",
             view=view,
-            matters=(*matters_of_all(view), *matters_of(found)),
+            matters=notes_last((*matters_of_all(view), *matters_of(found))),
             more=0,
             **_account_values(found),
         )

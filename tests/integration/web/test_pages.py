@@ -216,6 +216,7 @@ def test_what_needs_attention_comes_first_and_says_what_blocks_it() -> None:
         assert words in told
     assert "Nothing needs attention." not in told
     assert "within 72 h" not in told
+    assert told.index("Configuration warnings") > told.index("Undecided: 3")
     well = replace(ACCOUNT, facts=(), dark=None, runs=(), late=(), purge=PurgeClock(0, 0, 9))
     assert "Nothing needs attention." in get(Told(replace(VIEW, accounts=(well,))), "/")[1]
 
