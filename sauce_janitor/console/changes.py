@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any, Final
 
 import structlog
@@ -19,8 +19,7 @@ from sauce_janitor.model.policies import ALL_LIMITS, Approval
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.holds import open_holding, open_to_change, refuse_release
 from sauce_janitor.operations.steps.approval import grant, roomy
-from sauce_janitor.operations.wiring import pauses
-from sauce_janitor.operations.wiring.pauses import Pauses, pause_in_force
+from sauce_janitor.operations.wiring.pauses import Pauses, pause_in, pause_in_force
 from sauce_janitor.web.changes.change_source import (
     Change,
     ChangeOverview,
@@ -84,11 +83,10 @@ class ConsoleChanges:
         )
 
     def pause(self, change: Change, /) -> str:
-        config = self._access.config
         mark = MirroredPause(change.by, change.reason, self._now())
-        # With paths, as the command does: a damaged state must not prevent a pause.
-        done = pauses.pause(
-            config.state, config.archive.location, mark, accept_filesystem=config.accept_filesystem
+        # In the daemon's own state, which stays open: its file must not be opened twice.
+        done = pause_in(
+            lambda: nullcontext(self._access.state), self._access.config.archive.location, mark
         )
         for trouble in done.troubles:
             self._log.warning("pause.partial", why=str(trouble))

@@ -65,6 +65,11 @@ QUEUE: Final = (
     "tests/integration/daemon/test_queue_faults.py",
 )
 FROZEN: Final = ("tests/integration/state/test_frozen_server.py",)
+CONSOLE: Final = (
+    "tests/unit/web/test_guard.py",
+    "tests/integration/console/test_sign_in.py",
+    "tests/integration/console/test_changes.py",
+)
 _DELETING: Final = "execute/steps/delete.py"
 _OPENING: Final = "operations/wiring/write_access.py"
 _WRITING: Final = "sauce/writes.py"
@@ -76,6 +81,8 @@ _DUE_WORK: Final = "daemon/due_work.py"
 _FAILOVER: Final = "state/server/failover.py"
 _POSTGRESQL: Final = "state/database/postgresql.py"
 _CHAINS: Final = "state/journal/chain_verification.py"
+_GUARD: Final = "web/guard.py"
+_SIGN_INS: Final = "console/sign_ins.py"
 
 KNOCK_OUTS: Final = (
     # the gate
@@ -611,6 +618,86 @@ KNOCK_OUTS: Final = (
         'if not hmac.compare_digest(str(plan.get("seal")).encode(), _seal_of(plan, secret).encode()):',
         "if False:",
         ("tests/unit/test_planfile.py", *RUNS[:2]),
+    ),
+    # the console: who may change something
+    KnockOut("form's origin", _GUARD, "elif not is_same_origin(environ):", "elif False:", CONSOLE),
+    KnockOut(
+        "form's session",
+        _GUARD,
+        "if needs_session and environ[CSRF] is None:",
+        "if False:",
+        CONSOLE,
+    ),
+    KnockOut(
+        "form's CSRF token",
+        _GUARD,
+        "elif needs_session and not hmac.compare_digest(sent.encode(), environ[CSRF].encode()):",
+        "elif False:",
+        CONSOLE,
+    ),
+    KnockOut(
+        "paths that take a form",
+        _GUARD,
+        'is_post = method == "POST" and self._rules.accepts_post(path)',
+        'is_post = method == "POST"',
+        CONSOLE,
+    ),
+    KnockOut(
+        "sessions need TLS",
+        _GUARD,
+        "elif rules.session is not None and environ[LOCAL] and not",
+        "elif rules.session is not None and not",
+        CONSOLE,
+    ),
+    KnockOut(
+        "session's user",
+        _SIGN_INS,
+        "if user is None or not secrets.compare_digest(user.credential, found.credential):",
+        "if user is None:",
+        CONSOLE,
+    ),
+    KnockOut(
+        "session's end",
+        _SIGN_INS,
+        "if found is None or not self._is_on(found, now):",
+        "if found is None:",
+        CONSOLE,
+    ),
+    KnockOut(
+        "guesses",
+        _SIGN_INS,
+        "if not all(tries.take(of) for tries, of in counted):",
+        "if False:",
+        CONSOLE,
+    ),
+    KnockOut(
+        "role of a change",
+        "web/changes/change_pages.py",
+        "if not request.environ.get(CSRF) or not who.may(_ROLES[kind]):",
+        "if False:",
+        CONSOLE,
+    ),
+    KnockOut("plan that was seen", "console/changes.py", "plan.number != number or", "", CONSOLE),
+    KnockOut(
+        "pause that was seen",
+        "console/changes.py",
+        "if ShownPause(found.by, found.reason, found.at).key != seen:",
+        "if False:",
+        CONSOLE,
+    ),
+    KnockOut(
+        "release with a mirror",
+        "console/changes.py",
+        "            refuse_release(config, state, unmirrored)\n",
+        "",
+        CONSOLE,
+    ),
+    KnockOut(
+        "approval of other policies",
+        "operations/steps/approval.py",
+        "if approval.policy_digest != config.policy_digest(account):",
+        "if False:",
+        CONSOLE,
     ),
 )
 

@@ -376,6 +376,49 @@ def test_a_session_ends_when_its_user_is_removed_and_a_bad_file_of_users_changes
         assert "correct horse" not in json.dumps(daemon.events())
 
 
+def test_what_the_console_changes_is_what_other_processes_see(desk: Processes) -> None:
+    """The daemon and commands share one file: what one writes, the other reads, also after the
+    console has paused.
+    """
+    (desk.folder / "password").write_text("correct horse battery\n")
+    desk.configure(
+        POLICIES + SERVING.replace('127.0.0.1:0"', '127.0.0.1:0", auth: {users: users.yaml}')
+    )
+    desk.run("user", "add", "jane", "--role", "approver", "--password-file", "password")
+    with served(desk, overdue=False) as daemon:
+        opener = urllib.request.build_opener(_NoRedirect)
+        headers = {"Origin": daemon.url, "Accept": "text/html"}
+
+        def send(path: str, **fields: str) -> Any:
+            sent = urllib.parse.urlencode(fields).encode()
+            asked = urllib.request.Request(f"{daemon.url}{path}", sent, headers)
+            with opener.open(asked, timeout=30) as answer:
+                assert answer.status == 303
+                return answer.headers
+
+        for round_number in range(2):
+            reason = f"release week {round_number}"
+            said = send("/sign-in", name="jane", password="correct horse battery")
+            cookie = {"Cookie": said["Set-Cookie"].partition(";")[0]}
+            headers.update(cookie)
+            csrf = re.findall(r'name="csrf" value="([^"]+)"', daemon.get("/changes", **cookie)[1])[
+                0
+            ]
+            send("/changes/pause", csrf=csrf, reason=reason)
+            status = desk.run("status").stdout
+            assert "by jane (console) since" in status
+            assert reason in status
+            send(
+                "/changes/hold", csrf=csrf, reason=reason, account="box", job=f"{round_number:032x}"
+            )
+            assert reason in desk.run("hold", "list").stdout
+            desk.run("resume", "--yes")
+            assert "Not paused." in daemon.get("/changes", **cookie)[1]
+            assert "Ended: 1 session of jane." in desk.run("user", "sign-out", "jane").stdout
+            assert daemon.get("/changes", **cookie)[0] == 401
+        assert daemon.end() == 0
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def http_error_303(self, _request: Any, answer: Any, *_rest: Any) -> Any:
         return answer

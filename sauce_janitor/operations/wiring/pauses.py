@@ -5,6 +5,8 @@ everything.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,26 +90,39 @@ class Stopped:
 def pause(
     state_place: Path | ServerAddress,
     archive_path: ArchiveLocation,
-    pause_wanted: MirroredPause,
+    wanted: MirroredPause,
     *,
     accept_filesystem: str | None = None,
 ) -> Stopped:
     """Pause in the state and in the archive; either one stops everything. Raise JanitorError when
     both fail.
+
+    Only for a process that has not opened the state.
     """
+    # Within one process, a second opening of a state's file ends the locks of the first, and other
+    # processes would remove the log that it still writes to.
+    return pause_in(
+        lambda: State.open(state_place, accept_filesystem=accept_filesystem), archive_path, wanted
+    )
+
+
+def pause_in(
+    opened: Callable[[], AbstractContextManager[State]],
+    archive_path: ArchiveLocation,
+    wanted: MirroredPause,
+) -> Stopped:
+    """Do as `pause` in the state that `opened` gives; it may raise JanitorError."""
     troubles: list[JanitorError] = []
     fresh = is_known = False
     try:
-        with State.open(state_place, accept_filesystem=accept_filesystem) as state:
-            fresh = state.switch.pause(
-                by=pause_wanted.by, reason=pause_wanted.reason, at=pause_wanted.at
-            )
+        with opened() as state:
+            fresh = state.switch.pause(by=wanted.by, reason=wanted.reason, at=wanted.at)
             is_known = state.identity.archive_uuid(str(archive_path)) is not None
     # A damaged state must not prevent a pause.
     except JanitorError as error:
         troubles.append(error)
     try:
-        PauseMirror(archive_path).pause(pause_wanted, is_known=is_known)
+        PauseMirror(archive_path).pause(wanted, is_known=is_known)
     except ArchiveUnusableError as error:
         troubles.append(error)
     # One of the two places is enough to stop everything.

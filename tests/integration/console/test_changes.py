@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,9 +45,12 @@ class Console(WebClient):
     folder: Path = field(kw_only=True)
     clock: Driven = field(kw_only=True)
     config: Config = field(kw_only=True)
+    daemon: Daemon = field(kw_only=True)
 
-    def state(self) -> State:
-        return State.open(self.folder / "state.db")
+    def state(self) -> AbstractContextManager[State]:
+        """The daemon's own state: its file must not be opened twice in a process."""
+        state = self.daemon._access.state
+        return nullcontext(state)
 
     def change(self, kind: str, role: str, **fields: str) -> tuple[int, str, str]:
         """Send a form as a browser does: (status, where it leads, what it says)."""
@@ -72,7 +75,9 @@ def console(tmp_path: Path) -> Iterator[Console]:
         State.open(tmp_path / "state.db").close()
         daemon = Daemon(config, execute=False, clock=scene.clock)
         daemon.start()
-        console = Console(daemon.url, folder=tmp_path, clock=scene.clock, config=config)
+        console = Console(
+            daemon.url, folder=tmp_path, clock=scene.clock, config=config, daemon=daemon
+        )
         try:
             until(lambda: console.sign_in("viewer").status == 303, "an open state")
             yield console
@@ -303,10 +308,13 @@ def test_an_approver_approves_what_was_seen_for_a_day_and_not_for_more_jobs(
     assert "It is approved." in page
 
 
-def test_the_plans_page_leads_to_what_a_role_may_change(console: Console) -> None:
+def test_other_pages_lead_to_what_a_role_may_change(console: Console) -> None:
     stored_plan(console)
     for role in Role:
-        page = console.get("/plan?account=eu", console.session(str(role))).text
+        session = console.session(str(role))
+        overview = console.get("/", session).text
+        assert ("Pause, resume, hold</a>" in overview) == role.includes(Role.OPERATOR)
+        page = console.get("/plan?account=eu", session).text
         assert ("/changes/hold?account=eu&amp;job=" in page) == role.includes(Role.OPERATOR)
         assert ("/changes/approve?account=eu" in page) == (role is Role.APPROVER)
 
