@@ -7,6 +7,7 @@ from sauce_janitor.console.archive import ArchivePages
 from sauce_janitor.console.jobs import JobRecords
 from sauce_janitor.console.journal import JournalRecords
 from sauce_janitor.console.plan import StoredPlans
+from sauce_janitor.console.policies.policies import ShownPolicies
 from sauce_janitor.console.runs import RunRecords
 from sauce_janitor.web.archive_page import archive_section
 from sauce_janitor.web.console import Section
@@ -14,6 +15,7 @@ from sauce_janitor.web.job_page import job_section
 from sauce_janitor.web.journal_page import journal_section
 from sauce_janitor.web.overview_page import OverviewSource, overview_section
 from sauce_janitor.web.plan_page import plan_section
+from sauce_janitor.web.policies.policy_page import policy_section
 from sauce_janitor.web.run_pages import runs_section
 
 
@@ -26,5 +28,6 @@ def console_sections(access: ConsoleAccess, daemon: OverviewSource) -> tuple[Sec
         archive_section(archive, lambda: str(access.config.archive.location)),
         runs_section(RunRecords(access)),
         journal_section(JournalRecords(access)),
+        policy_section(ShownPolicies(access)),
         job_section(archive, JobRecords(access)),
     )

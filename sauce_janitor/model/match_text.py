@@ -23,12 +23,12 @@ _LONGEST: Final = 80
 _WORDS: Final = {None: "null", True: "true", False: "false"}
 
 
-def phrase(match: Match) -> str:
-    """Return the match in one line, such as `build: nightly-*` or `not tags: pii`; a long one is
-    cut.
+def phrase(match: Match, longest: int = _LONGEST) -> str:
+    """Return the match in one line, such as `build: nightly-*` or `not tags: pii`; one of more
+    than `longest` characters is cut.
     """
     text = _text_of(match)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _text_of(match: Match) -> str:

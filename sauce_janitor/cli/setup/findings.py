@@ -14,21 +14,13 @@ from sauce_janitor.json_output import Shape, key
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
+    from sauce_janitor.console.policies.test_results import TestFinding
 
 # XML 1.0 has no way to write these characters, not even as references.
 _NOT_IN_XML = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} | {
     0xFFFE: "\ufffd",
     0xFFFF: "\ufffd",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TestFinding:
-    """One test of the configuration: its place in the file, and failures as (account, text)."""
-
-    name: str
-    place: str
-    failures: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +142,7 @@ FINDINGS = Shape(
 
 def findings_of(config: Config) -> Findings:
     """Return the findings about a valid configuration."""
-    from sauce_janitor.cli.what_if.policy_tests import tested
+    from sauce_janitor.console.policies.test_results import tested
     from sauce_janitor.retention.interactions import foreseen
     from sauce_janitor.retention.plan.blockers import blocking_rules, terms_of
 

@@ -6,10 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from sauce_janitor import terminal
-from sauce_janitor.cli.setup.findings import TestFinding
+from sauce_janitor.console.policies.test_results import tested_rules
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.what_if.mutants import Tried, measure, uncovered
-from sauce_janitor.retention.what_if.policy_tests import PolicyTest
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
@@ -19,7 +18,7 @@ TESTS_FAILED = 6
 
 def run_tests(config: Config, *, name_mutants: bool) -> int:
     """Run the configuration's tests; print the failures and the gaps, and return the exit code."""
-    groups = _groups(config)
+    groups = tested_rules(config)
     names: set[str] = set()
     for _, _, tests in groups:
         names.update(test.name for test in tests)
@@ -48,29 +47,6 @@ def run_tests(config: Config, *, name_mutants: bool) -> int:
     for rule in uncovered(measured):
         terminal.echo(f"warning: {rule}: no test covers it")
     return 0
-
-
-def tested(config: Config) -> tuple[TestFinding, ...]:
-    """Run the configuration's tests, and return each with its failures for all accounts."""
-    failures: dict[str, list[tuple[str, str]]] = {}
-    places: dict[str, str] = {}
-    for account, rules, tests in _groups(config):
-        for test in tests:
-            places.setdefault(test.name, str(test.place))
-            failed = [(account, failure.text) for failure in Tried.of(test, rules).trial.failures]
-            failures.setdefault(test.name, []).extend(failed)
-    return tuple(TestFinding(name, place, tuple(failures[name])) for name, place in places.items())
-
-
-def _groups(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...]]]:
-    """Return the distinct sets of rules and tests, each with its first account."""
-    found: list[tuple[str, Rules, tuple[PolicyTest, ...]]] = []
-    for account in config.accounts:
-        rules, tests = config.rules(account.name), config.tests(account.name)
-        # Accounts often share policies and tests: each set is run once.
-        if not any(rules == known and tests == run for _, known, run in found):
-            found.append((account.name, rules, tests))
-    return found
 
 
 def _mutants(measured: list[tuple[Rules, list[Tried]]], *, name_them: bool) -> str:

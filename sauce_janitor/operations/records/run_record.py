@@ -17,12 +17,14 @@ from sauce_janitor.model.jobs import HOLD_KEY
 from sauce_janitor.operations.wiring.footprint import Footprint
 from sauce_janitor.operations.wiring.owners import LeftOut, Owners
 from sauce_janitor.planfile import PlanHead
+from sauce_janitor.retention.interactions import by_weight
 from sauce_janitor.retention.plan.deadlines import overdue_counts
 from sauce_janitor.retention.plan.planner import Plan
 from sauce_janitor.state import Runs
 
 _LONGEST = 500
 _FEW_ROWS = 10
+_MANY_ROWS = 50
 
 
 def aside_row(report: SyncReport) -> dict[str, Any]:
@@ -67,7 +69,9 @@ class RunEntry:
     def planned(
         self, plan: Plan, head: PlanHead, outlook: Mapping[str, Any], footprint: Footprint
     ) -> None:
-        """Record the plan, its size, and what it and new jobs need of the budget."""
+        """Record the plan, its size, what it and new jobs need of the budget, and what each policy
+        matches.
+        """
         by_policy: dict[str, dict[str, int]] = {}
         for (policy, action), jobs in sorted(
             plan.counts.items(), key=lambda item: (item[0][0] or "", item[0][1])
@@ -89,6 +93,14 @@ class RunEntry:
             "budget": dict(outlook),
             **_expiring(plan),
             "overdue": {name: dict(blocked) for name, blocked in head.overdue.items()},
+        }
+        postponed = by_weight(plan.postponed)[:_MANY_ROWS]
+        self._summary["policies"] = {
+            "matched": dict(plan.matched),
+            "postponed": [
+                each.as_row(jobs) | {"text": each.text(jobs)} for each, jobs in postponed
+            ],
+            "warnings": [text[:_LONGEST] for text in plan.lints[:_MANY_ROWS]],
         }
 
     def listed(self, scope: Owners, left_out: Sequence[LeftOut]) -> None:

@@ -1,0 +1,1 @@
+"""What the pages of policies show: the policies in words, their tests, and trial edits."""
