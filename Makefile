@@ -91,9 +91,10 @@ docs:
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "site/index.html"
 
-# make pictures  draws docs/images again: the flow, and the plan that the demo prints
+# make pictures  makes docs/images again: the flow, the plan that the demo prints, and two pages of the console
 pictures: venv
 	@$(BIN)/python docs/make_pictures.py
+	@$(BIN)/python docs/make_console_pictures.py
 
 # make bench  every benchmark, ratios against a naive client in the same run
 bench: venv
