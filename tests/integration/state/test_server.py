@@ -368,8 +368,6 @@ def filled(state: State) -> None:
     plan = APlan(5)
     state.plans.store(plan.facts(), plan.jobs, at=7)
     state.web_sessions.add(WebSession(b"i" * 32, "jane", b"c" * 32, 7, 7, 99))
-    plan = APlan(1000)
-    state.plans.store(plan.facts(), plan.jobs, at=7)
 
 
 def rows(state: State) -> dict[str, list[str]]:
