@@ -19,7 +19,8 @@ from sauce_janitor.model.policies import ALL_LIMITS, Approval
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.holds import open_holding, open_to_change, refuse_release
 from sauce_janitor.operations.steps.approval import grant, roomy
-from sauce_janitor.operations.wiring.pauses import Pauses, pause_in, pause_in_force
+from sauce_janitor.operations.wiring import pauses
+from sauce_janitor.operations.wiring.pauses import Pauses, pause_in_force
 from sauce_janitor.web.changes.change_source import (
     Change,
     ChangeOverview,
@@ -85,7 +86,7 @@ class ConsoleChanges:
     def pause(self, change: Change, /) -> str:
         mark = MirroredPause(change.by, change.reason, self._now())
         # In the daemon's own state, which stays open: its file must not be opened twice.
-        done = pause_in(
+        done = pauses.pause(
             lambda: nullcontext(self._access.state), self._access.config.archive.location, mark
         )
         for trouble in done.troubles:

@@ -45,3 +45,18 @@ def test_the_files_that_the_page_names_are_there() -> None:
     assert [name for name in named if not (TOP / "sauce_janitor" / name).exists()] == []
     assert len(named) > 3
     assert [name for name in re.findall(r"`(tests/\w+)`", PAGE) if not (TOP / name).is_dir()] == []
+
+
+def test_only_commands_and_the_daemon_itself_open_a_state() -> None:
+    """Within one process, a second opening of a state's file ends SQLite's locks: other processes
+    then remove the log that is still written to. All else works on the state that is open.
+    """
+    opening = re.compile(r"\bState\.(?:open|look|connect)\(")
+    package = TOP / "sauce_janitor"
+    found = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if opening.search(path.read_text(encoding="utf-8"))
+    }
+    outside = {name for name in found if not name.startswith(("cli/", "state/"))}
+    assert outside == {"daemon/rounds.py"}

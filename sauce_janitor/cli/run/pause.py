@@ -29,6 +29,7 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
     """
     from sauce_janitor.archive import MirroredPause
     from sauce_janitor.operations.wiring import pauses
+    from sauce_janitor.state import State
 
     config = session.load()
     if dry_run:
@@ -37,9 +38,11 @@ def pause(session: Session, *, reason: str, dry_run: bool) -> int:
         )
         return 0
     mark = MirroredPause(current_user(), reason, int(time.time()))
-    # With paths, not with an open state: a damaged state must not prevent a pause.
+    # It opens the state itself: a damaged one must not prevent a pause.
     done = pauses.pause(
-        config.state, config.archive.location, mark, accept_filesystem=config.accept_filesystem
+        lambda: State.open(config.state, accept_filesystem=config.accept_filesystem),
+        config.archive.location,
+        mark,
     )
     terminal.echo(
         "Paused. Nothing is changed until `sauce-janitor resume`."

@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 from sauce_janitor import archive
 from sauce_janitor.archive import ArchiveLocation, Catalogue, MirroredPause, PauseMirror
-from sauce_janitor.config import ServerAddress
 from sauce_janitor.errors import ArchiveUnusableError, JanitorError, RefusedError
 from sauce_janitor.state import Pause, State
 
@@ -88,30 +86,15 @@ class Stopped:
 
 
 def pause(
-    state_place: Path | ServerAddress,
-    archive_path: ArchiveLocation,
-    wanted: MirroredPause,
-    *,
-    accept_filesystem: str | None = None,
-) -> Stopped:
-    """Pause in the state and in the archive; either one stops everything. Raise JanitorError when
-    both fail.
-
-    Only for a process that has not opened the state.
-    """
-    # Within one process, a second opening of a state's file ends the locks of the first, and other
-    # processes would remove the log that it still writes to.
-    return pause_in(
-        lambda: State.open(state_place, accept_filesystem=accept_filesystem), archive_path, wanted
-    )
-
-
-def pause_in(
     opened: Callable[[], AbstractContextManager[State]],
     archive_path: ArchiveLocation,
     wanted: MirroredPause,
 ) -> Stopped:
-    """Do as `pause` in the state that `opened` gives; it may raise JanitorError."""
+    """Pause in the state that `opened` gives, and in the archive; either one stops everything.
+    Raise JanitorError when both fail.
+
+    `opened` may raise JanitorError. A process that has the state open gives that one.
+    """
     troubles: list[JanitorError] = []
     fresh = is_known = False
     try:
