@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, NoReturn
 
@@ -53,6 +54,7 @@ _ROLES: Final = {
 _SHORTEST_REASON: Final = 3
 _LONGEST_REASON: Final = 300
 _MOST_DAYS: Final = 3650
+_DAYS: Final = re.compile(r"[0-9]{1,9}")
 
 
 class InvalidFormError(ConfigError):
@@ -230,6 +232,8 @@ def _days() -> int | None:
     text = request.form.get("days", "").strip()
     if not text:
         return None
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_DAYS:
+    # No end may be so far away that no calendar has it.
+    days = int(text) if _DAYS.fullmatch(text) else 0
+    if not 1 <= days <= _MOST_DAYS:
         raise InvalidFormError(f"Write 1 to {_MOST_DAYS:,} days, or leave it empty.")
-    return int(text)
+    return days

@@ -244,6 +244,8 @@ def test_while_the_archive_is_away_jobs_can_be_held_and_not_released(console: Co
         ({"job": JOB, "days": "0"}, "1 to 3,650 days"),
         ({"job": JOB, "days": "-1"}, "1 to 3,650 days"),
         ({"job": JOB, "days": "9" * 50}, "1 to 3,650 days"),
+        ({"job": JOB, "days": "000000001" + "9" * 11}, "1 to 3,650 days"),
+        ({"job": JOB, "days": "000000001" + "9" * 5000}, "1 to 3,650 days"),
         ({"job": JOB, "reason": ""}, "Write a reason"),
         ({"job": JOB, "reason": "  x  "}, "Write a reason"),
         ({"job": JOB, "reason": "x" * 301}, "Write a reason"),
