@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,12 +21,12 @@ _MOST_FIELDS: Final = 50
 
 
 def session_id_of(environ: WSGIEnvironment) -> str:
-    """Return the session id of the cookie, empty if there is none."""
-    try:
-        found = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
+    """Return the session id of the cookie, empty if there is none, or more than one."""
+    pairs = str(environ.get("HTTP_COOKIE", "")).split(";")
+    # Other servers on this host set cookies, too: what one of them wrote must not hide ours.
+    named = [pair.strip().partition("=") for pair in pairs]
+    found = [value for name, _, value in named if name == COOKIE]
+    return found[0] if len(found) == 1 else ""
 
 
 def is_automatic(environ: WSGIEnvironment) -> bool:
@@ -54,7 +53,11 @@ def is_same_origin(environ: WSGIEnvironment) -> bool:
     if site not in {None, "same-origin"}:
         return False
     host = str(environ.get("HTTP_HOST", "")).lower()
-    return origin is None or (bool(host) and urlsplit(origin).netloc.lower() == host)
+    try:
+        return origin is None or (bool(host) and urlsplit(origin).netloc.lower() == host)
+    # No browser sends `http://[`.
+    except ValueError:
+        return False
 
 
 def csrf_sent(environ: WSGIEnvironment) -> str | None:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from sauce_janitor.errors import StateError
 from sauce_janitor.model.roles import Principal
-from sauce_janitor.web.access.sent_forms import COOKIE
+from sauce_janitor.web.access.sent_forms import COOKIE, session_id_of
 from sauce_janitor.web.console import Section
 from sauce_janitor.web.guard import LOCAL, SIGN_IN
 
@@ -73,7 +73,7 @@ def sign_in_section(source: SignInSource) -> Section:
         try:
             found = source.sign_in(name, password[:_LONGEST], _client())
             # Whoever signs in again leaves no session behind.
-            source.sign_out(request.cookies.get(COOKIE, ""))
+            source.sign_out(session_id_of(request.environ))
         except SignInRefused as refused:
             return _page(wanted, message=str(refused), name=name), refused.status
         except StateError:
@@ -92,7 +92,7 @@ def sign_in_section(source: SignInSource) -> Section:
 
     @pages.post(SIGN_OUT)
     def sign_out() -> Response:
-        source.sign_out(request.cookies.get(COOKIE, ""))
+        source.sign_out(session_id_of(request.environ))
         answer = redirect(url_for("sign_in.form"), 303)
         answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
         # Pages that the browser keeps for its back button, too.

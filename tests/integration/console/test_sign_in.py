@@ -352,6 +352,7 @@ def test_a_change_needs_the_sessions_own_form(site: Site) -> None:
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": ""},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},
@@ -472,6 +473,22 @@ def test_a_made_up_session_is_none(site: Site, cookie: str) -> None:
     site.session()
     raw = f"{COOKIE}={cookie}".encode().decode("latin-1")
     assert site.get("/", Cookie=raw).status == 303
+
+
+@pytest.mark.parametrize(
+    "other", ['prefs={"dark": true}', "grafana[0]=1", "name=Jane Doe", "é=1", "plain", 'a="un']
+)
+def test_cookies_of_other_servers_on_this_host_hide_no_session(site: Site, other: str) -> None:
+    session = site.session()
+    ours = f"{COOKIE}={session}"
+    for cookies in (f"{other}; {ours}", f"{ours}; {other}"):
+        page = site.get("/", Cookie=cookies)
+        assert page.status == 200
+    # Which of two counts would depend on who reads.
+    assert site.get("/", Cookie=f"{ours}; {COOKIE}={site.session('vic')}").status == 303
+    headers = {"Cookie": f"{other}; {ours}"}
+    assert site.post("/sign-out", headers=headers, csrf=page.csrf).status == 303
+    assert site.get("/", session).status == 303
 
 
 def test_the_sessions_of_a_user_can_be_ended_and_old_ones_are_removed(site: Site) -> None:
