@@ -21,7 +21,9 @@ def host_of(host: str) -> str:
     """Return the host of HOST or HOST:PORT in lower case, without brackets and final dot."""
     text = host.strip().lower()
     if text.startswith("["):
-        return text[1:].partition("]")[0]
+        inside, _, rest = text[1:].partition("]")
+        # `[::1].evil.example` is no address.
+        return inside if not rest or (rest[0] == ":" and rest[1:].isdecimal()) else text
     name, colon, port = text.rpartition(":")
     # An IPv6 address without brackets has colons, but no port.
     return (name if colon and port.isdecimal() and ":" not in name else text).removesuffix(".")

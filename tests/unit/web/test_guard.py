@@ -72,6 +72,8 @@ def test_a_name_that_no_foreign_page_can_have_is_answered(host: str) -> None:
         "evil.example:9469",
         "127.0.0.1.evil.example",
         "localhost.evil.example",
+        "[::1].evil.example",
+        "[localhost].evil.example:80",
         "",
         "[",
         "a:b:c",
