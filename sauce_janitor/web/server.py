@@ -37,7 +37,8 @@ class ServerLimits:
 
     `request_s` is how long a client may take to send one request, `idle_s` how long a connection
     stays open between two. An answer of up to `buffer_bytes` waits in memory for a client that
-    reads slowly; a longer one makes its thread wait.
+    reads slowly; a longer one makes its thread wait. A client for which a thread has waited for
+    `read_s` seconds must read `least_rate` bytes a second, or its connection is closed.
     """
 
     connections: int = 100
@@ -47,6 +48,8 @@ class ServerLimits:
     header_bytes: int = 16 * 1024
     body_bytes: int = 8 * 1024
     buffer_bytes: int = 4 * 1024 * 1024
+    read_s: float = 20.0
+    least_rate: int = 32 * 1024
 
 
 class RunningServer:
@@ -121,14 +124,24 @@ def _bind(listen: str) -> socket.socket:
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that knows when its current request began to arrive."""
+    """A connection that knows when its current request began to arrive, and how fast the client
+    reads while a thread waits for it.
+    """
 
     began_at = 0.0
+    sent_bytes = 0
+    waited_from: tuple[float, int] | None = None
+    """Since when (monotonic seconds) a thread waits, and how much had been sent by then."""
 
     def received(self, data: bytes) -> bool:
         if self.request is None:
             self.began_at = time.monotonic()
         return bool(super().received(data))
+
+    def send(self, data: bytes, do_close: bool = True) -> int:  # noqa: FBT001, FBT002 - waitress'
+        count = int(super().send(data, do_close))
+        self.sent_bytes += count
+        return count
 
     @property
     def is_at_work(self) -> bool:
@@ -142,6 +155,19 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             and not self.requests
             and time.monotonic() - self.began_at > request_s
         )
+
+    def is_read_too_slowly(self, read_s: float, least_rate: int) -> bool:
+        """Return whether a thread waits too long for the client. To be called now and then."""
+        if not self.is_at_work:
+            self.waited_from = None
+        # More waits to be sent than the buffer has room for: the thread cannot go on.
+        if not self.is_at_work or self.total_outbufs_len <= self.adj.outbuf_high_watermark:
+            return False
+        now = time.monotonic()
+        if self.waited_from is None:
+            self.waited_from = now, self.sent_bytes
+        since, before = self.waited_from
+        return now - since > read_s and self.sent_bytes - before < least_rate * (now - since)
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
@@ -204,6 +230,11 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
         for channel in self.active_channels.values():
             if channel.is_too_slow(self._limits.request_s):
                 channel.will_close = True
+        limits = self._limits
+        # A closed one leaves the map.
+        for channel in list(self.active_channels.values()):
+            if channel.is_read_too_slowly(limits.read_s, limits.least_rate):
+                channel.handle_close()
 
     def stop(self, within_s: float) -> None:
         """End the workers, then the loop. Called from another thread than that of the loop.

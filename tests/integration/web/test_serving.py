@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -90,6 +90,26 @@ def test_clients_that_do_not_read_their_answers_keep_nobody_out() -> None:
         assert get(serving) == (200, large)
 
 
+def test_a_client_that_does_not_read_a_long_answer_gives_its_thread_back() -> None:
+    pieces = 400
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", str(pieces * 65_536))])
+        return (b"x" * 65_536 for _ in range(pieces))
+
+    with (
+        RunningServer(app, "127.0.0.1:0", ServerLimits(threads=1, read_s=0.0)) as serving,
+        ExitStack() as stack,
+    ):
+        for _ in range(2):
+            deaf = stack.enter_context(socket.create_connection(serving.address, timeout=30))
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            deaf.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert deaf.recv(8) == b"HTTP/1.1"
+        status, text = get(serving)
+        assert (status, len(text)) == (200, pieces * 65_536)
+
+
 def test_a_request_that_takes_too_long_to_come_in_is_cut_off() -> None:
     with (
         RunningServer(hello, "127.0.0.1:0", ServerLimits(request_s=0.0)) as serving,
@@ -104,7 +124,7 @@ def test_a_request_that_takes_too_long_to_come_in_is_cut_off() -> None:
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\nX-Large: " + b"x" * 20_000 + b"\r\n\r\n", 431),
         (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 431),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000, 413),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000, 413),
         (b"\x00\x01\x02\x03\r\n\r\n", 400),
     ],
 )
