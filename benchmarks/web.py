@@ -130,7 +130,7 @@ def archived_rows(sizes: Sizes) -> Iterator[dict[str, Any]]:
     """Yield the index of the archive, newest first: a year of it."""
     for number in range(REAL, sizes.archived):
         end = NOW - number * 365 * DAY // sizes.archived
-        status = STATUSES[number * 7919 % 10]
+        status = STATUSES[number // 50 % 10]
         job_id, owner = id_of("archived", number), f"owner-{number % 50}"
         error = None
         if status in ("failed", "error"):
@@ -335,7 +335,7 @@ def pages(connection: Any, sizes: Sizes) -> list[Page]:
     listed, deleted = id_of("job", 17).hex(), id_of("deleted", 17)
     run, last = sizes.runs // 2, 2 * sizes.pairs
     archived = f"/jobs/{ACCOUNT}/{1:032x}"
-    mark = f"{deep.ended_at}-{deep.account}-{bytes(deep.job_id).hex()}"
+    mark = f"{deep.ended_at}.{bytes(deep.job_id).hex()}.{deep.account}"
     rare = "SELECT * FROM (SELECT * FROM journal ORDER BY seq DESC LIMIT 20000) AS part"
     return [
         Page("overview", "/"),
@@ -346,7 +346,7 @@ def pages(connection: Any, sizes: Sizes) -> list[Page]:
         Page("job known", f"/jobs/{ACCOUNT}/{listed}", "SELECT * FROM jobs WHERE account = 'eu' AND id = :id",
              {"id": bytes.fromhex(listed)}),
         Page("job deleted", f"/jobs/{ACCOUNT}/{deleted.hex()}",
-             "SELECT * FROM journal WHERE account = 'eu' AND job_id = :id", {"id": deleted}),
+             "SELECT * FROM journal WHERE job_id = :id", {"id": deleted}),
         Page("job archived", archived, "SELECT * FROM archived_jobs WHERE account = 'eu' AND job_id = :id",
              {"id": bytes(15) + b"\1"}),
         Page("job archived: a file", f"{archived}/files/0/lines?first=0"),
@@ -360,6 +360,7 @@ def pages(connection: Any, sizes: Sizes) -> list[Page]:
              NEWEST.format("WHERE owner = 'owner-7' AND status = 'failed'")),
         Page("archive deep", f"/archive?after={mark}&page={skipped // 100 + 1}",
              NEWEST.format("WHERE ended_at <= :at"), {"at": deep.ended_at}),
+        Page("archive: a test", "/archive/test?name=checkout+7", NEWEST.format("WHERE name = 'checkout 7'")),
         Page("builds", "/archive/builds",
              "SELECT account, owner, build, count(*), max(ended_at), sum(size_bytes) FROM archived_jobs"
              " GROUP BY account, owner, build ORDER BY max(ended_at) DESC LIMIT 100"),
@@ -372,6 +373,10 @@ def pages(connection: Any, sizes: Sizes) -> list[Page]:
         Page("journal of a run", f"/journal?run=run-{run}", LINES, {"seq": last // 2}),
         Page("journal of a job", f"/journal?job={deleted.hex()}",
              "SELECT * FROM journal WHERE job_id = :id", {"id": deleted}),
+        Page("journal: account and job", f"/journal?account={ACCOUNT}&job={deleted.hex()}",
+             "SELECT * FROM journal WHERE job_id = :id", {"id": deleted}),
+        Page("journal: account, rare", f"/journal?account={ACCOUNT}&outcome=failed",
+             f"{rare} WHERE outcome = 'failed'"),
         Page("changes", "/changes", "SELECT * FROM holds ORDER BY number DESC LIMIT 100"),
         Page("policies", "/policies"),
     ]  # fmt: skip

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Blueprint, render_template, request, url_for
 
-from sauce_janitor.model.archive.entries import ArchiveQuery
-from sauce_janitor.model.jobs import owner_name
+from sauce_janitor.model.archive.entries import (
+    COUNTED,
+    ArchiveCursor,
+    ArchiveEntry,
+    ArchiveQuery,
+)
+from sauce_janitor.model.jobs import JobId, owner_name
 from sauce_janitor.web.archive_query import ArchiveSource
 from sauce_janitor.web.archived_test import add_test_page
 from sauce_janitor.web.console import Section
@@ -18,6 +24,9 @@ from sauce_janitor.web.page_text import clean
 
 STATUSES: Final = ("passed", "failed", "error", "complete")
 _PAGE: Final = 100
+_SEARCHED: Final = 100_000
+"""In how many of the newest jobs a text is searched for: no index finds it."""
+_CURSOR: Final = re.compile(r"(\d{1,12})\.([0-9a-f]{32})\.(.{1,300})")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -32,17 +41,28 @@ def archive_section(archive: ArchiveSource, place: Callable[[], str]) -> Section
     @lists.get("")
     def jobs() -> str:
         query, fields = _query()
+        query = replace(query, skip=0, searched=_SEARCHED, **_cursor())
         is_indexing = archive.keep_up()
-        found, size = archive.count(query)
+        # One more shows whether there is another page.
+        entries = list(archive.search(replace(query, limit=_PAGE + 1)))
+        more = len(entries) > _PAGE
+        # Before a cursor, the one more is the first one.
+        entries = entries[-_PAGE:] if query.before is not None else entries[:_PAGE]
+        found, size = len(entries), sum(entry.size_bytes for entry in entries)
+        # A first page that has all of them need not be counted again.
+        if more or query.after is not None or query.before is not None:
+            found, size = archive.count(query)
         return render_template(
             "archive/jobs.html",
-            entries=list(archive.search(query)),
+            entries=entries,
             found=found,
+            most=COUNTED,
+            searched=_SEARCHED,
             size=size,
             is_indexing=is_indexing,
             fields=fields,
             owners=archive.owners(),
-            **_paging(query, found, "archive.jobs", fields),
+            **_steps(query, entries, found, fields, more=more),
         )
 
     @lists.get("/builds")
@@ -91,6 +111,60 @@ def _query() -> tuple[ArchiveQuery, dict[str, Any]]:
         skip=(page - 1) * _PAGE,
     )
     return query, fields
+
+
+def _cursor() -> dict[str, Any]:
+    """Return the cursor of the URL by the name of its field; nothing where it makes no sense."""
+    for name in ("after", "before"):
+        parts = _CURSOR.fullmatch(request.args.get(name, ""))
+        if parts is not None:
+            return {name: ArchiveCursor(int(parts[1]), JobId(parts[2]), parts[3])}
+    return {}
+
+
+def _steps(
+    query: ArchiveQuery,
+    entries: Sequence[ArchiveEntry],
+    found: int,
+    fields: Mapping[str, Any],
+    *,
+    more: bool,
+) -> dict[str, Any]:
+    """Return the number of this page of jobs, and the URLs of the pages before and after it. They
+    name the entry at which they begin, so that none is left out when new ones arrive.
+    """
+    is_first = query.after is None and query.before is None
+    # So many are not counted.
+    pages = max(1, -(-found // _PAGE)) if found <= COUNTED else None
+    page = 1
+    if not is_first:
+        page = max(2, min(request.args.get("page", 2, type=int), pages or 1_000_000_000))
+    filters: dict[str, Any] = {name: value for name, value in fields.items() if value}
+
+    def address(name: str, entry: ArchiveEntry, number: int) -> str:
+        cursor = f"{entry.ended_at}.{entry.job_id}.{entry.account}"
+        values = filters | {name: cursor, "page": number}
+        return url_for("archive.jobs", **values)
+
+    before, after = None, None
+    # On the first page nothing comes before, and the page before the second one is the first one.
+    if page == 2 or (not is_first and not entries):
+        before = url_for("archive.jobs", **filters)
+    elif not is_first:
+        before = address("before", entries[0], page - 1)
+    if entries and (more or query.before is not None):
+        after = address("after", entries[-1], page + 1)
+    here = dict(filters)
+    if not is_first:
+        here |= {name: request.args.get(name) for name in ("after", "before", "page")}
+    return {
+        "page": page,
+        "pages": pages,
+        "filters": filters,
+        "back": url_for("archive.jobs", **here).partition("?")[2],
+        "before": before,
+        "after": after,
+    }
 
 
 def _midnight(text: str, *, days: int = 0) -> int | None:

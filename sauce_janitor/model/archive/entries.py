@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sauce_janitor.model.jobs import JobId, Owner
 
@@ -39,13 +40,28 @@ class ArchiveEntry:
     missing: int = 0
 
 
+COUNTED: Final = 100_000
+"""How many entries are counted at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveCursor:
+    """The place of an entry in the list: newest end first, then by id and account."""
+
+    ended_at: int
+    job_id: JobId
+    account: str
+
+
 @dataclass(frozen=True, slots=True)
 class ArchiveQuery:
     """Which entries to list: every field that is set must match. Newest end first, `limit` of them
-    (None: all) after `skip`.
+    (None: all): the next ones after the entry at `after`, or the last ones before that at `before`.
 
     `build` and `name` are globs, `test` is exactly the name, and `text` is searched for in name and
-    error. `since` and `until` (epoch seconds, `until` excluded) bound the job's end.
+    error. `since` and `until` (epoch seconds, `until` excluded) bound the job's end. `skip` is for
+    builds. With `searched`, `text` is searched for in that many of the newest entries that match
+    otherwise.
     """
 
     account: str | None = None
@@ -60,6 +76,9 @@ class ArchiveQuery:
     test: str | None = None
     limit: int | None = None
     skip: int = 0
+    after: ArchiveCursor | None = None
+    before: ArchiveCursor | None = None
+    searched: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

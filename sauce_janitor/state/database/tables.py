@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 REVISIONS: Final = (
     "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011",
-    "0012",
+    "0012", "0013",
 )  # fmt: skip
 """Every schema version, oldest first; this program writes the last one."""
 READABLE_FROM: Final = "0009"
@@ -360,7 +360,7 @@ archived_jobs = Table(
     Column("pruned", BigInteger, nullable=False),
     Column("has_video", Boolean(create_constraint=False), nullable=False),
     Column("name", Text),
-    Column("build", Text),
+    Column("build", Text),  # its first 300 characters: an index of PostgreSQL has a limit
     Column("status", Text),
     Column("error", Text),
     Column("os", Text),
@@ -370,6 +370,11 @@ archived_jobs = Table(
     Column("missing", BigInteger),
     Index("ix_archived_jobs_ended_at", "ended_at"),
     Index("ix_archived_jobs_job_id", "job_id"),
+    Index("ix_archived_jobs_owner", "owner", "ended_at"),
+    # All that the list of builds and the count of jobs read.
+    Index(
+        "ix_archived_jobs_build", "build", "account", "owner", "ended_at", "status", "size_bytes"
+    ),
 )
 
 retries = Table(

@@ -4,17 +4,24 @@ can act in it.
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import pytest
 from flask.testing import FlaskClient
 
 from sauce_janitor.errors import ArchiveError
-from sauce_janitor.model.archive.entries import ArchiveBuild, ArchiveEntry, ArchiveQuery
+from sauce_janitor.model.archive.entries import (
+    COUNTED,
+    ArchiveBuild,
+    ArchiveCursor,
+    ArchiveEntry,
+    ArchiveQuery,
+)
 from sauce_janitor.model.jobs import JobId, owner_name
 from sauce_janitor.web.archive_page import archive_section
 from sauce_janitor.web.archive_query import (
@@ -61,6 +68,7 @@ class Shelf:
     opened: list[BinaryIO] = field(default_factory=list)
     wrong: Exception | None = None
     indexing: bool = False
+    counted: int | None = None
 
     def keep_up(self) -> bool:
         return self.indexing
@@ -69,10 +77,20 @@ class Shelf:
         self.asked.append(query)
         if self.wrong:
             raise self.wrong
+        places = self._places()
+        if query.after in places:
+            return iter(self.entries[places.index(query.after) + 1 :][: query.limit])
+        if query.before in places:
+            last = places.index(query.before)
+            return iter(self.entries[max(0, last - (query.limit or 0)) : last])
         return iter(self.entries[: query.limit])
 
+    def _places(self) -> list[ArchiveCursor]:
+        return [ArchiveCursor(each.ended_at, each.job_id, each.account) for each in self.entries]
+
     def count(self, query: ArchiveQuery, /) -> tuple[int, int]:
-        return len(self.entries), sum(each.size_bytes for each in self.entries)
+        found = self.counted or len(self.entries)
+        return found, sum(each.size_bytes for each in self.entries)
 
     def builds(self, query: ArchiveQuery, /) -> Sequence[ArchiveBuild]:
         return [
@@ -137,41 +155,82 @@ def test_the_list_shows_every_entry_and_how_many_there_are(
 @pytest.mark.parametrize(
     ("address", "query"),
     [
-        ("/archive", ArchiveQuery(limit=100)),
+        ("/archive", ArchiveQuery()),
         (
             "/archive?q=not+found&status=failed&status=error",
-            ArchiveQuery(text="not found", status=("failed", "error"), limit=100),
+            ArchiveQuery(text="not found", status=("failed", "error")),
         ),
         (
             "/archive?owner=bob&build=n-*&account=eu",
-            ArchiveQuery("eu", owner_name("bob"), build="n-*", limit=100),
+            ArchiveQuery("eu", owner_name("bob"), build="n-*"),
         ),
         (
             "/archive?since=2026-01-01&until=2026-01-01",
-            ArchiveQuery(since=1_767_225_600, until=1_767_312_000, limit=100),
+            ArchiveQuery(since=1_767_225_600, until=1_767_312_000),
         ),
         (
             "/archive?since=yesterday&until=2026-99-99&status=x&owner=a/b&page=x",
-            ArchiveQuery(limit=100),
+            ArchiveQuery(),
         ),
-        ("/archive?page=3", ArchiveQuery(limit=100, skip=200)),
-        ("/archive?page=-7", ArchiveQuery(limit=100)),
+        # Without the entry at which it begins, it is the first page.
+        ("/archive?page=3", ArchiveQuery()),
+        ("/archive?page=-7&after=x", ArchiveQuery()),
+        (f"/archive?after=9.{JOB}.eu&page=2", ArchiveQuery(after=ArchiveCursor(9, JOB, "eu"))),
+        (f"/archive?before=9.{JOB}.a.b", ArchiveQuery(before=ArchiveCursor(9, JOB, "a.b"))),
     ],
 )
 def test_an_address_asks_for_what_it_says_and_leaves_out_what_cannot_be_meant(
     shelf: Shelf, client: FlaskClient, address: str, query: ArchiveQuery
 ) -> None:
     assert client.get(address).status_code == 200
-    assert shelf.asked == [query]
+    assert shelf.asked == [replace(query, limit=101, searched=100_000)]
+
+
+def link(page: str, rel: str) -> str | None:
+    found = re.search(rf'href="([^"]+)" rel="{rel}"', page)
+    return None if found is None else html.unescape(found[1])
+
+
+def shown(page: str) -> list[int]:
+    return [int(each) for each in re.findall(r"<bdi>test (\d+)</bdi>", page)]
 
 
 def test_pages_lead_to_one_another_and_keep_the_filters(shelf: Shelf, client: FlaskClient) -> None:
     shelf.entries = [entry(number) for number in range(1, 251)]
-    page = client.get("/archive?status=passed&page=2").text
-    assert "Page 2 of 3" in page
-    assert 'href="/archive?status=passed&amp;page=1" rel="prev"' in page
-    assert 'href="/archive?status=passed&amp;page=3" rel="next"' in page
-    assert "from=status%3Dpassed%26page%3D2" in page
+    first = client.get("/archive?status=passed").text
+    assert "Page 1 of 3" in first
+    assert link(first, "prev") is None
+    address = link(first, "next")
+    assert address is not None
+    assert address.startswith("/archive?status=passed&")
+    second = client.get(address).text
+    assert "Page 2 of 3" in second
+    assert f"from=status%3Dpassed%26after%3D1767225599.{100:032x}.eu%26page%3D2" in second
+    third = client.get(link(second, "next") or "").text
+    assert "Page 3 of 3" in third
+    assert link(third, "next") is None
+    assert shown(first) + shown(second) + shown(third) == list(range(1, 251))
+    again = client.get(link(third, "prev") or "").text
+    assert shown(again) == shown(second)
+    assert link(again, "prev") == "/archive?status=passed"
+    assert shown(client.get(link(again, "next") or "").text) == shown(third)
+
+
+def test_a_page_that_begins_after_the_last_job_leads_back(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    page = client.get(f"/archive?after=1767225599.{JOB}.eu&page=2").text
+    assert "No job" in page or "no jobs" in page
+    assert "Show all jobs" in page or 'href="/archive"' in page
+
+
+def test_so_many_jobs_are_not_counted(shelf: Shelf, client: FlaskClient) -> None:
+    shelf.entries = [entry(number) for number in range(1, 251)]
+    shelf.counted = COUNTED + 1
+    page = client.get("/archive?q=test").text
+    assert "More than 100,000 jobs" in page
+    assert "among the newest 100,000 that the other filters find" in page
+    assert "Page 1</span>" in page
 
 
 def test_builds_are_counted_by_status(client: FlaskClient) -> None:
