@@ -31,6 +31,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 _RESERVED: Final = frozenset({"anonymous", "token"})
 """What the log calls clients that have no name."""
 _KEYS: Final = ("role", "hash")
+_MOST_RIGHTS: Final = 0o664
 _HEAD: Final = "# Who may sign in to the pages. Written by: sauce-janitor user\n"
 
 
@@ -140,7 +141,7 @@ def _write(path: Path, users: WebUsers, folder: int) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            _keep_owner(path, file.fileno())
+            _keep_rights(path, file.fileno())
             os.fsync(file.fileno())
         Path(partial).replace(path)
         os.fsync(folder)
@@ -150,15 +151,16 @@ def _write(path: Path, users: WebUsers, folder: int) -> None:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _keep_owner(path: Path, handle: int) -> None:
-    """Give the new file to the owner of the one that it replaces: root may edit what a daemon
-    without its rights reads.
+def _keep_rights(path: Path, handle: int) -> None:
+    """Give the new file the owner and the rights of the one that it replaces: root may edit what a
+    daemon reads as another user, or through its group. It would go on with the users before.
     """
     if not path.exists():
         return
     before, now = path.stat(), os.fstat(handle)
     if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
         os.fchown(handle, before.st_uid, before.st_gid)
+    os.fchmod(handle, stat.S_IMODE(before.st_mode) & _MOST_RIGHTS)
 
 
 def _parsed(document: Document) -> WebUsers:

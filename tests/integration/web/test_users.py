@@ -73,6 +73,15 @@ def test_the_file_is_readable_by_its_owner_only_and_has_no_password(desk: Comman
     assert sorted(each.name for each in desk.folder.iterdir()) == ["config.yaml", "users.yaml"]
 
 
+def test_who_could_read_the_file_can_read_it_after_a_change(desk: Commands) -> None:
+    add(desk, "jane")
+    path = desk.folder / "users.yaml"
+    # For a daemon that runs as another user of the file's group.
+    path.chmod(0o640)
+    desk.say("user", "role", "jane", "approver")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 def test_a_link_to_the_file_stays_a_link(desk: Commands) -> None:
     (desk.folder / "secrets").mkdir()
     (desk.folder / "users.yaml").symlink_to("secrets/users.yaml")
