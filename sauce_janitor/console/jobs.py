@@ -31,6 +31,7 @@ from sauce_janitor.web.job_page import (
 from sauce_janitor.web.journal_page import ShownLine
 
 _WAIT_S: Final = 5.0
+_BUSY: Final = "other jobs are being explained: try again in a moment"
 _DONE: Final = frozenset({"confirmed", "already_gone"})
 _MOST_MISSING: Final = 10
 _LOOKED_BACK: Final = 20
@@ -46,8 +47,10 @@ class JobRecords:
 
     def __init__(self, access: ConsoleAccess) -> None:
         self._access = access
-        # Explaining reads every job of an account: one at a time leaves room for other pages.
+        # Explaining reads every job of an account: one at a time leaves room for other pages. Each
+        # one that waits occupies a request of the server, so only one more may.
         self._explaining = threading.Lock()
+        self._turns = threading.BoundedSemaphore(2)
 
     def job(self, account: str, job_id: JobId, /) -> KnownJob | None:
         found, state = self._access.account(account), self._access.state
@@ -77,15 +80,23 @@ class JobRecords:
         found = self._access.account(account)
         if found is None:
             return None
-        if not self._explaining.acquire(timeout=_WAIT_S):
-            raise RefusedError("another job is being explained: try again in a moment")
+        if not self._turns.acquire(blocking=False):
+            raise RefusedError(_BUSY)
         try:
-            made = explained(self._access.config, self._access.state, found, job_id)
+            made = self._explained(found, job_id)
         finally:
-            self._explaining.release()
+            self._turns.release()
         if made is None or made.explanation is None:
             return None
         return _shown(made, made.explanation)
+
+    def _explained(self, account: Account, job_id: JobId) -> Explained | None:
+        if not self._explaining.acquire(timeout=_WAIT_S):
+            raise RefusedError(_BUSY)
+        try:
+            return explained(self._access.config, self._access.state, account, job_id)
+        finally:
+            self._explaining.release()
 
     def _known(self, account: str) -> int:
         """Return how many jobs the account had in its last plan; counting them takes longer."""

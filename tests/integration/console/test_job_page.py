@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from sauce_janitor.archive import Archive, DiskReserve, WriteSettings
+from sauce_janitor.config import load
+from sauce_janitor.console import jobs
+from sauce_janitor.console.access import ConsoleAccess
+from sauce_janitor.console.job_explanation import explained
+from sauce_janitor.errors import RefusedError
 from sauce_janitor.model.assets import EVERYTHING
 from sauce_janitor.model.job_retries import Failing, FailureKind
 from sauce_janitor.model.permits import DeleteJobPermit, Receipt
@@ -18,6 +26,7 @@ from tests.fakes.asset_shelf import LOG, AssetShelf, document
 from tests.fakes.job_list import OWNER, a_job, an_id
 from tests.support.archive import ORIGIN
 from tests.support.console import Desk
+from tests.support.daemon import until
 
 EVIL = "<script>alert(1)</script>\u202egnp"
 POLICIES = """
@@ -135,3 +144,36 @@ def test_an_archive_that_is_away_hides_nothing_that_the_state_knows(desk: Desk) 
     listed(desk, range(1))
     desk.state.identity.remember_archive(str(desk.folder / "archive"), "0" * 32)
     assert "What happens, and why" in desk.page(url(0))
+
+
+@pytest.mark.desk(POLICIES)
+def test_one_job_is_explained_one_waits_and_no_other_occupies_the_server(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed(desk, range(3))
+    go_on, begun = threading.Event(), threading.Semaphore(0)
+
+    def slow(*arguments: Any) -> Any:
+        begun.release()
+        assert go_on.wait(30)
+        return explained(*arguments)
+
+    monkeypatch.setattr(jobs, "explained", slow)
+    monkeypatch.setattr(jobs, "_WAIT_S", 30)
+    config = load(desk.folder / "config.yaml", environ={"KEY": "x"})
+    with (
+        closing(ConsoleAccess(lambda: config, lambda: desk.state, lambda: "closed")) as access,
+        ThreadPoolExecutor(2) as users,
+    ):
+        records = jobs.JobRecords(access)
+        first = users.submit(records.explanation, "eu", an_id(0))
+        assert begun.acquire(timeout=30)
+        second = users.submit(records.explanation, "eu", an_id(1))
+        until(lambda: records._turns._value == 0, "the second")
+        try:
+            with pytest.raises(RefusedError, match="try again in a moment"):
+                records.explanation("eu", an_id(2))
+        finally:
+            go_on.set()
+        assert first.result() is not None
+        assert second.result() is not None
