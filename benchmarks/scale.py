@@ -158,8 +158,10 @@ def write_journal(url: str, *accounts: str) -> list[float]:
 
     def write(account: str) -> None:
         state.accounts.admit(account, base_url="https://x", username="demo")
-        lines = state.journal.during(account, "run", lambda: int(time.time()))
         with state.lease(account, "benchmark", now=int(time.time())) as lease:
+            # As in a run: each line locks the lease and compares the fence.
+            now = lambda: int(time.time())  # noqa: E731
+            lines = state.journal.during(account, "run", now, fence=lease.fence)
             ready.wait()
             end = time.perf_counter() + SECONDS
             while (began := time.perf_counter()) < end:

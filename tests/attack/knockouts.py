@@ -59,6 +59,7 @@ OPENING: Final = (
 )
 SERVER_LEASES: Final = ("tests/integration/state/test_server_leases.py",)
 SERVER: Final = ("tests/integration/state/test_server.py",)
+EXCHANGES: Final = ("tests/integration/state/test_exchanges.py",)
 FAILOVER: Final = ("tests/integration/state/test_failover.py",)
 QUEUE: Final = (
     "tests/integration/daemon/test_work_queue.py",
@@ -325,7 +326,7 @@ KNOCK_OUTS: Final = (
     KnockOut(
         "open intent",
         _JOURNAL,
-        "        connection.execute(statements.OPEN_INTENT, [row])\n",
+        '        exchange.tell(statements.OPEN_INTENT, {"intent": seq, **asked})\n',
         "",
         ("tests/attack/test_attack.py",),
     ),
@@ -340,7 +341,7 @@ KNOCK_OUTS: Final = (
     KnockOut(
         "fence of every line",
         _JOURNAL,
-        "if connection.execute(statements.LEASED, asked).scalar() != self._fence:",
+        "if [row.fence for row in holder] != [self._fence]:",
         "if False:",
         SERVER_LEASES,
     ),
@@ -395,6 +396,27 @@ KNOCK_OUTS: Final = (
         "keys = sorted({lock_key(name) for name in names})",
         "keys: list[int] = []",
         ("tests/integration/state/test_dialects.py",),
+    ),
+    KnockOut(
+        "one exchange of an account",
+        _POSTGRESQL,
+        "[_BEGIN, SentStatement(statement.encode(), values)]",
+        "[_BEGIN]",
+        EXCHANGES,
+    ),
+    KnockOut(
+        "exchange in a transaction",
+        _POSTGRESQL,
+        "[_BEGIN, SentStatement(statement.encode(), values)]",
+        "[SentStatement(statement.encode(), values)]",
+        EXCHANGES,
+    ),
+    KnockOut(
+        "exchange that stands still",
+        "state/database/limited_connection.py",
+        "        if last:\n            self._leave_pipeline()",
+        "        if True:\n            self._leave_pipeline()",
+        EXCHANGES,
     ),
     KnockOut("durable server", _POSTGRESQL, 'if value == "off":', "if False:", SERVER),
     KnockOut("no replica", _POSTGRESQL, 'if is_replica or read_only == "on":', "if False:", SERVER),

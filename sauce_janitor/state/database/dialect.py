@@ -23,6 +23,32 @@ from sqlalchemy.sql.functions import FunctionElement
 COMMON: Final = ""
 """The name of the lock for what belongs to no account."""
 
+Question = tuple[Executable, Mapping[str, Any]]
+"""A statement and the values of its parameters."""
+
+
+class Exchange(Protocol):
+    """A write transaction in few messages: questions whose answers do not depend on each other are
+    asked together, and what is written is told together with the commit.
+    """
+
+    def ask(self, *questions: Question) -> list[Sequence[Any]]:
+        """Return all rows of each. They are answered one after the other, and after what was told
+        before; each sees what other writers have committed by then.
+        """
+
+    def tell(
+        self, statement: Executable, values: Mapping[str, Any], *, refused: str | None = None
+    ) -> None:
+        """Carry this out, here or together with what follows.
+
+        Where a rule of the schema refuses it, raise StateError (here, at the next question, or at
+        the end) that says `refused` and the database's words; None: as the database's error.
+        """
+
+    def end(self) -> None:
+        """Carry out what was told, durably."""
+
 
 class Dialect(Protocol):
     """One database's ways."""
@@ -31,6 +57,8 @@ class Dialect(Protocol):
     """SQLAlchemy's options of a transaction that sees one moment."""
     writing: Mapping[str, Any]
     """The options of a transaction that writes."""
+    exchanging: Mapping[str, Any]
+    """The options of an exchange."""
     glancing: Mapping[str, Any]
     """The options of one statement without a transaction."""
     one_writer: bool
@@ -40,6 +68,9 @@ class Dialect(Protocol):
         """Keep other writers of these accounts, or of COMMON, out until the transaction ends: what
         it reads from here on stays true.
         """
+
+    def exchange(self, connection: Connection, names: Sequence[str], /) -> Exchange:
+        """Return an exchange that keeps other writers out as `lock` does."""
 
     def take_time(self, connection: Connection) -> None:
         """Let the transaction, and each of its statements, last as long as they take."""

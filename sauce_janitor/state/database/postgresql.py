@@ -1,4 +1,8 @@
-"""PostgreSQL: one server, writers side by side. Only a state with an address loads this module."""
+"""PostgreSQL: one server, writers side by side. Only a state with an address loads this module.
+
+One module over 300 lines: all that the program knows of this kind of server, and what its errors
+mean.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,12 @@ from sqlalchemy.ext.compiler import compiles
 
 from sauce_janitor.errors import RefusedError, StateError
 from sauce_janitor.model.globs import for_postgresql
-from sauce_janitor.state.database.dialect import NextSeq
+from sauce_janitor.state.database.dialect import Exchange, NextSeq
+from sauce_janitor.state.database.pipelined_exchange import (
+    PipelinedExchange,
+    SentStatement,
+    send_messages,
+)
 
 OLDEST: Final = 130_000
 """The oldest server that is used, as PostgreSQL writes its version."""
@@ -90,6 +99,8 @@ _WORDS: Final = {
 """What SQLSTATEs mean, or classes of them (two characters).
 Source: PostgreSQL, Appendix A, PostgreSQL Error Codes.
 """
+_BEGIN: Final = SentStatement(b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+"""As `writing` does, for the same reasons."""
 _CHECKED: Final = """
 SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),
     current_setting('server_encoding'), current_setting('default_transaction_read_only'),
@@ -129,16 +140,19 @@ class PostgresqlDialect:
         "postgresql_readonly": False,
         _KIND: "write",
     }
+    # Its first message says how the transaction is begun.
+    exchanging: Mapping[str, Any] = {_KIND: "write"}
     glancing: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT", _KIND: "glance"}
     one_writer = False
 
     def lock(self, connection: Connection, names: Sequence[str]) -> None:
         """Take an advisory lock for each name, until the transaction ends."""
-        keys = sorted({lock_key(name) for name in names})
-        # One order for everybody, so that two writers never wait for each other.
-        statement = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
-        statement += ", pg_advisory_xact_lock(%s)" * len(keys)
-        connection.exec_driver_sql(statement, (f"{_IDLE_S}s", *keys))
+        connection.exec_driver_sql(*_locking(names))
+
+    def exchange(self, connection: Connection, names: Sequence[str], /) -> Exchange:
+        """Return an exchange in two messages."""
+        statement, values = _locking(names)
+        return PipelinedExchange(connection, [_BEGIN, SentStatement(statement.encode(), values)])
 
     def take_time(self, connection: Connection) -> None:
         """Lift the limits of a transaction."""
@@ -178,6 +192,15 @@ class PostgresqlDialect:
 def _next_seq(_element: NextSeq, _compiler: object, **_options: object) -> str:
     """Return the sequence's next number: writers of two accounts do not wait for each other."""
     return "nextval('journal_seq')"
+
+
+def _locking(names: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement that takes an advisory lock for each name, and its values."""
+    keys = sorted({lock_key(name) for name in names})
+    # One order for everybody, so that two writers never wait for each other.
+    statement = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+    statement += ", pg_advisory_xact_lock(%s)" * len(keys)
+    return statement, (f"{_IDLE_S}s", *keys)
 
 
 def lock_key(name: str) -> int:
@@ -236,6 +259,7 @@ def postgresql_engine(
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", check)
     event.listen(engine, "before_cursor_execute", _limit_answer)
+    send_messages(engine)
     event.listen(engine, "checkout", _try_again)
     event.listen(engine, "checkin", _note_use)
     return engine
@@ -282,6 +306,9 @@ def _note_use(connection: Any, record: Any) -> None:
     # None where it broke. What a transaction may do is not for whoever uses it next.
     if connection is not None:
         connection.answer_s = ANSWER_S["glance"]
+        # An exchange begins its transaction itself.
+        if connection.autocommit and not connection.closed:
+            connection.autocommit = False
 
 
 def _try_again(connection: Any, record: Any, _proxy: object) -> None:

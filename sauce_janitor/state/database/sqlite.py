@@ -25,7 +25,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from sauce_janitor.model.globs import for_sqlite
-from sauce_janitor.state.database.dialect import NextSeq
+from sauce_janitor.state.database.dialect import Exchange, NextSeq
+from sauce_janitor.state.database.direct_exchange import DirectExchange
 
 BUSY_S: Final = 30.0
 """How long a writer waits for another process's transaction. This program's transactions take
@@ -69,11 +70,16 @@ class SqliteDialect:
 
     reading: Mapping[str, Any] = {}
     writing: Mapping[str, Any] = {"writes": True}
+    exchanging = writing
     glancing: Mapping[str, Any] = {"glances": True}
     one_writer = True
 
     def lock(self, connection: Connection, names: Sequence[str]) -> None:
         """Do nothing: BEGIN IMMEDIATE has locked the whole file."""
+
+    def exchange(self, connection: Connection, _names: Sequence[str], /) -> Exchange:
+        """Return an exchange that carries out each statement at once."""
+        return DirectExchange(connection)
 
     def take_time(self, _connection: Connection) -> None:
         """Do nothing: a transaction on a file has no limits."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sauce_janitor.errors import StateError
 from sauce_janitor.state.database import sqlite
-from sauce_janitor.state.database.dialect import COMMON, dialect_of
+from sauce_janitor.state.database.dialect import COMMON, Exchange, dialect_of
 
 _END_S: Final = 5.0
 """How long closing waits for a thread that uses the database."""
@@ -33,6 +33,7 @@ class Database:
         self._engines = (engine,) if glances is None else (engine, glances)
         self._reading_engine = engine.execution_options(**self.dialect.reading)
         self._writing_engine = engine.execution_options(**self.dialect.writing)
+        self._exchanging_engine = engine.execution_options(**self.dialect.exchanging)
         self._session_engine = engine.execution_options(**self.dialect.glancing)
         self._glancing_engine = self._engines[-1].execution_options(**self.dialect.glancing)
         self.ending = threading.Event()
@@ -81,6 +82,20 @@ class Database:
         ):
             self.dialect.lock(connection, accounts or (COMMON,))
             yield connection
+
+    @contextmanager
+    def exchange(self, *accounts: str) -> Iterator[Exchange]:
+        """Open one write transaction as `writing` does, in as few messages as the database allows.
+        What was told is durable at the end of the block.
+        """
+        with (
+            state_errors(self.place),
+            self._turn,
+            self._exchanging_engine.begin() as connection,
+        ):
+            exchange = self.dialect.exchange(connection, accounts or (COMMON,))
+            yield exchange
+            exchange.end()
 
     def watch(self, look: Callable[[Any], None]) -> None:
         """Call `look` with each new connection of the driver, before it is used; so none is kept

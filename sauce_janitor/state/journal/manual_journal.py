@@ -58,8 +58,8 @@ class ManualJournal(RunJournal):
             "action": f"{BEGUN}:{permit.action}",
         }
         detail = {"by": plain(by), "wanted": dict(wanted)}
-        with self._writing() as connection:
-            standing = connection.execute(statements.STANDING, asked).one()
+        with self._writing() as exchange:
+            standing = self._standing(exchange, asked)
             if standing.pause is not None:
                 raise RefusedError("paused: nothing is changed until `sauce-janitor resume`")
             # Two updates at once would overwrite each other: the API replaces whole lists.
@@ -68,27 +68,25 @@ class ManualJournal(RunJournal):
                     f"{permit.action} of job {permit.job_id} by hand was begun before (line"
                     f" {standing.begun}) and its outcome is not known yet"
                 )
-            seq = self._append(connection, BEGUN, job, policy=BY_HAND, detail=detail)
-            connection.execute(statements.OPEN_INTENT, [{"intent": seq, **asked}])
+            seq = self._append(exchange, standing, BEGUN, job, policy=BY_HAND, detail=detail)
+            exchange.tell(statements.OPEN_INTENT, {"intent": seq, **asked})
         return seq
 
     def end(self, intent: int, outcome: Outcome, /, *, detail: str) -> None:
         """Write the line after. One final outcome may follow `unknown`, nothing a final one."""
-        asked = {"intent": intent, "account": self._account}
-        with self._writing() as connection:
-            begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
+        with self._writing() as exchange:
+            begun = self._waiting(exchange, intent)
             if begun is None:
                 raise StateError(
                     f"line {intent} of the journal is not a manual change that waits for an outcome"
                 )
-            job = {column: begun[column] for column in ("job_id", "owner", "action")}
+            job = {"job_id": begun.job_id, "owner": begun.owner, "action": begun.action}
             text = {"text": plain(detail)}
-            self._append(
-                connection, DONE, job, policy=BY_HAND, intent=intent, outcome=outcome, detail=text
-            )
+            more = {"policy": BY_HAND, "intent": intent, "outcome": outcome, "detail": text}
+            self._append(exchange, begun, DONE, job, **more)
             # An unknown one stays open until somebody has looked at Sauce Labs.
             if outcome != "unknown":
-                connection.execute(statements.CLOSE_INTENT, {"closed": intent})
+                exchange.tell(statements.CLOSE_INTENT, {"closed": intent})
 
 
 class ManualActions:

@@ -60,8 +60,8 @@ class PruneJournal(RunJournal):
             "why": plain(permit.why),
         }
         asked = {"account": self._account, "job_id": job["job_id"], "action": _OPEN_AS}
-        with self._writing() as connection:
-            standing = connection.execute(statements.STANDING, asked).one()
+        with self._writing() as exchange:
+            standing = self._standing(exchange, asked)
             # Another process may be writing in the archive now.
             if standing.fence != permit.fence:
                 raise LeaseError(
@@ -76,33 +76,25 @@ class PruneJournal(RunJournal):
                 raise PermitError(
                     f"the pruning of job {permit.job_id} was begun before (line {standing.begun})"
                 )
-            seq = self._append(
-                connection, BEGUN, job, fence=permit.fence, receipt=record, detail=detail
-            )
-            connection.execute(statements.OPEN_INTENT, [{"intent": seq, **asked}])
+            more = {"fence": permit.fence, "receipt": record, "detail": detail}
+            seq = self._append(exchange, standing, BEGUN, job, **more)
+            exchange.tell(statements.OPEN_INTENT, {"intent": seq, **asked})
         return seq
 
     def end(self, intent: int, outcome: Literal["pruned", "left"], /, *, detail: str) -> None:
         """Write the line after: all files of the record are gone, or none is and there is no
         record.
         """
-        asked = {"intent": intent, "account": self._account}
-        with self._writing() as connection:
-            begun = connection.execute(statements.WAITING_INTENT, asked).mappings().one_or_none()
+        with self._writing() as exchange:
+            begun = self._waiting(exchange, intent)
             if begun is None:
                 raise StateError(
                     f"line {intent} of the journal is not a pruning that waits for an outcome"
                 )
-            job = {column: begun[column] for column in ("job_id", "owner", "action")}
-            self._append(
-                connection,
-                DONE,
-                job,
-                intent=intent,
-                outcome=outcome,
-                detail={"text": plain(detail)},
-            )
-            connection.execute(statements.CLOSE_INTENT, {"closed": intent})
+            job = {"job_id": begun.job_id, "owner": begun.owner, "action": begun.action}
+            more = {"intent": intent, "outcome": outcome, "detail": {"text": plain(detail)}}
+            self._append(exchange, begun, DONE, job, **more)
+            exchange.tell(statements.CLOSE_INTENT, {"closed": intent})
 
 
 class Prunings:

@@ -10,13 +10,10 @@ One module over 300 lines: every line is written by one method, in one transacti
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
-
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from sauce_janitor.errors import LeaseError, PermitError, RefusedError, StateError
 from sauce_janitor.model.jobs import Action, AssetsStanding, JobId, MissingFile, Owner
@@ -29,6 +26,7 @@ from sauce_janitor.model.permits import (
     StopPermit,
 )
 from sauce_janitor.state.accounts import key_of
+from sauce_janitor.state.database.dialect import Exchange, Question
 from sauce_janitor.state.database.transactions import Database
 from sauce_janitor.state.journal import statements
 from sauce_janitor.state.journal.hash_chain import HASHED, link
@@ -77,19 +75,37 @@ class RunJournal:
         with database.reading() as connection:
             self._key = key_of(connection, account)
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """Open a transaction for a line about this account. Raise LeaseError when another run has
-        the lease.
-        """
-        with self._database.writing(self._account) as connection:
-            # On one machine, a lock keeps others out while this process lives.
-            if self._fence is not None and not self._database.dialect.one_writer:
-                asked = {"account": self._account}
-                # Locked until the line is written: whoever takes the lease sees it, or prevents it.
-                if connection.execute(statements.LEASED, asked).scalar() != self._fence:
-                    raise lost(self._account)
-            yield connection
+    def _writing(self) -> AbstractContextManager[Exchange]:
+        """Open a transaction for lines about this account."""
+        return self._database.exchange(self._account)
+
+    def _asked(self, exchange: Exchange, *questions: Question) -> list[Sequence[Any]]:
+        """Return the rows of each question. Raise LeaseError when another run has the lease."""
+        # On one machine, a lock keeps others out while this process lives.
+        if self._fence is None or self._database.dialect.one_writer:
+            return exchange.ask(*questions)
+        # Locked until the line is written: whoever takes the lease sees it, or prevents it.
+        leased = (statements.LEASED, {"account": self._account})
+        holder, *answers = exchange.ask(leased, *questions)
+        if [row.fence for row in holder] != [self._fence]:
+            raise lost(self._account)
+        return answers
+
+    @property
+    def _end(self) -> Question:
+        return statements.END, {"key": self._key}
+
+    def _waiting(self, exchange: Exchange, intent: int) -> Any:
+        """Return the row of WAITING_INTENT; None where the line does not wait for an outcome."""
+        asked = {"intent": intent, "account": self._account, "key": self._key}
+        (found,) = self._asked(exchange, (statements.WAITING_INTENT, asked))
+        return found[0] if found else None
+
+    def _standing(self, exchange: Exchange, line: Mapping[str, Any]) -> Any:
+        """Return the row of STANDING."""
+        asked = {name: line[name] for name in ("account", "job_id", "action")}
+        ((found,),) = self._asked(exchange, (statements.STANDING, {**asked, "key": self._key}))
+        return found
 
     def archived(
         self,
@@ -111,11 +127,15 @@ class RunJournal:
         detail: dict[str, Any] = {"selection": selection}
         if missing:
             detail["missing"] = len(missing)
-        with self._writing() as connection:
-            self._append(connection, "archived", job, policy=policy, receipt=receipt, detail=detail)
+        known = {"of_account": self._account, "of_job": job["job_id"]}
+        with self._writing() as exchange:
+            found, (end,) = self._asked(exchange, (statements.ARCHIVED, known), self._end)
+            self._append(
+                exchange, end, "archived", job, policy=policy, receipt=receipt, detail=detail
+            )
             # None: the receipts satisfy no selection, so no delete may rest on them.
             if selection is not None:
-                _add_selection(connection, self._account, id_bytes(job_id), (selection, missing))
+                _add_selection(exchange, known, found, (selection, missing))
 
     def intent(self, permit: DeletePermit | StopPermit, /, *, policy: str) -> int:
         """Write the line before a write, and return its number for the outcome.
@@ -124,22 +144,20 @@ class RunJournal:
         paused, PermitError when the action is recorded as done, or an earlier intent for it has no
         outcome yet. All are checked in the transaction that writes.
         """
-        with self._writing() as connection:
-            return self._intend(connection, permit, policy=policy)
+        with self._writing() as exchange:
+            return self._intend(exchange, permit, policy=policy)
 
     def intents(self, permits: Sequence[DeletePermit], /, *, policy: str) -> list[int]:
         """Write the lines before one write about several jobs, all or none. Raises as `intent`
         does.
         """
         more = {"together_with": len(permits) - 1}
-        with self._writing() as connection:
-            return [
-                self._intend(connection, permit, policy=policy, more=more) for permit in permits
-            ]
+        with self._writing() as exchange:
+            return [self._intend(exchange, permit, policy=policy, more=more) for permit in permits]
 
     def _intend(
         self,
-        connection: Connection,
+        exchange: Exchange,
         permit: DeletePermit | StopPermit,
         *,
         policy: str,
@@ -161,23 +179,12 @@ class RunJournal:
         if isinstance(permit, DeleteJobPermit) and permit.address is not None:
             detail["address"] = permit.address
         # In this transaction: a pause or a new lease cannot slip in between check and line.
-        self._refuse(connection, permit)
-        seq = self._append(
-            connection,
-            "intent",
-            job,
-            policy=policy,
-            fence=permit.fence,
-            receipt=receipt,
-            detail=detail,
-        )
-        row = {
-            "intent": seq,
-            "account": self._account,
-            "job_id": job["job_id"],
-            "action": job["action"],
-        }
-        connection.execute(statements.OPEN_INTENT, [row])
+        asked = {"account": self._account, "job_id": job["job_id"], "action": str(permit.action)}
+        standing = self._standing(exchange, asked)
+        self._refuse(standing, permit)
+        more = {"policy": policy, "fence": permit.fence, "receipt": receipt, "detail": detail}
+        seq = self._append(exchange, standing, "intent", job, **more)
+        exchange.tell(statements.OPEN_INTENT, {"intent": seq, **asked})
         return seq
 
     def outcome(
@@ -191,8 +198,8 @@ class RunJournal:
         details: dict[str, Any] = {"text": plain(detail)}
         if bytes_reclaimed is not None:
             details["bytes_reclaimed"] = bytes_reclaimed
-        with self._writing() as connection:
-            self._close(connection, intent, outcome, details)
+        with self._writing() as exchange:
+            self._close(exchange, intent, outcome, details)
 
     def found_gone(
         self, action: Action, owner: Owner, job_id: JobId, /, *, policy: str, detail: str
@@ -204,24 +211,19 @@ class RunJournal:
         """
         text = {"text": plain(detail)}
         asked = {"account": self._account, "job_id": id_bytes(job_id), "action": str(action)}
-        with self._writing() as connection:
-            begun = connection.execute(statements.BEGUN, asked).scalar()
+        with self._writing() as exchange:
+            (begun,) = exchange.ask((statements.BEGUN, asked))
             # The delete was sent, its answer was lost, and now the job is gone: that was this
             # program.
-            if begun is not None:
-                self._close(connection, int(begun), "confirmed", text)
+            if begun:
+                self._close(exchange, begun[0].intent, "confirmed", text)
             else:
-                job = {"job_id": id_bytes(job_id), "owner": owner, "action": action}
-                self._append(
-                    connection,
-                    "found_gone",
-                    job,
-                    policy=policy,
-                    outcome="already_gone",
-                    detail=text,
-                )
-                _apply_to_inventory(connection, self._account, id_bytes(job_id), action)
-        return begun is not None
+                job = {"job_id": asked["job_id"], "owner": owner, "action": action}
+                more = {"policy": policy, "outcome": "already_gone", "detail": text}
+                ((end,),) = self._asked(exchange, self._end)
+                self._append(exchange, end, "found_gone", job, **more)
+                _apply_to_inventory(exchange, self._account, id_bytes(job_id), action)
+        return bool(begun)
 
     def assets_deleted(self, job_id: JobId, /) -> bool:
         """Return whether a confirmed or already gone delete of the job's assets is recorded."""
@@ -240,29 +242,25 @@ class RunJournal:
         """
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
         asked = {"account": self._account, "job_id": job["job_id"]}
-        with self._writing() as connection:
+        the_job = {"of_account": self._account, "of_job": job["job_id"]}
+        is_known = False
+        with self._writing() as exchange:
+            (lines,) = exchange.ask((statements.RECEIPTS, asked))
             # Reindexing may run again and again: each receipt gets one line.
-            known = set(connection.execute(statements.RECEIPTS, asked).scalars())
+            known = {line.receipt for line in lines}
             news = [receipt for receipt in receipts if receipt.sha256 not in known]
             for each in news:
                 detail: dict[str, Any] = {"selection": each.selection, "reindexed": True}
                 if each.missing:
                     detail["missing"] = len(each.missing)
-                self._append(
-                    connection,
-                    "archived",
-                    job,
-                    policy=each.policy,
-                    receipt=each.sha256,
-                    detail=detail,
-                )
-            is_known = [
-                _add_selection(
-                    connection, self._account, job["job_id"], (each.selection, each.missing)
-                )
-                for each in receipts
-            ]
-        return len(news), any(is_known)
+                more = {"policy": each.policy, "receipt": each.sha256, "detail": detail}
+                ((end,),) = self._asked(exchange, self._end)
+                self._append(exchange, end, "archived", job, **more)
+            for each in receipts:
+                (found,) = exchange.ask((statements.ARCHIVED, the_job))
+                _add_selection(exchange, the_job, found, (each.selection, each.missing))
+                is_known = is_known or bool(found)
+        return len(news), is_known
 
     def purged(self, job_id: JobId, owner: Owner, /, *, policy: str, lost: bool) -> bool:
         """Record that two reads showed that Sauce Labs purged the job's assets. Return whether that
@@ -294,17 +292,15 @@ class RunJournal:
         """
         before, after = change
         job = {"job_id": id_bytes(job_id), "owner": owner, "action": Action.ARCHIVE}
-        with self._writing() as connection:
-            asked = {
-                "of_account": self._account,
-                "of_job": job["job_id"],
-                "before": before,
-                "after": after,
-            }
+        the_job = {"of_account": self._account, "of_job": job["job_id"]}
+        with self._writing() as exchange:
+            asked = (statements.ASSETS_STANDING, the_job)
+            found, (end,) = self._asked(exchange, asked, self._end)
             # The same was recorded before, or the job is unknown: a second line would tell nothing.
-            if connection.execute(statements.SET_ASSETS, asked).rowcount == 0:
+            if [row.assets for row in found] != [before]:
                 return False
-            self._append(connection, kind, job, **more)
+            exchange.tell(statements.SET_ASSETS, the_job | {"before": before, "after": after})
+            self._append(exchange, end, kind, job, **more)
             return True
 
     def unresolved(self) -> tuple[OpenIntent, ...]:
@@ -312,35 +308,27 @@ class RunJournal:
         return unresolved_intents(self._database, self._account)
 
     def _close(
-        self, connection: Connection, intent: int, outcome: str, detail: Mapping[str, Any]
+        self, exchange: Exchange, intent: int, outcome: str, detail: Mapping[str, Any]
     ) -> None:
         """Add the outcome of an intent that waits for one; a final one closes it."""
-        found = connection.execute(
-            statements.WAITING_INTENT, {"intent": intent, "account": self._account}
-        )
-        begun = found.mappings().one_or_none()
+        begun = self._waiting(exchange, intent)
         # The first final outcome counts. A second one would contradict a line that cannot be
         # changed.
         if begun is None:
             raise StateError(
                 f"line {intent} of the journal is not an intent that waits for an outcome"
             )
-        job = {column: begun[column] for column in ("job_id", "owner", "action")}
-        more = {"policy": begun["policy"], "intent": intent, "outcome": outcome, "detail": detail}
-        self._append(connection, "outcome", job, **more)
+        job = {"job_id": begun.job_id, "owner": begun.owner, "action": begun.action}
+        more = {"policy": begun.policy, "intent": intent, "outcome": outcome, "detail": detail}
+        self._append(exchange, begun, "outcome", job, **more)
         # An `unknown` outcome leaves the intent open for recovery.
         if outcome in FINAL:
-            connection.execute(statements.CLOSE_INTENT, {"closed": intent})
+            exchange.tell(statements.CLOSE_INTENT, {"closed": intent})
         if outcome in statements.DONE:
-            _apply_to_inventory(connection, self._account, job["job_id"], Action(job["action"]))
+            _apply_to_inventory(exchange, self._account, job["job_id"], Action(job["action"]))
 
-    def _refuse(self, connection: Connection, permit: DeletePermit | StopPermit) -> None:
-        asked = {
-            "account": self._account,
-            "job_id": id_bytes(permit.job_id),
-            "action": str(permit.action),
-        }
-        standing = connection.execute(statements.STANDING, asked).one()
+    def _refuse(self, standing: Any, permit: DeletePermit | StopPermit) -> None:
+        """Raise what `intent` raises; `standing` is the row of STANDING for this permit."""
         # Another run has the lease, or this one released it.
         if standing.fence != permit.fence:
             raise lost(self._account)
@@ -359,9 +347,9 @@ class RunJournal:
             )
 
     def _append(
-        self, connection: Connection, kind: str, job: Mapping[str, Any], /, **more: Any
+        self, exchange: Exchange, end: Any, kind: str, job: Mapping[str, Any], /, **more: Any
     ) -> int:
-        end = connection.execute(statements.END, {"key": self._key}).one()
+        """Add a line after `end`, a row with what END tells. Return its seq."""
         line: dict[str, Any] = dict.fromkeys(HASHED)
         line |= {
             "seq": end.seq,
@@ -375,20 +363,16 @@ class RunJournal:
         line["action"] = str(line["action"])
         line["detail"] = json.dumps(line["detail"], sort_keys=True)
         line["hash"] = link(end.hash or end.beginning, line)
-        try:
-            connection.execute(statements.ADD_LINE, [line])
-        # A rule of the schema refuses it, such as a second confirmed delete of the job.
-        except IntegrityError as error:
-            raise StateError(
-                f"the journal refuses a line on job {line['job_id'].hex()}: {error.orig}"
-            ) from error
+        # By a rule of the schema, such as one confirmed delete of a job.
+        refused = f"the journal refuses a line on job {line['job_id'].hex()}"
+        exchange.tell(statements.ADD_LINE, line, refused=refused)
         # The account's first line begins its chain.
         if end.number is None:
             chain = {"account": self._key, "number": line["number"], "hash": line["hash"]}
-            connection.execute(statements.START_CHAIN, [chain])
+            exchange.tell(statements.START_CHAIN, chain)
         else:
             moved = {"key": self._key, "new_number": line["number"], "new_hash": line["hash"]}
-            connection.execute(statements.MOVE_END, moved)
+            exchange.tell(statements.MOVE_END, moved)
         return end.seq  # type: ignore[no-any-return]  # a row's columns are untyped
 
 
@@ -397,32 +381,30 @@ def lost(account: str) -> LeaseError:
     return LeaseError(f"this run has lost the lease on account {account}: nothing more is changed")
 
 
-def _apply_to_inventory(
-    connection: Connection, account: str, job_id: bytes, action: Action
-) -> None:
+def _apply_to_inventory(exchange: Exchange, account: str, job_id: bytes, action: Action) -> None:
     """Apply a finished delete to the inventory."""
     statement = {
         Action.DELETE_JOB: statements.JOB_GONE,
         Action.DELETE_ASSETS: statements.ASSETS_GONE,
     }.get(action)
     if statement is not None:
-        connection.execute(statement, {"of_account": account, "of_job": job_id})
+        exchange.tell(statement, {"of_account": account, "of_job": job_id})
 
 
 def _add_selection(
-    connection: Connection, account: str, job_id: Any, receipt: tuple[str, Sequence[MissingFile]]
-) -> bool:
-    """Record the selection that a receipt proves, unless files are missing. Return whether the
-    inventory has the job.
+    exchange: Exchange,
+    job: Mapping[str, Any],
+    found: Sequence[Any],
+    receipt: tuple[str, Sequence[MissingFile]],
+) -> None:
+    """Record the selection that a receipt proves, unless files are missing. `found` is what
+    ARCHIVED says of the job: no row where the inventory does not have it.
     """
     selection, missing = receipt
-    job = {"of_account": account, "of_job": job_id}
-    row = connection.execute(statements.ARCHIVED, job).one_or_none()
-    if row is not None:
+    for row in found:
         keys = {*(json.loads(row.archived) if row.archived is not None else ())}
         # With missing files the receipt proves less than its selection says.
         if not missing:
             keys.add(selection)
         values = {"keys": json.dumps(sorted(keys)), "lacking": missing_text(missing)}
-        connection.execute(statements.SET_ARCHIVED, job | values)
-    return row is not None
+        exchange.tell(statements.SET_ARCHIVED, {**job, **values})

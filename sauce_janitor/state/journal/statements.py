@@ -41,6 +41,18 @@ _CONFIRMED: Final = (
     .where(*_OF_JOB, journal.c.action == bindparam("action"), journal.c.outcome == "confirmed")
     .limit(1)
 )
+_OF_CHAIN: Final = journal_chains.c.account == bindparam("key")
+_END: Final = (
+    select(journal_chains.c.number).where(_OF_CHAIN).scalar_subquery().label("number"),
+    select(journal_chains.c.hash).where(_OF_CHAIN).scalar_subquery().label("hash"),
+    select(journal_head.c.hash).scalar_subquery().label("beginning"),
+    NextSeq().label("seq"),
+)
+END: Final = select(*_END)
+"""For `key`, an account's: the end of its chain, null where it has no line yet; what its first line
+hashes; the new line's seq.
+"""
+
 BEGUN: Final = select(open_intents.c.intent).where(
     open_intents.c.account == bindparam("account"),
     open_intents.c.job_id == bindparam("job_id"),
@@ -51,9 +63,10 @@ STANDING: Final = select(
     _PAUSE.scalar_subquery().label("pause"),
     _CONFIRMED.scalar_subquery().label("confirmed"),
     BEGUN.scalar_subquery().label("begun"),
+    *_END,
 )
-"""For `account`, `job_id`, `action`: what allows or forbids an intent. One row; null where there is
-none.
+"""For `account`, `job_id`, `action`: what allows or forbids an intent, null where nothing does; and
+for `key` what END tells. One row.
 """
 
 ASSETS_DELETED: Final = (
@@ -67,25 +80,15 @@ RECEIPTS: Final = select(journal.c.receipt).where(*_OF_JOB, journal.c.kind == "a
 """For `account`, `job_id`: every recorded receipt."""
 
 WAITING_INTENT: Final = (
-    select(journal.c.job_id, journal.c.owner, journal.c.action, journal.c.policy)
+    select(journal.c.job_id, journal.c.owner, journal.c.action, journal.c.policy, *_END)
     .join(open_intents, open_intents.c.intent == journal.c.seq)
     .where(journal.c.seq == bindparam("intent"), journal.c.account == _KEY)
 )
-"""The line `intent` of `account`, while it waits for its outcome."""
+"""The line `intent` of `account`, while it waits for its outcome; and for `key` what END tells."""
 
 OPEN_INTENT: Final = insert(open_intents)
 CLOSE_INTENT: Final = delete(open_intents).where(open_intents.c.intent == bindparam("closed"))
 
-_OF_CHAIN: Final = journal_chains.c.account == bindparam("key")
-END: Final = select(
-    select(journal_chains.c.number).where(_OF_CHAIN).scalar_subquery().label("number"),
-    select(journal_chains.c.hash).where(_OF_CHAIN).scalar_subquery().label("hash"),
-    select(journal_head.c.hash).scalar_subquery().label("beginning"),
-    NextSeq().label("seq"),
-)
-"""For `key`, an account's: the end of its chain, null where it has no line yet; what its first line
-hashes; the new line's seq.
-"""
 ADD_LINE: Final = insert(journal)
 START_CHAIN: Final = insert(journal_chains)
 MOVE_END: Final = (

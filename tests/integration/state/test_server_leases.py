@@ -262,8 +262,9 @@ def test_a_writer_of_one_account_does_not_wait_for_another_s(state: State) -> No
     eu, us = (state.journal.during(name, "run-1", lambda: 1) for name in ("eu", "us"))
     archived: dict[str, Any] = {"receipt": "cd" * 32, "selection": None, "policy": "p"}
     line = {"job_id": bytes(16), "owner": OWNER, "action": "archive"}
-    with state._database.writing("eu") as connection:
-        eu._append(connection, "archived", line, detail={})
+    with state._database.exchange("eu") as exchange:
+        ((end,),) = eu._asked(exchange, eu._end)
+        eu._append(exchange, end, "archived", line, detail={})
         us.archived(an_id(1), OWNER, **archived)
         assert [line.account for line in state.journal.lines()] == ["us"]
     assert state.journal.verify() == 2
