@@ -25,6 +25,7 @@ from sauce_janitor.console.failed_tries import FailedTries
 from sauce_janitor.errors import StateError
 from sauce_janitor.model.roles import Principal
 from sauce_janitor.state import State, WebSession
+from sauce_janitor.web.access.client_address import address_of, host_of
 from sauce_janitor.web.access.sign_in import SignedIn, SignInRefused
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -192,9 +193,9 @@ def _network(address: str) -> str:
     """Return what counts as one client: an IPv4 address, or a network of IPv6 (/64), of which one
     client has all addresses.
     """
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
+    # Some proxies say the client's port, too: another connection is no other client.
+    found = address_of(host_of(address))
+    if found is None:
         return address[:64]
     if isinstance(found, ipaddress.IPv6Address) and not found.is_loopback:
         return str(ipaddress.ip_network((found, 64), strict=False))

@@ -32,9 +32,12 @@ def host_of(host: str) -> str:
 def address_of(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the IP address that the name is, None for another name."""
     try:
-        return ipaddress.ip_address(name)
+        found = ipaddress.ip_address(name)
     except ValueError:
         return None
+    # A socket for both protocols says ::ffff:192.0.2.1 of a client that has an IPv4 address.
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
 
 
 def is_from_here(environ: WSGIEnvironment) -> bool:

@@ -205,6 +205,26 @@ def test_a_client_that_fails_ten_times_waits_and_others_do_not(site: Site) -> No
     assert tried(PASSWORD, "198.51.100.7") == 303
 
 
+@pytest.mark.parametrize(
+    ("guesser", "same", "other"),
+    [
+        ("::ffff:198.51.100.7", "198.51.100.7", "::ffff:198.51.100.8"),
+        ("198.51.100.7:40001", "198.51.100.7:40002", "198.51.100.8:40001"),
+        ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"),
+        ("[2001:db8::1]:40001", "[2001:db8::2]:40002", "[2001:db8:0:1::1]:40001"),
+    ],
+)
+def test_a_client_is_known_as_whatever_its_proxy_writes(
+    site: Site, guesser: str, same: str, other: str
+) -> None:
+    def tried(address: str, password: str = PASSWORD) -> int:
+        headers = {"X-Forwarded-For": address}
+        return site.post("/sign-in", headers=headers, name="jane", password=password).status
+
+    assert {tried(guesser, "wrong password") for _ in range(10)} == {403}
+    assert (tried(same), tried(other)) == (429, 303)
+
+
 def test_a_user_whom_many_clients_guess_is_closed_for_a_while(site: Site) -> None:
     def tried(number: int, name: str = "jane", password: str = "wrong password") -> int:
         headers = {"X-Forwarded-For": f"198.51.100.{number}"}

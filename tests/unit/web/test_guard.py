@@ -200,6 +200,9 @@ def test_a_session_from_elsewhere_without_tls_is_none() -> None:
     cookie = {"HTTP_COOKIE": f"{COOKIE}=known"}
     assert ask(SIGNED, **cookie)[0] == 200
     assert ask(SIGNED, HTTP_X_FORWARDED_PROTO="https", **cookie)[0] == 200
+    # As a server that listens on [::] sees a client on this machine.
+    assert ask(SIGNED, REMOTE_ADDR="::ffff:127.0.0.1", **cookie)[0] == 200
+    assert ask(SIGNED, REMOTE_ADDR="::ffff:192.0.2.7", **cookie)[0] == 401
     assert ask(SIGNED, REMOTE_ADDR="192.0.2.7", **cookie)[0] == 401
     # Anybody can say so.
     assert ask(SIGNED, REMOTE_ADDR="192.0.2.7", HTTP_X_FORWARDED_PROTO="https", **cookie)[0] == 401
