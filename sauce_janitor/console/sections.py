@@ -7,6 +7,7 @@ from sauce_janitor.console.archive import ArchivePages
 from sauce_janitor.console.jobs import JobRecords
 from sauce_janitor.console.journal import JournalRecords
 from sauce_janitor.console.plan import StoredPlans
+from sauce_janitor.console.policies.playground import PolicyPlayground
 from sauce_janitor.console.policies.policies import ShownPolicies
 from sauce_janitor.console.runs import RunRecords
 from sauce_janitor.web.archive_page import archive_section
@@ -28,6 +29,6 @@ def console_sections(access: ConsoleAccess, daemon: OverviewSource) -> tuple[Sec
         archive_section(archive, lambda: str(access.config.archive.location)),
         runs_section(RunRecords(access)),
         journal_section(JournalRecords(access)),
-        policy_section(ShownPolicies(access)),
+        policy_section(ShownPolicies(access), PolicyPlayground(access)),
         job_section(archive, JobRecords(access)),
     )

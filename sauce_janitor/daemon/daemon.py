@@ -31,6 +31,7 @@ from sauce_janitor.web.console import make_console, posts_of
 from sauce_janitor.web.guard import AccessRules, Guard
 from sauce_janitor.web.overview import Overview, Readiness
 from sauce_janitor.web.pages import MEMORY_PATHS, OPEN_PATHS, probe_routes
+from sauce_janitor.web.policies.playground_page import PLAYGROUND
 from sauce_janitor.web.request_slots import RequestSlots
 from sauce_janitor.web.server import RunningServer, ServerLimits
 
@@ -135,9 +136,11 @@ class Daemon:
             open_paths=OPEN_PATHS | ({"/metrics"} if self._web.metrics_open else set()),
             session=session,
             accepts_post=posts_of(pages),
+            text_paths=frozenset({PLAYGROUND}),
         )
         guard = Guard(RequestSlots(pages, _SLOTS, MEMORY_PATHS), rules)
-        return RunningServer(guard, self._web.listen, ServerLimits(threads=_THREADS))
+        limits = ServerLimits(threads=_THREADS, text_paths=frozenset({PLAYGROUND}))
+        return RunningServer(guard, self._web.listen, limits)
 
     def is_alive(self) -> bool:
         """Return whether its threads do their work, or have not begun yet."""

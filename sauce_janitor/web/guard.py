@@ -29,6 +29,8 @@ from sauce_janitor.web.access.client_address import (
     is_private,
 )
 from sauce_janitor.web.access.sent_forms import (
+    LARGEST_FORM_BYTES,
+    LARGEST_TEXT_FORM_BYTES,
     csrf_of,
     csrf_sent,
     is_automatic,
@@ -89,6 +91,7 @@ class AccessRules:
     JanitorError). All but `open_paths` need one of them; if both are None, no path needs one. With
     `local_is_trusted`, a client on this machine that does not come through a proxy sees on open
     paths what the token would show. `accepts_post` returns whether a path takes a form.
+    Only on `text_paths` may a form be large.
     """
 
     listen: str
@@ -98,6 +101,7 @@ class AccessRules:
     local_is_trusted: bool = True
     session: FindSession | None = None
     accepts_post: Callable[[str], bool] = field(default=lambda _path: False)
+    text_paths: frozenset[str] = frozenset()
 
     @property
     def is_closed(self) -> bool:
@@ -239,11 +243,13 @@ class Guard:
         who = environ[PRINCIPAL]
         # Nobody is signed in yet; that the form is ours is checked nevertheless.
         needs_session = path != SIGN_IN
+        has_text = path in self._rules.text_paths
+        largest_bytes = LARGEST_TEXT_FORM_BYTES if has_text else LARGEST_FORM_BYTES
         if needs_session and environ[CSRF] is None:
             why, sentence = "no session", "Changes need a session: sign in. See web.auth.users."
         elif not is_same_origin(environ):
             why, sentence = "another origin", "The form was not sent from a page of this server."
-        elif (sent := csrf_sent(environ)) is None:
+        elif (sent := csrf_sent(environ, largest_bytes)) is None:
             why, sentence = "not a form", "Only a form of a page of this server can be sent."
         elif needs_session and not hmac.compare_digest(sent.encode(), environ[CSRF].encode()):
             why, sentence = "wrong csrf", "The page is too old: reload it, and send the form again."

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 
 from sauce_janitor.errors import ConfigError
+from sauce_janitor.web.access.sent_forms import LARGEST_TEXT_FORM_BYTES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -38,7 +40,8 @@ class ServerLimits:
     `request_s` is how long a client may take to send one request, `idle_s` how long a connection
     stays open between two. An answer of up to `buffer_bytes` waits in memory for a client that
     reads slowly; a longer one makes its thread wait. A client for which a thread has waited for
-    `read_s` seconds must read `least_rate` bytes a second, or its connection is closed.
+    `read_s` seconds must read `least_rate` bytes a second, or its connection is closed. A request
+    of `text_paths` may have a body of `text_bytes`.
     """
 
     connections: int = 100
@@ -50,6 +53,8 @@ class ServerLimits:
     buffer_bytes: int = 4 * 1024 * 1024
     read_s: float = 20.0
     least_rate: int = 32 * 1024
+    text_bytes: int = LARGEST_TEXT_FORM_BYTES
+    text_paths: frozenset[str] = frozenset()
 
 
 class RunningServer:
@@ -123,11 +128,30 @@ def _bind(listen: str) -> socket.socket:
         ) from error
 
 
+class _Settings(Adjustments):  # type: ignore[misc]  # waitress has no types
+    """Settings of waitress, and others for the paths that take a long text."""
+
+    texts: Adjustments
+    text_paths: frozenset[str]
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    """Reads one request, with the limit of its path for the body."""
+
+    adj: Any
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.path in self.adj.text_paths:
+            self.adj = self.adj.texts
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     """A connection that knows when its current request began to arrive, and how fast the client
     reads while a thread waits for it.
     """
 
+    parser_class = _Parser
     began_at = 0.0
     sent_bytes = 0
     waited_from: tuple[float, int] | None = None
@@ -170,6 +194,30 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         return now - since > read_s and self.sent_bytes - before < least_rate * (now - since)
 
 
+def _settings(bound: socket.socket, limits: ServerLimits, body_bytes: int) -> _Settings:
+    return _Settings(
+        sockets=[bound],
+        threads=limits.threads,
+        backlog=_BACKLOG,
+        # waitress stops to accept at this number. `_make_room` closes idle connections at half
+        # of it, so it is only reached when all of them are at work.
+        connection_limit=2 * limits.connections,
+        cleanup_interval=_CLEANED_EVERY_S,
+        channel_timeout=limits.idle_s,
+        max_request_header_size=limits.header_bytes,
+        max_request_body_size=body_bytes,
+        outbuf_high_watermark=limits.buffer_bytes,
+        # Above this waitress would write to a temporary file; the high watermark prevents it.
+        outbuf_overflow=2 * limits.buffer_bytes,
+        # select() fails above descriptor 1023.
+        asyncore_use_poll=True,
+        # The guard must see whether a request came through a proxy.
+        clear_untrusted_proxy_headers=False,
+        log_socket_errors=False,
+        ident="sauce-janitor",
+    )
+
+
 class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     """A waitress server that never stops to accept: it closes idle connections instead."""
 
@@ -177,27 +225,10 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
 
     def __init__(self, app: WSGIApplication, bound: socket.socket, limits: ServerLimits) -> None:
         self._limits = limits
-        settings = Adjustments(
-            sockets=[bound],
-            threads=limits.threads,
-            backlog=_BACKLOG,
-            # waitress stops to accept at this number. `_make_room` closes idle connections at half
-            # of it, so it is only reached when all of them are at work.
-            connection_limit=2 * limits.connections,
-            cleanup_interval=_CLEANED_EVERY_S,
-            channel_timeout=limits.idle_s,
-            max_request_header_size=limits.header_bytes,
-            max_request_body_size=limits.body_bytes,
-            outbuf_high_watermark=limits.buffer_bytes,
-            # Above this waitress would write to a temporary file; the high watermark prevents it.
-            outbuf_overflow=2 * limits.buffer_bytes,
-            # select() fails above descriptor 1023.
-            asyncore_use_poll=True,
-            # The guard must see whether a request came through a proxy.
-            clear_untrusted_proxy_headers=False,
-            log_socket_errors=False,
-            ident="sauce-janitor",
-        )
+        settings = _settings(bound, limits, limits.body_bytes)
+        # One byte more: waitress refuses a body of exactly its limit.
+        settings.texts = _settings(bound, limits, limits.text_bytes + 1)
+        settings.text_paths = limits.text_paths
         family, kind, protocol = bound.family, bound.type, bound.proto
         super().__init__(
             app,

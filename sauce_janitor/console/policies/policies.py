@@ -23,12 +23,12 @@ from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.console.stored_plans import StoredPlan
 from sauce_janitor.model.jobs import Action
 from sauce_janitor.model.policies import Policy
+from sauce_janitor.web.policies.playground_page import ShownTest
 from sauce_janitor.web.policies.policy_page import (
     AccountPolicies,
     CardAction,
     CardKeepRule,
     PolicyCard,
-    ShownTest,
 )
 
 MOST_TEST_JOBS: Final = 5_000

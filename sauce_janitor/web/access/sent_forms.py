@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 COOKIE: Final = "__Host-sauce_janitor"
 """Browsers take a cookie of this name only from the host itself, over TLS or from localhost."""
 LARGEST_FORM_BYTES: Final = 8 * 1024
+LARGEST_TEXT_FORM_BYTES: Final = 256 * 1024
+"""Of a form with a text of many lines, on the paths that have one."""
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 50
 
@@ -60,14 +62,14 @@ def is_same_origin(environ: WSGIEnvironment) -> bool:
         return False
 
 
-def csrf_sent(environ: WSGIEnvironment) -> str | None:
+def csrf_sent(environ: WSGIEnvironment, largest_bytes: int = LARGEST_FORM_BYTES) -> str | None:
     """Return the `csrf` of the form, empty if it has none; None if it is no form, or too large.
 
     The application can read the form again.
     """
     kind = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
     length = str(environ.get("CONTENT_LENGTH") or "0")
-    if kind != _FORM_TYPE or not length.isdecimal() or int(length) > LARGEST_FORM_BYTES:
+    if kind != _FORM_TYPE or not length.isdecimal() or int(length) > largest_bytes:
         return None
     body = environ["wsgi.input"].read(int(length))
     environ["wsgi.input"] = io.BytesIO(body)

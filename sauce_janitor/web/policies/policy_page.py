@@ -12,6 +12,7 @@ from flask import Blueprint, abort, render_template, request
 
 from sauce_janitor.web.console import Section
 from sauce_janitor.web.page_text import clean
+from sauce_janitor.web.policies.playground_page import PlaygroundSource, ShownTest, add_playground
 
 _LONGEST: Final = 300
 
@@ -68,15 +69,6 @@ class AccountPolicies:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ShownTest:
-    """One test of the policies, where it is written, and what it finds wrong."""
-
-    name: str
-    place: str
-    failures: tuple[str, ...]
-
-
 class PolicySource(Protocol):
     """Gives the pages the policies. Each method may raise a JanitorError."""
 
@@ -96,7 +88,7 @@ class PolicySource(Protocol):
         """Return the lines of the effective configuration, as `config show` prints them."""
 
 
-def policy_section(source: PolicySource) -> Section:
+def policy_section(source: PolicySource, playground: PlaygroundSource) -> Section:
     """Return the pages of the policies, at /policies."""
     pages = Blueprint("policies", __name__, url_prefix="/policies")
 
@@ -118,4 +110,5 @@ def policy_section(source: PolicySource) -> Section:
     def configuration() -> str:
         return render_template("policies/configuration.html", lines=source.configuration())
 
+    add_playground(pages, playground)
     return Section(pages, "policies.show", "Policies")
