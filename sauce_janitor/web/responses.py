@@ -26,7 +26,7 @@ _SHOWN_AS: Final = {
 }
 _PIECE: Final = 64 * 1024
 _AT_ONCE: Final = 4 * 1024 * 1024
-_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _LONGEST_LINE: Final = 4000
 _MOST_LINES: Final = 2000
 _MOST_FOUND: Final = 500

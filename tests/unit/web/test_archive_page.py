@@ -308,6 +308,7 @@ FILM = bytes(range(256)) * 40
         ("bytes=-", 200, None, FILM),
         ("bytes=0-1,5-9", 200, None, FILM),
         ("pages=1-2", 200, None, FILM),
+        pytest.param(f"bytes={'9' * 5000}-", 200, None, FILM, id="a number of 5000 digits"),
     ],
 )
 def test_a_film_is_answered_in_ranges(
