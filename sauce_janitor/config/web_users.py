@@ -75,6 +75,9 @@ def read_users(path: Path) -> WebUsers:
         raise ConfigError(f"{path}: there is no such file of users: {add}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    # Reading a pipe could wait for ever.
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{path}: is no regular file: {add}")
     # Whoever can write it can make an approver.
     if mode & stat.S_IWOTH:
         raise ConfigError(f"{path}: everybody on this machine can change it: run chmod o-w {path}")

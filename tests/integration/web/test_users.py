@@ -216,6 +216,11 @@ def test_check_warns_of_a_file_that_others_can_read_or_that_is_not_there(desk: C
     assert "can change it" in str(desk.say("check", code=2).exception)
 
 
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(desk: Commands) -> None:
+    os.mkfifo(desk.folder / "users.yaml")
+    assert "is no regular file" in str(desk.say("check", code=2).exception)
+
+
 def test_hashes_without_a_reasonable_cost_are_not_usable() -> None:
     assert is_usable_hash(HASH)
     for found, made in (("65536", "1024"), ("65536", "999999"), ("t=3", "t=99"), ("p=4", "p=0")):
