@@ -15,9 +15,13 @@ _HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 def clean(text: object) -> str:
     """Return one line without control characters and those that change the writing direction."""
+    shown = str(text)
+    # Nearly every text. Python prints no character of these categories as it is.
+    if shown.isprintable():
+        return shown
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in _HARMFUL else each
-        for each in str(text)
+        for each in shown
     )
 
 
