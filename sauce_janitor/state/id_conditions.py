@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import (
@@ -33,7 +34,7 @@ def named(connection: Connection, job_ids: Iterable[JobId]) -> Iterator[ColumnEl
     """
     ids = (id_bytes(job_id) for job_id in job_ids)
     _named.create(connection)
-    while rows := [{"id": job_id} for job_id, _ in zip(ids, range(_BATCH), strict=False)]:
+    while rows := [{"id": job_id} for job_id in islice(ids, _BATCH)]:
         insert_new(connection, _named, rows)
     yield dialect_of(connection.dialect.name).is_among(jobs.c.id, _named)
     _named.drop(connection)

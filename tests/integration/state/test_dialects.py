@@ -125,6 +125,16 @@ def test_a_condition_on_jobs_takes_any_number_also_twice(state: State) -> None:
     state.notices.announce("eu", Action.DELETE_JOB, [], at=11)
 
 
+def test_each_of_thousands_of_jobs_is_announced(state: State) -> None:
+    """Their ids are written in batches of 5,000, and none is lost between two."""
+    wanted = [a_job(number) for number in range(5_002)]
+    state.jobs.of("eu", OWNER).put(wanted, unreadable=(), mark=1, now=1, bookmark=None)
+    state.notices.announce("eu", Action.DELETE_JOB, [each.id for each in wanted], at=9)
+    with state.jobs.snapshot(Query("eu")) as snapshot:
+        missed = [each.job.id for each in snapshot.records() if not each.announced]
+    assert missed == []
+
+
 def test_counters_that_grow_at_once_lose_nothing(state: State) -> None:
     keys = [(f"n{number}", ()) for number in range(5)]
 
