@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.client
+import itertools
 import json
 import os
 import random
@@ -199,7 +200,7 @@ def fill(folder: Path, url: str, sizes: Sizes) -> None:
     )  # fmt: skip
     for table, rows in inserted:
         left = iter(rows)
-        while some := [row for row, _ in zip(left, range(AT_ONCE), strict=False)]:
+        while some := list(itertools.islice(left, AT_ONCE)):
             with engine.begin() as connection:
                 connection.execute(sa.insert(table), some)
     if url:
