@@ -36,6 +36,8 @@ _CHECKS_AT_ONCE: Final = 2
 _LOOKS_AT_ONCE: Final = 4
 """How many threads of the server may wait for a database that hangs; the others answer probes."""
 _LOOK_S: Final = 0.5
+_HANGS_S: Final = 5.0
+"""How long nobody waits for a database for which somebody has waited in vain."""
 _WINDOW_S: Final = 600
 _TRIES_OF_ADDRESS: Final = 10
 _TRIES_OF_USER: Final = 30
@@ -71,6 +73,7 @@ class SignIns:
         self._users, self._state, self._clock, self._times = users, state, clock, times
         self._checks = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
         self._looks = threading.BoundedSemaphore(_LOOKS_AT_ONCE)
+        self._hangs_until = -float("inf")
         # When sessions had their last request, until that is stored.
         self._seen: dict[bytes, int] = {}
         self._of_address = FailedTries(_TRIES_OF_ADDRESS, _WINDOW_S, clock.monotonic)
@@ -87,7 +90,10 @@ class SignIns:
         if not _ID.fullmatch(session_id):
             return None
         digest, now = _digest(session_id), int(self._clock.now())
-        if not self._looks.acquire(timeout=_LOOK_S):
+        # While it hangs, a queue of clients that each wait would keep probes waiting behind them.
+        patience = 0.0 if self._clock.monotonic() < self._hangs_until else _LOOK_S
+        if not self._looks.acquire(timeout=patience):
+            self._hangs_until = self._clock.monotonic() + _HANGS_S
             raise StateError("the state does not answer")
         try:
             found = self._state().web_sessions.find(digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from sauce_janitor.config.passwords import hashed
 from sauce_janitor.config.web_users import WebUser
+from sauce_janitor.console import sign_ins as sessions
 from sauce_janitor.console.sign_ins import SessionTimes, SignIns
 from sauce_janitor.errors import StateError
 from sauce_janitor.model.roles import Role
@@ -472,6 +474,27 @@ def test_probes_are_answered_while_the_database_hangs(site: Site) -> None:
         site.goes_on.set()
         for client in clients:
             client.join(60)
+    assert site.get("/", session).status == 200
+
+
+def test_who_comes_while_the_database_hangs_does_not_wait_for_it_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = site.session()
+    assert site.sign_ins is not None
+    looks = site.sign_ins._looks
+    site.goes_on.clear()
+    with ThreadPoolExecutor(4) as clients:
+        try:
+            hanging = [clients.submit(site.get, "/", session) for _ in range(4)]
+            until(lambda: looks._value == 0, "four that hang")
+            assert site.get("/", session).status == 503
+            # Longer than the client below has patience.
+            monkeypatch.setattr(sessions, "_LOOK_S", 90.0)
+            assert site.get("/", "a" * 43).status == 503
+        finally:
+            site.goes_on.set()
+        assert {each.result().status for each in hanging} == {200}
     assert site.get("/", session).status == 200
 
 
