@@ -23,14 +23,14 @@ from sauce_janitor.console.policies.account_diff import (
     job_text,
     summary_text,
 )
-from sauce_janitor.console.policies.policies import MOST_TEST_JOBS, shown_tests
+from sauce_janitor.console.policies.policies import shown_tests
 from sauce_janitor.console.policies.policy_edit import (
     FileInUse,
     InvalidEditError,
     PolicyEdit,
     edit_lines,
 )
-from sauce_janitor.console.policies.test_results import jobs_in_tests
+from sauce_janitor.console.policies.test_results import are_long
 from sauce_janitor.errors import JanitorError, Problem, RefusedError
 from sauce_janitor.web.policies.playground_page import (
     KeyHelp,
@@ -83,7 +83,6 @@ class PolicyPlayground:
             return self._trial(config, edit, account)
 
     def _trial(self, config: Config, edit: PolicyEdit, account: str) -> Trial:
-        has_many = jobs_in_tests(edit.config) > MOST_TEST_JOBS
         diff, note = None, None
         try:
             diff = self._diff(config, edit.config, account)
@@ -98,7 +97,7 @@ class PolicyPlayground:
             changes=() if diff is None else tuple(_changes(diff)),
             limits=() if diff is None else diff.limits,
             warnings=tuple(edit_lines(config, edit.config.warnings)),
-            tests=None if has_many else shown_tests(edit.config),
+            tests=None if are_long(edit.config) else shown_tests(edit.config),
             patch=tuple(edit.patch.splitlines()),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from sauce_janitor import report
 from sauce_janitor.config import Config
@@ -17,7 +17,7 @@ from sauce_janitor.console.policies.policy_words import (
     match_words,
     setting_words,
 )
-from sauce_janitor.console.policies.test_results import jobs_in_tests, tested
+from sauce_janitor.console.policies.test_results import are_long, tested
 from sauce_janitor.counts import counted
 from sauce_janitor.errors import ConfigError
 from sauce_janitor.model.console.stored_plans import StoredPlan
@@ -30,9 +30,6 @@ from sauce_janitor.web.policies.policy_page import (
     CardKeepRule,
     PolicyCard,
 )
-
-MOST_TEST_JOBS: Final = 5_000
-"""Tests that make more jobs than that take seconds, so pages do not run them."""
 
 
 class ShownPolicies:
@@ -69,7 +66,7 @@ class ShownPolicies:
 
     def tests(self) -> Sequence[ShownTest] | None:
         config = self._access.config
-        if jobs_in_tests(config) > MOST_TEST_JOBS:
+        if are_long(config):
             return None
         made: tuple[ShownTest, ...] = self._once("tests", config, lambda: shown_tests(config))
         return made

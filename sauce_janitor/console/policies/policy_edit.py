@@ -26,6 +26,8 @@ from sauce_janitor.errors import ConfigError, Problem
 EDITABLE: Final = ("defaults", "lists", "holds", "limits", "policies", "deadlines", "tests")
 """The keys of the file that an edit can have."""
 MOST_LINES: Final = 5_000
+MOST_POLICIES: Final = 200
+"""What policies make of one another is compared in pairs: 1,000 take a minute."""
 _HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -249,6 +251,11 @@ def _applied(config: Config, text: str, before: _Sections, posted: _Sections) ->
         raise ConfigError("the edit changes more than its own sections: edit the file instead")
     document = read_whole(data, config.file)
     term = parse(document)
+    if len(term.policies) > MOST_POLICIES:
+        raise ConfigError(
+            f"there would be {len(term.policies):,} policies, and a page tries {MOST_POLICIES} at"
+            " most: compare files with `sauce-janitor diff`"
+        )
     rules = {name: rules_for(term, name) for name in term.accounts}
     digests = {name: policy_digest(rules[name], config.identities[name]) for name in rules}
     return replace(

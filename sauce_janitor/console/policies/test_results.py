@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sauce_janitor.model.policies import Rules
 from sauce_janitor.retention.what_if.policy_tests import PolicyTest, try_out
 
 if TYPE_CHECKING:
     from sauce_janitor.config import Config
+
+
+_MOST_JOBS: Final = 5_000
+_MOST_TESTS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ def tested_rules(config: Config) -> list[tuple[str, Rules, tuple[PolicyTest, ...
     return found
 
 
-def jobs_in_tests(config: Config) -> int:
-    """Return how many jobs the tests make and decide, which says how long they take."""
-    return sum(len(test.jobs) for _, _, tests in tested_rules(config) for test in tests)
+def are_long(config: Config) -> bool:
+    """Return whether the tests take seconds: they are many, or make many jobs."""
+    groups = [tests for _, _, tests in tested_rules(config)]
+    jobs = sum(sum(len(test.jobs) for test in tests) for tests in groups)
+    return jobs > _MOST_JOBS or sum(map(len, groups)) > _MOST_TESTS

@@ -174,6 +174,11 @@ def test_problems_have_the_line_of_the_edit(trying: Trying) -> None:
         ("# \N{RIGHT-TO-LEFT OVERRIDE}\npolicies: []\n", "Line 1: has an invisible character"),
         ("policies: []\x00\n", "invisible character"),
         ("policies: []\n" + "#\n" * 5001, "more than 5,000 lines"),
+        (
+            "policies:\n"
+            + "".join(f"- {{name: p{n}, match: all, then: {{archive: 1d}}}}\n" for n in range(201)),
+            "there would be 201 policies",
+        ),
         ("just text", "is not a mapping"),
         ("policies: [{name: <script>alert(1)</script>}]\n", "policies[0]"),
     ],
