@@ -35,10 +35,10 @@ class StandingTime:
             defaults = tuple(
                 self if each is _REAL else each for each in function.__defaults__ or ()
             )
-            if self in defaults:
+            if any(each is self for each in defaults):
                 patch.setattr(function, "__defaults__", defaults)
             known = function.__kwdefaults__ or {}
-            if _REAL in known.values():
+            if any(each is _REAL for each in known.values()):
                 words = {key: self if each is _REAL else each for key, each in known.items()}
                 patch.setattr(function, "__kwdefaults__", words)
 
