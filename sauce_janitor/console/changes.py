@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from typing import Any, Final
 
@@ -12,9 +11,10 @@ from sauce_janitor.archive import MirroredPause
 from sauce_janitor.clock import Clock
 from sauce_janitor.config import Account
 from sauce_janitor.console.access import ConsoleAccess
+from sauce_janitor.console.plan_fate import acting_of, fate_of
 from sauce_janitor.errors import ConfigError, RefusedError
-from sauce_janitor.model.console.stored_plans import PlanKind, StoredPlan
-from sauce_janitor.model.jobs import Action, JobId
+from sauce_janitor.model.console.stored_plans import StoredPlan
+from sauce_janitor.model.jobs import JobId
 from sauce_janitor.model.policies import ALL_LIMITS, Approval
 from sauce_janitor.model.safety_numbers import DAY_S
 from sauce_janitor.operations.holds import open_holding, open_to_change, refuse_release
@@ -29,6 +29,7 @@ from sauce_janitor.web.changes.change_source import (
     ShownPause,
     WaitingPlan,
 )
+from sauce_janitor.web.plan_page import PlanFate
 
 _MOST_HOLDS: Final = 100
 """How many holds the page shows."""
@@ -51,7 +52,10 @@ class ConsoleChanges:
             plan = state.plans.newest(account.name)
             in_force = state.approvals.in_force(account.name, digest, at=now)
             if plan is not None and plan.facts.limits_broken:
-                waiting.append(_waiting(plan, digest, in_force))
+                fate = fate_of(state, plan, now=now)
+                # What a run has carried out since waits for nobody.
+                if fate.run_id is None:
+                    waiting.append(_waiting(plan, digest, fate))
             for each in in_force:
                 lifts = tuple(sorted(each.lifts))
                 approvals.append(
@@ -159,34 +163,22 @@ class ConsoleChanges:
         return int(self._clock.now())
 
 
-def _waiting(plan: StoredPlan, digest: str, in_force: Sequence[Approval]) -> WaitingPlan:
+def _waiting(plan: StoredPlan, digest: str, fate: PlanFate) -> WaitingPlan:
     facts = plan.facts
     return WaitingPlan(
         facts.account,
         plan.number,
         facts.policy_digest,
         facts.as_of,
-        _acting(plan),
+        acting_of(plan),
         facts.unstored,
         _allowed(plan),
         facts.limits_broken,
         outdated=facts.policy_digest != digest,
-        # Which limits are broken is only known in words: one that lifts all lifts these.
-        approved=any(each.lifts == ALL_LIMITS and each.allows(_acting(plan)) for each in in_force),
-    )
-
-
-def _acting(plan: StoredPlan) -> int:
-    """Return how many jobs would be deleted, lose assets or be stopped."""
-
-    def acts(kind: PlanKind) -> bool:
-        return any(each.action is not Action.ARCHIVE for each in kind.actions)
-
-    return sum(
-        jobs for kind, jobs in zip(plan.facts.kinds, plan.facts.counts, strict=True) if acts(kind)
+        approved=fate.approved_until is not None,
     )
 
 
 def _allowed(plan: StoredPlan) -> int:
     """Return for how many jobs an approval is: a few more are due by the next run."""
-    return roomy(_acting(plan))
+    return roomy(acting_of(plan))

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sauce_janitor import report
+from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.console.access import ConsoleAccess
+from sauce_janitor.console.plan_fate import fate_of
 from sauce_janitor.model.console.stored_plans import PlanFilter, PlanPage, StoredPlan
 from sauce_janitor.times import iso
+from sauce_janitor.web.plan_page import PlanFate
 
 _PAGE: Final = 50
 _COLUMNS: Final = (
@@ -20,14 +23,17 @@ _COLUMNS: Final = (
 class StoredPlans:
     """The newest plan of each configured account (see `web.plan_page`)."""
 
-    def __init__(self, access: ConsoleAccess) -> None:
-        self._access = access
+    def __init__(self, access: ConsoleAccess, clock: Clock = CLOCK) -> None:
+        self._access, self._clock = access, clock
 
     def accounts(self) -> Sequence[str]:
         return [account.name for account in self._access.config.accounts]
 
     def newest(self, account: str, /) -> StoredPlan | None:
         return self._access.state.plans.newest(account)
+
+    def fate(self, plan: StoredPlan, /) -> PlanFate:
+        return fate_of(self._access.state, plan, now=int(self._clock.now()))
 
     def page(self, plan: StoredPlan, wanted: PlanFilter, /, *, after: int) -> PlanPage:
         return self._access.state.plans.page(plan, wanted, after=after, limit=_PAGE)

@@ -52,6 +52,9 @@ def listed_run(run: RunRecord) -> ListedRun:
     summary = run.summary
     outcomes = report.outcomes_text(summary.get("outcomes") or {})
     parts = [outcomes] if outcomes else []
+    # Only a dry run ends with a plan that breaks a limit: another one is refused.
+    if broken := (summary.get("plan") or {}).get("limits_broken"):
+        parts += [f"over {', '.join(sorted(set(broken)))}"] if not outcomes else []
     parts += [f"{summary['left']:,} left"] if summary.get("left") else []
     parts += [str(summary[key]) for key in ("halted", "error") if summary.get(key)]
     # The clock may have been set back during the run.

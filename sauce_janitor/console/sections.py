@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sauce_janitor.clock import CLOCK, Clock
 from sauce_janitor.console.access import ConsoleAccess
 from sauce_janitor.console.archive import ArchivePages
 from sauce_janitor.console.jobs import JobRecords
@@ -20,12 +21,14 @@ from sauce_janitor.web.policies.policy_page import policy_section
 from sauce_janitor.web.run_pages import runs_section
 
 
-def console_sections(access: ConsoleAccess, daemon: OverviewSource) -> tuple[Section, ...]:
+def console_sections(
+    access: ConsoleAccess, daemon: OverviewSource, clock: Clock = CLOCK
+) -> tuple[Section, ...]:
     """Return all sections of the console of a daemon."""
     archive = ArchivePages(lambda: access.state.archived, access.catalogue, access.keep_up)
     return (
         overview_section(daemon),
-        plan_section(StoredPlans(access)),
+        plan_section(StoredPlans(access, clock)),
         archive_section(archive, lambda: str(access.config.archive.location)),
         runs_section(RunRecords(access)),
         journal_section(JournalRecords(access)),

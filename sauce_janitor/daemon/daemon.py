@@ -118,7 +118,7 @@ class Daemon:
         """Start the server of the pages."""
         shown = _Shown(self, self._status, self._metrics)
         sections = (
-            *console_sections(self._access, shown),
+            *console_sections(self._access, shown, self._clock),
             change_section(ConsoleChanges(self._access, self._clock)),
         )
         session = None

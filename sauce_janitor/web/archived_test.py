@@ -76,15 +76,16 @@ def add_test_page(lists: Blueprint, archive: ArchiveSource) -> None:
 
 
 def _pair(entries: Sequence[ArchiveEntry]) -> tuple[ArchiveEntry, ArchiveEntry | None]:
-    """Return the newest run that failed and the newest one before it that passed; else the two
-    newest.
+    """Return the newest run that failed and the newest one before it that passed, on the same
+    platform where there is one; else the two newest.
     """
     for at, entry in enumerate(entries):
         if entry.status in _FAILED:
-            passed = (each for each in entries[at + 1 :] if each.status in _PASSED)
+            passed = [each for each in entries[at + 1 :] if each.status in _PASSED]
             # The test may have passed only later: that is what it is compared with then.
-            earlier = next((each for each in entries if each.status in _PASSED), None)
-            return entry, next(passed, earlier)
+            passed = passed or [each for each in entries if each.status in _PASSED]
+            alike = (each for each in passed if _platform(each) == _platform(entry))
+            return entry, next(alike, passed[0] if passed else None)
     return entries[0], entries[1] if len(entries) > 1 else None
 
 
@@ -92,10 +93,7 @@ def _rows(entries: Sequence[ArchiveEntry]) -> list[TestRow]:
     """Return the runs by platform, the platform with most runs first."""
     platforms: dict[str, list[ArchiveEntry]] = {}
     for entry in reversed(entries):
-        # Versions change all the time: the runs of one browser are one row.
-        browser = _VERSION.sub("", entry.browser or "")
-        platform = " · ".join(part for part in (entry.os, browser) if part)
-        platforms.setdefault(platform or "unknown platform", []).append(entry)
+        platforms.setdefault(_platform(entry), []).append(entry)
     rows = [
         TestRow(
             clean(platform),
@@ -106,6 +104,12 @@ def _rows(entries: Sequence[ArchiveEntry]) -> list[TestRow]:
         for platform, runs in platforms.items()
     ]
     return sorted(rows, key=lambda row: (-len(row.entries), row.platform))
+
+
+def _platform(entry: ArchiveEntry) -> str:
+    # Versions change all the time: the runs of one browser belong together.
+    browser = _VERSION.sub("", entry.browser or "")
+    return " · ".join(part for part in (entry.os, browser) if part) or "unknown platform"
 
 
 def _compared(archive: ArchiveSource, entry: ArchiveEntry) -> ComparedRun:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
@@ -33,6 +34,18 @@ _BADGES: Final = frozenset({"passed", "failed", "error"})
 _LAST: Final = 10**12
 
 
+@dataclass(frozen=True, slots=True)
+class PlanFate:
+    """What became of a plan: the run that has changed something since, and the approval that lifts
+    its limits. Times are epoch seconds; None where there is none.
+    """
+
+    run_id: str | None
+    run_at: int | None
+    approved_by: str | None
+    approved_until: int | None
+
+
 class PlanSource(Protocol):
     """Gives the page its plans. Each method may raise a JanitorError."""
 
@@ -41,6 +54,9 @@ class PlanSource(Protocol):
 
     def newest(self, account: str, /) -> StoredPlan | None:
         """Return the newest plan of an account, None where no run has stored one."""
+
+    def fate(self, plan: StoredPlan, /) -> PlanFate:
+        """Return what became of the plan until now."""
 
     def page(self, plan: StoredPlan, wanted: PlanFilter, /, *, after: int) -> PlanPage:
         """Return the next jobs of a filter after a position, -1 for the beginning."""
@@ -78,6 +94,7 @@ def plan_section(source: PlanSource) -> Section:
             accounts=accounts,
             plan=plan,
             facts=plan.facts,
+            fate=source.fate(plan),
             duration=_duration(plan.facts.done_in_s),
             totals=[(total, _amount(total), _of_total(total)) for total in plan.facts.totals],
             changes=_changes(source, plan),

@@ -293,7 +293,8 @@ def test_an_approver_approves_what_was_seen_for_a_day_and_not_for_more_jobs(
     # 4 of the 5 kinds of that plan delete or stop.
     assert "<dd>40</dd>" in form
     assert "25 % are allowed" in form
-    assert "20 jobs lose something without a copy." in form
+    assert "20 jobs lose files or records that have no copy." in form
+    assert "lifts all limits for any plan of up to 44 jobs: the 40 of this plan" in form
     done = console.change(
         "approve", "approver", account="eu", number=str(number), reason="reviewed with the team"
     )
@@ -307,7 +308,28 @@ def test_an_approver_approves_what_was_seen_for_a_day_and_not_for_more_jobs(
     assert approval.max_jobs == 44
     page = console.get("/changes", session).text
     assert "reviewed with the team" in page
-    assert "It is approved." in page
+    assert '<span class="badge good">approved</span>' in page
+    plan = console.get("/plan?account=eu", session).text
+    assert "is approved by <bdi>approver (console)</bdi> until" in plan
+    assert "/changes/approve" not in plan
+
+
+def test_a_plan_that_a_run_has_carried_out_waits_for_nobody(console: Console) -> None:
+    stored_plan(console)
+    session = console.session("approver")
+    assert "so no run carries it out" in console.get("/plan?account=eu", session).text
+    with console.state() as state:
+        at = int(console.clock.at) + 60
+        state.accounts.admit("eu", base_url="https://api.example", username="demo")
+        for run_id, summary in (("dry", {}), ("real", {"outcomes": {"archive_done": 3}})):
+            state.runs.begin(run_id, "eu", mode="execute", at=at)
+            state.runs.finish(run_id, result="done", at=at, summary=summary)
+    plan = console.get("/plan?account=eu", session).text
+    assert "A run has carried out a plan since then" in plan
+    assert 'href="/runs/real"' in plan
+    assert "so no run carries it out" not in plan
+    assert "/changes/approve" not in plan
+    assert "None." in console.get("/changes", session).text
 
 
 def test_other_pages_lead_to_what_a_role_may_change(console: Console) -> None:

@@ -97,6 +97,13 @@ def test_a_run_that_was_refused_or_killed_says_so(desk: Desk) -> None:
     assert "going on, or killed" in desk.page("/runs/killed")
 
 
+def test_a_dry_run_over_a_limit_says_so_in_the_list(desk: Desk) -> None:
+    desk.state.runs.begin("dry", "eu", mode="dry_run", at=AT)
+    plan = {"limits_broken": ["max_percent", "max_percent"], "jobs": 1}
+    desk.state.runs.finish("dry", result="done", at=AT, summary={"plan": plan})
+    assert "<bdi>over max_percent</bdi>" in desk.page("/runs")
+
+
 def test_the_journal_is_searched_by_everything_that_a_line_has(desk: Desk) -> None:
     assert "The journal is empty" in desk.page("/journal")
     delete(desk, range(3))

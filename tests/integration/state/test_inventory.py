@@ -282,7 +282,7 @@ def test_an_announcement_lasts_as_long_as_it_is_repeated(state: State) -> None:
         notices.announce("eu", Action.STOP, [], at=1)
 
 
-def test_the_standing_of_assets_is_remembered(state: State) -> None:
+def test_the_fate_of_assets_is_remembered(state: State) -> None:
     put(state, a_job(1))
     journal = state.journal.during("eu", "run", lambda: 5)
     assert journal.purged(an_id(1), OWNER, policy="p", lost=True)

@@ -456,6 +456,18 @@ def test_a_test_has_its_runs_by_platform_and_the_newest_failure_beside_the_last_
     assert re.findall(r'<option value="eu/0*(\d)" selected>', odd) == ["4", "3"]
 
 
+def test_a_failure_is_compared_with_a_pass_on_the_same_platform_where_there_is_one(
+    shelf: Shelf, client: FlaskClient
+) -> None:
+    shelf.entries = [
+        entry(4, status="failed", os="Mac 13", browser="safari 17", ended_at=400),
+        entry(3, status="passed", os="Linux", browser="chrome 129", ended_at=300),
+        entry(2, status="passed", os="Mac 13", browser="safari 16", ended_at=200),
+    ]
+    page = client.get("/archive/test?name=test+1").text
+    assert re.findall(r'<option value="eu/0*(\d)" selected>', page) == ["4", "2"]
+
+
 def test_a_test_with_one_run_is_compared_with_nothing_and_one_without_is_not_found(
     shelf: Shelf, client: FlaskClient
 ) -> None:
