@@ -177,7 +177,7 @@ class Soak:
                 stderr=errors,
             )
         self.lives.append(Life(process, log))
-        wait_for(lambda: "Next run</dt><dd><time" in self.page(), "the next run on the page")
+        wait_for(lambda: "Next run <time" in self.page(), "the next run on the page")
 
     def end(self, number: int) -> int:
         life = self.lives[-1]
@@ -190,7 +190,7 @@ class Soak:
 
     def next_run(self) -> int | None:
         """When the page says that the next run is due, epoch seconds."""
-        found = re.search(r'Next run</dt><dd><time datetime="([^"]+)"', self.page())
+        found = re.search(r'Next run <time datetime="([^"]+)"', self.page())
         return int(datetime.fromisoformat(found[1]).timestamp()) if found else None
 
     def metrics(self) -> dict[str, float]:

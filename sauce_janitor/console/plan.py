@@ -41,7 +41,7 @@ class StoredPlans:
     def changes(self, plan: StoredPlan, /) -> tuple[PlanPage, PlanPage, PlanPage]:
         return self._access.state.plans.changes(plan)
 
-    def csv(self, plan: StoredPlan, wanted: PlanFilter, /) -> Iterator[str]:
+    def export(self, plan: StoredPlan, wanted: PlanFilter, /) -> Iterator[str]:
         return report.csv_lines(self._rows(plan, wanted), _COLUMNS)
 
     def _rows(self, plan: StoredPlan, wanted: PlanFilter) -> Iterator[dict[str, Any]]:

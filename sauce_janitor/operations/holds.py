@@ -14,8 +14,6 @@ from sauce_janitor import archive, config
 from sauce_janitor.archive import Catalogue, HoldMirror, MirrorChangedError, MirroredHold
 from sauce_janitor.errors import ArchiveError, ArchiveUnusableError
 from sauce_janitor.model.jobs import Job, JobId
-from sauce_janitor.operations.wiring import archive as wired
-from sauce_janitor.operations.wiring.account_owner import admit
 from sauce_janitor.state import Holds, State
 
 _ATTEMPTS = 5
@@ -188,14 +186,16 @@ def open_to_change(
 
     If the archive cannot be used, the holds are not mirrored, and the second value is the error.
     """
+    # Late: a command that only lists holds loads nothing that writes.
+    from sauce_janitor.operations.wiring.account_owner import admit
+    from sauce_janitor.operations.wiring.archive import open_archive
+
     # A hold may be the first thing that a new state learns of the account.
     if account.name not in state.accounts.all():
         admit(account, state, account.credentials()[0])
     mirror, unmirrored = None, None
     try:
-        mirror = stack.enter_context(
-            wired.open_archive(settings.archive, account.name, state)
-        ).holds
+        mirror = stack.enter_context(open_archive(settings.archive, account.name, state)).holds
         # Read once: a mirror that cannot be read must be known before anybody is told "held".
         mirror.holds()
     except ArchiveError as error:
@@ -207,7 +207,9 @@ def open_to_change(
 
 def refuse_release(settings: config.Config, state: State, unmirrored: ArchiveError | None) -> None:
     """Raise JanitorError where no hold may be released; `open_to_change` gives `unmirrored`."""
+    from sauce_janitor.operations.wiring.archive import refuse_foreign
+
     # A hold that is released in the state alone would come back from the archive's mirror.
     if unmirrored is not None:
         raise unmirrored
-    wired.refuse_foreign(settings.archive, state)
+    refuse_foreign(settings.archive, state)

@@ -66,7 +66,7 @@ class PlanSource(Protocol):
         former plan.
         """
 
-    def csv(self, plan: StoredPlan, wanted: PlanFilter, /) -> Iterator[str]:
+    def export(self, plan: StoredPlan, wanted: PlanFilter, /) -> Iterator[str]:
         """Yield all jobs of a filter as CSV, line by line."""
 
 
@@ -117,7 +117,7 @@ def plan_section(source: PlanSource) -> Section:
         if plan is None:
             abort(404, f"No run has stored a plan of {clean(account)} yet.")
         wanted, _ = _filter(plan.facts)
-        lines = (line.encode() for line in source.csv(plan, wanted))
+        lines = (line.encode() for line in source.export(plan, wanted))
         return Response(
             lines,
             content_type="text/csv; charset=utf-8",
