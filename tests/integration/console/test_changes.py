@@ -391,6 +391,8 @@ def enter(page: Page, name: str, path: str) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
+    # Who goes on before the page is there breaks off the way to it.
+    page.wait_for_url(f"**{path}")
 
 
 def test_in_a_browser_a_plan_is_approved_and_a_pause_set_and_lifted(
